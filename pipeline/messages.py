@@ -1,0 +1,154 @@
+"""Every message on one page: what is to be done, as data. A stage does one message (`pipeline/stages/`).
+
+A message is written to the outbox in the same transaction as the decision that made it necessary. `key` makes it unique: sending the
+same key twice is once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.model.event import CommentRef, Event
+from pipeline.model.ids import CommitId, FixId, ReviewId, ScanId
+from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
+
+INTERACTIVE, NORMAL, BATCH = 0, 1, 2
+"""Priorities: somebody is waiting at a keyboard; a push; nobody waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptEvent:
+    """A verified event arrived: decide what it means."""
+
+    delivery: str
+    event: Event
+    kind: Literal["accept_event"] = "accept_event"
+
+
+@dataclass(frozen=True, slots=True)
+class StartReview:
+    """Judge the newest state of a pull request, or one push to a branch."""
+
+    installation: Installation
+    repository: SourceRepository
+    pull_request: PullRequestRef | None = None
+    before: CommitId | None = None
+    after: CommitId | None = None
+    ref: str = ""
+    again: str = ""
+    """Unique text when somebody asked for a fresh run of the same head; empty otherwise."""
+    kind: Literal["start_review"] = "start_review"
+
+
+@dataclass(frozen=True, slots=True)
+class RunScan:
+    """Run one scan of a review."""
+
+    scan: ScanId
+    review: ReviewId
+    kind: Literal["run_scan"] = "run_scan"
+
+
+@dataclass(frozen=True, slots=True)
+class SettleReview:
+    """All scans of a review ended: decide the verdict."""
+
+    review: ReviewId
+    kind: Literal["settle_review"] = "settle_review"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishCheck:
+    """Show the verdict as a check."""
+
+    review: ReviewId
+    kind: Literal["publish_check"] = "publish_check"
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Open, edit and resolve threads and the sticky comment of a review."""
+
+    review: ReviewId
+    kind: Literal["speak"] = "speak"
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawReview:
+    """A review was superseded or its pull request closed: end its check honestly."""
+
+    review: ReviewId
+    title: str
+    kind: Literal["withdraw_review"] = "withdraw_review"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer a comment."""
+
+    installation: Installation
+    comment: CommentRef
+    topic: str
+    body: str
+    """Markdown, escaped already."""
+    kind: Literal["reply"] = "reply"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFix:
+    """Somebody wants a finding fixed: make the fix run, unless one exists."""
+
+    installation: Installation
+    review: ReviewId
+    fingerprint: str
+    handle: str
+    sender: UserRef
+    comment: CommentRef | None = None
+    kind: Literal["request_fix"] = "request_fix"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFix:
+    """Make the patch and let it prove itself."""
+
+    fix: FixId
+    kind: Literal["run_fix"] = "run_fix"
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeFix:
+    """Offer the proven patch: suggestion, or branch and pull request; and answer who asked."""
+
+    fix: FixId
+    kind: Literal["propose_fix"] = "propose_fix"
+
+
+Message = (
+    AcceptEvent
+    | StartReview
+    | RunScan
+    | SettleReview
+    | PublishCheck
+    | Speak
+    | WithdrawReview
+    | Reply
+    | RequestFix
+    | RunFix
+    | ProposeFix
+)
+"""Told apart by `kind`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message on its way into the outbox."""
+
+    message: Message
+    key: str
+    """Unique: `settle_review:<review id>`."""
+    priority: int = NORMAL
+    delay: float = 0.0
+    """Seconds before it is due."""
+    group: str = ""
+    """Messages of one review share it: a worker goes on with the next one of the same group itself."""

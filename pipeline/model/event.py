@@ -1,0 +1,126 @@
+"""What a host tells us, the same for every host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from pipeline.model.ids import CommitId
+from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One HTTP request of a host's webhook, before anybody believed it."""
+
+    provider: str
+    instance: str
+    headers: Mapping[str, str]
+    """Lower-case names."""
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PushEvent:
+    """A branch moved. `after` is all zeros when it was deleted, `before` when it was made."""
+
+    installation: Installation
+    repository: SourceRepository
+    sender: UserRef
+    ref: str
+    """Branch name without `refs/heads/`."""
+    before: CommitId
+    after: CommitId
+    commits: int = 1
+    kind: Literal["push"] = "push"
+
+
+class PullRequestAction(StrEnum):
+    """What happened to a pull request, as far as it concerns us."""
+
+    OPENED = "opened"
+    UPDATED = "updated"
+    """New commits, or a force-push."""
+    REOPENED = "reopened"
+    CLOSED = "closed"
+    RETARGETED = "retargeted"
+    READY = "ready"
+    DRAFTED = "drafted"
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestEvent:
+    """Something happened to a pull request. `head` is a hint: the newest state is read from the host before acting."""
+
+    installation: Installation
+    pull_request: PullRequestRef
+    sender: UserRef
+    action: PullRequestAction
+    head: CommitId
+    kind: Literal["pull_request"] = "pull_request"
+
+
+@dataclass(frozen=True, slots=True)
+class CommentRef:
+    """A comment on a pull request."""
+
+    pull_request: PullRequestRef
+    id: str
+    """The host's number."""
+    in_thread: bool = False
+    """True for a comment under a line of the diff: answers then go into that thread."""
+    thread: str = ""
+    """The host's number of the thread's first comment, when known."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommentEvent:
+    """Somebody wrote a new comment on a pull request. `body` is hostile text."""
+
+    installation: Installation
+    comment: CommentRef
+    sender: UserRef
+    body: str
+    finding_marker: str = ""
+    """Fingerprint in our own marker of the thread that was answered, or empty."""
+    kind: Literal["comment"] = "comment"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationEvent:
+    """The host tells of an installation: made, removed, suspended, or given other repositories."""
+
+    installation: Installation
+    action: Literal["created", "deleted", "suspended", "unsuspended", "changed"]
+    added: tuple[SourceRepository, ...] = field(default=())
+    removed: tuple[SourceRepository, ...] = field(default=())
+    kind: Literal["installation"] = "installation"
+
+
+@dataclass(frozen=True, slots=True)
+class RerunEvent:
+    """Somebody asked the host to run our check on a commit again."""
+
+    installation: Installation
+    repository: SourceRepository
+    sender: UserRef
+    head: CommitId
+    kind: Literal["rerun"] = "rerun"
+
+
+Event = PushEvent | PullRequestEvent | CommentEvent | InstallationEvent | RerunEvent
+"""Told apart by `kind`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A delivery that was verified and understood."""
+
+    delivery_id: str
+    """The host's id of the delivery: the same when it is delivered again."""
+    name: str
+    """The host's name of the event, for the log: `pull_request.opened`."""
+    event: Event | None
+    """None when the event does not concern us; it is still acknowledged."""

@@ -1,0 +1,152 @@
+"""Fixes: a patch, what it proves, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
+from pipeline.model.review import Change
+from pipeline.model.target import CommitRef, PullRequestRef
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """The new content of one file. `before` None makes the file, `after` None deletes it."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A change to text files, as whole contents: a unified diff is derived from it, never the other way round for our own fixes."""
+
+    edits: tuple[FileEdit, ...]
+    title: str = ""
+    """Imperative, at most 60 characters: `bind user name in query`."""
+    explanation: str = ""
+    """One or two sentences: what was wrong is said elsewhere, this says what is different now."""
+    fixer: str = ""
+    notes: tuple[str, ...] = ()
+    """What a person still has to do (`revoke the key first`)."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files it touches, sorted."""
+        return tuple(sorted(edit.path for edit in self.edits))
+
+
+class ProofWord(StrEnum):
+    """What may be said of a patch."""
+
+    VERIFIED = "verified"
+    RESCANNED = "re-scanned"
+    REFUSED = "refused"
+    UNCHECKED = "could not check"
+
+
+@dataclass(frozen=True, slots=True)
+class ProofCheck:
+    """One check of the gate. `passed` None: it could not be run, and `said` tells why."""
+
+    name: str
+    passed: bool | None
+    said: str
+    """One sentence with the numbers, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestRun:
+    """The repository's own tests, run once."""
+
+    command: str
+    passed: tuple[str, ...]
+    """Names of the tests that passed."""
+    failed: tuple[str, ...]
+    exit_code: int
+    seconds: float
+    said: str = ""
+    """Why it could not run, or empty."""
+
+    @property
+    def ran(self) -> bool:
+        """True when tests ran and were counted."""
+        return bool(self.passed or self.failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the gate says of one patch for one finding."""
+
+    word: ProofWord
+    checks: tuple[ProofCheck, ...]
+    not_proven: tuple[str, ...] = ()
+    """Sentences for "Not proven: ..."."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it was refused, one sentence each."""
+        return tuple(check.said for check in self.checks if check.passed is False)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A signed proof: a DSSE envelope around an in-toto statement, as bytes, and its digest."""
+
+    envelope: bytes
+    digest: str
+    """`sha256:` and 64 hex digits of `envelope`."""
+
+
+class FixStatus(StrEnum):
+    """States of a fix run (specification 000, PublicFixResponse.status)."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PR_CREATION_FAILED = "pr_creation_failed"
+    PR_UPDATE_FAILED = "pr_update_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A row: what was asked, and what came of it."""
+
+    id: FixId
+    repository: RepositoryId
+    review: ReviewId
+    finding: FindingId
+    handle: Handle
+    status: FixStatus
+    diff: str = ""
+    proof: Proof | None = None
+    receipt: Receipt | None = None
+    pull_request: PullRequestRef | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestDraft:
+    """A pull request that we want to exist. Key: (repository, branch)."""
+
+    change: Change
+    branch: str
+    base_ref: str
+    head: CommitRef
+    title: str
+    body: str
+    labels: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class BranchCommit:
+    """A commit that we want at the tip of a branch of ours."""
+
+    parent: CommitId
+    branch: str
+    message: str
+    patch: Patch

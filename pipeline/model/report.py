@@ -1,0 +1,105 @@
+"""What people and machines are shown. Hosts render nothing: they are handed these, already escaped and cut to their limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pipeline.model.ids import CommitId
+from pipeline.model.review import Conclusion, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Input of every renderer: a verdict and the facts about the run."""
+
+    verdict: Verdict
+    head: str = ""
+    base: str = ""
+    seconds: float = 0.0
+    tool_version: str = ""
+    policy_source: str = ""
+    """`.github/fixwright.yml at 9d1f0aa`, or `defaults`."""
+    whole: bool = False
+    """True for a scan without a base: every finding is reported and none is new."""
+    fixes: dict[str, str] = field(default_factory=dict)
+    """Fingerprint -> what is offered ("fix suggested in the thread")."""
+    excerpts: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)
+    """Fingerprint -> numbered source lines for the terminal; hostile text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A note on lines of a file in the check."""
+
+    path: str
+    line: int
+    end_line: int
+    level: Literal["notice", "warning", "failure"]
+    title: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAction:
+    """A button of the check (GitHub: at most three; label 20, description 40, identifier 20 characters)."""
+
+    label: str
+    description: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The state of our check on a commit. `conclusion` None means in progress."""
+
+    key: str
+    """Deterministic: the same check is edited, never doubled."""
+    title: str
+    summary: str
+    conclusion: Conclusion | None = None
+    text: str = ""
+    annotations: tuple[Annotation, ...] = ()
+    actions: tuple[CheckAction, ...] = ()
+    details_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRef:
+    """Our check on the host."""
+
+    commit: CommitId
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A conversation on a line of the diff. Key: the fingerprint, in a marker that only counts when we wrote it."""
+
+    fingerprint: str
+    path: str
+    line: int
+    end_line: int
+    body: str
+    """Markdown, already escaped, without the marker (the host adds its own)."""
+    resolved: bool = False
+    """True when the finding is gone: an existing thread is resolved, none is opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRef:
+    """A thread on the host. `outside` is True when the host could not place it on its line, so it was not opened."""
+
+    fingerprint: str
+    id: str
+    outside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Everything that is to be seen of a review on the host, decided once and then carried out keyed."""
+
+    check: Check
+    threads: tuple[Thread, ...] = ()
+    comment: str | None = None
+    """Body of the sticky comment; None leaves things as they are, `""` means nothing is open any more."""

@@ -1,0 +1,96 @@
+"""One verdict on one change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pipeline.model.finding import BaselineState, Judged, Standing
+from pipeline.model.ids import CommitId, ReviewId
+from pipeline.model.scan import Coverage
+from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
+
+
+class ReviewStatus(StrEnum):
+    """Where a review stands. Only the last three are terminal."""
+
+    PLANNED = "planned"
+    SCANNING = "scanning"
+    SETTLING = "settling"
+    PUBLISHING = "publishing"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    """Superseded by a newer head, or closed."""
+    FAILED = "failed"
+    """Given up; the check says so (action_required)."""
+
+
+class Conclusion(StrEnum):
+    """GitHub's words for the end of a check; every host maps from these."""
+
+    SUCCESS = "success"
+    NEUTRAL = "neutral"
+    CANCELLED = "cancelled"
+    ACTION_REQUIRED = "action_required"
+    FAILURE = "failure"
+
+    @property
+    def rank(self) -> int:
+        """0 is the best: the check of a commit shows the worst verdict of all open pull requests of that head."""
+        return list(Conclusion).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is judged: everything between two commits of one source repository."""
+
+    repository: SourceRepository
+    base: CommitId
+    """The merge base: what existed before is not the author's doing."""
+    head: CommitId
+    policy_commit: CommitId
+    """Tip of the base branch: from here the policy is read, never from the head."""
+    base_ref: str = ""
+    head_ref: str = ""
+    pull_request: PullRequestRef | None = None
+    author: UserRef | None = None
+    commits: int = 1
+    draft: bool = False
+    from_fork: bool = False
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A row: one change, its installation, and how far we are."""
+
+    id: ReviewId
+    installation: Installation
+    change: Change
+    status: ReviewStatus
+    superseded_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate decided about a change."""
+
+    conclusion: Conclusion
+    judged: tuple[Judged, ...] = ()
+    """New, fixed and waived findings; older ones only as `older`."""
+    older: int = 0
+    """How many findings of the looked-at files were there before."""
+    coverage: Coverage = field(default_factory=Coverage)
+    incomplete: str = ""
+    """Completes "Could not check ...", empty when everything was checked."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the reader that belong above the fold: a policy that cannot be parsed, a policy change in this pull request."""
+
+    def standing(self, standing: Standing) -> tuple[Judged, ...]:
+        """The new findings that stand so."""
+        return tuple(j for j in self.judged if j.standing is standing and j.baseline is BaselineState.NEW)
+
+    @property
+    def fixed(self) -> tuple[Judged, ...]:
+        """Findings of the base that this change removes."""
+        return tuple(j for j in self.judged if j.baseline is BaselineState.FIXED)

@@ -1,0 +1,267 @@
+"""What the domain asks of its plug-ins. Narrow and data-shaped: keyed verbs, so that twice is once.
+
+A plug-in is one file that exports one constant (`PROVIDER`, `SCANNER`, `FIXER`, `RENDERER`, `COMMAND`); `pipeline.plugins.discover`
+finds it. One contract suite in `tests/contract/` runs on every plug-in of a kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from pipeline.messages import Message
+from pipeline.model.event import CommentRef, Delivery, Received
+from pipeline.model.finding import Finding, Judged
+from pipeline.model.fix import BranchCommit, Patch, PullRequestDraft
+from pipeline.model.ids import CommitId, Handle, ReviewId
+from pipeline.model.report import Check, CheckRef, Report, Thread, ThreadRef
+from pipeline.model.scan import EngineInfo, Output, ScanRequest, ScanType
+from pipeline.model.target import (
+    CommitRef,
+    Installation,
+    Permission,
+    PullRequest,
+    PullRequestRef,
+    SourceRepository,
+    UserRef,
+)
+
+# --- code hosts -----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a host can do and its limits. Differences between hosts are these data, never `isinstance`."""
+
+    pull_request_word: str = "pull request"
+    check_pages: bool = True
+    """True when a check has a page of its own for tables; else the sticky comment carries them."""
+    suggestions: bool = True
+    """True when a thread can carry a change that the reader applies with one click."""
+    annotations: int = 50
+    """How many annotations one request may carry (GitHub: 50, REST "Create a check run")."""
+    max_body: int = 65_535
+    """Bytes of UTF-8 in a summary, text or comment."""
+    max_title: int = 255
+    threads: int = 10
+    """How many threads we open at most on one change; the rest stays in the check."""
+    redelivers: bool = False
+    """True when the host keeps a refused delivery and can deliver it again."""
+    buttons: int = 3
+    """How many buttons a check may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One operator setting of a provider: `FIXWRIGHT_<PROVIDER>_<NAME>` in the environment."""
+
+    name: str
+    """Upper case, without the prefix: `WEBHOOK_SECRET`."""
+    help: str
+    secret: bool = False
+    default: str = ""
+    needed: Literal["receive", "connect", ""] = ""
+    """For what it must be set: to accept deliveries, to call the host, or for neither."""
+
+
+Configuration = Mapping[str, str]
+"""Values of a provider's settings by `Setting.name`; unset ones are absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitCredentials:
+    """Short-lived and read-only. `header` is a whole HTTP header line (`Authorization: Basic ...`), empty when none is needed."""
+
+    header: str = ""
+
+
+class HostMemory(Protocol):
+    """Small values shared by all processes: tokens, ETags, budgets. Values are sealed at rest; keys are not secret."""
+
+    def get(self, key: str) -> bytes | None:
+        """The value, or None when it is absent or expired."""
+
+    def put(self, key: str, value: bytes, seconds: float) -> None:
+        """Store for `seconds`, replacing what was there."""
+
+    def compare_and_set(self, key: str, old: bytes | None, new: bytes, seconds: float) -> bool:
+        """Store `new` only when the live value is `old` (None: absent). True when it was stored."""
+
+    def lock(self, key: str, seconds: float) -> AbstractContextManager[None]:
+        """Wait until nobody else holds `key`, at most `seconds`; held for at most `seconds`. Raises StoreUnavailable after that."""
+
+
+class CodeHost(Protocol):
+    """One code host, signed in to one installation. Raises `HostError` subclasses only. Every `ensure_` reads before it writes:
+    called twice with the same arguments, also after a crash in the middle, it leaves one effect."""
+
+    def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
+        """What `user` may do, asked now. NONE for an unknown user; never an exception for that."""
+
+    def credentials(self, repository: SourceRepository) -> GitCredentials:
+        """Read-only credentials for fetching `repository`."""
+
+    def pull_request(self, ref: PullRequestRef) -> PullRequest:
+        """Its newest state with its merge base. Raises HostNotFound."""
+
+    def acknowledge(self, comment: CommentRef) -> None:
+        """Show that a command was seen (a reaction). Failure to do so is not an error of the command."""
+
+    def ensure_check(self, commit: CommitRef, check: Check) -> CheckRef:
+        """Make or edit the one check with `check.key` on `commit`."""
+
+    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
+        """Make or edit the one comment of ours about `topic`. `body` empty: minimize or empty an existing one, make none."""
+
+    def ensure_reply(self, comment: CommentRef, topic: str, body: str) -> None:
+        """Make or edit our one answer about `topic` to a comment, in its thread when it has one."""
+
+    def ensure_threads(self, ref: PullRequestRef, head: CommitId, threads: Sequence[Thread], introduction: str) -> Sequence[ThreadRef]:
+        """Bring our threads to the wanted state: open the missing ones in one notifying call (with `introduction` as its text),
+        edit changed ones, resolve those that are `resolved`. A thread that the host refuses comes back with `outside=True`."""
+
+    def ensure_branch(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+        """Make branch `commit.branch` point to a commit on `commit.parent` with the patch applied. Only a branch of ours
+        (`fixwright/...`) is ever moved. Raises HostRejected when the branch exists with foreign content."""
+
+    def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
+        """The one open pull request from `draft.branch`, made or edited."""
+
+    def ensure_closed(self, ref: PullRequestRef, reason: str) -> None:
+        """Close it with a comment, unless it is closed."""
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """A kind of code host."""
+
+    name: str
+    capabilities: Capabilities
+    settings: tuple[Setting, ...]
+
+    def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
+        """Verify, then parse; pure. Raises BadSignature, MalformedDelivery; NotConfigured when the secret is not set."""
+
+    def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory) -> CodeHost:
+        """Sign in. Raises NotConfigured; makes no request yet."""
+
+
+# --- scanning -------------------------------------------------------------------------------------------------------------------------
+
+
+class Control(Protocol):
+    """What a running scan may know of the world."""
+
+    engines_dir: Path
+    """Root of the engine environments (FIXWRIGHT_ENGINES_DIR)."""
+
+    def cancelled(self) -> bool:
+        """True when nobody wants the result any more: the scanner stops soon."""
+
+
+@runtime_checkable
+class Scanner(Protocol):
+    """One kind of scan. An engine that fails raises `EngineError`; it never yields "no findings" instead."""
+
+    name: str
+    """Name of the engine, as the coverage ledger shows it."""
+    scan_type: ScanType
+
+    def info(self, control: Control) -> EngineInfo:
+        """The engine that would run now. Raises EngineMissing."""
+
+    def concerns(self, path: str) -> bool:
+        """True when the engine has something to say about files of this name. The others are class n/a in the ledger."""
+
+    def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:
+        """Look at `request.tree`. Every file ends in `Covered` or in a `GapSeen`; raises EngineError when the run as a whole failed."""
+
+
+# --- fixing ---------------------------------------------------------------------------------------------------------------------------
+
+
+class SourceFiles(Protocol):
+    """Read access to one state of a repository."""
+
+    def read(self, path: str) -> bytes | None:
+        """Content of a regular file, None when there is none or it is too large to be source."""
+
+    def paths(self) -> Sequence[str]:
+        """Names of the files that can be read, sorted; may be only those near the finding."""
+
+
+@runtime_checkable
+class Fixer(Protocol):
+    """Makes a patch for one finding. Pure: it runs nothing, and its patch must still pass the gate."""
+
+    name: str
+
+    def answers(self, rule_id: str) -> bool:
+        """True when it knows how to mend this rule."""
+
+    def fix(self, finding: Finding, files: SourceFiles) -> Patch | None:
+        """The patch, or None when this particular place cannot be mended mechanically."""
+
+
+# --- speaking -------------------------------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    """One report format."""
+
+    name: str
+    media_type: str
+
+    def render(self, report: Report) -> bytes:
+        """The whole document. Everything that came from a repository is escaped for this format."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandCall:
+    """A slash command as somebody wrote it. The sender's permission was checked against `Command.permission` already."""
+
+    name: str
+    arguments: str
+    """Rest of the line, stripped; hostile text."""
+    sender: UserRef
+    comment: CommentRef
+    installation: Installation
+    finding_marker: str = ""
+    """Fingerprint of the thread in which it was written, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewView:
+    """What a command may know of the newest review of the pull request."""
+
+    review: ReviewId | None
+    """None when there is none yet."""
+    settled: bool = False
+    judged: tuple[Judged, ...] = ()
+
+    def by_handle(self, handle: Handle) -> Judged | None:
+        """The finding that people call so."""
+        return next((j for j in self.judged if j.finding.handle == handle), None)
+
+    def by_fingerprint(self, fingerprint: str) -> Judged | None:
+        """The first finding of that identity."""
+        return next((j for j in self.judged if j.finding.fingerprint == fingerprint), None)
+
+
+@runtime_checkable
+class Command(Protocol):
+    """One slash command. Decides only: what is done leaves as messages."""
+
+    name: str
+    """Without the slash."""
+    usage: str
+    """One line: `/fix [HANDLE]`."""
+    permission: Permission
+    """What the sender must be allowed on the repository."""
+
+    def run(self, call: CommandCall, view: ReviewView) -> tuple[Message, ...]:
+        """What is to be done; a `Reply` where nothing else answers."""
