@@ -125,17 +125,7 @@ class ProposeFix:
 
 
 Message = (
-    AcceptEvent
-    | StartReview
-    | RunScan
-    | SettleReview
-    | PublishCheck
-    | Speak
-    | WithdrawReview
-    | Reply
-    | RequestFix
-    | RunFix
-    | ProposeFix
+    AcceptEvent | StartReview | RunScan | SettleReview | PublishCheck | Speak | WithdrawReview | Reply | RequestFix | RunFix | ProposeFix
 )
 """Told apart by `kind`."""
 

@@ -31,7 +31,7 @@ def discover(package: ModuleType, constant: str, kind: type[T]) -> dict[str, T]:
             continue
         if not isinstance(plugin, kind):
             raise PluginInvalid(f"{module.__name__}.{constant} is no {kind.__name__}: a member of that protocol is missing")
-        name: str = plugin.name
+        name = str(getattr(plugin, "name", info.name))
         if name in found:
             raise PluginInvalid(f"two plug-ins in {package.__name__} are called {name}")
         found[name] = plugin

@@ -82,7 +82,7 @@ class Policy(_Part):
     engines: Engines = Engines()
     gate: Gate = Gate()
     on_incomplete: Literal["fail", "warn"] = Field(
-        default="fail", description="`warn` turns \"could not check, and it is Fixwright's fault\" into a neutral check."
+        default="fail", description='`warn` turns "could not check, and it is Fixwright\'s fault" into a neutral check.'
     )
     paths: Paths = Paths()
     tests: Tests = Tests()
