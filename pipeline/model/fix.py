@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
 from pipeline.model.review import Change
+from pipeline.model.scan import EngineInfo
 from pipeline.model.target import CommitRef, PullRequestRef
 
 
@@ -55,6 +56,9 @@ class ProofCheck:
     passed: bool | None
     said: str
     """One sentence with the numbers, for people."""
+    before: int | None = None
+    """What was counted before the patch (findings, tests), where the check counts."""
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,10 @@ class Proof:
     checks: tuple[ProofCheck, ...]
     not_proven: tuple[str, ...] = ()
     """Sentences for "Not proven: ..."."""
+    engines: tuple[EngineInfo, ...] = ()
+    """The engines that looked before and after."""
+    seconds: float = 0.0
+    """How long the whole gate took."""
 
     @property
     def reasons(self) -> tuple[str, ...]:
