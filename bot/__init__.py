@@ -1,0 +1,3 @@
+"""The edge: the web process, the worker, the relay and the command line."""
+
+__version__ = "0.1.0"

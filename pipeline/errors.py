@@ -37,9 +37,12 @@ again can help (`retryable`). Foreign exceptions are translated at the border of
     |  +- StoreUnavailable       the database does not answer, or is full or locked
     |  +- StaleWrite             the row is not in the state that we expected
     |  +- LeaseLost              another worker has taken this message over
+    |  +- SchemaTooNew           a newer Fixwright has used this database
     +- QueueUnavailable          Redis does not answer
     +- IllegalMove               a state machine has no such move
     +- PluginInvalid             a plug-in file does not export what its kind asks for
+    +- WorkerCrashed             a worker died three times on the same message
+    +- InternalFault             a bug of ours
     +- Superseded                the change that we work on is no longer the newest
 """
 
@@ -282,6 +285,12 @@ class LeaseLost(StoreError):
     code = "LEASE_LOST"
 
 
+class SchemaTooNew(StoreError):
+    """A newer Fixwright has used this database; this version must not write to it."""
+
+    code = "SCHEMA_TOO_NEW"
+
+
 class QueueUnavailable(FixwrightError):
     """Redis does not answer; work waits in the outbox."""
 
@@ -298,6 +307,18 @@ class PluginInvalid(FixwrightError):
     """A plug-in file does not export what its kind asks for."""
 
     code = "PLUGIN_INVALID"
+
+
+class WorkerCrashed(FixwrightError):
+    """A worker died on the same message again and again."""
+
+    code = "WORKER_CRASHED"
+
+
+class InternalFault(FixwrightError):
+    """A bug of ours; the log has the traceback."""
+
+    code, retryable = "INTERNAL", True
 
 
 class Superseded(FixwrightError):

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pipeline.model.event import CommentRef, Event
 from pipeline.model.ids import CommitId, FixId, ReviewId, ScanId
+from pipeline.model.review import Conclusion
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
 
 INTERACTIVE, NORMAL, BATCH = 0, 1, 2
@@ -76,10 +77,11 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class WithdrawReview:
-    """A review was superseded or its pull request closed: end its check honestly."""
+    """A review ends without a verdict of its own (superseded, closed, given up): end its check honestly."""
 
     review: ReviewId
     title: str
+    conclusion: Conclusion = Conclusion.CANCELLED
     kind: Literal["withdraw_review"] = "withdraw_review"
 
 
@@ -113,6 +115,7 @@ class RunFix:
     """Make the patch and let it prove itself."""
 
     fix: FixId
+    comment: CommentRef | None = None
     kind: Literal["run_fix"] = "run_fix"
 
 
@@ -121,6 +124,8 @@ class ProposeFix:
     """Offer the proven patch: suggestion, or branch and pull request; and answer who asked."""
 
     fix: FixId
+    comment: CommentRef | None = None
+    """Where the answer goes, when a comment asked."""
     kind: Literal["propose_fix"] = "propose_fix"
 
 

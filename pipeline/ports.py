@@ -52,6 +52,8 @@ class Capabilities:
     """True when the host keeps a refused delivery and can deliver it again."""
     buttons: int = 3
     """How many buttons a check may have."""
+    local_git: bool = False
+    """True when repositories are folders on our own disk: git may then read paths, which it never may for a host behind a network."""
 
 
 @dataclass(frozen=True, slots=True)

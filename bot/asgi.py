@@ -1,0 +1,69 @@
+"""The web application: webhooks and health."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from bot import __version__
+from bot.webhooks import Webhooks
+from bot.wiring import App
+from pipeline.errors import QueueUnavailable, StoreError
+from pipeline.store.intake import Intake
+
+log = logging.getLogger(__name__)
+
+
+def make_asgi(app: App) -> Starlette:
+    """The ASGI application of a wired process."""
+    intake = Intake.open(app.settings.database_url, on_commit=app.jobs.wake)
+    webhooks = Webhooks(app.plugins.providers, app.places.configurations, intake)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        intake.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(intake.stop)
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "alive", "version": __version__})
+
+    async def readyz(_: Request) -> Response:
+        checks, ready = await asyncio.to_thread(readiness, app)
+        return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz), *webhooks.routes()]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def readiness(app: App) -> tuple[dict[str, str], bool]:
+    """What is needed to take deliveries, each "ok" or what is wrong, and whether all that is needed is there.
+
+    A queue that is down does not make us unready: deliveries are kept in the outbox. Without any provider's secret nothing can be
+    received.
+    """
+    checks = {"database": "ok", "queue": "ok"}
+    ready = True
+    try:
+        app.database.healthy()
+    except StoreError as error:
+        checks["database"], ready = error.message, False
+    try:
+        app.jobs.wake()
+    except QueueUnavailable as error:
+        checks["queue"] = f"{error.message}; deliveries are kept"
+    able = []
+    for name, provider in app.plugins.providers.items():
+        missing = [s.name for s in provider.settings if s.needed == "receive" and s.name not in app.places.configurations.get(name, {})]
+        checks[f"provider {name}"] = f"needs FIXWRIGHT_{name.upper()}_{missing[0]}" if missing else "ok"
+        able.append(not missing)
+    return checks, ready and any(able)

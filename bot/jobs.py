@@ -1,0 +1,152 @@
+"""Outbox -> RQ. The queue only wakes workers up: losing it costs latency, never work. With worker.py the only importer of rq."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from pipeline.errors import QueueUnavailable, StoreError, WorkerCrashed
+from pipeline.messages import BATCH, INTERACTIVE, NORMAL
+from pipeline.stages.give_up import give_up
+from pipeline.store.engine import Database
+from pipeline.store.outbox import Published
+
+log = logging.getLogger(__name__)
+
+QUEUES = {INTERACTIVE: "fixwright-interactive", NORMAL: "fixwright", BATCH: "fixwright-batch"}
+"""Queue of each priority, in the order in which workers look."""
+
+WAKE = "fixwright:wake"
+SWEEP_SECONDS = 2.0
+WAIT_SECONDS = 1.0
+JOB_SECONDS = 3600
+RESULT_SECONDS, FAILURE_SECONDS = 60, 3600
+PUBLISH_AT_ONCE = 500
+
+
+class Jobs:
+    """The queue, as one process sees it. Connects on first use; safe to carry over a fork."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client: redis.Redis | None = None
+
+    @property
+    def client(self) -> redis.Redis:
+        """Bytes in, bytes out: RQ asks for that."""
+        if self._client is None:
+            retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), 3)
+            # Longer than any blocking call of ours or of RQ (a worker blocks in its dequeue for worker-ttl - 15 s).
+            self._client = redis.Redis.from_url(self._url, socket_timeout=30, socket_connect_timeout=3, retry=retry)
+        return self._client
+
+    def forget(self) -> None:
+        """In a forked child: never touch the parent's socket."""
+        self._client = None
+
+    def wake(self) -> None:
+        """Tell the relay that something was committed. Raises QueueUnavailable; the relay looks by itself within a second anyway."""
+        try:
+            with self.client.pipeline(transaction=False) as pipe:
+                pipe.lpush(WAKE, b"1")
+                pipe.ltrim(WAKE, 0, 0)
+                pipe.execute()
+        except (redis.RedisError, OSError) as exc:
+            raise QueueUnavailable("Redis does not answer") from exc
+
+    def wait(self, seconds: float) -> None:
+        """Block until somebody called `wake`, at most `seconds`. Raises QueueUnavailable."""
+        try:
+            self.client.blpop([WAKE], timeout=seconds)
+        except (redis.RedisError, OSError) as exc:
+            raise QueueUnavailable("Redis does not answer") from exc
+
+    def publish(self, messages: Sequence[Published]) -> None:
+        """Wake a worker for each. Publishing twice is harmless: only one claim wins. Raises QueueUnavailable."""
+        by_queue: dict[str, list[str]] = {}
+        for message in messages:
+            by_queue.setdefault(QUEUES.get(message.priority, QUEUES[NORMAL]), []).append(message.message_id)
+        try:
+            for name, ids in by_queue.items():
+                queue = Queue(name, connection=self.client, serializer=JSONSerializer)
+                prepared = [
+                    Queue.prepare_data(
+                        "bot.worker.run",
+                        args=(identifier,),
+                        timeout=JOB_SECONDS,
+                        result_ttl=RESULT_SECONDS,
+                        failure_ttl=FAILURE_SECONDS,
+                        ttl=JOB_SECONDS,
+                        job_id=identifier,
+                    )
+                    for identifier in ids
+                ]
+                queue.enqueue_many(prepared)
+        except (redis.RedisError, OSError) as exc:
+            raise QueueUnavailable("Redis does not answer") from exc
+
+
+class Relay:
+    """Publishes the outbox, and takes back what crashed workers hold."""
+
+    def __init__(self, database: Database, jobs: Jobs) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._swept = 0.0
+        self._queue_was_down = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set. Errors of the database and of the queue are waited out: there is nobody else to tell."""
+        while not stop.is_set():
+            try:
+                if time.monotonic() - self._swept >= SWEEP_SECONDS:
+                    self.sweep()
+                self.relay()
+                self._jobs.wait(WAIT_SECONDS)
+                self._say_queue(up=True)
+            except QueueUnavailable as error:
+                self._say_queue(up=False, error=error)
+                stop.wait(WAIT_SECONDS)
+            except StoreError as error:
+                log.error("the relay waits for the database", extra={"code": error.code, "error": error.message})
+                stop.wait(WAIT_SECONDS)
+
+    def sweep(self) -> None:
+        """Leases that expired: the work is given to somebody else, or given up after the third crash."""
+        self._swept = time.monotonic()
+        with self._database.work() as work:
+            for dead in work.outbox.expire():
+                log.error("message given up after crashes", extra={"message_id": dead.id, "kind": dead.kind})
+                if dead.message is not None:
+                    give_up(work, dead.message, WorkerCrashed(f"the worker crashed {dead.crashes} times on it"))
+
+    def relay(self) -> int:
+        """Publish what is due now; how many messages that were."""
+        total = 0
+        while True:
+            with self._database.work() as work:
+                due = work.outbox.publishable(PUBLISH_AT_ONCE)
+            if not due:
+                return total
+            self._jobs.publish(due)
+            with self._database.work() as work:
+                work.outbox.mark_published([message.message_id for message in due])
+            total += len(due)
+
+    def _say_queue(self, *, up: bool, error: QueueUnavailable | None = None) -> None:
+        if up and self._queue_was_down:
+            log.warning("the queue answers again")
+            # It may have lost what it held.
+            with self._database.work() as work:
+                work.outbox.publish_again()
+        if not up and not self._queue_was_down:
+            log.error("the queue does not answer; work waits in the outbox", extra={"error": str(error)})
+        self._queue_was_down = not up

@@ -1,0 +1,73 @@
+"""Logs: one line an event, its name first, then fields. Secrets of ours are cut out before anything is written."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterable
+
+from bot.settings import Settings
+
+TOKENS = re.compile(
+    r"gh[opsur]_[A-Za-z0-9._-]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9._-]{16,}|fxw_[a-z]+_[A-Za-z0-9_]{16,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
+    r"|(?i:authorization:?\s*(?:basic|bearer|token)\s+)[A-Za-z0-9+/=._-]{8,}"
+    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+)
+"""Shapes of credentials: GitHub's tokens in old and new form (GitHub docs "Authentication", format since 2026-04), URLs with passwords."""
+
+_STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
+
+
+class Redactor:
+    """Cuts known secrets and everything that looks like a credential out of a text."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = sorted((s for s in secrets if len(s) >= 6), key=len, reverse=True)
+
+    def clean(self, text: str) -> str:
+        """The text without secrets and without control characters that could move a terminal's cursor or forge a line."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[removed]")
+        text = TOKENS.sub("[removed]", text)
+        return "".join(c if c.isprintable() or c == " " else f"\\x{ord(c):02x}" for c in text)
+
+
+class EventFormatter(logging.Formatter):
+    """`2026-11-21T10:00:00.000Z info pipeline.stages.scan engine failed engine=semgrep code=ENGINE_TIMED_OUT`."""
+
+    def __init__(self, redactor: Redactor, *, as_json: bool) -> None:
+        super().__init__()
+        self._redactor = redactor
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; a traceback becomes the field `trace`."""
+        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
+        fields = {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
+        if record.exc_info:
+            fields["trace"] = self.formatException(record.exc_info)
+        clean = self._redactor.clean
+        if self._as_json:
+            event = {"time": when, "level": record.levelname.lower(), "logger": record.name, "event": clean(record.getMessage())}
+            return json.dumps(event | {key: clean(str(value)) for key, value in fields.items()}, ensure_ascii=False)
+        tail = "".join(
+            f" {key}={clean(str(value))!r}" if " " in str(value) else f" {key}={clean(str(value))}" for key, value in fields.items()
+        )
+        return f"{when} {record.levelname.lower()} {record.name} {clean(record.getMessage())}{tail}"
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send all logs to stderr in our format. Calling it again replaces the handler."""
+    secrets = [value for name, value in settings.environment.items() if re.search(r"SECRET|TOKEN|PRIVATE_KEY|PASSWORD", name)]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(EventFormatter(Redactor(secrets), as_json=settings.log_format == "json"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    # Their info lines name every request and every job: noise for an operator, and a place to leak.
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "rq.worker", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

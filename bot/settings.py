@@ -1,0 +1,214 @@
+"""Operator settings: environment variables, read once. No secret has a default."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from pipeline.errors import NotConfigured
+from pipeline.ports import Provider
+
+PREFIX: Final = "FIXWRIGHT_"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable, as `fixwright doctor` lists it."""
+
+    name: str
+    help: str
+    default: str = ""
+    secret: bool = False
+
+
+VARIABLES: Final = (
+    Variable("FIXWRIGHT_HOST", "address that the web process listens on", "127.0.0.1"),
+    Variable("FIXWRIGHT_PORT", "port that the web process listens on; 0 takes a free one", "8080"),
+    Variable("FIXWRIGHT_URL", "address of Fixwright as seen from outside", "http://HOST:PORT"),
+    Variable("FIXWRIGHT_STATE_DIR", "folder of the embedded database, queue, mirrors and keys", "see docs/guide/settings.md"),
+    Variable("FIXWRIGHT_ENGINES_DIR", "folder of the scan engines", "see docs/guide/settings.md"),
+    Variable("FIXWRIGHT_SECRET_KEY", "32 bytes base64; unset: made once in the state folder", secret=True),
+    Variable("REDIS_URL", "own Redis or Valkey; unset: a bundled Valkey on a unix socket", secret=True),
+    Variable("DATABASE_URL", "own PostgreSQL; unset: SQLite in the state folder", secret=True),
+    Variable("FIXWRIGHT_WORKERS", "worker processes that `fixwright up` starts", "1"),
+    Variable("FIXWRIGHT_LOG_FORMAT", "text or json", "text"),
+    Variable("FIXWRIGHT_LOG_LEVEL", "debug, info, warning or error", "info"),
+    Variable("FIXWRIGHT_RETRY_CAP", "longest wait in seconds before a failed message is tried again", "3600"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator decided. Secrets are kept out of `repr`."""
+
+    host: str
+    port: int
+    url: str
+    state_dir: Path
+    engines_dir: Path
+    redis_url: str = field(repr=False)
+    """Empty: embedded."""
+    database_url: str = field(repr=False)
+    """Never empty: SQLite in the state folder unless DATABASE_URL is set."""
+    own_servers: bool
+    """True when the database or the queue is the operator's own."""
+    secret_key: bytes = field(repr=False)
+    """Empty when unset."""
+    workers: int = 1
+    retry_cap: float = 3600.0
+    log_format: str = "text"
+    log_level: str = "info"
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def mirrors_dir(self) -> Path:
+        """Where bare mirrors of repositories are kept."""
+        return self.state_dir / "mirrors"
+
+    def provider(self, provider: Provider) -> dict[str, str]:
+        """Values of a provider's settings by their short names; unset ones are absent or have their default."""
+        found = {}
+        for setting in provider.settings:
+            value = self.environment.get(variable_of(provider, setting.name), "") or setting.default
+            if value:
+                found[setting.name] = value
+        return found
+
+    def key(self) -> bytes:
+        """The 32 secret bytes of this installation; made once in the state folder when none is set.
+
+        Raises:
+            NotConfigured: an own database or Redis without FIXWRIGHT_SECRET_KEY: another process would make another key.
+        """
+        if self.secret_key:
+            return self.secret_key
+        path = self.state_dir / "secret.key"
+        if self.own_servers and not path.exists():
+            raise NotConfigured(
+                "an own database or Redis needs FIXWRIGHT_SECRET_KEY: every process must have the same key",
+                hint="export FIXWRIGHT_SECRET_KEY=$(head -c 32 /dev/urandom | base64)",
+            )
+        return _stored_key(path)
+
+    def subkey(self, purpose: str) -> bytes:
+        """32 bytes for one purpose (HKDF-SHA256, RFC 5869)."""
+        return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"fixwright:{purpose}".encode()).derive(self.key())
+
+
+def variable_of(provider: Provider, setting: str) -> str:
+    """Name of the environment variable of a provider's setting."""
+    return f"{PREFIX}{provider.name.upper()}_{setting}"
+
+
+def state_dir(environment: Mapping[str, str] | None = None) -> Path:
+    """FIXWRIGHT_STATE_DIR, or its default: /var/lib/fixwright/state as root, else below $XDG_STATE_HOME."""
+    return _folder(environment or os.environ, "STATE_DIR", "/var/lib/fixwright/state", "XDG_STATE_HOME", ".local/state", "fixwright")
+
+
+def engines_dir(environment: Mapping[str, str] | None = None) -> Path:
+    """FIXWRIGHT_ENGINES_DIR, or its default: the same from every working directory and state folder."""
+    return _folder(
+        environment or os.environ, "ENGINES_DIR", "/var/lib/fixwright/engines", "XDG_DATA_HOME", ".local/share", "fixwright/engines"
+    )
+
+
+def _folder(environment: Mapping[str, str], name: str, as_root: str, xdg: str, home: str, tail: str) -> Path:
+    given = environment.get(PREFIX + name, "")
+    if given:
+        return Path(given).absolute()
+    if os.geteuid() == 0:
+        return Path(as_root)
+    base = environment.get(xdg, "")
+    return (Path(base) if base else Path.home() / home) / tail
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment.
+
+    Raises:
+        NotConfigured: a value cannot be used; the message names the variable and never repeats a secret.
+    """
+    env = dict(os.environ if environment is None else environment)
+    state = state_dir(env)
+    port = _number(env, "FIXWRIGHT_PORT", 8080, 0, 65_535)
+    host = env.get("FIXWRIGHT_HOST", "") or "127.0.0.1"
+    database = env.get("DATABASE_URL", "")
+    redis = env.get("REDIS_URL", "")
+    return Settings(
+        host=host,
+        port=int(port),
+        url=(env.get("FIXWRIGHT_URL", "") or f"http://{host}:{int(port)}").rstrip("/"),
+        state_dir=state,
+        engines_dir=engines_dir(env),
+        redis_url=redis,
+        database_url=database or f"sqlite:///{state / 'fixwright.db'}",
+        own_servers=bool(database or redis) and not env.get("FIXWRIGHT_EMBEDDED_CHILD"),
+        secret_key=_decode_key(env.get("FIXWRIGHT_SECRET_KEY", "")),
+        workers=int(_number(env, "FIXWRIGHT_WORKERS", 1, 0, 64)),
+        retry_cap=_number(env, "FIXWRIGHT_RETRY_CAP", 3600, 0.1, 86_400),
+        log_format=_choice(env, "FIXWRIGHT_LOG_FORMAT", ("text", "json")),
+        log_level=_choice(env, "FIXWRIGHT_LOG_LEVEL", ("info", "debug", "warning", "error")),
+        environment=env,
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    text = env.get(name, "") or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        raise NotConfigured(f"{name} is not a number: '{text}'") from None
+    if not low <= value <= high:
+        raise NotConfigured(f"{name} must be between {low:g} and {high:g}, it is {value:g}")
+    return value
+
+
+def _choice(env: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    value = (env.get(name, "") or words[0]).lower()
+    if value not in words:
+        raise NotConfigured(f"{name} must be one of {', '.join(words)}; it is '{value}'")
+    return value
+
+
+def _decode_key(text: str) -> bytes:
+    if not text:
+        return b""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 32:
+        raise NotConfigured("FIXWRIGHT_SECRET_KEY is not 32 bytes of base64", hint="make one: head -c 32 /dev/urandom | base64")
+    return key
+
+
+def _stored_key(path: Path) -> bytes:
+    """Read the key, or make it: two processes that start at once end with the same one."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(secrets.token_bytes(32)))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # link, not rename: it fails when another process was first, and then that one's key is everybody's.
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+    key = _decode_key(path.read_text("ascii").strip())
+    if not key:
+        raise NotConfigured(f"{path} holds no key", hint="restore it from a backup, or remove it to make a new one")
+    return key

@@ -1,0 +1,136 @@
+"""POST /webhooks/{provider}[/{instance}]: bytes -> verified event -> one durable row -> 202. No commit, no ack."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pipeline.errors import (
+    BadSignature,
+    DeliveryTooLarge,
+    FixwrightError,
+    MalformedDelivery,
+    NotConfigured,
+    StoreUnavailable,
+)
+from pipeline.messages import AcceptEvent, Envelope
+from pipeline.model.event import Delivery, Received
+from pipeline.ports import Configuration, Provider
+from pipeline.store.intake import Intake, IntakeRow
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 26 * 1024 * 1024
+"""Bytes. GitHub sends nothing larger than 25 MB (docs "Webhook events and payloads")."""
+
+INLINE = 256 * 1024
+"""A larger body is verified and parsed in a thread, so that it does not hold up the others."""
+
+BODY_SECONDS = 30.0
+
+STATUS: Mapping[type[FixwrightError], int] = {
+    BadSignature: 401,
+    MalformedDelivery: 400,
+    DeliveryTooLarge: 413,
+    NotConfigured: 503,
+    StoreUnavailable: 503,
+}
+
+
+class Webhooks:
+    """The routes of all providers."""
+
+    def __init__(self, providers: Mapping[str, Provider], configurations: Mapping[str, Configuration], intake: Intake) -> None:
+        self._providers = providers
+        self._configurations = configurations
+        self._intake = intake
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """How many deliveries of each provider ended how."""
+
+    def routes(self) -> list[Route]:
+        """Both forms of the address."""
+        return [
+            Route("/webhooks/{provider}", self.receive, methods=["POST"]),
+            Route("/webhooks/{provider}/{instance}", self.receive, methods=["POST"]),
+        ]
+
+    async def receive(self, request: Request) -> Response:
+        """One delivery. 202 only after the row is on the disk."""
+        name = request.path_params["provider"]
+        provider = self._providers.get(name)
+        if provider is None:
+            return JSONResponse({"error": "NOT_FOUND", "detail": "there is no such provider"}, 404)
+        try:
+            outcome, received = await self._accept(provider, request)
+        except FixwrightError as error:
+            self.counts[name, error.code] += 1
+            log.info("delivery refused", extra={"provider": name, "code": error.code, "error": error.message})
+            return problem(error)
+        except ClientDisconnect:
+            self.counts[name, "disconnected"] += 1
+            return Response(status_code=400)
+        self.counts[name, outcome] += 1
+        log.info(
+            "delivery", extra={"provider": name, "delivery_id": received.delivery_id, "name_of_event": received.name, "outcome": outcome}
+        )
+        return JSONResponse({"delivery": received.delivery_id, "status": outcome}, 202)
+
+    async def _accept(self, provider: Provider, request: Request) -> tuple[str, Received]:
+        body = await _body(request)
+        instance = request.path_params.get("instance", "")
+        delivery = Delivery(provider.name, instance, {k.lower(): v for k, v in request.headers.items()}, body)
+        configuration = self._configurations.get(provider.name, {})
+        if len(body) > INLINE:
+            received = await asyncio.to_thread(provider.receive, delivery, configuration)
+        else:
+            received = provider.receive(delivery, configuration)
+        if received.event is None:
+            return "ignored", received
+        identity = received.delivery_id
+        envelope = Envelope(
+            AcceptEvent(identity, received.event), f"accept:{provider.name}:{instance}:{identity}", group=f"accept:{identity}"
+        )
+        row = IntakeRow(provider.name, instance, identity, received.name, body)
+        return ("accepted" if await self._intake.accept(row, (envelope,)) else "repeated"), received
+
+
+async def _body(request: Request) -> bytes:
+    """The raw body, read in bounded memory and time.
+
+    Raises:
+        DeliveryTooLarge, MalformedDelivery: too large, compressed, or sent too slowly.
+    """
+    too_large = DeliveryTooLarge(f"the body is larger than {MAX_BODY // 1024 // 1024} MB")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise MalformedDelivery("a compressed body is not accepted")
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_BODY:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > MAX_BODY:
+                    raise too_large
+                parts.append(part)
+    except TimeoutError:
+        raise MalformedDelivery(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
+    return b"".join(parts)
+
+
+def problem(error: FixwrightError) -> JSONResponse:
+    """An error as JSON: what, and what to do."""
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+    content = {"error": error.code, "detail": error.message}
+    if error.hint:
+        content["hint"] = error.hint
+    headers = {"Retry-After": "10"} if status == 503 else {}
+    return JSONResponse(content, status, headers=headers)

@@ -1,0 +1,77 @@
+"""The composition root: settings in, a working application out. The only place that names concrete parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pipeline.commands
+import pipeline.fixers
+import pipeline.scanners
+import providers
+from bot import __version__
+from bot.jobs import Jobs
+from bot.settings import Settings
+from pipeline.plugins import discover
+from pipeline.ports import Command, Fixer, HostMemory, Provider, Scanner
+from pipeline.receipts import SigningKey, load_signing_key
+from pipeline.stages.context import Places, Plugins
+from pipeline.store.engine import Database
+from pipeline.store.host_memory import StoredHostMemory
+
+
+@dataclass
+class App:
+    """One process of Fixwright. Opens nothing by itself: the database connects on first use, the queue too."""
+
+    settings: Settings
+    plugins: Plugins
+    database: Database
+    jobs: Jobs
+    memory: HostMemory
+    places: Places
+
+
+def discover_plugins() -> Plugins:
+    """Everything that is in the plug-in folders. Raises PluginInvalid."""
+    scanners = discover(pipeline.scanners, "SCANNER", Scanner)
+    return Plugins(
+        providers=discover(providers, "PROVIDER", Provider),
+        scanners={scanner.scan_type: scanner for scanner in scanners.values()},
+        fixers=tuple(discover(pipeline.fixers, "FIXER", Fixer).values()),
+        commands=discover(pipeline.commands, "COMMAND", Command),
+    )
+
+
+def signing_key_path(state: Path) -> Path:
+    """Where the key that signs receipts is kept."""
+    return state / "receipt.key"
+
+
+def wire(settings: Settings, redis_url: str) -> App:
+    """The application of one process.
+
+    Args:
+        redis_url: where the queue is, embedded or the operator's own.
+
+    Raises:
+        NotConfigured: a setting is missing or cannot be used; PluginInvalid.
+    """
+    plugins = discover_plugins()
+    database = Database.open(settings.database_url)
+    jobs = Jobs(redis_url)
+    database.on_commit(jobs.wake)
+
+    def signing_key() -> SigningKey:
+        return load_signing_key(settings.state_dir)
+
+    places = Places(
+        mirrors=settings.mirrors_dir,
+        engines=settings.engines_dir,
+        hash_key=settings.subkey("secret hashes"),
+        signing_key=signing_key,
+        configurations={name: settings.provider(provider) for name, provider in plugins.providers.items()},
+        version=__version__,
+    )
+    memory = StoredHostMemory(database, settings.subkey("host memory"))
+    return App(settings, plugins, database, jobs, memory, places)

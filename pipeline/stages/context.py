@@ -1,0 +1,197 @@
+"""What a stage may touch: the store, the plug-ins, the host of its installation, and its own lease."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import NotConfigured, Superseded
+from pipeline.model.event import CommentRef
+from pipeline.model.fix import BranchCommit, PullRequestDraft
+from pipeline.model.ids import CommitId, ReviewId
+from pipeline.model.report import Check, CheckRef, Thread, ThreadRef
+from pipeline.model.review import Review, ReviewStatus
+from pipeline.model.scan import ScanType
+from pipeline.model.target import CommitRef, Installation, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
+from pipeline.ports import Capabilities, CodeHost, Command, Configuration, Fixer, GitCredentials, HostMemory, Provider, Scanner
+from pipeline.receipts import SigningKey
+from pipeline.sandbox.git import Mirror
+from pipeline.store.engine import Database
+from pipeline.store.outbox import Claimed
+from pipeline.store.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """Everything that was discovered at start, by name."""
+
+    providers: Mapping[str, Provider]
+    scanners: Mapping[ScanType, Scanner]
+    fixers: Sequence[Fixer]
+    commands: Mapping[str, Command]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders and keys that stages need; decided by the edge."""
+
+    mirrors: Path
+    engines: Path
+    hash_key: bytes
+    """Key of the keyed hashes of secret values."""
+    signing_key: Callable[[], SigningKey]
+    """Makes or loads the key that signs receipts."""
+    configurations: Mapping[str, Configuration]
+    """Settings of each provider by its name."""
+    version: str
+
+
+@dataclass
+class RunControl:
+    """`pipeline.ports.Control` of a running stage."""
+
+    engines_dir: Path
+    wanted: Callable[[], bool]
+
+    def cancelled(self) -> bool:
+        """True when the review was superseded or the lease was lost."""
+        return not self.wanted()
+
+
+@dataclass
+class FencedHost:
+    """A code host whose every effect is preceded by a look at our lease: a worker that was overtaken does nothing more."""
+
+    host: CodeHost
+    fence: Callable[[], None]
+
+    def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
+        """See `CodeHost.permission`."""
+        return self.host.permission(repository, user)
+
+    def credentials(self, repository: SourceRepository) -> GitCredentials:
+        """See `CodeHost.credentials`."""
+        return self.host.credentials(repository)
+
+    def pull_request(self, ref: PullRequestRef) -> PullRequest:
+        """See `CodeHost.pull_request`."""
+        return self.host.pull_request(ref)
+
+    def acknowledge(self, comment: CommentRef) -> None:
+        """See `CodeHost.acknowledge`."""
+        self.fence()
+        self.host.acknowledge(comment)
+
+    def ensure_check(self, commit: CommitRef, check: Check) -> CheckRef:
+        """See `CodeHost.ensure_check`."""
+        self.fence()
+        return self.host.ensure_check(commit, check)
+
+    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
+        """See `CodeHost.ensure_comment`."""
+        self.fence()
+        self.host.ensure_comment(ref, topic, body)
+
+    def ensure_reply(self, comment: CommentRef, topic: str, body: str) -> None:
+        """See `CodeHost.ensure_reply`."""
+        self.fence()
+        self.host.ensure_reply(comment, topic, body)
+
+    def ensure_threads(self, ref: PullRequestRef, head: CommitId, threads: Sequence[Thread], introduction: str) -> Sequence[ThreadRef]:
+        """See `CodeHost.ensure_threads`."""
+        self.fence()
+        return self.host.ensure_threads(ref, head, threads, introduction)
+
+    def ensure_branch(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+        """See `CodeHost.ensure_branch`."""
+        self.fence()
+        return self.host.ensure_branch(repository, commit)
+
+    def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
+        """See `CodeHost.ensure_pull_request`."""
+        self.fence()
+        return self.host.ensure_pull_request(draft)
+
+    def ensure_closed(self, ref: PullRequestRef, reason: str) -> None:
+        """See `CodeHost.ensure_closed`."""
+        self.fence()
+        self.host.ensure_closed(ref, reason)
+
+
+@dataclass
+class Context:
+    """One message in one worker."""
+
+    database: Database
+    memory: HostMemory
+    plugins: Plugins
+    places: Places
+    claimed: Claimed
+    hosts: dict[str, CodeHost] = field(default_factory=dict)
+    finished: bool = False
+
+    def fence(self) -> None:
+        """Raise LeaseLost when another worker has taken this message over."""
+        with self.database.work() as work:
+            work.outbox.check(self.claimed.id, self.claimed.epoch)
+
+    @contextmanager
+    def finish(self) -> Iterator[Work]:
+        """The transaction in which a stage records what it did and sends what follows; it ends the message with it, or nothing at all."""
+        with self.database.work() as work:
+            yield work
+            work.outbox.finish(self.claimed.id, self.claimed.epoch)
+        self.finished = True
+
+    def provider(self, installation: Installation) -> Provider:
+        """The plug-in of an installation. Raises NotConfigured when this version does not have it."""
+        try:
+            return self.plugins.providers[installation.provider]
+        except KeyError:
+            raise NotConfigured(f"there is no provider '{installation.provider}' in this version") from None
+
+    def capabilities(self, installation: Installation) -> Capabilities:
+        """What the host of an installation can do."""
+        return self.provider(installation).capabilities
+
+    def host(self, installation: Installation) -> CodeHost:
+        """The code host of an installation, fenced by our lease."""
+        if installation.id not in self.hosts:
+            configuration = self.places.configurations.get(installation.provider, {})
+            connected = self.provider(installation).connect(installation, configuration, self.memory)
+            self.hosts[installation.id] = FencedHost(connected, self.fence)
+        return self.hosts[installation.id]
+
+    def mirror(self, installation: Installation, repository: SourceRepository) -> Mirror:
+        """Our bare mirror of a source repository, with fresh credentials for fetching."""
+        identity = f"{repository.provider}\0{repository.instance}\0{repository.external_id}"
+        name = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        capabilities = self.capabilities(installation)
+        credentials = self.host(installation).credentials(repository)
+        return Mirror.open(self.places.mirrors / f"{name}.git", repository.clone_url, credentials, allow_local=capabilities.local_git)
+
+    def control(self, review: ReviewId | None = None) -> RunControl:
+        """What a scanner may know; it is cancelled when the review is no longer wanted."""
+
+        def wanted() -> bool:
+            if review is None:
+                return True
+            with self.database.work() as work:
+                return work.reviews.get(review).status not in (ReviewStatus.CANCELLED, ReviewStatus.FAILED)
+
+        return RunControl(self.places.engines, wanted)
+
+    def wanted(self, review: ReviewId, *expected: ReviewStatus) -> Review:
+        """The review, when it is in one of the expected states.
+
+        Raises:
+            Superseded: it was cancelled, or this message was worked before: there is nothing to do.
+        """
+        with self.database.work() as work:
+            found = work.reviews.get(review)
+        if found.status not in expected:
+            raise Superseded(f"review {review} is {found.status}")
+        return found

@@ -1,0 +1,97 @@
+"""RequestFix and RunFix: from "somebody wants this mended" to a patch that has proven itself, or the reasons why there is none."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from pipeline.errors import EngineError, SandboxUnavailable
+from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, RequestFix, RunFix
+from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
+from pipeline.patches import render_diff
+from pipeline.policy import Policy
+from pipeline.receipts import sign_receipt
+from pipeline.stages.context import Context
+from pipeline.stages.ladder import make_patch
+from pipeline.stages.plan import fetch_change
+from pipeline.stages.prove import CommitFiles, engine_infos, prove
+
+log = logging.getLogger(__name__)
+
+
+def request_fix(context: Context, message: RequestFix) -> None:
+    """Make the fix run of a finding, once: who asks again gets the same answer again."""
+    with context.finish() as work:
+        review = work.reviews.get(message.review)
+        repository = work.installations.upsert_repository(review.change.repository)
+        fix, created = work.fixes.create(repository, review.id, message.fingerprint, message.handle)
+        if created:
+            work.outbox.send(Envelope(RunFix(fix, message.comment), f"run_fix:{fix}", priority=INTERACTIVE, group=f"fix:{fix}"))
+        elif work.fixes.get(fix).status not in (FixStatus.PENDING, FixStatus.RUNNING):
+            asked = message.comment.id if message.comment else ""
+            key = f"propose_fix:{fix}:{asked}"
+            work.outbox.send(Envelope(ProposeFix(fix, message.comment), key, priority=INTERACTIVE, group=f"fix:{fix}"))
+
+
+def run_fix(context: Context, message: RunFix) -> None:
+    """Make the patch and let the whole gate judge it, the repository's tests included."""
+    started = time.monotonic()
+    with context.database.work() as work:
+        fix = work.fixes.get(message.fix)
+        if fix.status is FixStatus.PENDING:
+            work.fixes.move(fix.id, FixStatus.PENDING, FixStatus.RUNNING)
+        review = work.reviews.get(fix.review)
+        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        judged = work.reviews.verdict(review.id).judged
+    finding = next(j.finding for j in judged if j.finding.handle == fix.handle)
+    mirror = context.mirror(review.installation, review.change.repository)
+    fetch_change(mirror, review.change)
+    files = CommitFiles(mirror, review.change.head)
+    patch = make_patch(context.plugins.fixers, finding, files)
+    proof: Proof | None = None
+    receipt: Receipt | None = None
+    error = ""
+    if patch is None:
+        error = "no fixer has a patch for this place"
+    else:
+        try:
+            proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=context.control())
+        except (EngineError, SandboxUnavailable) as failure:
+            error = failure.message
+    if patch is not None and proof is not None and proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):
+        receipt = sign_receipt(
+            context.places.signing_key(),
+            finding=finding,
+            patch=patch,
+            proof=proof,
+            base=review.change.head,
+            engines=engine_infos(context.control()),
+            seconds=time.monotonic() - started,
+        )
+    _record(context, message, fix, patch, proof, receipt, error)
+
+
+def _record(
+    context: Context,
+    message: RunFix,
+    fix: Fix,
+    patch: Patch | None,
+    proof: Proof | None,
+    receipt: Receipt | None,
+    error: str,
+) -> None:
+    with context.finish() as work:
+        if patch is not None:
+            work.fixes.save_patch(fix.id, render_diff(patch), patch)
+        if proof is not None:
+            work.fixes.save_proof(fix.id, proof)
+        if receipt is not None:
+            work.fixes.save_receipt(fix.id, receipt)
+        if not error and receipt is None and proof is not None:
+            error = "; ".join(proof.reasons) or "the patch could not be checked"
+        status = FixStatus.COMPLETED if receipt is not None else FixStatus.FAILED
+        work.fixes.move(fix.id, FixStatus.RUNNING, status, error=error)
+        work.outbox.send(
+            Envelope(ProposeFix(fix.id, message.comment), f"propose_fix:{fix.id}", priority=INTERACTIVE, group=f"fix:{fix.id}")
+        )
+    log.info("fix ended", extra={"fix_id": fix.id, "status": str(status), "word": str(proof.word) if proof else ""})

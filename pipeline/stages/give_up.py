@@ -1,0 +1,66 @@
+"""What is done when a message cannot be done: nothing stays in progress for ever, and nothing turns green by accident."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.errors import CommitMissing, FixwrightError, ObjectsRefused
+from pipeline.lifecycle import FIX_RUN, REVIEW
+from pipeline.messages import (
+    Envelope,
+    Message,
+    ProposeFix,
+    PublishCheck,
+    RunFix,
+    RunScan,
+    SettleReview,
+    StartReview,
+)
+from pipeline.model.fix import FixStatus
+from pipeline.model.ids import ReviewId
+from pipeline.model.review import ReviewStatus
+from pipeline.model.scan import Coverage, Gap, GapClass
+from pipeline.policy import Policy
+from pipeline.store.work import Work
+from pipeline.triage.baseline import Compared
+from pipeline.triage.gate import decide_verdict
+
+log = logging.getLogger(__name__)
+
+
+def give_up(work: Work, message: Message, error: FixwrightError) -> None:
+    """Record that a message is dead, in the transaction that makes it dead: its review ends as "could not check", its fix as failed."""
+    match message:
+        case RunScan() | SettleReview():
+            fail_review(work, message.review, error)
+        case StartReview():
+            for review in _planned(work, message):
+                fail_review(work, review, error)
+        case RunFix():
+            fix = work.fixes.get(message.fix)
+            if not FIX_RUN.terminal(fix.status) and fix.status is not FixStatus.COMPLETED:
+                work.fixes.move(fix.id, fix.status, FixStatus.FAILED, error=error.message)
+                work.outbox.send(Envelope(ProposeFix(fix.id, message.comment), f"propose_fix:{fix.id}", group=f"fix:{fix.id}"))
+        case _:
+            log.error("message given up", extra={"kind": message.kind, "code": error.code})
+
+
+def fail_review(work: Work, identifier: ReviewId, error: FixwrightError) -> None:
+    """End a live review without a verdict of the engines; its check says why."""
+    review = work.reviews.get(identifier)
+    if REVIEW.terminal(review.status):
+        return
+    blame = "change" if isinstance(error, CommitMissing | ObjectsRefused) else "us"
+    coverage = Coverage(gaps=(Gap("fixwright", "", error.message, GapClass.ERROR, blame),))
+    nothing = Compared((), (), (), ())
+    stored = work.reviews.policy(identifier)
+    policy = Policy.model_validate_json(stored) if stored else Policy()
+    work.reviews.save_verdict(identifier, decide_verdict(policy=policy, compared=nothing, coverage=coverage, added={}))
+    work.reviews.move(identifier, review.status, ReviewStatus.FAILED)
+    work.outbox.send(Envelope(PublishCheck(identifier), f"publish:{identifier}:failed", group=identifier))
+
+
+def _planned(work: Work, message: StartReview) -> list[ReviewId]:
+    if message.pull_request is not None:
+        return [review.id for review in work.reviews.live_of(message.pull_request) if review.status is ReviewStatus.PLANNED]
+    return work.reviews.planned_of(message.repository, message.after) if message.after else []

@@ -1,0 +1,67 @@
+"""Which stage does which message."""
+
+from __future__ import annotations
+
+from pipeline.errors import Superseded
+from pipeline.messages import (
+    AcceptEvent,
+    ProposeFix,
+    PublishCheck,
+    Reply,
+    RequestFix,
+    RunFix,
+    RunScan,
+    SettleReview,
+    Speak,
+    StartReview,
+    WithdrawReview,
+)
+from pipeline.stages.accept import accept_event
+from pipeline.stages.context import Context
+from pipeline.stages.fix import request_fix, run_fix
+from pipeline.stages.plan import start_review
+from pipeline.stages.propose import propose_fix
+from pipeline.stages.publish import publish_check, reply, withdraw_review
+from pipeline.stages.scan import run_scan
+from pipeline.stages.settle import settle_review
+from pipeline.stages.speak import speak
+
+
+def perform(context: Context) -> None:
+    """Do the claimed message of a context. When it returns, the message is finished in the store.
+
+    Raises:
+        FixwrightError: the message could not be done; the caller decides between another try and giving up.
+    """
+    try:
+        _dispatch(context)
+    except Superseded:
+        if not context.finished:
+            with context.finish():
+                return
+
+
+def _dispatch(context: Context) -> None:
+    match context.claimed.message:
+        case AcceptEvent() as message:
+            accept_event(context, message)
+        case StartReview() as message:
+            start_review(context, message)
+        case RunScan() as message:
+            run_scan(context, message)
+        case SettleReview() as message:
+            settle_review(context, message)
+        case PublishCheck() as message:
+            publish_check(context, message)
+        case Speak() as message:
+            speak(context, message)
+        case WithdrawReview() as message:
+            withdraw_review(context, message)
+        case Reply() as message:
+            reply(context, message)
+        case RequestFix() as message:
+            request_fix(context, message)
+        case RunFix() as message:
+            run_fix(context, message)
+        case ProposeFix() as message:
+            propose_fix(context, message)

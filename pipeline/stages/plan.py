@@ -1,0 +1,156 @@
+"""StartReview: make the change visible on the host, read what is to be judged, and fan out its scans."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+from pipeline.errors import CommitMissing, PolicyInvalid
+from pipeline.messages import Envelope, RunScan, SettleReview, StartReview, WithdrawReview
+from pipeline.model.ids import CommitId, ReviewId
+from pipeline.model.review import Change, Review, ReviewStatus
+from pipeline.model.scan import Gap, GapClass, ScanType
+from pipeline.model.target import CommitRef, PullRequest, PullRequestState
+from pipeline.policy import Policy, load_policy
+from pipeline.reports.markdown import render_progress
+from pipeline.sandbox.git import Mirror
+from pipeline.stages.context import Context
+from pipeline.store.work import Work
+
+log = logging.getLogger(__name__)
+
+HISTORY = 250
+"""Commits of one pull request that are searched for secrets; more is a gap (GitHub lists 250 too, REST "List commits on a pull request")."""
+
+
+def start_review(context: Context, message: StartReview) -> None:
+    """Plan one review. Running it again continues where a crash left it."""
+    change = _change(context, message)
+    if change is None:
+        with context.finish():
+            return
+    with context.database.work() as work:
+        key = review_key(change, message.again)
+        identifier, _ = work.reviews.create(key, message.installation, change, status=ReviewStatus.PLANNED)
+        _supersede(work, identifier, change)
+        review = work.reviews.get(identifier)
+    if review.status is not ReviewStatus.PLANNED:
+        with context.finish():
+            return
+    host = context.host(review.installation)
+    host.ensure_check(CommitRef(change.repository, change.head), render_progress(key=check_key(review.id)))
+    mirror = context.mirror(review.installation, change.repository)
+    fetch_change(mirror, change)
+    policy, source, gaps = _policy(context, review, mirror)
+    nothing = not mirror.changes(change.base, change.head)[0]
+    with context.finish() as work:
+        work.reviews.set_policy(review.id, policy.model_dump_json(), source, gaps)
+        scans = [] if nothing else _scans(context, policy)
+        for scan_type in scans:
+            scan = work.reviews.add_batch(review.id, scan_type, change.head, required=scan_type in policy.engines.required)
+            work.outbox.send(Envelope(RunScan(scan, review.id), f"run_scan:{scan}"))
+        if scans:
+            work.reviews.move(review.id, ReviewStatus.PLANNED, ReviewStatus.SCANNING)
+        else:
+            work.reviews.move(review.id, ReviewStatus.PLANNED, ReviewStatus.SETTLING)
+            work.outbox.send(Envelope(SettleReview(review.id), f"settle:{review.id}", group=review.id))
+
+
+def review_key(change: Change, again: str = "") -> str:
+    """What makes a review the same review: the change, where it goes to, and who asked again."""
+    repository = change.repository
+    number = change.pull_request.number if change.pull_request else f"push {change.head_ref}"
+    parts = (
+        repository.provider,
+        repository.instance,
+        repository.external_id,
+        str(number),
+        change.base_ref,
+        change.base,
+        change.head,
+        again,
+    )
+    return "review:" + hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def check_key(review: ReviewId) -> str:
+    """Key of the check of a review on the host."""
+    return f"fixwright:{review}"
+
+
+def fetch_change(mirror: Mirror, change: Change) -> None:
+    """Bring exactly what a review reads: both ends, the policy's commit, and the commits between.
+
+    Raises:
+        CommitMissing: one of them is gone from the host.
+    """
+    depth = min(change.commits, HISTORY) + 1
+    wants = {change.policy_commit: 1, change.base: 1, change.head: depth}
+    mirror.fetch(list(wants.items()))
+
+
+def _change(context: Context, message: StartReview) -> Change | None:
+    if message.pull_request is None:
+        if message.after is None:
+            return None
+        base = message.before or message.after
+        return Change(
+            repository=message.repository,
+            base=base,
+            head=message.after,
+            policy_commit=base,
+            base_ref=message.ref,
+            head_ref=message.ref,
+        )
+    pull_request: PullRequest = context.host(message.installation).pull_request(message.pull_request)
+    if pull_request.state is not PullRequestState.OPEN:
+        return None
+    return Change(
+        repository=pull_request.ref.repository,
+        base=pull_request.merge_base,
+        head=pull_request.head,
+        policy_commit=pull_request.base,
+        base_ref=pull_request.base_ref,
+        head_ref=pull_request.head_ref,
+        pull_request=pull_request.ref,
+        author=pull_request.author,
+        commits=pull_request.commits,
+        draft=pull_request.draft,
+        from_fork=pull_request.from_fork,
+        title=pull_request.title,
+    )
+
+
+def _supersede(work: Work, newest: ReviewId, change: Change) -> None:
+    """End every other live review of the same pull request; the host is told by a message of its own."""
+    if change.pull_request is None:
+        return
+    for old in work.reviews.live_of(change.pull_request):
+        if old.id == newest:
+            continue
+        work.reviews.move(old.id, old.status, ReviewStatus.CANCELLED, superseded_by=change.head)
+        title = f"Superseded by {CommitId(change.head)[:7]}"
+        work.outbox.send(Envelope(WithdrawReview(old.id, title), f"withdraw:{old.id}:superseded", group=old.id))
+
+
+def _policy(context: Context, review: Review, mirror: Mirror) -> tuple[Policy, str, tuple[Gap, ...]]:
+    """The base's policy. One that cannot be used never makes a check green: the defaults judge, and the ledger says why."""
+    change = review.change
+
+    def read(path: str) -> bytes | None:
+        return mirror.file(change.policy_commit, path)
+
+    try:
+        policy, source = load_policy(review.installation.provider, read)
+    except CommitMissing:
+        raise
+    except PolicyInvalid as error:
+        where = f"line {error.line}: " if error.line else ""
+        gap = Gap("policy", "", f"the policy file cannot be used ({where}{error.message})", GapClass.ERROR, "us")
+        return Policy(), "defaults", (gap,)
+    return policy, source if source == "defaults" else f"{source} at {change.policy_commit[:7]}", ()
+
+
+def _scans(context: Context, policy: Policy) -> list[ScanType]:
+    available = [scan_type for scan_type in context.plugins.scanners if scan_type not in policy.engines.required]
+    return [*policy.engines.required, *available]

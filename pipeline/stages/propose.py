@@ -1,0 +1,88 @@
+"""ProposeFix: offer a proven patch where it is least work to take, and answer who asked."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.errors import HostForbidden, HostNotFound, HostRejected
+from pipeline.messages import ProposeFix
+from pipeline.model.event import CommentRef
+from pipeline.model.finding import Finding
+from pipeline.model.fix import BranchCommit, Fix, FixStatus, Patch, PullRequestDraft
+from pipeline.model.review import Review
+from pipeline.model.target import PullRequestRef
+from pipeline.reports.markdown import render_answer, render_fix_title, render_pull_request_body
+from pipeline.stages.context import Context
+from pipeline.stages.plan import fetch_change
+from pipeline.triage.diff import Suggestion, suggestion_of
+
+log = logging.getLogger(__name__)
+
+
+def propose_fix(context: Context, message: ProposeFix) -> None:
+    """A suggestion when the patch is one hunk on lines that the change added; else a stacked pull request; from a fork, the patch itself."""
+    with context.database.work() as work:
+        fix = work.fixes.get(message.fix)
+        patch = work.fixes.patch(message.fix)
+        review = work.reviews.get(fix.review)
+        judged = work.reviews.verdict(fix.review).judged
+    finding = next(j.finding for j in judged if j.finding.handle == fix.handle)
+    if fix.status is FixStatus.FAILED or patch is None or fix.proof is None or fix.receipt is None:
+        _answer(context, review, message.comment, fix, render_answer("refused", handle=fix.handle, proof=fix.proof, error=fix.error))
+        with context.finish():
+            return
+    suggestion = _suggestion(context, review, finding, patch) if message.comment and message.comment.in_thread else None
+    if suggestion is not None:
+        body = render_answer(
+            "suggestion", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, suggestion=suggestion.text, patch=patch, finding=finding
+        )
+        _answer(context, review, message.comment, fix, body)
+        with context.finish():
+            return
+    _pull_request(context, message, fix, review, finding, patch)
+
+
+def _suggestion(context: Context, review: Review, finding: Finding, patch: Patch) -> Suggestion | None:
+    """The patch as lines to put in the place of the thread's own; None when it reaches further."""
+    if not context.capabilities(review.installation).suggestions or review.change.pull_request is None:
+        return None
+    mirror = context.mirror(review.installation, review.change.repository)
+    fetch_change(mirror, review.change)
+    path = finding.location.path
+    added = mirror.added_lines(review.change.base, review.change.head, [path])
+    return suggestion_of(patch, path, added.get(path, []))
+
+
+def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Review, finding: Finding, patch: Patch) -> None:
+    change = review.change
+    as_patch = render_answer("patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding)
+    if change.from_fork:
+        _answer(context, review, message.comment, fix, as_patch)
+        with context.finish():
+            return
+    host = context.host(review.installation)
+    branch = f"fixwright/{fix.handle.lower()}-{change.head[:8]}"
+    title = render_fix_title(finding, patch)
+    body = render_pull_request_body(finding, patch, fix.proof, fix.receipt, capabilities=context.capabilities(review.installation))
+    try:
+        commit = host.ensure_branch(change.repository, BranchCommit(change.head, branch, f"{title}\n\n{patch.explanation}", patch))
+        draft = PullRequestDraft(change=change, branch=branch, base_ref=change.head_ref, head=commit, title=title, body=body)
+        opened = host.ensure_pull_request(draft)
+    except (HostForbidden, HostNotFound, HostRejected) as refused:
+        log.warning("the host refused the pull request of a fix", extra={"fix_id": fix.id, "code": refused.code})
+        _answer(context, review, message.comment, fix, as_patch)
+        with context.finish() as work:
+            work.fixes.move(fix.id, FixStatus.COMPLETED, FixStatus.PR_CREATION_FAILED, error=refused.message)
+        return
+    _answer(context, review, message.comment, fix, _opened(fix, opened))
+    with context.finish() as work:
+        work.fixes.save_pull_request(fix.id, opened)
+
+
+def _opened(fix: Fix, opened: PullRequestRef) -> str:
+    return render_answer("opened", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, number=opened.number)
+
+
+def _answer(context: Context, review: Review, comment: CommentRef | None, fix: Fix, body: str) -> None:
+    if comment is not None:
+        context.host(review.installation).ensure_reply(comment, f"fix:{fix.id}", body)

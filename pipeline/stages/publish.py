@@ -1,0 +1,100 @@
+"""PublishCheck, WithdrawReview, Reply: what the host shows of a review, each effect keyed so that twice is once."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.messages import Envelope, PublishCheck, Reply, Speak, WithdrawReview
+from pipeline.model.ids import CommitId
+from pipeline.model.report import Report
+from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
+from pipeline.model.target import CommitRef, Installation, SourceRepository
+from pipeline.reports.markdown import render_check, render_withdrawn
+from pipeline.stages.attention import candidates
+from pipeline.stages.context import Context
+from pipeline.stages.plan import check_key
+from pipeline.store.reviews import ReviewSummary
+
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 60.0
+UNSETTLED = (ReviewStatus.PLANNED, ReviewStatus.SCANNING, ReviewStatus.SETTLING)
+
+
+def publish_check(context: Context, message: PublishCheck) -> None:
+    """Finish the check of a settled (or given up) review, then let it speak."""
+    review = context.wanted(message.review, ReviewStatus.PUBLISHING, ReviewStatus.FAILED)
+    publish_head(context, review.installation, review.change.repository, review.change.head)
+    speaks = review.status is ReviewStatus.PUBLISHING and review.change.pull_request is not None and not review.change.draft
+    with context.finish() as work:
+        if review.status is ReviewStatus.PUBLISHING:
+            work.reviews.move(review.id, ReviewStatus.PUBLISHING, ReviewStatus.DONE)
+        if speaks:
+            work.outbox.send(Envelope(Speak(review.id), f"speak:{review.id}", group=review.id))
+
+
+def publish_head(
+    context: Context,
+    installation: Installation,
+    repository: SourceRepository,
+    head: CommitId,
+    threaded: frozenset[str] | None = None,
+) -> None:
+    """Show on a commit the worst verdict of all open changes that have it as their head.
+
+    While one of them is not settled yet none is finished: the last to settle finishes all. A second pull request with the same head
+    and a lax base can so never turn the first one green.
+
+    Args:
+        threaded: fingerprints that have a thread, once that is known; before, those that may get one are held back from annotations.
+    """
+    host = context.host(installation)
+    with context.memory.lock(f"check:{repository.provider}:{repository.instance}:{repository.external_id}:{head}", LOCK_SECONDS):
+        with context.database.work() as work:
+            summaries = work.reviews.of_head(repository, head)
+            if not summaries or any(summary.status in UNSETTLED for summary in summaries):
+                return
+            worst = max(summaries, key=lambda summary: (summary.conclusion or Conclusion.SUCCESS).rank)
+            review = work.reviews.get(worst.id)
+            report = _report(context, worst, review, work.reviews.verdict(worst.id), work.reviews.policy_source(worst.id))
+        held = candidates(context, review, report.verdict) if threaded is None else threaded
+        for summary in summaries:
+            check = render_check(report, context.capabilities(installation), key=check_key(summary.id), threaded=held)
+            host.ensure_check(CommitRef(repository, head), check)
+
+
+def _report(context: Context, summary: ReviewSummary, review: Review, verdict: Verdict, policy_source: str) -> Report:
+    return Report(
+        verdict=verdict,
+        head=review.change.head,
+        base=review.change.base,
+        seconds=summary.seconds,
+        tool_version=context.places.version,
+        policy_source=policy_source,
+    )
+
+
+def withdraw_review(context: Context, message: WithdrawReview) -> None:
+    """End the check of a review that has no verdict of its own, unless its head is judged through another change too."""
+    with context.database.work() as work:
+        review = work.reviews.get(message.review)
+        others = [s for s in work.reviews.of_head(review.change.repository, review.change.head) if s.id != review.id]
+    if others:
+        publish_head(context, review.installation, review.change.repository, review.change.head)
+    elif review.status is ReviewStatus.CANCELLED:
+        check = render_withdrawn(message.title, key=check_key(review.id), conclusion=message.conclusion)
+        host = context.host(review.installation)
+        try:
+            host.ensure_check(CommitRef(review.change.repository, review.change.head), check)
+        except (HostNotFound, HostForbidden) as gone:
+            log.info("nothing to withdraw", extra={"review_id": review.id, "code": gone.code})
+    with context.finish():
+        return
+
+
+def reply(context: Context, message: Reply) -> None:
+    """Answer a comment."""
+    context.host(message.installation).ensure_reply(message.comment, message.topic, message.body)
+    with context.finish():
+        return

@@ -1,0 +1,126 @@
+"""RunScan: one scan type on both sides of one change, and for secrets on every commit between."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from pipeline.errors import EngineError, EngineMissing, StaleWrite
+from pipeline.messages import Envelope, RunScan, SettleReview
+from pipeline.model.ids import BlobId, ReviewId
+from pipeline.model.review import Review, ReviewStatus
+from pipeline.model.scan import Coverage, Gap, GapClass, Scan, ScanResult, ScanStatus, ScanType
+from pipeline.policy import Policy
+from pipeline.sandbox.git import Changed, Mirror
+from pipeline.stages.context import Context
+from pipeline.stages.examine import SideFile, examine
+from pipeline.stages.history import read_history
+from pipeline.stages.plan import HISTORY, fetch_change
+from pipeline.store.work import Work
+
+log = logging.getLogger(__name__)
+
+CHANGED_FILES = 5_000
+"""Files of one change that are looked at; the rest is a gap."""
+
+
+class StoredCache:
+    """`pipeline.stages.examine.Cache` over the store: each call is a transaction of its own."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def get_many(self, keys: list[bytes]) -> dict[bytes, bytes]:
+        """The known entries."""
+        with self._context.database.work() as work:
+            return dict(work.cache.get_many(keys))
+
+    def put_many(self, entries: dict[bytes, bytes]) -> None:
+        """Remember."""
+        if entries:
+            with self._context.database.work() as work:
+                work.cache.put_many(entries)
+
+
+def run_scan(context: Context, message: RunScan) -> None:
+    """Run the scan and record it; the one that ends last sends the review to be settled."""
+    review = context.wanted(message.review, ReviewStatus.SCANNING)
+    with context.database.work() as work:
+        scan = work.reviews.scan(message.scan)
+        if scan.status is ScanStatus.QUEUED:
+            work.reviews.move_scan(scan.id, ScanStatus.QUEUED, ScanStatus.RUNNING)
+        elif scan.status is not ScanStatus.RUNNING:
+            raise StaleWrite(f"scan {scan.id} is {scan.status}")
+        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+    try:
+        sides = _sides(context, review, scan, policy)
+        error = ""
+    except EngineError as failure:
+        log.warning("engine failed", extra={"engine": failure.engine, "code": failure.code, "review_id": review.id})
+        gap = Gap(failure.engine, "", failure.message, GapClass.ERROR, failure.blame)
+        sides = {"head": ScanResult((), Coverage(gaps=(gap,)))}
+        error = failure.code
+    with context.finish() as work:
+        for side, result in sides.items():
+            work.reviews.save_scan_result(scan.id, side, result)
+        end_scan(work, review.id, scan, error)
+
+
+def end_scan(work: Work, review: ReviewId, scan: Scan, error: str) -> None:
+    """Move a running scan to its end; the last one of the review sends SettleReview in the same transaction."""
+    work.reviews.move_scan(scan.id, ScanStatus.RUNNING, ScanStatus.FAILED if error else ScanStatus.DONE, error=error)
+    if work.reviews.pending_scans(review) == 0:
+        work.reviews.move(review, ReviewStatus.SCANNING, ReviewStatus.SETTLING)
+        work.outbox.send(Envelope(SettleReview(review), f"settle:{review}", group=review))
+
+
+def _sides(context: Context, review: Review, scan: Scan, policy: Policy) -> dict[str, ScanResult]:
+    change = review.change
+    scanner = context.plugins.scanners.get(scan.scan_type)
+    if scanner is None:
+        raise EngineMissing(f"there is no engine for {scan.scan_type} in this version", engine=str(scan.scan_type))
+    mirror = context.mirror(review.installation, change.repository)
+    fetch_change(mirror, change)
+    changed, truncated = mirror.changes(change.base, change.head, limit=CHANGED_FILES)
+    control = context.control(review.id)
+    cache = StoredCache(context)
+    key = context.places.hash_key
+
+    def look(files: list[SideFile]) -> ScanResult:
+        return examine(scanner, files, mirror, policy, control, cache=cache, secret_key=key, fetch=mirror.ensure_blobs)
+
+    sides = {"base": look(old_side(changed)), "head": look(new_side(changed))}
+    if truncated:
+        gap = Gap(scanner.name, "", f"more than {CHANGED_FILES} files changed", GapClass.LIMIT)
+        sides["head"] = _with_gap(sides["head"], gap)
+    if scan.scan_type is ScanType.SECRETS and change.pull_request is not None:
+        sides["history"] = _history(look, mirror, review)
+    return sides
+
+
+def _history(look: Callable[[list[SideFile]], ScanResult], mirror: Mirror, review: Review) -> ScanResult:
+    history = read_history(mirror, review.change.base, review.change.head, HISTORY)
+    results = [look(layer) for layer in history.layers]
+    found = (finding for result in results for finding in result.findings)
+    findings = tuple(replace(f, commit=history.origin.get((f.location.path, f.blob or BlobId("")))) for f in found)
+    gaps = tuple(dict.fromkeys(gap for result in results for gap in result.coverage.gaps))
+    if history.truncated:
+        gaps = (*gaps, Gap("git", "", f"only the first {history.commits} commits were searched", GapClass.LIMIT))
+    total = max(review.change.commits, history.commits)
+    return ScanResult(findings, Coverage(gaps=gaps, commits=total, commits_checked=history.commits))
+
+
+def old_side(changed: list[Changed]) -> list[SideFile]:
+    """What the changed files were before."""
+    return [SideFile(c.path, c.old_blob, c.old_mode) for c in changed if c.old_blob.strip("0")]
+
+
+def new_side(changed: list[Changed]) -> list[SideFile]:
+    """What the changed files are now."""
+    return [SideFile(c.path, c.new_blob, c.new_mode) for c in changed if c.new_blob.strip("0")]
+
+
+def _with_gap(result: ScanResult, gap: Gap) -> ScanResult:
+    coverage = result.coverage
+    return ScanResult(result.findings, Coverage(coverage.runs, (*coverage.gaps, gap), coverage.files_changed, coverage.files_checked))
