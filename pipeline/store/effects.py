@@ -1,0 +1,95 @@
+"""Write-ahead of calls to a host: what we were about to do, and what came of it.
+
+After a crash between a call and the commit, an effect that is only `intended` is looked for on the host before it is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import select
+
+from pipeline.model.target import PullRequestRef
+from pipeline.store.installations import Installations
+from pipeline.store.tables import database_now, effects, threads
+from pipeline.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One call to a host."""
+
+    key: str
+    """Deterministic: `check:<review>`."""
+    state: Literal["intended", "done"]
+    remote_id: str
+    """The host's number of what was made; empty while it is intended."""
+    epoch: int
+    """Epoch of the lease under which it was intended last."""
+
+
+class Effects:
+    """Effects, and the threads that we opened. Part of a `Work`."""
+
+    def __init__(self, transaction: Transaction, installations: Installations) -> None:
+        self._transaction = transaction
+        self._installations = installations
+
+    def intend(self, key: str, epoch: int) -> Effect | None:
+        """About to make a call; commit before making it. Returns what was known before: None the first time."""
+        before = self.get(key)
+        row = {"key": key, "state": "intended", "epoch": epoch, "created_at": database_now(), "updated_at": database_now()}
+        self._transaction.upsert(effects, [row], ["key"], ["state", "epoch", "updated_at"])
+        return before
+
+    def done(self, key: str, remote_id: str) -> None:
+        """The call was made; the host calls the result `remote_id`."""
+        row = {
+            "key": key,
+            "state": "done",
+            "remote_id": remote_id,
+            "epoch": 0,
+            "created_at": database_now(),
+            "updated_at": database_now(),
+        }
+        self._transaction.upsert(effects, [row], ["key"], ["state", "remote_id", "updated_at"])
+
+    def get(self, key: str) -> Effect | None:
+        """What is known of an effect."""
+        columns = (effects.c.key, effects.c.state, effects.c.remote_id, effects.c.epoch)
+        row = self._transaction.execute(select(*columns).where(effects.c.key == key)).one_or_none()
+        return None if row is None else Effect(row.key, row.state, row.remote_id, row.epoch)
+
+    def remember_threads(self, ref: PullRequestRef, opened: Mapping[str, str]) -> None:
+        """Keep what our threads on the host are about: fingerprint -> the host's number of the thread."""
+        repository_id = self._installations.upsert_repository(ref.repository)
+        by_thread = {remote_id: fingerprint for fingerprint, remote_id in opened.items() if remote_id}
+        rows = [
+            {
+                "repository_id": repository_id,
+                "pull_request": ref.number,
+                "remote_id": remote_id,
+                "fingerprint": by_thread[remote_id],
+                "created_at": database_now(),
+            }
+            for remote_id in sorted(by_thread)
+        ]
+        self._transaction.upsert(threads, rows, ["repository_id", "pull_request", "remote_id"], ["fingerprint"])
+
+    def threads(self, ref: PullRequestRef) -> dict[str, str]:
+        """Every thread that we opened on a pull request: fingerprint -> the host's number of the newest thread about it."""
+        repository_id = self._installations.find_repository(ref.repository)
+        statement = select(threads.c.fingerprint, threads.c.remote_id)
+        statement = statement.where(threads.c.repository_id == repository_id, threads.c.pull_request == ref.number)
+        rows = self._transaction.execute(statement.order_by(threads.c.created_at, threads.c.remote_id))
+        return {row.fingerprint: row.remote_id for row in rows}
+
+    def fingerprint_of_thread(self, ref: PullRequestRef, remote_id: str) -> str:
+        """Fingerprint of the finding that a thread of ours is about; empty for a thread that is not ours."""
+        repository_id = self._installations.find_repository(ref.repository)
+        statement = select(threads.c.fingerprint).where(
+            threads.c.repository_id == repository_id, threads.c.pull_request == ref.number, threads.c.remote_id == remote_id
+        )
+        return str(self._transaction.execute(statement).scalar_one_or_none() or "")

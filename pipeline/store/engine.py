@@ -1,0 +1,227 @@
+"""The database: opening, migrating, transactions, and the border where SQLAlchemy's errors become ours."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from pipeline.errors import FixwrightError, NotConfigured, StaleWrite, StoreError, StoreUnavailable
+from pipeline.store import migrate
+from pipeline.store.tables import database_now
+from pipeline.store.work import Work
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 5.0
+"""How long a statement waits for a lock of another process before the database counts as unavailable."""
+
+CONNECT_SECONDS = 5
+SYNCHRONOUS = "FULL"
+"""SQLite: a commit is on the disk when it returns (facts: about 0.1 ms more than NORMAL on a quiet disk)."""
+
+
+class Database:
+    """An opened database. Safe to share between threads; after a fork call `dispose_after_fork` in the child first."""
+
+    def __init__(self, url: URL, engine: Engine) -> None:
+        self._url = url
+        self._engine = engine
+        self._callbacks: list[Callable[[], None]] = []
+
+    def __repr__(self) -> str:
+        return f"Database({self._url.render_as_string(hide_password=True)})"
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """Prepare a database; connects on first use. The file and folder of an SQLite database are made, readable for us only.
+
+        Args:
+            url: `sqlite:///relative`, `sqlite:////absolute`, or `postgresql://user:password@host:port/name`.
+
+        Raises:
+            NotConfigured: the URL cannot be understood, or names another kind of database.
+            StoreUnavailable: the folder cannot be made.
+        """
+        parsed = parse_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            _make_file(Path(str(parsed.database)))
+            engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS}, pool_size=5, max_overflow=20)
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        else:
+            arguments = {"connect_timeout": CONNECT_SECONDS, "options": f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c timezone=UTC"}
+            engine = create_engine(
+                parsed,
+                hide_parameters=True,
+                connect_args=arguments,
+                pool_size=5,
+                max_overflow=20,
+                pool_pre_ping=True,
+                pool_timeout=BUSY_SECONDS,
+            )
+        return cls(parsed, engine)
+
+    @property
+    def url(self) -> str:
+        """The URL with its password; never for a log."""
+        return self._url.render_as_string(hide_password=False)
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._url.get_backend_name()
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest version; several processes may call it at once.
+
+        Raises:
+            SchemaTooNew: a newer Fixwright has written this database.
+            StoreUnavailable: it does not answer, or another process holds the migration lock for too long.
+        """
+        with translated():
+            migrate.upgrade(self._engine, self._url)
+
+    @contextmanager
+    def work(self) -> Iterator[Work]:
+        """One transaction: committed when the block ends well, undone when it raises.
+
+        Raises:
+            StoreUnavailable, StaleWrite: see `translated`.
+        """
+        with translated(), self._engine.begin() as connection:
+            work = Work(connection)
+            yield work
+        callbacks = [*work.transaction.after_commit, *(self._callbacks if work.transaction.sent else ())]
+        for callback in callbacks:
+            run_after_commit(callback)
+
+    @contextmanager
+    def read(self) -> Iterator[Work]:
+        """One transaction that reads only: on SQLite it neither waits for a writer nor makes one wait. Nothing is committed."""
+        with translated(), self._engine.connect().execution_options(fixwright_read=True) as connection:
+            yield Work(connection)
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` after every commit that put a message into the outbox. What it raises is logged: the commit stands."""
+        self._callbacks.append(callback)
+
+    def now(self) -> float:
+        """Seconds since 1970 by the clock of the database, which decides about leases."""
+        with self.read() as work:
+            return float(work.transaction.execute(select(database_now())).scalar_one())
+
+    def healthy(self) -> None:
+        """Raise StoreUnavailable unless the database answers and has the schema that this version writes."""
+        with translated(), self._engine.connect() as connection:
+            found = migrate.current(connection)
+        if found != migrate.newest():
+            raise StoreUnavailable(
+                f"the database has schema {found or 'none'}, this version needs {migrate.newest()}",
+                hint="start `fixwright up` once to migrate",
+            )
+
+    def dispose(self) -> None:
+        """Close all connections; the next use opens new ones."""
+        self._engine.dispose()
+
+    def dispose_after_fork(self) -> None:
+        """In a forked child: forget the parent's connections without closing them under its feet."""
+        self._engine.dispose(close=False)
+
+
+def parse_url(url: str) -> URL:
+    """A database URL with the driver that we use. Raises NotConfigured; the message never holds the URL, which may hold a password."""
+    hint = "DATABASE_URL is sqlite:////path/to/file or postgresql://user:password@host:5432/name"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise NotConfigured("the database URL cannot be understood", hint=hint) from None
+    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise NotConfigured(f"there is no support for '{parsed.drivername}' databases", hint=hint)
+    if parsed.database in (None, "", ":memory:"):
+        raise NotConfigured("the SQLite database must be a file: several processes share it", hint=hint)
+    return parsed.set(drivername="sqlite")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Errors of the database become errors of ours.
+
+    Raises:
+        StoreUnavailable: no answer, locked, full, read-only, no more connections, deadlock: trying again can help.
+        StaleWrite: a unique or foreign key refuses the row: somebody else was there first, or what it refers to is gone.
+        StoreError: anything else.
+    """
+    try:
+        yield
+    except IntegrityError as exc:
+        raise StaleWrite(f"the database refuses the row ({_name(exc)})") from exc
+    except (OperationalError, InterfaceError, PoolTimeout) as exc:
+        raise StoreUnavailable(f"the database does not do its work: {_said(exc)}") from exc
+    except DBAPIError as exc:
+        if exc.connection_invalidated:
+            raise StoreUnavailable(f"the connection to the database broke: {_said(exc)}") from exc
+        raise StoreError(f"the database refuses a statement ({_name(exc)})") from exc
+    except SQLAlchemyError as exc:
+        raise StoreError(f"the database cannot do a statement ({type(exc).__name__})") from exc
+
+
+def run_after_commit(callback: Callable[[], None]) -> None:
+    """Call something that only saves time (waking the relay): a failure must not make a commit look undone."""
+    try:
+        callback()
+    except FixwrightError as error:
+        log.warning("a callback after a commit failed", extra={"code": error.code, "error": error.message})
+
+
+def _name(exc: DBAPIError) -> str:
+    """What kind of error, without values: `SQLITE_CONSTRAINT_UNIQUE`, `23505`."""
+    origin = exc.orig
+    return str(getattr(origin, "sqlite_errorname", None) or getattr(origin, "sqlstate", None) or type(origin).__name__)
+
+
+def _said(exc: SQLAlchemyError) -> str:
+    """First line of what the driver says; operational errors quote no values."""
+    origin = exc.orig if isinstance(exc, DBAPIError) else exc
+    lines = str(origin).strip().splitlines()
+    return lines[0] if lines else type(origin).__name__
+
+
+def _make_file(path: Path) -> None:
+    """Make the file before SQLite does, so that it is readable for us only; its journal files inherit the mode."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as exc:
+        raise StoreUnavailable(f"the database file cannot be made: {exc.strerror}", hint=f"is {path.parent} a writable folder?") from exc
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001  signature of SQLAlchemy
+    prepare_sqlite(connection)
+
+
+def prepare_sqlite(connection: sqlite3.Connection) -> None:
+    """Settings that every connection needs. Transactions are begun by hand (`isolation_level` None): the driver would begin too late."""
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that begins by reading and then writes fails at once when somebody wrote between (SQLITE_BUSY_SNAPSHOT):
+    # one that may write takes the write lock at its beginning and waits for it.
+    reads_only = connection.get_execution_options().get("fixwright_read", False)
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

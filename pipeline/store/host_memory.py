@@ -1,0 +1,115 @@
+"""Small values that all processes share: tokens, ETags, budgets. Sealed at rest: a copy of the database holds no token."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Row, delete, select, update
+
+from pipeline.errors import StoreUnavailable
+from pipeline.store.engine import Database
+from pipeline.store.identifiers import new_id
+from pipeline.store.tables import database_now, host_locks, host_memory
+from pipeline.store.work import Work
+
+_NONCE_BYTES: Final = 12
+"""NIST SP 800-38D, 5.2.1.1: 96 bits, random; far below its limit of 2^32 values a key."""
+
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.01, 0.2
+
+
+class StoredHostMemory:
+    """`pipeline.ports.HostMemory` in the database.
+
+    Args:
+        database: where.
+        key: 32 bytes, for AES-256-GCM; the name of a value is its associated data, so that values cannot be swapped.
+    """
+
+    def __init__(self, database: Database, key: bytes) -> None:
+        self._database = database
+        self._cipher = AESGCM(key)
+
+    def get(self, key: str) -> bytes | None:
+        """The value; None when it is absent, expired, or was sealed with another key."""
+        with self._database.read() as work:
+            row = self._row(work, key)
+        return None if row is None else self._unseal(key, row.value)
+
+    def put(self, key: str, value: bytes, seconds: float) -> None:
+        """Store for `seconds`, replacing what was there."""
+        row = {"key": key, "value": self._seal(key, value), "version": new_id(), "expires_at": database_now() + seconds}
+        with self._database.work() as work:
+            work.transaction.upsert(host_memory, [row], ["key"], ["value", "version", "expires_at"])
+
+    def compare_and_set(self, key: str, old: bytes | None, new: bytes, seconds: float) -> bool:
+        """Store `new` only when the live value is `old` (None: absent). True when it was stored."""
+        sealed = {"value": self._seal(key, new), "version": new_id(), "expires_at": database_now() + seconds}
+        with self._database.work() as work:
+            row = self._row(work, key)
+            live = None if row is None else self._unseal(key, row.value)
+            if live != old:
+                return False
+            if row is not None:
+                # Sealed values never look alike, so the version says whether it is still the value that was compared.
+                same = (host_memory.c.key == key, host_memory.c.version == row.version)
+                return work.transaction.changed(update(host_memory).where(*same).values(sealed)) == 1
+            statement = work.transaction.insert(host_memory).values(key=key, **sealed)
+            expired = host_memory.c.expires_at <= database_now()
+            return work.transaction.changed(statement.on_conflict_do_update(index_elements=["key"], set_=sealed, where=expired)) == 1
+
+    @contextmanager
+    def lock(self, key: str, seconds: float) -> Iterator[None]:
+        """Wait until nobody else holds `key`, at most `seconds`; held for at most `seconds`, after which somebody else may take it.
+
+        Raises:
+            StoreUnavailable: somebody else held it all the time.
+        """
+        owner, deadline, wait = new_id(), time.monotonic() + seconds, _SHORTEST_WAIT
+        while not self._take(key, owner, seconds):
+            if time.monotonic() + wait > deadline:
+                raise StoreUnavailable(f"'{key}' has been locked by another process for {seconds:.0f} s")
+            time.sleep(wait)
+            wait = min(wait * 1.5, _LONGEST_WAIT)
+        try:
+            yield
+        finally:
+            with self._database.work() as work:
+                work.transaction.changed(delete(host_locks).where(host_locks.c.key == key, host_locks.c.owner == owner))
+
+    def purge(self) -> int:
+        """Delete what has expired; how many rows that were."""
+        with self._database.work() as work:
+            values = work.transaction.changed(delete(host_memory).where(host_memory.c.expires_at <= database_now()))
+            return values + work.transaction.changed(delete(host_locks).where(host_locks.c.expires_at <= database_now()))
+
+    def _take(self, key: str, owner: str, seconds: float) -> bool:
+        mine = {"owner": owner, "expires_at": database_now() + seconds}
+        with self._database.work() as work:
+            statement = work.transaction.insert(host_locks).values(key=key, **mine)
+            expired = host_locks.c.expires_at <= database_now()
+            return work.transaction.changed(statement.on_conflict_do_update(index_elements=["key"], set_=mine, where=expired)) == 1
+
+    def _row(self, work: Work, key: str) -> Row[tuple[bytes, str]] | None:
+        live = (host_memory.c.key == key, host_memory.c.expires_at > database_now())
+        return work.transaction.execute(select(host_memory.c.value, host_memory.c.version).where(*live)).one_or_none()
+
+    def _seal(self, key: str, value: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, value, _name(key))
+
+    def _unseal(self, key: str, sealed: bytes) -> bytes | None:
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _name(key))
+        except InvalidTag:
+            return None
+
+
+def _name(key: str) -> bytes:
+    return key.encode("utf-8", "surrogatepass")

@@ -1,0 +1,105 @@
+"""Installations and source repositories: known by what the host never changes, its own numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, RowMapping, case, select, update
+
+from pipeline.model.ids import InstallationId, RepositoryId
+from pipeline.model.target import Installation, SourceRepository
+from pipeline.store.identifiers import new_id
+from pipeline.store.tables import database_now, installations, repositories
+from pipeline.store.transaction import Transaction
+
+InstallationState = Literal["active", "suspended", "deleted"]
+
+_IDENTITY = ["provider", "instance", "external_id"]
+
+
+class Installations:
+    """Installations and repositories. Part of a `Work`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def upsert(self, installation: Installation) -> InstallationId:
+        """Know an installation, with its newest account name; `installation.id` is not looked at. Returns our id of it."""
+        row = {
+            "id": new_id(),
+            "provider": installation.provider,
+            "instance": installation.instance,
+            "external_id": installation.external_id,
+            "account": installation.account,
+            "created_at": database_now(),
+            "updated_at": database_now(),
+        }
+        statement = self._transaction.insert(installations).values(row)
+        newer = {"account": statement.excluded.account, "updated_at": statement.excluded.updated_at}
+        found = statement.on_conflict_do_update(index_elements=_IDENTITY, set_=newer).returning(installations.c.id)
+        return InstallationId(self._transaction.execute(found).scalar_one())
+
+    def get(self, identifier: InstallationId) -> Installation:
+        """An installation by our id. Raises StaleWrite when there is none."""
+        statement = select(installations).where(installations.c.id == identifier)
+        return to_installation(self._transaction.one(statement, f"there is no installation {identifier}")._mapping)
+
+    def all(self) -> list[tuple[Installation, InstallationState]]:
+        """Every installation with its state, sorted by provider and account."""
+        statement = select(installations).order_by(installations.c.provider, installations.c.account, installations.c.id)
+        return [(to_installation(row._mapping), row.state) for row in self._transaction.execute(statement)]
+
+    def set_state(self, identifier: InstallationId, state: InstallationState) -> None:
+        """The host suspended, removed or restored it."""
+        values = {"state": state, "updated_at": database_now()}
+        self._transaction.execute(update(installations).where(installations.c.id == identifier).values(values))
+
+    def upsert_repository(self, repository: SourceRepository) -> RepositoryId:
+        """Know a source repository, with its newest name and address. Returns our id of it."""
+        row = {
+            "id": new_id(),
+            "provider": repository.provider,
+            "instance": repository.instance,
+            "external_id": repository.external_id,
+            "full_name": repository.full_name,
+            "default_branch": repository.default_branch,
+            "clone_url": repository.clone_url,
+            "private": repository.private,
+            "installation": repository.installation,
+            "created_at": database_now(),
+            "updated_at": database_now(),
+        }
+        statement = self._transaction.insert(repositories).values(row)
+        newer: dict[str, ColumnElement[Any]] = {name: statement.excluded[name] for name in ("private", "updated_at")}
+        for name in ("full_name", "default_branch", "clone_url", "installation"):
+            # Not every payload tells everything: what is empty there does not erase what we know.
+            newer[name] = case((statement.excluded[name] == "", repositories.c[name]), else_=statement.excluded[name])
+        found = statement.on_conflict_do_update(index_elements=_IDENTITY, set_=newer).returning(repositories.c.id)
+        return RepositoryId(self._transaction.execute(found).scalar_one())
+
+    def repository(self, identifier: RepositoryId) -> SourceRepository:
+        """A source repository by our id, as it was seen last. Raises StaleWrite when there is none."""
+        statement = select(repositories).where(repositories.c.id == identifier)
+        return to_repository(self._transaction.one(statement, f"there is no repository {identifier}")._mapping)
+
+    def find_repository(self, repository: SourceRepository) -> RepositoryId | None:
+        """Our id of a source repository; None when we never saw it."""
+        statement = select(repositories.c.id).where(
+            repositories.c.provider == repository.provider,
+            repositories.c.instance == repository.instance,
+            repositories.c.external_id == repository.external_id,
+        )
+        found = self._transaction.execute(statement).scalar_one_or_none()
+        return None if found is None else RepositoryId(found)
+
+
+def to_installation(row: RowMapping, prefix: str = "") -> Installation:
+    """Row -> model; `prefix` stands before the names of the columns."""
+    fields = {name: row[prefix + name] for name in ("provider", "instance", "account", "external_id")}
+    return Installation(id=InstallationId(row[f"{prefix}id"]), **fields)
+
+
+def to_repository(row: RowMapping, prefix: str = "") -> SourceRepository:
+    """Row -> model; `prefix` stands before the names of the columns."""
+    names = ("provider", "instance", "external_id", "full_name", "default_branch", "clone_url", "private", "installation")
+    return SourceRepository(**{name: row[prefix + name] for name in names})

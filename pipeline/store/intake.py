@@ -1,0 +1,285 @@
+"""The one hand-written writer: deliveries with their first messages, in group commits.
+
+One thread writes. It takes everything that waits, writes it in one transaction, and answers all of it after that one commit: a busy
+intake pays for one fsync where it would pay for dozens (facts: 704 -> 2,063 durable deliveries a second). It speaks to the drivers
+directly, as an ORM's statement costs more than the work itself here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg
+
+from pipeline.errors import StoreError, StoreUnavailable
+from pipeline.messages import Envelope
+from pipeline.store.engine import parse_url, run_after_commit
+from pipeline.store.identifiers import new_id
+from pipeline.store.intake_writers import OutboxRow, PostgresWriter, Prepared, SqliteWriter, Writer
+from pipeline.store.outbox import encode_envelope
+from pipeline.store.tables import escape_text
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH: Final = 64
+MAX_WAITING: Final = 5_000
+"""Deliveries that may wait for the writer; more are refused at once, so that the host delivers them again later."""
+
+MAX_WAITING_BYTES: Final = 256 * 1024 * 1024
+
+PATIENCE_SECONDS: Final = 8.0
+"""A delivery that has waited longer is refused: GitHub gives up after 10 s ("Best practices for using webhooks")."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeRow:
+    """A delivery that is to be kept."""
+
+    provider: str
+    instance: str
+    delivery_id: str
+    """The host's; unique together with provider and instance."""
+    name: str
+    """The host's name of the event."""
+    body: bytes
+    """As delivered; kept compressed for a day."""
+    outcome: str = "accepted"
+    """What is counted: `accepted`, or `ignored` for an event that concerns nobody."""
+
+
+Answer = Callable[[bool | StoreError], None]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A delivery on its way through the writer."""
+
+    row: IntakeRow
+    messages: tuple[OutboxRow, ...]
+    answer: Answer
+    since: float = field(default_factory=time.monotonic)
+
+
+class Intake:
+    """The writer of deliveries. `start` it after a fork, never before."""
+
+    def __init__(self, writer: Writer, *, max_batch: int = MAX_BATCH, on_commit: Callable[[], None] | None = None) -> None:
+        self._writer = writer
+        self._max_batch = max_batch
+        self._on_commit = on_commit
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._room = threading.Lock()
+        self._bytes = 0
+        self._open = False
+        self._threads: list[threading.Thread] = []
+        self._committed = threading.Event()
+        self._ended = False
+
+    @classmethod
+    def open(cls, url: str, *, max_batch: int = MAX_BATCH, on_commit: Callable[[], None] | None = None) -> Intake:
+        """An intake into a migrated database; connects on first use.
+
+        Args:
+            url: as for `Database.open`.
+            max_batch: deliveries in one commit at most.
+            on_commit: called soon after commits, in a thread of its own: it may be slow, and its failure is only logged.
+
+        Raises:
+            NotConfigured: the URL cannot be understood.
+        """
+        parsed = parse_url(url)
+        writer: Writer = SqliteWriter(parsed) if parsed.get_backend_name() == "sqlite" else PostgresWriter(parsed)
+        return cls(writer, max_batch=max_batch, on_commit=on_commit)
+
+    def start(self) -> None:
+        """Start the writer."""
+        self._open = True
+        self._threads = [threading.Thread(target=self._write_all, name="intake", daemon=True)]
+        if self._on_commit is not None:
+            self._threads.append(threading.Thread(target=self._wake_all, args=(self._on_commit,), name="intake-wake", daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, seconds: float = 15.0) -> None:
+        """Take nothing more, write what waits, and close; waits at most `seconds`."""
+        self._open = False
+        self._queue.put(None)
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def submit(self, row: IntakeRow, envelopes: Sequence[Envelope]) -> Future[bool]:
+        """Keep a delivery and send its messages, from any thread.
+
+        Returns:
+            A future: True when the delivery is new and durable, False when it was known (then no message is sent). It raises
+            StoreUnavailable when nothing was kept, StoreError when this delivery can never be kept.
+
+        Raises:
+            StoreUnavailable: too much waits already, or the intake is not running.
+        """
+        future: Future[bool] = Future()
+
+        def answer(result: bool | StoreError) -> None:
+            if future.set_running_or_notify_cancel():
+                _resolve(future, result)
+
+        self._enqueue(row, envelopes, answer)
+        return future
+
+    async def accept(self, row: IntakeRow, envelopes: Sequence[Envelope]) -> bool:
+        """Like `submit`, for a coroutine. Gives up with StoreUnavailable after `PATIENCE_SECONDS`; the delivery may then still be kept,
+        and is a repeated one when the host delivers it again."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bool] = loop.create_future()
+
+        def answer(result: bool | StoreError) -> None:
+            try:
+                loop.call_soon_threadsafe(_resolve, future, result)
+            except RuntimeError:
+                log.debug("the event loop ended before its delivery was written")
+
+        self._enqueue(row, envelopes, answer)
+        try:
+            return await asyncio.wait_for(future, PATIENCE_SECONDS)
+        except TimeoutError:
+            raise StoreUnavailable(f"the database took longer than {PATIENCE_SECONDS:.0f} s") from None
+
+    # --- inside ---
+
+    def _enqueue(self, row: IntakeRow, envelopes: Sequence[Envelope], answer: Answer) -> None:
+        messages = tuple(_message(envelope) for envelope in envelopes)
+        with self._room:
+            if not self._open:
+                raise StoreUnavailable("the intake is not running")
+            if self._queue.qsize() >= MAX_WAITING or self._bytes + len(row.body) > MAX_WAITING_BYTES:
+                raise StoreUnavailable("too many deliveries wait for the database")
+            self._bytes += len(row.body)
+            self._queue.put(_Waiting(row, messages, answer))
+
+    def _write_all(self) -> None:
+        """The writer's thread: until `stop`."""
+        running = True
+        while running:
+            batch: list[_Waiting] = []
+            found = self._queue.get()
+            while found is not None:
+                batch.append(found)
+                if len(batch) >= self._max_batch or self._queue.empty():
+                    break
+                found = self._queue.get()
+            running = found is not None
+            if batch:
+                self._write(batch)
+        self._writer.close()
+        self._ended = True
+        self._committed.set()
+
+    def _write(self, batch: list[_Waiting]) -> None:
+        """Write a batch and answer every one of it."""
+        with self._room:
+            self._bytes -= sum(len(waiting.row.body) for waiting in batch)
+        now = time.monotonic()
+        fresh = [waiting for waiting in batch if now - waiting.since < PATIENCE_SECONDS]
+        results: list[bool | StoreError] = []
+        if fresh:
+            try:
+                results = self._commit([_prepare(waiting) for waiting in fresh])
+            except Exception as exc:  # the writer's boundary: a fault of ours must not end the intake
+                log.exception("the intake failed by a fault of ours")
+                self._writer.close()
+                results = [StoreError(f"the delivery cannot be kept ({type(exc).__name__})")] * len(fresh)
+        for waiting, result in zip(fresh, results, strict=True):
+            waiting.answer(result)
+        for waiting in batch:
+            if now - waiting.since >= PATIENCE_SECONDS:
+                waiting.answer(StoreUnavailable("the delivery has waited too long for the database"))
+
+    def _commit(self, batch: list[Prepared]) -> list[bool | StoreError]:
+        """One transaction for all; when a row of it is refused, one for each, so that only that row fails."""
+        try:
+            new = self._write_twice(batch)
+        except _UNAVAILABLE as exc:
+            log.error("the intake cannot write", extra={"error": _first_line(exc), "deliveries": len(batch)})
+            return [StoreUnavailable(f"the database does not take deliveries: {_first_line(exc)}")] * len(batch)
+        except _REFUSED as exc:
+            self._writer.close()
+            if len(batch) == 1:
+                log.error(
+                    "a delivery was refused by the database", extra={"error": type(exc).__name__, "delivery_id": batch[0].delivery_id}
+                )
+                return [StoreError(f"the database refuses the delivery ({type(exc).__name__})")]
+            return [result for row in batch for result in self._commit([row])]
+        self._committed.set()
+        return [row.id in new for row in batch]
+
+    def _write_twice(self, batch: list[Prepared]) -> set[str]:
+        """Try again on a fresh connection: the old one may have died while nothing was to be done. Rows that were committed although
+        the answer was lost come back as repeated, which is as good."""
+        try:
+            return self._writer.write(batch)
+        except psycopg.OperationalError as exc:
+            self._writer.close()
+            if isinstance(exc, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+                raise
+            return self._writer.write(batch)
+        except sqlite3.OperationalError:
+            self._writer.close()
+            raise
+
+    def _wake_all(self, callback: Callable[[], None]) -> None:
+        """The waker's thread: many commits while the callback runs are one call."""
+        while True:
+            self._committed.wait()
+            self._committed.clear()
+            run_after_commit(callback)
+            if self._ended:
+                return
+
+
+_UNAVAILABLE = (sqlite3.OperationalError, psycopg.OperationalError, OSError)
+_REFUSED = (sqlite3.Error, psycopg.Error, ValueError, OverflowError)
+
+
+def _message(envelope: Envelope) -> OutboxRow:
+    identifier, key, kind, body, priority, group, delay = encode_envelope(envelope)
+    return (identifier, escape_text(key), kind, body, priority, escape_text(group), delay)
+
+
+def _prepare(waiting: _Waiting) -> Prepared:
+    row = waiting.row
+    return Prepared(
+        id=new_id(),
+        provider=escape_text(row.provider),
+        instance=escape_text(row.instance),
+        delivery_id=escape_text(row.delivery_id),
+        name=escape_text(row.name),
+        outcome=escape_text(row.outcome),
+        size=len(row.body),
+        body=zlib.compress(row.body, 1),
+        messages=waiting.messages,
+    )
+
+
+def _resolve(future: Future[bool] | asyncio.Future[bool], result: bool | StoreError) -> None:
+    if future.done():
+        return  # who waited has gone; the delivery is kept all the same
+    if isinstance(result, StoreError):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def _first_line(exc: BaseException) -> str:
+    lines = str(exc).strip().splitlines()
+    return lines[0] if lines else type(exc).__name__

@@ -1,0 +1,326 @@
+"""The outbox: what is to be done, and who is doing it.
+
+The database is the truth and the queue only wakes people up. A running message holds a lease; its `epoch` counts who held it, so that
+a worker that was overtaken notices before it does harm.
+
+    pending --claim--> running --finish--> done
+       ^                  |  `---fail(None)---> dead
+       |                  |  `---third crash--> dead
+       `--fail, release, lease expired --'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from pydantic import Discriminator, TypeAdapter
+from sqlalchemy import ColumnElement, Row, and_, case, delete, func, or_, select, update
+
+from pipeline.errors import LeaseLost
+from pipeline.messages import Envelope, Message
+from pipeline.model.ids import MessageId
+from pipeline.store.codec import Codec, Unreadable
+from pipeline.store.identifiers import new_id
+from pipeline.store.tables import database_now, outbox
+from pipeline.store.transaction import Transaction, chunks
+
+LEASE_SECONDS: Final = 8.0
+"""How long a worker that fell silent keeps its message; it renews every 2 s (ARCHITECTURE, "What holds it together")."""
+
+MAX_CRASHES: Final = 3
+"""After so many leases that expired in its hands, a message is given up: it kills its workers."""
+
+WORKER_CRASHED: Final = "WORKER_CRASHED"
+MESSAGE_UNREADABLE: Final = "MESSAGE_UNREADABLE"
+
+UNREADABLE_SECONDS, UNREADABLE_ATTEMPTS = 10.0, 30
+"""A message of a newer version waits for a newer worker: during a rolling restart there is one soon."""
+
+KEEP_SECONDS: Final = 7 * 86_400.0
+"""Done messages are kept so long, as their keys make sending them again a no-op."""
+
+MESSAGE: Codec[Message] = Codec(TypeAdapter(Annotated[Message, Discriminator("kind")]))
+
+_pending: ColumnElement[bool] = outbox.c.status == "pending"
+_running: ColumnElement[bool] = outbox.c.status == "running"
+_expired: ColumnElement[bool] = and_(_running, outbox.c.lease_until < database_now())
+_last_crash: ColumnElement[bool] = outbox.c.crashes + 1 >= MAX_CRASHES
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message in the hands of this worker."""
+
+    id: MessageId
+    epoch: int
+    """Proof of the lease: every later call names it."""
+    message: Message
+    key: str
+    group: str
+    priority: int
+    attempts: int
+    """How often it was begun, this time included."""
+    crashes: int
+    """How many of them ended with an expired lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A message that a worker should be woken for."""
+
+    message_id: MessageId
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadMessage:
+    """A message that was given up. `message` is None when this version cannot read it."""
+
+    id: MessageId
+    key: str
+    group: str
+    kind: str
+    message: Message | None
+    error_code: str
+    attempts: int
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much work there is. `oldest_seconds`: how long the longest due message has waited; 0.0 when none waits."""
+
+    waiting: int
+    running: int
+    dead: int
+    oldest_seconds: float
+
+
+def encode_envelope(envelope: Envelope) -> tuple[str, str, str, str, int, str, float]:
+    """An envelope as (id, key, kind, body, priority, group, delay), for the hand-written writer too."""
+    message = envelope.message
+    return (new_id(), envelope.key, message.kind, MESSAGE.dump(message), envelope.priority, envelope.group, envelope.delay)
+
+
+class Outbox:
+    """Messages. Part of a `Work`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def send(self, *envelopes: Envelope) -> None:
+        """Put messages in; one whose key was ever sent before is left out."""
+        rows = []
+        for envelope in envelopes:
+            identifier, key, kind, body, priority, group, delay = encode_envelope(envelope)
+            due = database_now() + delay
+            rows.append(
+                {
+                    "id": identifier,
+                    "key": key,
+                    "kind": kind,
+                    "body": body,
+                    "priority": priority,
+                    "group": group,
+                    "status": "pending",
+                    "created_at": database_now(),
+                    "due_at": due,
+                    "publish_at": due,
+                }
+            )
+        if rows and self._transaction.add_missing(outbox, rows, ["key"]):
+            self._transaction.sent = True
+
+    # --- workers ---
+
+    def claim(self, message_id: MessageId, owner: str, seconds: float = LEASE_SECONDS) -> Claimed | None:
+        """Take a message when it is due, or when the lease of who had it expired; None when it is not to be had.
+
+        Args:
+            owner: who claims, for people who look: `host:pid`.
+            seconds: length of the lease by the clock of the database.
+        """
+        return self._claim(outbox.c.id == message_id, owner, seconds)
+
+    def claim_next(self, group: str, owner: str, seconds: float = LEASE_SECONDS) -> Claimed | None:
+        """Take the next due message of a group: first by priority, then in the order of sending. None when there is none."""
+        if not group:
+            return None
+        best = (
+            select(outbox.c.id)
+            .where(outbox.c.group == group, _pending, outbox.c.due_at <= database_now())
+            .order_by(outbox.c.priority, outbox.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        return self._claim(outbox.c.id == best.scalar_subquery(), owner, seconds)
+
+    def _claim(self, which: ColumnElement[bool], owner: str, seconds: float) -> Claimed | None:
+        ready = or_(and_(_pending, outbox.c.due_at <= database_now()), and_(_expired, ~_last_crash))
+        row = self._transaction.execute(
+            update(outbox)
+            .where(which, ready)
+            .values(
+                status="running",
+                owner=owner,
+                epoch=outbox.c.epoch + 1,
+                attempts=outbox.c.attempts + 1,
+                crashes=outbox.c.crashes + case((_running, 1), else_=0),
+                lease_until=database_now() + seconds,
+            )
+            .returning(outbox)
+        ).one_or_none()
+        if row is None:
+            return None
+        try:
+            message = MESSAGE.load(row.body)
+        except Unreadable:
+            retry_in = UNREADABLE_SECONDS if row.attempts < UNREADABLE_ATTEMPTS else None
+            self.fail(MessageId(row.id), row.epoch, error_code=MESSAGE_UNREADABLE, retry_in=retry_in)
+            return None
+        return Claimed(
+            id=MessageId(row.id),
+            epoch=row.epoch,
+            message=message,
+            key=row.key,
+            group=row.group,
+            priority=row.priority,
+            attempts=row.attempts,
+            crashes=row.crashes,
+        )
+
+    def renew(self, message_id: MessageId, epoch: int, seconds: float = LEASE_SECONDS) -> None:
+        """Hold the lease for `seconds` from now. Raises LeaseLost."""
+        self._held(message_id, epoch, {"lease_until": database_now() + seconds})
+
+    def check(self, message_id: MessageId, epoch: int) -> None:
+        """Raise LeaseLost unless the lease is ours and has not expired: the look before an effect on a host."""
+        alive = select(outbox.c.id).where(
+            outbox.c.id == message_id, outbox.c.epoch == epoch, _running, outbox.c.lease_until > database_now()
+        )
+        if self._transaction.execute(alive).one_or_none() is None:
+            raise _lost(message_id, epoch)
+
+    def finish(self, message_id: MessageId, epoch: int) -> None:
+        """The message is done. Raises LeaseLost, which undoes the transaction around it."""
+        self._held(message_id, epoch, {"status": "done", "lease_until": None, "error_code": "", "finished_at": database_now()})
+
+    def fail(self, message_id: MessageId, epoch: int, *, error_code: str, retry_in: float | None) -> None:
+        """An attempt failed: try again after `retry_in` seconds, or never (None: dead letter). Raises LeaseLost."""
+        if retry_in is None:
+            ended = {"status": "dead", "lease_until": None, "error_code": error_code, "finished_at": database_now()}
+            self._held(message_id, epoch, ended)
+        else:
+            self._held(message_id, epoch, {"error_code": error_code, **_due_in(retry_in)})
+
+    def release(self, message_id: MessageId, epoch: int, retry_in: float = 0.0) -> None:
+        """Give a message back without blame (shutdown, a host that asks us to wait): the attempt is not counted. Raises LeaseLost."""
+        self._held(message_id, epoch, {"attempts": outbox.c.attempts - 1, **_due_in(retry_in)})
+
+    def _held(self, message_id: MessageId, epoch: int, values: dict[str, Any]) -> None:
+        mine = (outbox.c.id == message_id, outbox.c.epoch == epoch, _running)
+        if self._transaction.changed(update(outbox).where(*mine).values(values)) != 1:
+            raise _lost(message_id, epoch)
+        if "publish_at" in values:
+            self._transaction.sent = True
+
+    # --- relay ---
+
+    def publishable(self, limit: int) -> list[Published]:
+        """Due messages for which a worker should be woken now, the most urgent first; call `mark_published` after waking one.
+
+        A message that was published but not claimed comes again after 2, 4, 8, then every 16 seconds: the queue may have forgotten it.
+        """
+        statement = (
+            select(outbox.c.id, outbox.c.priority)
+            .where(_pending, outbox.c.publish_at <= database_now())
+            .order_by(outbox.c.priority, outbox.c.publish_at, outbox.c.id)
+            .limit(limit)
+        )
+        return [Published(MessageId(row.id), row.priority) for row in self._transaction.execute(statement)]
+
+    def mark_published(self, ids: Sequence[MessageId]) -> None:
+        """A worker was woken for these."""
+        wait = case((outbox.c.publishes == 0, 2.0), (outbox.c.publishes == 1, 4.0), (outbox.c.publishes == 2, 8.0), else_=16.0)
+        values = {"publishes": outbox.c.publishes + 1, "publish_at": database_now() + wait}
+        for chunk in chunks(sorted(ids)):
+            self._transaction.changed(update(outbox).where(outbox.c.id.in_(chunk), _pending).values(values))
+
+    def publish_again(self) -> None:
+        """Forget that anything was published: the queue lost its memory."""
+        self._transaction.changed(update(outbox).where(_pending).values(publishes=0, publish_at=outbox.c.due_at))
+
+    def expire(self) -> list[DeadMessage]:
+        """Count a crash for every expired lease: the message is pending again at once, or dead after the third. Returns the newly dead."""
+        dead = self._transaction.execute(
+            update(outbox)
+            .where(_expired, _last_crash)
+            .values(
+                status="dead",
+                error_code=WORKER_CRASHED,
+                crashes=outbox.c.crashes + 1,
+                lease_until=None,
+                owner="",
+                finished_at=database_now(),
+            )
+            .returning(outbox)
+        ).all()
+        again = {"crashes": outbox.c.crashes + 1, "error_code": WORKER_CRASHED, **_due_in(0.0)}
+        if self._transaction.changed(update(outbox).where(_expired).values(again)):
+            self._transaction.sent = True
+        return [_dead(row) for row in dead]
+
+    # --- people ---
+
+    def backlog(self) -> Backlog:
+        """How much there is to do."""
+        counted = (
+            select(outbox.c.status, func.count().label("number"))
+            .where(outbox.c.status.in_(("pending", "running", "dead")))
+            .group_by(outbox.c.status)
+        )
+        count: dict[str, int] = {row.status: row.number for row in self._transaction.execute(counted)}
+        oldest = select(database_now() - func.min(outbox.c.due_at)).where(_pending, outbox.c.due_at <= database_now())
+        waited = self._transaction.execute(oldest).scalar_one()
+        return Backlog(count.get("pending", 0), count.get("running", 0), count.get("dead", 0), max(0.0, waited or 0.0))
+
+    def dead(self, limit: int) -> list[DeadMessage]:
+        """Messages that were given up, the latest first."""
+        statement = select(outbox).where(outbox.c.status == "dead").order_by(outbox.c.finished_at.desc(), outbox.c.id).limit(limit)
+        return [_dead(row) for row in self._transaction.execute(statement)]
+
+    def revive(self, message_id: MessageId) -> bool:
+        """Try a dead message again, with its counters at zero. False when it is not dead."""
+        values = {"attempts": 0, "crashes": 0, "error_code": "", "finished_at": None, **_due_in(0.0)}
+        revived = self._transaction.changed(update(outbox).where(outbox.c.id == message_id, outbox.c.status == "dead").values(values)) == 1
+        self._transaction.sent |= revived
+        return revived
+
+    def purge(self, *, keep_seconds: float = KEEP_SECONDS, limit: int = 1000) -> int:
+        """Delete up to `limit` messages that were done so long ago; how many were. Dead ones stay for people."""
+        old = (
+            select(outbox.c.id)
+            .where(outbox.c.status == "done", outbox.c.finished_at < database_now() - keep_seconds)
+            .limit(limit)
+            .subquery()
+        )
+        return self._transaction.changed(delete(outbox).where(outbox.c.id.in_(select(old.c.id))))
+
+
+def _due_in(seconds: float) -> dict[str, Any]:
+    due = database_now() + seconds
+    return {"status": "pending", "owner": "", "lease_until": None, "due_at": due, "publish_at": due, "publishes": 0}
+
+
+def _dead(row: Row[Any]) -> DeadMessage:
+    try:
+        message = MESSAGE.load(row.body)
+    except Unreadable:
+        message = None
+    return DeadMessage(MessageId(row.id), row.key, row.group, row.kind, message, row.error_code, row.attempts, row.crashes)
+
+
+def _lost(message_id: MessageId, epoch: int) -> LeaseLost:
+    return LeaseLost(f"message {message_id} is no longer held in epoch {epoch}")

@@ -1,0 +1,305 @@
+"""Reviews: one verdict on one change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, insert, select, update
+
+from pipeline.errors import StaleWrite
+from pipeline.lifecycle import REVIEW
+from pipeline.model.ids import CommitId, ReviewId
+from pipeline.model.review import Change, Conclusion, Review, ReviewStatus, Verdict
+from pipeline.model.scan import Gap
+from pipeline.model.target import Installation, PullRequestRef, SourceRepository
+from pipeline.store.codec import Codec
+from pipeline.store.identifiers import new_id
+from pipeline.store.installations import Installations, to_installation, to_repository
+from pipeline.store.scans import Scans
+from pipeline.store.tables import database_now, installations, repositories, reviews, subjects
+from pipeline.store.transaction import Transaction
+
+CHANGE: Codec[Change] = Codec(TypeAdapter(Change))
+VERDICT: Codec[Verdict] = Codec(TypeAdapter(Verdict))
+GAPS: Codec[tuple[Gap, ...]] = Codec(TypeAdapter(tuple[Gap, ...]))
+
+Facts = Mapping[str, str | int | float | bool | None]
+"""Facts of a run for its report (`seconds`, `tool_version`): flat, JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSummary:
+    """How a change stands that has a certain commit as its head."""
+
+    id: ReviewId
+    pull_request: int | None
+    """None for a push to a branch."""
+    branch: str
+    status: ReviewStatus
+    conclusion: Conclusion | None
+    """None while there is no verdict."""
+    seconds: float
+    """From making the review to its verdict; 0.0 while there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewTimes:
+    """Moments of a review, seconds since 1970 by the clock of the database; None when it has not happened."""
+
+    created: float
+    settled: float | None
+    finished: float | None
+
+
+class Reviews(Scans):
+    """Reviews with their batches and scans. Part of a `Work`."""
+
+    def __init__(self, transaction: Transaction, installations_of_work: Installations) -> None:
+        super().__init__(transaction)
+        self._installations = installations_of_work
+
+    # --- making and finding ---
+
+    def create(self, key: str, installation: Installation, change: Change, *, status: ReviewStatus) -> tuple[ReviewId, bool]:
+        """The review with this key, made when there is none; it becomes the newest of its pull request or branch.
+
+        A cancelled review is not taken up again: when a pull request returns to a head that it had left, the change is judged anew.
+
+        Returns:
+            Its id, and True when it was made now.
+        """
+        installation_id = self._installations.upsert(installation)
+        repository_id = self._installations.upsert_repository(change.repository)
+        subject = _subject(change)
+        self._lock_subject(repository_id, subject)
+        newest = select(reviews.c.id, reviews.c.attempt, reviews.c.status).where(reviews.c.key == key)
+        found = self._transaction.execute(newest.order_by(reviews.c.attempt.desc()).limit(1)).one_or_none()
+        if found is not None and found.status != ReviewStatus.CANCELLED:
+            self._point(repository_id, subject, found.id)
+            return ReviewId(found.id), False
+        row = {
+            "id": new_id(),
+            "key": key,
+            "attempt": 1 if found is None else found.attempt + 1,
+            "installation_id": installation_id,
+            "repository_id": repository_id,
+            "subject": subject,
+            "pull_request": None if change.pull_request is None else change.pull_request.number,
+            "head": change.head,
+            "head_ref": change.head_ref,
+            "status": status,
+            "change": CHANGE.dump(change),
+            "created_at": database_now(),
+            "updated_at": database_now(),
+        }
+        self._transaction.execute(insert(reviews).values(row))
+        self._point(repository_id, subject, str(row["id"]))
+        return ReviewId(str(row["id"])), True
+
+    def get(self, review_id: ReviewId) -> Review:
+        """A review, its repository under the name that it has now. Raises StaleWrite when there is none."""
+        return _to_review(self._transaction.one(_selected().where(reviews.c.id == review_id), f"there is no review {review_id}"))
+
+    def newest(self, ref: PullRequestRef) -> Review | None:
+        """The review of the newest head of a pull request; None when it was never judged."""
+        at = subjects.join(reviews, subjects.c.review_id == reviews.c.id)
+        statement = _selected(at).where(_of_repository(ref.repository), subjects.c.subject == _subject_of(ref))
+        row = self._transaction.execute(statement).one_or_none()
+        return None if row is None else _to_review(row)
+
+    def live_of(self, ref: PullRequestRef) -> list[Review]:
+        """The reviews of a pull request that have not ended, oldest first."""
+        return self._live(ref.repository, _subject_of(ref))
+
+    def live_of_branch(self, repository: SourceRepository, branch: str) -> list[Review]:
+        """The reviews of pushes to a branch that have not ended, oldest first."""
+        return self._live(repository, f"branch:{branch}")
+
+    def of_head(self, repository: SourceRepository, commit: CommitId) -> list[ReviewSummary]:
+        """How every open pull request, and every pushed branch, stands whose newest judged head is `commit`; oldest first.
+
+        A cancelled review is left out: nothing of it is to be shown.
+        The check on a commit shows the worst of these (ARCHITECTURE, "A verdict belongs to a change, not to a commit").
+        """
+        statement = (
+            select(reviews)
+            .select_from(
+                subjects.join(reviews, subjects.c.review_id == reviews.c.id).join(
+                    repositories, reviews.c.repository_id == repositories.c.id
+                )
+            )
+            .where(_of_repository(repository), subjects.c.open, reviews.c.head == commit, reviews.c.status != ReviewStatus.CANCELLED)
+            .order_by(reviews.c.id)
+        )
+        return [_to_summary(row) for row in self._transaction.execute(statement)]
+
+    def planned_of(self, repository: SourceRepository, commit: CommitId) -> list[ReviewId]:
+        """The reviews of a head that were made but whose scans were not, oldest first."""
+        statement = _selected().where(_of_repository(repository), reviews.c.head == commit, reviews.c.status == ReviewStatus.PLANNED)
+        return [ReviewId(row.id) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+
+    # --- moving ---
+
+    def move(
+        self, review_id: ReviewId, old: ReviewStatus | Collection[ReviewStatus], new: ReviewStatus, *, superseded_by: str = ""
+    ) -> None:
+        """Move a review that is in (one of) the state(s) `old`. A cancelled review takes its unfinished scans with it.
+
+        Raises:
+            IllegalMove: the lifecycle has no such move.
+            StaleWrite: the review is in another state by now.
+        """
+        olds = [old] if isinstance(old, ReviewStatus) else list(old)
+        for state in olds:
+            REVIEW.advance(state, new)
+        values: dict[str, Any] = {"status": new, "updated_at": database_now()}
+        if superseded_by:
+            values["superseded_by"] = superseded_by
+        if REVIEW.terminal(new):
+            values["finished_at"] = database_now()
+        if self._transaction.changed(update(reviews).where(reviews.c.id == review_id, reviews.c.status.in_(olds)).values(values)) != 1:
+            raise StaleWrite(f"review {review_id} is not {' or '.join(sorted(olds))} any more")
+        if new is ReviewStatus.CANCELLED:
+            self.cancel_scans(review_id)
+
+    def mark_closed(self, ref: PullRequestRef) -> None:
+        """The pull request was closed or merged: its verdicts speak for no commit any more. `create` opens it again."""
+        self._close(ref.repository, _subject_of(ref))
+
+    def mark_branch_deleted(self, repository: SourceRepository, branch: str) -> None:
+        """The branch was deleted: likewise."""
+        self._close(repository, f"branch:{branch}")
+
+    # --- what was decided ---
+
+    def set_policy(self, review_id: ReviewId, policy_json: str, source: str, gaps: Sequence[Gap] = ()) -> None:
+        """Keep the policy by which the change is judged, where it was read, and what was wrong with it."""
+        self._set(review_id, policy=policy_json, policy_source=source, policy_gaps=GAPS.dump(tuple(gaps)))
+
+    def policy(self, review_id: ReviewId) -> str:
+        """The policy as JSON; `{}` (all defaults) before `set_policy`."""
+        return str(self._get(review_id, reviews.c.policy) or "{}")
+
+    def policy_source(self, review_id: ReviewId) -> str:
+        """Where the policy was read: `.github/fixwright.yml at 9d1f0aa`, or `defaults`."""
+        return str(self._get(review_id, reviews.c.policy_source))
+
+    def policy_gaps(self, review_id: ReviewId) -> tuple[Gap, ...]:
+        """What was wrong with the policy."""
+        found = self._get(review_id, reviews.c.policy_gaps)
+        return () if found is None else GAPS.load(str(found))
+
+    def save_verdict(self, review_id: ReviewId, verdict: Verdict, facts: Facts | None = None) -> None:
+        """Keep what the gate decided, and the facts of the run for its report."""
+        self._set(
+            review_id,
+            verdict=VERDICT.pack(verdict),
+            conclusion=verdict.conclusion,
+            facts=json.dumps(dict(facts or {})),
+            settled_at=database_now(),
+        )
+
+    def verdict(self, review_id: ReviewId) -> Verdict:
+        """What the gate decided. Raises StaleWrite when it has not."""
+        packed = self._get(review_id, reviews.c.verdict)
+        if not isinstance(packed, bytes):
+            raise StaleWrite(f"review {review_id} has no verdict yet")
+        return VERDICT.unpack(packed)
+
+    def facts(self, review_id: ReviewId) -> dict[str, str | int | float | bool | None]:
+        """The facts saved with the verdict; empty before."""
+        found = self._get(review_id, reviews.c.facts)
+        return {} if found is None else dict(json.loads(str(found)))
+
+    def times(self, review_id: ReviewId) -> ReviewTimes:
+        """When things happened."""
+        statement = select(reviews.c.created_at, reviews.c.settled_at, reviews.c.finished_at).where(reviews.c.id == review_id)
+        row = self._transaction.one(statement, f"there is no review {review_id}")
+        return ReviewTimes(row.created_at, row.settled_at, row.finished_at)
+
+    # --- inside ---
+
+    def _live(self, repository: SourceRepository, subject: str) -> list[Review]:
+        statement = _selected().where(_of_repository(repository), reviews.c.subject == subject, reviews.c.status.in_(REVIEW.live))
+        return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+
+    def _lock_subject(self, repository_id: str, subject: str) -> None:
+        """One at a time makes reviews of one pull request: the row is locked until our commit."""
+        row = {"repository_id": repository_id, "subject": subject, "open": True, "updated_at": database_now()}
+        self._transaction.upsert(subjects, [row], ["repository_id", "subject"], ["open", "updated_at"])
+
+    def _point(self, repository_id: str, subject: str, review_id: str) -> None:
+        this = (subjects.c.repository_id == repository_id, subjects.c.subject == subject)
+        self._transaction.execute(update(subjects).where(*this).values(review_id=review_id))
+
+    def _close(self, repository: SourceRepository, subject: str) -> None:
+        # Also when it was never judged: a row makes a later answer unambiguous.
+        repository_id = self._installations.upsert_repository(repository)
+        row = {"repository_id": repository_id, "subject": subject, "open": False, "updated_at": database_now()}
+        self._transaction.upsert(subjects, [row], ["repository_id", "subject"], ["open", "updated_at"])
+
+    def _set(self, review_id: ReviewId, **values: Any) -> None:
+        statement = update(reviews).where(reviews.c.id == review_id).values(**values, updated_at=database_now())
+        if self._transaction.changed(statement) != 1:
+            raise StaleWrite(f"there is no review {review_id}")
+
+    def _get(self, review_id: ReviewId, column: ColumnElement[Any]) -> object:
+        found: object = self._transaction.one(select(column).where(reviews.c.id == review_id), f"there is no review {review_id}")[0]
+        return found
+
+
+def _subject(change: Change) -> str:
+    return f"branch:{change.head_ref}" if change.pull_request is None else _subject_of(change.pull_request)
+
+
+def _subject_of(ref: PullRequestRef) -> str:
+    return f"pull_request:{ref.number}"
+
+
+def _of_repository(repository: SourceRepository) -> ColumnElement[bool]:
+    return and_(
+        repositories.c.provider == repository.provider,
+        repositories.c.instance == repository.instance,
+        repositories.c.external_id == repository.external_id,
+    )
+
+
+_INSTALLATION = [column.label(f"installation_{column.name}") for column in installations.c]
+_REPOSITORY = [column.label(f"repository_{column.name}") for column in repositories.c]
+
+
+def _selected(start: FromClause = reviews) -> Select[Any]:
+    """Reviews with their installation and repository; `start` may join more."""
+    joined = start.join(installations, reviews.c.installation_id == installations.c.id)
+    joined = joined.join(repositories, reviews.c.repository_id == repositories.c.id)
+    columns = (reviews.c.id, reviews.c.status, reviews.c.change, reviews.c.superseded_by, *_INSTALLATION, *_REPOSITORY)
+    return select(*columns).select_from(joined)
+
+
+def _to_summary(row: Row[Any]) -> ReviewSummary:
+    return ReviewSummary(
+        id=ReviewId(row.id),
+        pull_request=row.pull_request,
+        branch=row.head_ref,
+        status=ReviewStatus(row.status),
+        conclusion=None if row.conclusion is None else Conclusion(row.conclusion),
+        seconds=0.0 if row.settled_at is None else max(0.0, row.settled_at - row.created_at),
+    )
+
+
+def _to_review(row: Row[Any]) -> Review:
+    change = CHANGE.load(row.change)
+    repository = to_repository(row._mapping, "repository_")
+    if change.pull_request is not None:
+        change = replace(change, pull_request=replace(change.pull_request, repository=repository))
+    return Review(
+        id=ReviewId(row.id),
+        installation=to_installation(row._mapping, "installation_"),
+        change=replace(change, repository=repository),
+        status=ReviewStatus(row.status),
+        superseded_by=row.superseded_by,
+    )

@@ -1,0 +1,409 @@
+"""Every table of the store.
+
+Moments are seconds since 1970 as double precision, by the clock of the database (leases must not depend on the clock of a worker).
+Documents are ASCII JSON (`pipeline.store.codec`). Identifiers are opaque text (`pipeline.store.identifiers`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+_HOSTILE = re.compile("[\x00\\\\\ud800-\udfff]")
+_ESCAPED = re.compile(r"\\(?:\\|u[0-9a-f]{4})")
+
+
+def escape_text(value: str) -> str:
+    """`value` without what a database refuses: NUL and lone surrogates become `\\uXXXX`, a backslash is doubled."""
+    return _HOSTILE.sub(lambda found: "\\\\" if found[0] == "\\" else f"\\u{ord(found[0]):04x}", value)
+
+
+def unescape_text(value: str) -> str:
+    """Inverse of `escape_text`."""
+    return _ESCAPED.sub(lambda found: "\\" if found[0] == "\\\\" else chr(int(found[0][2:], 16)), value)
+
+
+class HostileText(TypeDecorator[str]):
+    """Text that somebody else chose (paths, branch names, host answers): anything a Python string can hold survives, and equals itself."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002  signature of SQLAlchemy
+        """Escape on the way in."""
+        return None if value is None else escape_text(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ARG002  signature of SQLAlchemy
+        """Unescape on the way out."""
+        return None if value is None else unescape_text(str(value))
+
+
+class database_now(FunctionElement[float]):  # noqa: N801  reads as a function in a statement
+    """The moment by the clock of the database, at the time of the statement."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(database_now, "sqlite")
+def _now_on_sqlite(element: database_now, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ARG001  signature of SQLAlchemy
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_now, "postgresql")
+def _now_on_postgresql(element: database_now, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ARG001  signature of SQLAlchemy
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _moment(name: str, *, nullable: bool = False) -> Column[float]:
+    return Column(name, Double, nullable=nullable)
+
+
+def _text(name: str, default: str | None = None) -> Column[str]:
+    """Text that holds anything; NOT NULL."""
+    return Column(name, HostileText, nullable=False, server_default=None if default is None else text(f"'{default}'"))
+
+
+def _number(name: str, default: int | None = None) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=None if default is None else text(str(default)))
+
+
+def _key(name: str, target: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, ForeignKey(f"{target}.id"), nullable=nullable)
+
+
+_POSITION = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER PRIMARY KEY only
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key", HostileText, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("group", HostileText, nullable=False, server_default=text("''")),
+    Column("status", Text, nullable=False),
+    _moment("created_at"),
+    _moment("due_at"),
+    _moment("publish_at"),
+    _number("publishes", 0),
+    _text("owner", ""),
+    _number("epoch", 0),
+    _moment("lease_until", nullable=True),
+    _number("attempts", 0),
+    _number("crashes", 0),
+    _text("error_code", ""),
+    _moment("finished_at", nullable=True),
+)
+"""What is to be done. `status`: pending, running, done, dead. `publish_at`: when the relay should (again) wake a worker for it."""
+
+_PENDING, _RUNNING = text("status = 'pending'"), text("status = 'running'")
+Index("ix_outbox_pending", outbox.c.priority, outbox.c.publish_at, postgresql_where=_PENDING, sqlite_where=_PENDING)
+Index("ix_outbox_running", outbox.c.lease_until, postgresql_where=_RUNNING, sqlite_where=_RUNNING)
+Index("ix_outbox_group", outbox.c.group, outbox.c.status)
+Index("ix_outbox_ended", outbox.c.status, outbox.c.finished_at)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("provider"),
+    _text("instance"),
+    _text("delivery_id"),
+    _text("name"),
+    _text("outcome"),
+    _moment("received_at"),
+    _number("size"),
+    Column("body", LargeBinary, nullable=True),
+    UniqueConstraint("provider", "instance", "delivery_id"),
+    Index("ix_deliveries_received_at", "received_at"),
+)
+"""Deliveries that were acknowledged. `body` is zlib, and is dropped a day after."""
+
+delivery_counts = Table(
+    "delivery_counts",
+    metadata,
+    Column("provider", HostileText, primary_key=True),
+    Column("name", HostileText, primary_key=True),
+    Column("outcome", HostileText, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+installations = Table(
+    "installations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("provider"),
+    _text("instance"),
+    _text("external_id"),
+    _text("account"),
+    _text("state", "active"),
+    _moment("created_at"),
+    _moment("updated_at"),
+    UniqueConstraint("provider", "instance", "external_id"),
+)
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("provider"),
+    _text("instance"),
+    _text("external_id"),
+    _text("full_name"),
+    _text("default_branch"),
+    _text("clone_url"),
+    Column("private", Boolean, nullable=False),
+    _text("installation"),
+    _moment("created_at"),
+    _moment("updated_at"),
+    UniqueConstraint("provider", "instance", "external_id"),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("key"),
+    _number("attempt"),
+    _key("installation_id", "installations"),
+    _key("repository_id", "repositories"),
+    _text("subject"),
+    Column("pull_request", Integer, nullable=True),
+    Column("head", Text, nullable=False),
+    _text("head_ref"),
+    Column("status", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    _text("superseded_by", ""),
+    _number("pending", 0),
+    Column("conclusion", Text, nullable=True),
+    Column("verdict", LargeBinary, nullable=True),
+    Column("facts", Text, nullable=True),
+    Column("policy", Text, nullable=True),
+    _text("policy_source", ""),
+    Column("policy_gaps", Text, nullable=True),
+    _moment("created_at"),
+    _moment("updated_at"),
+    _moment("settled_at", nullable=True),
+    _moment("finished_at", nullable=True),
+    UniqueConstraint("key", "attempt"),
+    Index("ix_reviews_subject", "repository_id", "subject", "status"),
+    Index("ix_reviews_head", "repository_id", "head"),
+)
+"""Reviews. `subject` is what is judged: `pull_request:12`, or `branch:main` for a push. `pending` counts unfinished scans."""
+
+subjects = Table(
+    "subjects",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("subject", HostileText, primary_key=True),
+    Column("open", Boolean, nullable=False),
+    _key("review_id", "reviews", nullable=True),
+    _moment("updated_at"),
+)
+"""The pull requests and branches that were judged, each with its newest review."""
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _key("review_id", "reviews", nullable=True),
+    Column("scan_type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("commit", Text, nullable=False),
+    _moment("created_at"),
+    _moment("updated_at"),
+    UniqueConstraint("review_id", "scan_type"),
+)
+
+scans = Table(
+    "scans",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _key("batch_id", "batches"),
+    _key("review_id", "reviews", nullable=True),
+    Column("scan_type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("required", Boolean, nullable=False),
+    _text("error", ""),
+    _text("blame", ""),
+    _moment("created_at"),
+    _moment("updated_at"),
+    Index("ix_scans_review_id", "review_id"),
+    Index("ix_scans_batch_id", "batch_id"),
+)
+
+scan_results = Table(
+    "scan_results",
+    metadata,
+    Column("scan_id", Text, ForeignKey("scans.id", ondelete="CASCADE"), primary_key=True),
+    Column("side", Text, primary_key=True),
+    Column("result", LargeBinary, nullable=False),
+    _moment("created_at"),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _key("repository_id", "repositories"),
+    _text("fingerprint"),
+    _text("handle"),
+    _text("rule_id"),
+    _number("severity"),
+    _number("confidence"),
+    _key("first_review_id", "reviews"),
+    _moment("first_seen_at"),
+    _moment("last_seen_at"),
+    UniqueConstraint("repository_id", "fingerprint"),
+    UniqueConstraint("repository_id", "handle"),
+)
+"""Identities. What was seen where and when: `occurrences`; how it stands on a branch: `finding_states`."""
+
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("review_id", Text, ForeignKey("reviews.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    _key("finding_id", "findings"),
+    _text("branch"),
+    Column("commit", Text, nullable=False),
+    _text("path"),
+    _number("line"),
+    Column("finding", Text, nullable=False),
+    Index("ix_occurrences_finding_id", "finding_id", "review_id"),
+)
+
+finding_states = Table(
+    "finding_states",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("branch", HostileText, primary_key=True),
+    Column("finding_id", Text, ForeignKey("findings.id"), primary_key=True),
+    Column("status", Text, nullable=False),
+    _moment("since"),
+    _key("review_id", "reviews"),
+)
+"""`status`: open or resolved."""
+
+finding_events = Table(
+    "finding_events",
+    metadata,
+    Column("position", _POSITION, primary_key=True, autoincrement=True),
+    _key("finding_id", "findings"),
+    _key("repository_id", "repositories"),
+    _key("review_id", "reviews", nullable=True),
+    _text("branch"),
+    Column("commit", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    _moment("at"),
+    Index("ix_finding_events_finding_id", "finding_id", "position"),
+    Index("ix_finding_events_repository_id", "repository_id", "position"),
+    sqlite_autoincrement=True,
+)
+"""Append only. `kind`: detected, resolved_auto, reopened."""
+
+fixes = Table(
+    "fixes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _key("review_id", "reviews"),
+    _key("repository_id", "repositories"),
+    _key("finding_id", "findings"),
+    _text("fingerprint"),
+    _text("handle"),
+    Column("status", Text, nullable=False),
+    Column("patch", LargeBinary, nullable=True),
+    _text("diff", ""),
+    Column("proof", Text, nullable=True),
+    Column("receipt", Text, nullable=True),
+    Column("pull_request", Text, nullable=True),
+    _text("error", ""),
+    _moment("created_at"),
+    _moment("updated_at"),
+    UniqueConstraint("review_id", "fingerprint"),
+    Index("ix_fixes_repository_id", "repository_id", "status"),
+)
+
+effects = Table(
+    "effects",
+    metadata,
+    Column("key", HostileText, primary_key=True),
+    Column("state", Text, nullable=False),
+    _text("remote_id", ""),
+    _number("epoch"),
+    _moment("created_at"),
+    _moment("updated_at"),
+)
+"""Write-ahead of calls to a host. `state`: intended, done."""
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("pull_request", Integer, primary_key=True),
+    Column("remote_id", HostileText, primary_key=True),
+    _text("fingerprint"),
+    _moment("created_at"),
+)
+"""Threads that we opened: the host's number -> what they are about."""
+
+scan_cache = Table(
+    "scan_cache",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    _number("size"),
+    _moment("used_at"),
+    Index("ix_scan_cache_used_at", "used_at"),
+)
+
+host_memory = Table(
+    "host_memory",
+    metadata,
+    Column("key", HostileText, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("version", Text, nullable=False),
+    _moment("expires_at"),
+    Index("ix_host_memory_expires_at", "expires_at"),
+)
+
+host_locks = Table(
+    "host_locks",
+    metadata,
+    Column("key", HostileText, primary_key=True),
+    Column("owner", Text, nullable=False),
+    _moment("expires_at"),
+)

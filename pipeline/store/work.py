@@ -1,0 +1,36 @@
+"""The unit of work: one transaction over all aggregates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from pipeline.store.cache import Cache
+from pipeline.store.deliveries import Deliveries
+from pipeline.store.effects import Effects
+from pipeline.store.findings import Findings
+from pipeline.store.fixes import Fixes
+from pipeline.store.installations import Installations
+from pipeline.store.outbox import Outbox
+from pipeline.store.reviews import Reviews
+from pipeline.store.transaction import Transaction
+
+
+class Work:
+    """Everything that is written here becomes true together, or not at all. Made by `Database.work`, used in one thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.transaction = Transaction(connection)
+        self.outbox = Outbox(self.transaction)
+        self.deliveries = Deliveries(self.transaction)
+        self.installations = Installations(self.transaction)
+        self.reviews = Reviews(self.transaction, self.installations)
+        self.findings = Findings(self.transaction)
+        self.fixes = Fixes(self.transaction)
+        self.cache = Cache(self.transaction)
+        self.effects = Effects(self.transaction, self.installations)
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once after this transaction was committed; never when it was not."""
+        self.transaction.after_commit.append(callback)

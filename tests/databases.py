@@ -1,0 +1,177 @@
+"""Databases for tests: SQLite in a file, and a real PostgreSQL of our own, started once a session on a unix socket.
+
+Use it by importing the fixtures into a conftest: `from tests.databases import database, database_url, postgres`.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pipeline.store.engine import Database
+
+KINDS = ("sqlite", "postgresql")
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A running server of ours."""
+
+    socket: Path
+    user: str
+    process: subprocess.Popen[bytes]
+
+    def url(self, name: str) -> str:
+        """URL of one of its databases."""
+        return f"postgresql://{self.user}@/{name}?host={self.socket}"
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside of any transaction, in the maintenance database."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+def programs() -> Path | None:
+    """Folder of `initdb` and `postgres`: the newest installed version, or what is on the PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parent.parent.name))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path and shutil.which("postgres") else None
+
+
+def other_user() -> str | None:
+    """Whom PostgreSQL runs as when we are root, which it refuses to be; None when we are somebody else already."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    pytest.skip("PostgreSQL does not run as root, and there is neither a user 'postgres' nor 'nobody'")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this test session; skips when PostgreSQL is not installed."""
+    binaries = programs()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed (no initdb)")
+    user = other_user()
+    # A short path: a socket's name may have 107 characters. Not pytest's own folder: the other user could not enter it.
+    folder = Path(tempfile.mkdtemp(prefix="fixwright-pg-"))
+    try:
+        if user is not None:
+            shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
+        yield from _serve(binaries, folder, user)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(binaries: Path, folder: Path, user: str | None) -> Iterator[Postgres]:
+    group = None if user is None else pwd.getpwnam(user).pw_gid
+    cluster, log = folder / "cluster", folder / "log"
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    initdb = [str(binaries / "initdb"), "-D", str(cluster), "-U", "fixwright", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
+    made = subprocess.run(
+        initdb, user=user, group=group, extra_groups=[] if user else None, env=environment, cwd=folder, capture_output=True, check=False
+    )
+    if made.returncode != 0:
+        pytest.fail(f"initdb failed: {made.stderr.decode(errors='replace')}")
+    command = [str(binaries / "postgres"), "-D", str(cluster), "-k", str(folder), "-c", "listen_addresses=", "-c", "fsync=off"]
+    command += ["-c", "max_connections=150", "-c", "autovacuum=off"]
+    setpriv = shutil.which("setpriv")
+    if setpriv:
+        # The server ends with us, also when we are killed.
+        command = [setpriv, "--pdeathsig", "INT", "--", *command]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, user=user, group=group, extra_groups=[] if user else None, env=environment, cwd=folder, stdout=output, stderr=output
+        )
+    server = Postgres(folder, "fixwright", process)
+    try:
+        _wait_for(server, log)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(server: Postgres, log: Path, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            server.execute("SELECT 1")
+        except psycopg.OperationalError:
+            if server.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"PostgreSQL did not start: {log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.1)
+        else:
+            return
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """Name of a migrated database that others are copied from: quicker than migrating each."""
+    name = "template_of_ours"
+    postgres.execute(f"CREATE DATABASE {name}")
+    opened = Database.open(postgres.url(name))
+    opened.migrate()
+    opened.dispose()
+    return name
+
+
+@pytest.fixture(params=KINDS)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'state' / 'fixwright.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    yield from _postgres_database(server, "")
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a migrated database of the test's own, once of each kind."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'state' / 'fixwright.db'}"
+        opened = Database.open(url)
+        opened.migrate()
+        opened.dispose()
+        yield url
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    template: str = request.getfixturevalue("postgres_template")
+    yield from _postgres_database(server, f" TEMPLATE {template}")
+
+
+def _postgres_database(server: Postgres, template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    server.execute(f"CREATE DATABASE {name}{template}")
+    yield server.url(name)
+    server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database, opened."""
+    opened = Database.open(database_url)
+    yield opened
+    opened.dispose()
