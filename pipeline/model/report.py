@@ -26,6 +26,8 @@ class Report:
     """Fingerprint -> what is offered ("fix suggested in the thread")."""
     excerpts: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)
     """Fingerprint -> numbered source lines for the terminal; hostile text."""
+    color: bool = False
+    """True when the reader is a terminal that shows colours (and NO_COLOR is not set)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,18 +77,26 @@ class Verdict:
 
     conclusion: Conclusion
     judged: tuple[Judged, ...] = ()
-    """New, fixed and waived findings; older ones only as `older`."""
+    """New, fixed and waived findings, and those of the base that were not re-evaluated; the other older ones only as `older`."""
     older: int = 0
     """How many findings of the looked-at files were there before."""
     coverage: Coverage = field(default_factory=Coverage)
     incomplete: str = ""
-    """Completes "Could not check ...", empty when everything was checked."""
+    """Completes "Could not check ...", empty when everything was checked: `app/big.py: semgrep timed out`, or with a colon in front when
+    no file is to be named: `: semgrep is not installed here`."""
     notes: tuple[str, ...] = ()
     """Sentences for the reader that belong above the fold: a policy that cannot be parsed, a policy change in this pull request."""
 
     def standing(self, standing: Standing) -> tuple[Judged, ...]:
         """The new findings that stand so."""
         return tuple(j for j in self.judged if j.standing is standing and j.baseline is BaselineState.NEW)
+
+    @property
+    def could_not_check(self) -> str:
+        """The whole sentence `Could not check ...`, empty when everything was checked. Not escaped."""
+        if not self.incomplete:
+            return ""
+        return f"Could not check{'' if self.incomplete.startswith(':') else ' '}{self.incomplete}"
 
     @property
     def fixed(self) -> tuple[Judged, ...]:

@@ -78,6 +78,8 @@ class EngineRun:
     """How many files it looked at, from cache or anew."""
     cached: int = 0
     seconds: float = 0.0
+    scan_type: ScanType | None = None
+    """What the run was for. A required scan type that no run of the ledger names was not done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,158 @@
+"""The words that every report shares: counts, places, what was not checked. Plain text, not escaped: each format escapes in its own way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pipeline.model.finding import Finding, Judged, Standing
+from pipeline.model.report import Report
+from pipeline.model.review import Conclusion, Verdict
+from pipeline.model.scan import Coverage, Gap, GapClass
+
+SHORT = 7
+"""Hex digits of a commit that people are shown."""
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 file`, `2 files`; thousands are grouped."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def blocking(count: int) -> str:
+    """`1 blocks`, `2 block`."""
+    return f"{count:,} {'blocks' if count == 1 else 'block'}"
+
+
+def warning(count: int) -> str:
+    """`1 warns`, `2 warn`."""
+    return f"{count:,} {'warns' if count == 1 else 'warn'}"
+
+
+def short(commit: str) -> str:
+    """The first hex digits of a commit; a name that is no commit (`origin/main`) stays whole."""
+    return commit[:SHORT] if len(commit) >= 40 else commit
+
+
+def seconds(value: float) -> str:
+    """`4.1 s`, `2 min 5 s`."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s"
+
+
+def what(finding: Finding) -> str:
+    """What it is, for a table: the rule's title; of a secret its kind and at most the last four characters."""
+    if finding.secret is None:
+        return finding.rule.title
+    return f"{finding.secret.kind} …{finding.secret.last_four}" if finding.secret.last_four else finding.secret.kind
+
+
+def where(finding: Finding) -> str:
+    """`app/db.py:41`."""
+    return f"{finding.location.path}:{finding.location.line}"
+
+
+def listed(verdict: Verdict) -> tuple[Judged, ...]:
+    """The new findings that the policy wants read: what blocks, then what warns, each with the worst first."""
+    return verdict.standing(Standing.BLOCKS) + verdict.standing(Standing.WARNS)
+
+
+def tally(verdict: Verdict, *, whole: bool = False) -> list[str]:
+    """The counts of a verdict, those of zero left out: `1 blocks`, `1 warns`, `3 fixed`, `14 older`."""
+    blocks, warns = len(verdict.standing(Standing.BLOCKS)), len(verdict.standing(Standing.WARNS))
+    below, waived = len(verdict.standing(Standing.COUNTED)), len(verdict.standing(Standing.WAIVED))
+    counts = [
+        (blocks, blocking(blocks)),
+        (warns, warning(warns)),
+        (waived, f"{waived:,} waived"),
+        (below, f"{below:,} below the policy's mark"),
+    ]
+    if not whole:
+        counts += [(len(verdict.fixed), f"{len(verdict.fixed):,} fixed"), (verdict.older, f"{verdict.older:,} older")]
+    return [text for count, text in counts if count]
+
+
+def looked_at(coverage: Coverage) -> str:
+    """`12 files, 3 commits, 2 engines`: what stands behind a verdict without findings."""
+    parts = [plural(coverage.files_checked, "file")]
+    if coverage.commits_checked:
+        parts.append(plural(coverage.commits_checked, "commit"))
+    engines = len({run.engine for run in coverage.runs})
+    return ", ".join([*parts, plural(engines, "engine")])
+
+
+def title(report: Report) -> str:
+    """The line that most people read. Findings that block come first, then what could not be checked, then the rest."""
+    verdict = report.verdict
+    blocks, warns = verdict.standing(Standing.BLOCKS), verdict.standing(Standing.WARNS)
+    if blocks:
+        return _headline(blocking(len(blocks)), blocks[0], len(blocks) + len(warns))
+    if verdict.incomplete:
+        return verdict.could_not_check
+    if warns:
+        return _headline(warning(len(warns)), warns[0], len(warns))
+    coverage = verdict.coverage
+    if not coverage.files_checked and not coverage.commits_checked and verdict.conclusion is Conclusion.SUCCESS:
+        return f"Nothing to scan: {_unscannable(coverage)}"
+    below = len(verdict.standing(Standing.COUNTED))
+    if below:
+        return f"{below:,} below the policy's mark: {looked_at(coverage)}"
+    return f"{'No findings' if report.whole else 'No new findings'}: {looked_at(coverage)}"
+
+
+def _headline(count: str, first: Judged, total: int) -> str:
+    more = f" (+{total - 1})" if total > 1 else ""
+    return f"{count}: {what(first.finding)} at {where(first.finding)}{more}"
+
+
+def _unscannable(coverage: Coverage) -> str:
+    """Why there was nothing to scan. A changed file that no engine and no gap knows of is one that the change deleted."""
+    reasons: dict[str, str] = {}
+    for gap in coverage.gaps:
+        if gap.path:
+            reasons.setdefault(gap.path, gap.reason)
+    counted = Counter(reasons.values())
+    parts = [f"{plural(count, 'file')} ({reason})" for reason, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))]
+    deleted = coverage.files_changed - len(reasons)
+    if deleted > 0:
+        parts.append(plural(deleted, "deleted file"))
+    return ", ".join(parts) or "the change has no files"
+
+
+def not_checked(coverage: Coverage) -> list[tuple[str, str]]:
+    """What makes the verdict incomplete, as (place, reason), in the order of the ledger; an engine's name stands for its whole run.
+
+    A file that several engines left out for the same reason is one entry.
+    """
+    merged: dict[tuple[str, str], list[str]] = {}
+    for gap in coverage.breaking:
+        engines = merged.setdefault((gap.path, gap.reason), [])
+        if gap.engine and gap.engine not in engines:
+            engines.append(gap.engine)
+    return [(path or ", ".join(engines), _with_engines(path, reason, engines)) for (path, reason), engines in merged.items()]
+
+
+def _with_engines(path: str, reason: str, engines: Sequence[str]) -> str:
+    if not path or not engines or any(engine in reason for engine in engines):
+        return reason
+    return f"{reason}; {', '.join(engines)}"
+
+
+def left_out(coverage: Coverage) -> Iterator[tuple[str, int]]:
+    """Reasons of class n/a and for how many files they hold, the most frequent first."""
+    seen: dict[str, set[str]] = {}
+    for gap in coverage.gaps:
+        if gap.gap_class is GapClass.NOT_APPLICABLE:
+            seen.setdefault(_reason(gap), set()).add(gap.path)
+    yield from ((reason, len(paths)) for reason, paths in sorted(seen.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def _reason(gap: Gap) -> str:
+    return f"{gap.reason} for {gap.engine}" if gap.reason.startswith("no rule") and gap.engine else gap.reason
+
+
+def blamed_on_us(verdict: Verdict) -> bool:
+    """True when the person who runs Fixwright has something to mend before the change can be judged."""
+    return any(gap.blame == "us" for gap in verdict.coverage.breaking)

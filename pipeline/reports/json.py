@@ -1,0 +1,135 @@
+"""JSON for scripts. The shape is public (docs/reference/formats.md): keys are added, never renamed or removed, within one `schema`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from pipeline.escaping import visible
+from pipeline.model.finding import BaselineState, Judged, Location, Standing
+from pipeline.model.report import Report
+from pipeline.model.scan import Coverage
+
+SCHEMA = "fixwright-report/1"
+
+Value = str | int | float | bool | None | Sequence["Value"] | dict[str, "Value"]
+
+
+class JsonRenderer:
+    """The whole report as one object, two-space indented, keys in a fixed order."""
+
+    name = "json"
+    media_type = "application/json"
+
+    def render(self, report: Report) -> bytes:
+        """UTF-8 bytes that hold ASCII only; texts are exact, escaped as JSON escapes them."""
+        return json.dumps(document(report), indent=2, ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def document(report: Report) -> dict[str, Value]:
+    """The report as plain values."""
+    verdict = report.verdict
+    new = [j for j in verdict.judged if j.baseline is BaselineState.NEW]
+    counts: dict[str, Value] = {str(s.value): len(verdict.standing(s)) for s in Standing}
+    counts |= {
+        "fixed": len(verdict.fixed),
+        "older": verdict.older,
+        "not_reevaluated": _count(verdict.judged, BaselineState.NOT_REEVALUATED),
+    }
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "Fixwright", "version": report.tool_version},
+        "base": _exact(report.base) or None,
+        "head": _exact(report.head) or None,
+        "whole": report.whole,
+        "conclusion": verdict.conclusion.value,
+        "complete": not verdict.incomplete,
+        "incomplete": _exact(verdict.could_not_check) or None,
+        "policy": _exact(report.policy_source) or "defaults",
+        "seconds": round(report.seconds, 3),
+        "counts": counts,
+        "findings": [_finding(j) for j in new],
+        "fixed": [_finding(j) for j in verdict.fixed],
+        "notes": [_exact(note) for note in verdict.notes],
+        "coverage": _coverage(verdict.coverage),
+    }
+
+
+def _exact(text: str) -> str:
+    """The text itself: in ASCII JSON nothing is active. Only what is no Unicode (bytes of a path) is spelled out."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return visible(text)
+    return text
+
+
+def _count(judged: Sequence[Judged], state: BaselineState) -> int:
+    return sum(1 for j in judged if j.baseline is state)
+
+
+def _finding(judged: Judged) -> dict[str, Value]:
+    finding, rule = judged.finding, judged.finding.rule
+    return {
+        "handle": finding.handle,
+        "fingerprint": finding.fingerprint,
+        "rule": {
+            "id": rule.id,
+            "title": _exact(rule.title),
+            "message": _exact(rule.message),
+            "severity": rule.severity.word,
+            "confidence": rule.confidence.word,
+            "cwe": rule.cwe,
+        },
+        "standing": judged.standing.value,
+        "in_diff": judged.in_diff,
+        "location": _location(finding.location),
+        "source": _location(finding.source) if finding.source else None,
+        "scope": _exact(finding.scope),
+        "detail": _exact(finding.detail),
+        "engine": finding.engine,
+        "commit": finding.commit,
+        "secret": {"kind": _exact(finding.secret.kind), "last_four": _exact(finding.secret.last_four)} if finding.secret else None,
+    }
+
+
+def _location(location: Location) -> dict[str, Value]:
+    return {
+        "path": _exact(location.path),
+        "line": location.line,
+        "column": location.column,
+        "end_line": location.end_line,
+        "end_column": location.end_column,
+    }
+
+
+def _coverage(coverage: Coverage) -> dict[str, Value]:
+    return {
+        "files": {"changed": coverage.files_changed, "checked": coverage.files_checked},
+        "commits": {"total": coverage.commits, "checked": coverage.commits_checked},
+        "engines": [
+            {
+                "name": run.engine,
+                "version": run.version,
+                "rules": run.rules_digest,
+                "scan_type": run.scan_type.value if run.scan_type else None,
+                "files": run.files,
+                "cached": run.cached,
+                "seconds": round(run.seconds, 3),
+            }
+            for run in coverage.runs
+        ],
+        "gaps": [
+            {
+                "engine": gap.engine,
+                "path": _exact(gap.path) or None,
+                "reason": _exact(gap.reason),
+                "class": gap.gap_class.value,
+                "blame": gap.blame,
+            }
+            for gap in coverage.gaps
+        ],
+    }
+
+
+RENDERER = JsonRenderer()

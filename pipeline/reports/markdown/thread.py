@@ -1,0 +1,122 @@
+"""A thread on a line, and the sticky comment: the places where Fixwright speaks."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline import phrases
+from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, link, prose
+from pipeline.model.finding import Finding, Judged, Secret
+from pipeline.model.fix import ProofWord
+from pipeline.model.report import Report
+from pipeline.ports import Capabilities
+from pipeline.reports.markdown.check import render_summary
+from pipeline.reports.markdown.table import CELL, row
+
+_SENTENCE = re.compile(r"(.+?[.!?])(?:\s+(?=[A-Z`])|$)", re.DOTALL)
+_OBJECT_NAME = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+COMMENT_ROWS = 50
+"""Rows of the sticky comment on a host whose check has no page."""
+
+
+def render_thread(
+    judged: Judged,
+    report: Report,
+    *,
+    suggestion: str | None,
+    fix_note: str = "",
+    word: ProofWord | None = None,
+    pull_request_word: str = "pull request",
+) -> str:
+    """What stands on the line of a finding: who can do what, the way out, and the commands that exist.
+
+    Args:
+        suggestion: the lines to put in the place of the thread's own, None when the fix is larger than that or there is none.
+        fix_note: what the fix does, one or two sentences; empty: what the report says of it, if anything.
+        word: what the gate said of the fix without the repository's tests; None when no fix passed: then none is offered.
+    """
+    finding = judged.finding
+    told = _secret(finding, finding.secret, pull_request_word) if finding.secret is not None else [_weakness(finding)]
+    block = fenced(suggestion, "suggestion") if suggestion is not None and word is not None and can_be_suggested(suggestion) else ""
+    way_out = _way_out(
+        finding, fix_note or report.fixes.get(finding.fingerprint, ""), word, suggested=bool(block), pull_request_word=pull_request_word
+    )
+    name = f"{escape(finding.rule.id)}, CWE-{finding.rule.cwe}"
+    return "\n\n".join(part for part in (told[0], block, f"{way_out} · {name}".removeprefix(" · "), *told[1:]) if part)
+
+
+def _weakness(finding: Finding) -> str:
+    """First sentence in bold: it says who can do what. Then what is particular here."""
+    message = " ".join(finding.rule.message.split())
+    match = _SENTENCE.match(message)
+    first, rest = (match.group(1), message[match.end() :]) if match else (message, "")
+    detail = ""
+    if finding.detail:
+        sentence = prose(cut(finding.detail, CELL)).rstrip(".")
+        detail = f" It {sentence}."
+    return f"**{prose(first)}**{detail}" + (f" {prose(rest)}" if rest else "")
+
+
+def _secret(finding: Finding, secret: Secret, pull_request_word: str) -> list[str]:
+    kind = escape(cut(secret.kind, CELL)) + (f" (…{escape(secret.last_four)})" if secret.last_four else "")
+    if finding.commit is None or not _OBJECT_NAME.fullmatch(finding.commit):
+        return [f"**Anyone who can read this repository has the {kind} on this line.** Revoke it first: whoever has a copy keeps it."]
+    commit = phrases.short(finding.commit)
+    return [
+        f"**Anyone who can read this repository has the {kind} that commit {code(commit)} added.** "
+        f"Revoke it first: it is in the history whatever happens here. "
+        f"Removing the line will not clear this check while that commit is in the {pull_request_word}.",
+        _take_out(commit),
+    ]
+
+
+def _take_out(commit: str) -> str:
+    """Three lines of git; `commit` is hexadecimal."""
+    lines = (
+        f"git rebase --interactive {commit}~1   # mark {commit} as edit, then take the secret out of the file\n"
+        "git commit --all --amend --no-edit && git rebase --continue\n"
+        "git push --force-with-lease"
+    )
+    return f"<details><summary>Take the commit out</summary>\n\n{fenced(lines, 'sh')}\n\n</details>"
+
+
+def _way_out(finding: Finding, fix_note: str, word: ProofWord | None, *, suggested: bool, pull_request_word: str) -> str:
+    parts = []
+    note = prose(cut(fix_note, CELL))
+    if note and word is not None:
+        parts.append(note if note.endswith((".", "!", "?")) else note + ".")
+    elif finding.rule.help and finding.secret is None:
+        parts.append(prose(finding.rule.help))
+    if word is ProofWord.VERIFIED:
+        parts.append("Verified: gone, nothing new, and a test runs the new lines.")
+    elif word is ProofWord.RESCANNED:
+        parts.append("Re-scanned: gone, nothing new.")
+    if word in (ProofWord.VERIFIED, ProofWord.RESCANNED) and finding.handle:
+        command = code(f"/fix {finding.handle}")
+        parts.append(
+            f"{command} runs the tests too." if suggested else f"{command} runs the tests and opens a {pull_request_word} with it."
+        )
+    return " ".join(parts)
+
+
+def render_comment(report: Report, capabilities: Capabilities, *, since: str = "", check_url: str = "") -> str:
+    """The sticky comment, and the text of the review that opens the threads. Never empty: whether it is posted, the caller decides.
+
+    Args:
+        since: commit that the counts of what was fixed are about, when it is not the base.
+        check_url: page of the check, linked when it is http(s).
+    """
+    verdict = report.verdict
+    counts = [text for text in phrases.tally(verdict, whole=report.whole) if not text.endswith(" older")]
+    told = ", ".join(escape(text) for text in counts) or "nothing new"
+    told += f" since {code(phrases.short(since))}" if since else ""
+    missing = f" **{escape(cut(verdict.could_not_check, CELL))}.**" if verdict.incomplete else ""
+    page = f" {link('Check', check_url)}." if check_url and link("Check", check_url) != "Check" else ""
+    first = f"**Fixwright**: {told}.{missing}{page}"
+    if capabilities.check_pages:
+        return first
+    rows = [row(judged, report) for judged in phrases.listed(verdict)]
+    room = capabilities.max_body - len(first.encode()) - 2
+    summary = render_summary(report, room, shown=rows[:COMMENT_ROWS], total=len(rows), details_url=check_url)
+    return f"{first}\n\n{summary}"
