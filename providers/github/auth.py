@@ -1,0 +1,171 @@
+"""Signing in: the App's JWT and installation tokens.
+
+Sources: docs "Generating a JSON Web Token (JWT) for a GitHub App", "Generating an installation access token". A token lives one hour
+and cannot be renewed. It is opaque: since 2026 it may have 40 or 520 characters, with dots in it; nothing here looks inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TypeVar
+
+import jwt
+
+from pipeline.errors import HostForbidden, HostRejected, HostUnauthorized, NotConfigured
+from pipeline.ports import HostMemory
+from providers.github.client import Answer, Client, path
+from providers.github.settings import AppSettings
+
+log = logging.getLogger(__name__)
+
+JWT_BACKDATED = 60
+"""Seconds: GitHub's own advice against clock drift."""
+JWT_LIFETIME = 9 * 60
+"""Seconds from the issue time on; GitHub refuses more than ten minutes."""
+REFRESH_BEFORE = 300.0
+"""Seconds before its end at which a token is made anew, so that no step loses it half-way."""
+APP_NAME_KEPT = 3_600.0
+"""Seconds for which the App's name is remembered; it can be renamed."""
+MINTING = 60.0
+"""Seconds for which one process may keep the others waiting for a new token."""
+TOLERATED_SKEW = 30.0
+"""Seconds of clock difference that need no correction."""
+
+Permissions = Mapping[str, str]
+"""What a token may do, in GitHub's words: `{"checks": "write"}`."""
+READ: Permissions = {"metadata": "read", "contents": "read", "pull_requests": "read"}
+CLONE: Permissions = {"contents": "read"}
+CHECK: Permissions = {"checks": "write"}
+SPEAK: Permissions = {"pull_requests": "write", "issues": "write"}
+PROPOSE: Permissions = {"contents": "write", "pull_requests": "write"}
+
+_Result = TypeVar("_Result")
+
+
+class AppAnswer(Answer):
+    """`GET /app`."""
+
+    id: int
+    slug: str
+
+
+class TokenAnswer(Answer):
+    """`POST /app/installations/{id}/access_tokens`."""
+
+    token: str
+    expires_at: datetime
+
+
+class AppKey:
+    """Signs as the App itself."""
+
+    def __init__(self, settings: AppSettings) -> None:
+        self.app_id = settings.app_id
+        self._key = settings.private_key
+
+    def token(self, *, now: float, skew: float = 0.0) -> str:
+        """A JWT for the next minutes. `skew`: seconds by which GitHub's clock is ahead of `now`."""
+        issued = int(now + (skew if abs(skew) > TOLERATED_SKEW else 0.0)) - JWT_BACKDATED
+        try:
+            return jwt.encode({"iat": issued, "exp": issued + JWT_LIFETIME, "iss": self.app_id}, self._key, algorithm="RS256")
+        except (ValueError, TypeError, jwt.PyJWTError):
+            raise NotConfigured(
+                "the App's private key is damaged or is no RSA key",
+                hint="set FIXWRIGHT_GITHUB_PRIVATE_KEY to the file that GitHub let you download",
+            ) from None  # the library's message may quote the key
+
+
+class SignIn:
+    """The credentials of one installation, shared with all processes through `HostMemory`."""
+
+    def __init__(
+        self, client: Client, key: AppKey, installation: str, memory: HostMemory, *, site: str, clock: Callable[[], float]
+    ) -> None:
+        self._client, self._key, self._installation, self._memory = client, key, installation, memory
+        self._site, self._clock = site, clock
+        self._held: dict[str, tuple[str, float]] = {}
+
+    @property
+    def app_id(self) -> str:
+        """Number of our App."""
+        return self._key.app_id
+
+    def bot_login(self) -> str:
+        """Login under which what we write appears: `<slug>[bot]`. No person can have a login with brackets."""
+        name = f"github/{self._site}/app/{self.app_id}"
+        known = self._memory.get(name)
+        if known is None:
+            answer = self._as_app(lambda signed: self._client.get("/app", AppAnswer, jwt=signed))
+            known = answer.slug.encode()
+            self._memory.put(name, known, APP_NAME_KEPT)
+        return f"{known.decode()}[bot]"
+
+    def token(self, repository: str, permissions: Permissions, *, not_this: str = "") -> str:
+        """A token for one repository and these permissions, from memory or made now.
+
+        Args:
+            repository: GitHub's number of it.
+            not_this: a token that GitHub has just refused; another one is handed out.
+        """
+        name = self._name(repository, permissions)
+        token, until = self._held.get(name, ("", 0.0))
+        if token and token != not_this and self._clock() < until:
+            return token
+        found = self._remembered(name)
+        if found is None or found[0] == not_this:
+            with self._memory.lock(f"{name}/mint", MINTING):
+                found = self._remembered(name)  # another process may have been faster
+                if found is None or found[0] == not_this:
+                    found = self._mint(name, repository, permissions)
+        self._held[name] = found
+        return found[0]
+
+    def with_token(self, repository: str, permissions: Permissions, call: Callable[[str], _Result]) -> _Result:
+        """Do `call` with a token; when GitHub refuses the token (revoked, or its own hiccup), once more with a new one."""
+        token = self.token(repository, permissions)
+        try:
+            return call(token)
+        except HostUnauthorized:
+            log.info("github.token_refused", extra={"installation": self._installation, "repository": repository})
+        return call(self.token(repository, permissions, not_this=token))
+
+    def _name(self, repository: str, permissions: Permissions) -> str:
+        shape = hashlib.sha256(json.dumps(dict(permissions), sort_keys=True).encode()).hexdigest()[:12]
+        return f"github/{self._site}/token/{self.app_id}/{self._installation}/{repository}/{shape}"
+
+    def _remembered(self, name: str) -> tuple[str, float] | None:
+        """Token and the time until which it may be handed out, when that is still to come."""
+        value = self._memory.get(name)
+        if value is None:
+            return None
+        until, _, token = value.decode().partition(" ")
+        return (token, float(until)) if self._clock() < float(until) else None
+
+    def _mint(self, name: str, repository: str, permissions: Permissions) -> tuple[str, float]:
+        body = {"repository_ids": [int(repository)], "permissions": dict(permissions)}
+        address = path("app", "installations", self._installation, "access_tokens")
+        try:
+            answer = self._as_app(lambda signed: self._client.send("POST", address, body, TokenAnswer, jwt=signed))
+        except HostRejected as exc:  # 422: the installation was never granted this much
+            raise HostForbidden(
+                f"{exc.message} (asked for {', '.join(f'{what}:{how}' for what, how in permissions.items())})",
+                hint="compare the App's permissions with app.yml, and accept them in the installation's settings",
+            ) from exc
+        until = answer.expires_at.timestamp() - REFRESH_BEFORE
+        self._memory.put(name, f"{until:.0f} {answer.token}".encode(), max(until - self._clock(), 1.0))
+        return answer.token, until
+
+    def _as_app(self, call: Callable[[str], _Result]) -> _Result:
+        """Do `call` as the App; when GitHub refuses and its clock is not ours, once more by its clock."""
+        try:
+            return call(self._key.token(now=self._clock()))
+        except HostUnauthorized:
+            skew = self._client.skew()
+            if abs(skew) <= TOLERATED_SKEW:
+                raise
+            log.warning("github.clock_differs", extra={"seconds": round(skew)})
+        return call(self._key.token(now=self._clock(), skew=skew))

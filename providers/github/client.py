@@ -1,0 +1,303 @@
+"""Requests to GitHub: gidgethub over httpx, driven from synchronous code.
+
+gidgethub is asynchronous, the house is not: each thread gets one event loop, made on first use. A process that was forked off makes its
+own: a loop and its connections cannot be shared with the parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import selectors
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Mapping
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import TypeVar
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+import gidgethub
+import gidgethub.abc
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from pipeline.errors import HostError, HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable, RateLimited
+from providers.github.failures import SECONDARY_WAIT, failure
+
+API_VERSION = "2022-11-28"
+"""Sent as X-GitHub-Api-Version (docs "API versions")."""
+USER_AGENT = "fixwright"
+DEADLINE = 60.0
+"""Seconds for one call with its redirects; the HTTP client has shorter limits for each part."""
+MAX_REDIRECTS = 3
+MAX_PAGES = 30
+"""Of 100 items: GitHub itself stops at 3,000 files of a pull request."""
+OPEN_CLIENTS = 4
+"""Connections kept open to that many different APIs in a thread."""
+
+OpenClient = Callable[[str], httpx.AsyncClient]
+"""Makes the HTTP client for an API host; the composition hands in the guarded one of the sandbox."""
+Json = Mapping[str, object]
+_Result = TypeVar("_Result")
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Answer(BaseModel):
+    """Base of the parts of GitHub's answers that are used. Lenient about everything that is not."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Nothing(Answer):
+    """For answers whose content does not matter."""
+
+
+def path(*parts: str | int, **query: str | int) -> str:
+    """An address below the API's root; every part is percent-encoded, so that no name can become a step or a template."""
+    address = "/" + "/".join(quote(str(part), safe="") for part in parts)
+    return f"{address}?{urlencode(query)}" if query else address
+
+
+class _Caller(gidgethub.abc.GitHubAPI):
+    """gidgethub with our transport, our errors and our version of the API."""
+
+    def __init__(self, http: httpx.AsyncClient, api_url: str) -> None:
+        super().__init__(USER_AGENT, base_url=api_url)
+        self._http = http
+        self.close = http.aclose
+        parts = urlsplit(api_url)
+        self._origin = (parts.scheme, parts.netloc)
+        self.skew = 0.0
+        """Seconds by which the host's clock is ahead of ours, as of its last answer."""
+
+    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[int, Mapping[str, str], bytes]:
+        """One request with its redirects (a renamed repository answers 301, 307 or 308). Everything but success is an error of ours."""
+        sent = {**headers, "x-github-api-version": API_VERSION}
+        what = f"{method} {urlsplit(url).path}"
+        for _ in range(1 + MAX_REDIRECTS):
+            parts = urlsplit(url)
+            if (parts.scheme, parts.netloc) != self._origin:  # the host names the next page and the new place; our token stays here
+                raise HostGarbage(f"GitHub sent {what} to another server")
+            try:
+                response = await self._http.request(method, url, headers=sent, content=body)
+            except (httpx.HTTPError, httpx.InvalidURL) as exc:
+                raise HostUnavailable(f"GitHub did not answer {what}: {type(exc).__name__}") from exc
+            self._learn_time(response.headers.get("date", ""))
+            if response.status_code not in (301, 302, 307, 308):
+                break
+            url = urljoin(url, response.headers.get("location", ""))
+        if not 200 <= response.status_code < 300:
+            raise failure(response.status_code, response.headers, response.content, what=what)
+        return response.status_code, response.headers, response.content
+
+    async def sleep(self, seconds: float) -> None:
+        """Asked for by gidgethub; nothing of ours sleeps inside a call."""
+        await asyncio.sleep(seconds)
+
+    def _learn_time(self, date: str) -> None:
+        try:
+            self.skew = parsedate_to_datetime(date).timestamp() - time()
+        except (ValueError, TypeError, OverflowError):
+            return
+
+
+class _Line:
+    """One thread's event loop and its open connections."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        # Poll, not epoll: what a forked child does to its copy must not reach the parent's registrations in a shared kernel object.
+        self.runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.PollSelector()))
+        self._callers: OrderedDict[tuple[OpenClient, str], _Caller] = OrderedDict()
+
+    def caller(self, open_client: OpenClient, api_url: str) -> _Caller:
+        """The connections to one API, opened on first use; those unused for longest are closed."""
+        key = (open_client, api_url)
+        if key not in self._callers:
+            self._callers[key] = _Caller(open_client(urlsplit(api_url).hostname or ""), api_url)
+        self._callers.move_to_end(key)
+        while len(self._callers) > OPEN_CLIENTS:
+            self.runner.run(self._callers.popitem(last=False)[1].close())
+        return self._callers[key]
+
+    def close(self) -> None:
+        """Close connections and loop, in the thread and process that made them; elsewhere nothing happens."""
+        if self.process == os.getpid():
+            while self._callers:
+                self.runner.run(self._callers.popitem()[1].close())
+            self.runner.close()
+
+
+class _Hold:
+    """Keeps a line open for as long as its thread lives. Nothing else refers to it: a frame of a kept traceback may refer to the line."""
+
+    def __init__(self) -> None:
+        self.line = _Line()
+
+    def __del__(self) -> None:
+        self.line.close()  # the last act of the thread
+
+
+class _Lines(threading.local):
+    """The line of this thread."""
+
+    hold: _Hold | None = None
+
+    def mine(self) -> _Line:
+        """The one to use here and now."""
+        hold = self.hold
+        if hold is None or hold.line.process != os.getpid():
+            if hold is not None:
+                _INHERITED.append(hold)  # the parent's: neither used nor closed here
+            hold = self.hold = _Hold()
+        return hold.line
+
+
+_INHERITED: list[_Hold] = []
+_LINES = _Lines()
+
+
+def close_line() -> None:
+    """Close this thread's connections and loop. Called at exit for the main thread; a later call to GitHub opens new ones."""
+    _LINES.hold = None
+
+
+atexit.register(close_line)
+
+
+class Client:
+    """The synchronous face of one GitHub API. Cheap to make: connections belong to the thread.
+
+    Every method raises `HostError` subclasses only. `token` is an installation token, `jwt` the App's own; exactly one is given.
+    """
+
+    def __init__(self, open_client: OpenClient, api_url: str, graphql_url: str) -> None:
+        self._open_client, self._api_url, self._graphql_url = open_client, api_url, graphql_url
+
+    def get(self, address: str, model: type[_Model], *, token: str | None = None, jwt: str | None = None) -> _Model:
+        """One object."""
+        return self._one(lambda caller: caller.getitem(address, None, oauth_token=token, jwt=jwt), model, f"GET {address}")
+
+    def pages(self, address: str, model: type[_Model], *, token: str, inside: str | None = None) -> list[_Model]:
+        """All items of a paged list, at most `MAX_PAGES` pages of 100; `inside` is the key of the list when an object is around it."""
+
+        async def collect(caller: _Caller) -> list[object]:
+            found: list[object] = []
+            async with contextlib.aclosing(caller.getiter(address, None, oauth_token=token, iterable_key=inside)) as items:
+                async for item in items:
+                    found.append(item)
+                    if len(found) >= MAX_PAGES * 100:
+                        break
+            return found
+
+        return _checked(TypeAdapter(list[model]), self._run(collect, f"GET {address}"), f"GET {address}")  # type: ignore[valid-type]  # a model made into a list at run time
+
+    def send(
+        self, method: str, address: str, body: Json, model: type[_Model], *, token: str | None = None, jwt: str | None = None
+    ) -> _Model:
+        """Write with POST, PATCH or DELETE. Characters that are no Unicode (from odd file names) become `?`."""
+        data = _wire(body)
+
+        def call(caller: _Caller) -> Coroutine[object, object, object]:
+            match method:
+                case "POST":
+                    return caller.post(address, None, data=data, oauth_token=token, jwt=jwt)
+                case "PATCH":
+                    return caller.patch(address, None, data=data, oauth_token=token, jwt=jwt)
+                case "DELETE":
+                    return caller.delete(address, None, oauth_token=token, jwt=jwt)
+                case _:
+                    raise ValueError(f"{method} is not written")
+
+        return self._one(call, model, f"{method} {address}")
+
+    def graphql(self, query: str, variables: Json, model: type[_Model], *, token: str) -> _Model:
+        """What REST cannot do (resolving a thread, minimizing a comment). `model` is the shape of `data`."""
+        what = "GraphQL"
+        answer = self.send("POST", self._graphql_url, {"query": query, "variables": variables}, GraphQL, token=token)
+        if answer.errors:
+            raise _graphql_failure(answer.errors[0])
+        return _checked(TypeAdapter(model), answer.data, what)
+
+    def skew(self) -> float:
+        """Seconds by which GitHub's clock is ahead of ours, as of this thread's last answer."""
+        return _LINES.mine().caller(self._open_client, self._api_url).skew
+
+    def _one(self, call: _Call, model: type[_Model], what: str) -> _Model:
+        result = self._run(call, what)
+        if model is Nothing:
+            result = {}
+        return _checked(TypeAdapter(model), result, what)
+
+    def _run(self, call: _Call, what: str) -> object:
+        line = _LINES.mine()
+        caller = line.caller(self._open_client, self._api_url)
+
+        async def bounded() -> object:
+            async with asyncio.timeout(DEADLINE):
+                return await call(caller)
+
+        what = what.partition("?")[0]
+        try:
+            return line.runner.run(bounded())
+        except TimeoutError as exc:
+            raise HostUnavailable(f"GitHub did not answer {what} within {DEADLINE:.0f} s") from exc
+        except (ValueError, LookupError, TypeError, RecursionError, gidgethub.GitHubException) as exc:
+            raise HostGarbage(f"GitHub's answer to {what} cannot be read: {type(exc).__name__}") from exc
+
+
+_Call = Callable[[_Caller], Coroutine[object, object, object]]
+
+
+class GraphQLError(Answer):
+    """One of the `errors` of a GraphQL answer."""
+
+    type: str = ""
+    message: str = ""
+
+
+class GraphQL(Answer):
+    """Envelope of every GraphQL answer."""
+
+    data: object = None
+    errors: list[GraphQLError] = Field(default_factory=list)
+
+
+def _graphql_failure(error: GraphQLError) -> HostError:
+    """GraphQL answers 200 and says in `errors` what REST says with a status."""
+    said = f"GitHub refused a GraphQL call: {error.type} {error.message[:300]}"
+    match error.type:
+        case "NOT_FOUND":
+            return HostNotFound(said)
+        case "FORBIDDEN" | "INSUFFICIENT_SCOPES":
+            return HostForbidden(said, hint="compare the App's permissions with app.yml")
+        case "RATE_LIMITED":
+            return RateLimited(said, retry_after=SECONDARY_WAIT)
+        case "INTERNAL" | "SERVICE_UNAVAILABLE":
+            return HostUnavailable(said)
+        case _:
+            return HostRejected(said)
+
+
+def _checked(adapter: TypeAdapter[_Result], value: object, what: str) -> _Result:
+    """`value` in the documented shape. Raises HostGarbage with the place that is wrong, never with its content."""
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise HostGarbage(f"GitHub's answer to {what.partition('?')[0]} is not what it documents: {place} ({first['type']})") from None
+
+
+def _wire(value: object) -> object:
+    """JSON that can be sent as UTF-8: lone surrogates, which stand for undecodable bytes of names, become `?`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {key: _wire(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_wire(inner) for inner in value]
+    return value

@@ -1,0 +1,228 @@
+"""The parts of GitHub's webhook payloads that are used, and nothing else of them.
+
+Real payloads vary by age, edition and App: what is not used may be missing or of any type. What is used is checked strictly (a number
+is no string, null is no object), because it ends in the store, in addresses and in git.
+Source: docs "Webhook events and payloads"; npm `@octokit/webhooks-examples`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+def _without_nul(text: str) -> str:
+    """PostgreSQL cannot store NUL, and no name, branch or comment of GitHub has one."""
+    if "\x00" in text:
+        raise ValueError("a NUL character")
+    return text
+
+
+def _without_dots(name: str) -> str:
+    """`.` and `..` are no names of GitHub, but steps in an address."""
+    if any(not part.strip(".") for part in name.split("/")):
+        raise ValueError("a step instead of a name")
+    return name
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+Number = Annotated[int, Field(gt=0, lt=2**63)]
+"""GitHub's ids; JSON knows larger numbers, no database does."""
+Sha = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\z")]
+FullName = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}\z"), AfterValidator(_without_dots)]
+"""It becomes a part of addresses."""
+Login = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_.\-\[\]]{1,100}\z")]
+
+
+class Payload(BaseModel):
+    """Base: strict in types, blind for everything else."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class User(Payload):
+    """`sender`, `comment.user`."""
+
+    id: Number
+    login: Login
+    type: Text = "User"
+
+
+class AppBadge(Payload):
+    """The App through which something was written."""
+
+    id: Number
+
+
+class InstallationId(Payload):
+    """`installation` as most events carry it."""
+
+    id: Number
+
+
+class Account(Payload):
+    """`installation.account`: an organization or person, or an enterprise, which has a slug instead of a login."""
+
+    login: Login = ""
+    slug: Login = ""
+
+    @property
+    def name(self) -> str:
+        """What the host calls it."""
+        return self.login or self.slug
+
+
+class FullInstallation(Payload):
+    """`installation` as the installation events carry it."""
+
+    id: Number
+    account: Account
+
+
+class Repository(Payload):
+    """`repository`."""
+
+    id: Number
+    full_name: FullName
+    clone_url: Text
+    default_branch: Text
+    private: bool = True
+
+
+class InstalledRepository(Payload):
+    """A repository as the installation events list it."""
+
+    id: Number
+    full_name: FullName
+    private: bool = True
+
+
+class Envelope(Payload):
+    """What is looked at first. Without an installation it is no event of an App, and we could not answer it."""
+
+    action: Text = ""
+    installation: InstallationId | None = None
+
+
+class FromRepository(Payload):
+    """Common to all events of a repository."""
+
+    installation: InstallationId
+    repository: Repository
+    sender: User
+
+
+class Push(FromRepository):
+    """`push`."""
+
+    ref: Text
+    before: Sha
+    after: Sha
+    deleted: bool = False
+    commits: tuple[object, ...] | list[object] = ()
+
+
+class Head(Payload):
+    """`pull_request.head`."""
+
+    sha: Sha
+
+
+class PullRequestBody(Payload):
+    """`pull_request`."""
+
+    number: Number
+    head: Head
+
+
+class Changes(Payload):
+    """`changes` of an edit: a key is there when that field changed."""
+
+    base: object = None
+
+
+class PullRequest(FromRepository):
+    """`pull_request`."""
+
+    pull_request: PullRequestBody
+    changes: Changes | None = None
+
+
+class Issue(Payload):
+    """`issue`: a pull request when it says so."""
+
+    number: Number
+    pull_request: object = None
+
+
+class IssueCommentBody(Payload):
+    """`comment` of `issue_comment`. GitHub sends null for an empty body."""
+
+    id: Number
+    body: Text | None = None
+    performed_via_github_app: AppBadge | None = None
+
+
+class IssueComment(FromRepository):
+    """`issue_comment`."""
+
+    issue: Issue
+    comment: IssueCommentBody
+
+
+class ReviewCommentBody(Payload):
+    """`comment` of `pull_request_review_comment`."""
+
+    id: Number
+    body: Text | None = None
+    in_reply_to_id: Number | None = None
+
+
+class NumberedPullRequest(Payload):
+    """`pull_request` where only its number counts."""
+
+    number: Number
+
+
+class ReviewComment(FromRepository):
+    """`pull_request_review_comment`."""
+
+    pull_request: NumberedPullRequest
+    comment: ReviewCommentBody
+
+
+class Installation(Payload):
+    """`installation`."""
+
+    installation: FullInstallation
+    sender: User
+    repositories: list[InstalledRepository] = Field(default_factory=list)
+
+
+class InstallationRepositories(Payload):
+    """`installation_repositories`."""
+
+    installation: FullInstallation
+    sender: User
+    repositories_added: list[InstalledRepository] = Field(default_factory=list)
+    repositories_removed: list[InstalledRepository] = Field(default_factory=list)
+
+
+class Checked(Payload):
+    """`check_run` or `check_suite`."""
+
+    head_sha: Sha
+    app: AppBadge | None = None
+
+
+class CheckRun(FromRepository):
+    """`check_run`."""
+
+    check_run: Checked
+
+
+class CheckSuite(FromRepository):
+    """`check_suite`."""
+
+    check_suite: Checked

@@ -1,0 +1,60 @@
+"""The plug-in: verify deliveries, sign in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+from pipeline.sandbox.net import async_client
+
+from pipeline.model.event import Delivery, Received
+from pipeline.model.target import Installation
+from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, Setting
+from providers.github.api import Api
+from providers.github.auth import AppKey, SignIn
+from providers.github.client import Client, OpenClient
+from providers.github.host import GitHubHost
+from providers.github.receive import receive
+from providers.github.settings import SETTINGS, AppSettings, Site
+
+CAPABILITIES = Capabilities(annotations=50, max_body=65_535, max_title=255, threads=10, redelivers=True, buttons=3)
+"""Sources beside the fields of `Capabilities`."""
+
+
+def _guarded(host: str) -> httpx.AsyncClient:
+    """The sandbox's client. The API's host is the operator's own choice, so it may be inside of his network."""
+    return async_client(allow=(host,))
+
+
+class GitHubProvider:
+    """GitHub.com, GitHub Enterprise Server and Enterprise Cloud with data residency, through a GitHub App.
+
+    Args:
+        open_client: makes the HTTP client for an API host; a test hands in its own transport.
+        clock: seconds since the epoch.
+    """
+
+    name: str = "github"
+    capabilities: Capabilities = CAPABILITIES
+    settings: tuple[Setting, ...] = SETTINGS
+
+    def __init__(self, open_client: OpenClient = _guarded, clock: Callable[[], float] = time.time) -> None:
+        self._open_client, self._clock = open_client, clock
+
+    def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
+        """See `providers.github.receive`."""
+        return receive(delivery, configuration)
+
+    def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory) -> CodeHost:
+        """Sign in to one installation; the first request is made by the first verb. Raises NotConfigured."""
+        site = Site.of(configuration)
+        key = AppKey(AppSettings.of(configuration))
+        client = Client(self._open_client, site.api_url, site.graphql_url)
+        number = installation.external_id
+        sign_in = SignIn(client, key, number, memory, site=site.api_host, clock=self._clock)
+        api = Api(client, sign_in, memory, pause=f"github/{site.api_host}/pause/{number}", clock=self._clock)
+        return GitHubHost(api, memory, site, self.capabilities)
+
+
+PROVIDER = GitHubProvider()

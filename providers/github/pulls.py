@@ -1,0 +1,182 @@
+"""Pull requests: read one with its merge base, propose one, close one.
+
+Sources: docs REST "Pull requests", "Compare two commits" (`base_commit` is the tip of the base, `merge_base_commit` where they part).
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeline.errors import HostNotFound, HostRejected
+from pipeline.model.fix import PullRequestDraft
+from pipeline.model.ids import CommitId
+from pipeline.model.target import Permission, PullRequest, PullRequestRef, PullRequestState, SourceRepository, UserRef
+from pipeline.ports import Capabilities
+from providers.github.api import Api, cut, repository_path
+from providers.github.auth import PROPOSE, READ, SPEAK
+from providers.github.client import Answer, Nothing
+from providers.github.comments import ensure_comment
+from providers.github.markers import Author, same_text
+from providers.github.payloads import Sha
+
+MAX_TITLE = 256
+"""Characters in the title of a pull request; GitHub refuses longer ones."""
+_PERMISSIONS = {"admin": Permission.ADMIN, "write": Permission.WRITE, "read": Permission.READ}
+"""`permission` of the collaborator endpoint: it counts maintain as write and triage as read."""
+
+
+class _Repository(Answer):
+    id: int
+    full_name: str
+
+
+class _Side(Answer):
+    ref: str
+    sha: Sha
+    repo: _Repository | None = None
+
+
+class _Label(Answer):
+    name: str = ""
+
+
+class PullRequestAnswer(Answer):
+    """A pull request; in lists some counts are missing."""
+
+    number: int
+    state: str
+    title: str
+    body: str | None = None
+    html_url: str = ""
+    user: Author | None = None
+    head: _Side
+    base: _Side
+    draft: bool = False
+    merged: bool = False
+    merged_at: str | None = None
+    commits: int = 1
+    labels: list[_Label] = Field(default_factory=list)
+
+
+class _Commit(Answer):
+    sha: Sha
+
+
+class _Comparison(Answer):
+    base_commit: _Commit
+    merge_base_commit: _Commit
+
+
+class _PermissionAnswer(Answer):
+    permission: str
+    user: Author | None = None
+
+
+def permission(api: Api, repository: SourceRepository, user: UserRef) -> Permission:
+    """What that very account may do. A login that meanwhile belongs to somebody else gives NONE."""
+    try:
+        answer = api.get(repository, READ, repository_path(repository, "collaborators", user.login, "permission"), _PermissionAnswer)
+    except HostNotFound:
+        return Permission.NONE
+    if answer.user is None or str(answer.user.id) != user.id:
+        return Permission.NONE
+    return _PERMISSIONS.get(answer.permission, Permission.NONE)
+
+
+def pull_request(api: Api, ref: PullRequestRef) -> PullRequest:
+    """Its newest state. Raises HostNotFound."""
+    answer = _get(api, ref)
+    base, merge_base = _compare(api, ref, answer)
+    author = answer.user or Author()
+    merged = answer.merged or answer.merged_at is not None
+    closed = PullRequestState.MERGED if merged else PullRequestState.CLOSED
+    return PullRequest(
+        ref=ref,
+        head=CommitId(answer.head.sha),
+        base_ref=answer.base.ref,
+        base=base,
+        merge_base=merge_base,
+        head_ref=answer.head.ref,
+        # By number: while a rename is under way the two sides may carry different names of one repository.
+        head_repository=_head_repository(ref, answer),
+        author=UserRef(str(author.id), author.login, bot=author.type == "Bot"),
+        state=PullRequestState.OPEN if answer.state == "open" else closed,
+        draft=answer.draft,
+        title=answer.title,
+        commits=answer.commits,
+        url=answer.html_url,
+    )
+
+
+def ensure_pull_request(api: Api, draft: PullRequestDraft, limits: Capabilities) -> PullRequestRef:
+    """See `pipeline.ports.CodeHost.ensure_pull_request`."""
+    repository = draft.change.repository
+    title, body = draft.title[:MAX_TITLE], cut(draft.body, limits.max_body)
+    found = _open_from(api, repository, draft.branch)
+    if found is None:
+        wanted = {"title": title, "head": draft.branch, "base": draft.base_ref, "body": body, "maintainer_can_modify": True}
+        try:
+            found = api.send(repository, PROPOSE, "POST", repository_path(repository, "pulls"), wanted, PullRequestAnswer)
+        except HostRejected:  # 422 "A pull request already exists": somebody, or our lost request, was faster
+            found = _open_from(api, repository, draft.branch)
+            if found is None:
+                raise
+    changed: dict[str, object] = {}
+    if found.title != title:
+        changed["title"] = title
+    if not same_text(found.body, body):
+        changed["body"] = body
+    if found.base.ref != draft.base_ref:
+        changed["base"] = draft.base_ref
+    if changed:
+        api.send(repository, PROPOSE, "PATCH", repository_path(repository, "pulls", found.number), changed, PullRequestAnswer)
+    labels = [label for label in draft.labels if label not in {there.name for there in found.labels}]
+    if labels:
+        api.send(repository, SPEAK, "POST", repository_path(repository, "issues", found.number, "labels"), {"labels": labels}, Nothing)
+    return PullRequestRef(repository, found.number)
+
+
+def ensure_closed(api: Api, ref: PullRequestRef, reason: str, limits: Capabilities) -> None:
+    """See `pipeline.ports.CodeHost.ensure_closed`. The reason stands there first: nobody should find it closed without one."""
+    if _get(api, ref).state != "open":
+        return
+    if reason:
+        ensure_comment(api, ref, "closed", reason, limits)
+    api.send(ref.repository, PROPOSE, "PATCH", repository_path(ref.repository, "pulls", ref.number), {"state": "closed"}, Nothing)
+
+
+def _get(api: Api, ref: PullRequestRef) -> PullRequestAnswer:
+    return api.get(ref.repository, READ, repository_path(ref.repository, "pulls", ref.number), PullRequestAnswer)
+
+
+def _head_repository(ref: PullRequestRef, answer: PullRequestAnswer) -> str:
+    """Full name of the head's repository, `""` when it was deleted."""
+    if answer.head.repo is None:
+        return ""
+    return ref.repository.full_name if str(answer.head.repo.id) == ref.repository.external_id else answer.head.repo.full_name
+
+
+def _compare(api: Api, ref: PullRequestRef, answer: PullRequestAnswer) -> tuple[CommitId, CommitId]:
+    """Tip of the base branch and merge base. The payload's own `base.sha` is where the branch was at the last push to the pull request.
+
+    A base branch that was deleted has no tip but that one; histories without a common commit (404) have no merge base, and everything
+    that differs from the base is the change.
+    """
+    for base in (answer.base.ref, answer.base.sha):
+        address = repository_path(ref.repository, "compare", f"{base}...{answer.head.sha}", per_page=1)
+        try:
+            compared = api.get(ref.repository, READ, address, _Comparison)
+        except HostNotFound:
+            continue
+        return CommitId(compared.base_commit.sha), CommitId(compared.merge_base_commit.sha)
+    return CommitId(answer.base.sha), CommitId(answer.base.sha)
+
+
+def _open_from(api: Api, repository: SourceRepository, branch: str) -> PullRequestAnswer | None:
+    """The open pull request whose head is that branch of this repository. GitHub ignores a filter that it does not understand."""
+    owner = repository.full_name.partition("/")[0]
+    address = repository_path(repository, "pulls", state="open", head=f"{owner}:{branch}", per_page=100)
+    for found in api.pages(repository, PROPOSE, address, PullRequestAnswer):
+        if found.head.ref == branch and found.head.repo is not None and str(found.head.repo.id) == repository.external_id:
+            return found
+    return None

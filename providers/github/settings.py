@@ -1,0 +1,126 @@
+"""The operator's settings of the GitHub provider, and the addresses that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.errors import NotConfigured
+from pipeline.ports import Configuration, Setting
+
+DEFAULT_API_URL = "https://api.github.com"
+
+SETTINGS = (
+    Setting("WEBHOOK_SECRET", "Webhook secret of the GitHub App.", secret=True, needed="receive"),
+    Setting("WEBHOOK_SECRET_PREVIOUS", "The secret before that one, accepted while it is being changed.", secret=True),
+    Setting("APP_ID", "Number of the GitHub App, from its settings page.", needed="connect"),
+    Setting("PRIVATE_KEY", "Private key of the App: the PEM text, or the path of a file with it.", secret=True, needed="connect"),
+    Setting(
+        "API_URL",
+        "Root of the REST API; https://HOST/api/v3 for GitHub Enterprise Server, https://api.SUB.ghe.com for data residency.",
+        default=DEFAULT_API_URL,
+    ),
+)
+"""In the order in which a person sets them up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where one GitHub lives: everything that follows from the address of its API."""
+
+    api_url: str
+    """Without a slash at the end."""
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Site:
+        """The configured one. Raises NotConfigured when API_URL is no http(s) address."""
+        url = (configuration.get("API_URL") or DEFAULT_API_URL).strip().rstrip("/")
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("https", "http") and bool(parts.hostname) and not (parts.username or parts.query or parts.fragment)
+            _ = parts.port  # raises for a port that is no number
+        except ValueError:
+            usable = False
+        if not usable:
+            raise NotConfigured(
+                "the address of GitHub's API is not one", hint=f"set FIXWRIGHT_GITHUB_API_URL to {DEFAULT_API_URL} or https://HOST/api/v3"
+            )
+        return cls(url)
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority of the API: our tokens never leave it."""
+        parts = urlsplit(self.api_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def api_host(self) -> str:
+        """Host name of the API, without port."""
+        return urlsplit(self.api_url).hostname or ""
+
+    @property
+    def web_host(self) -> str:
+        """Host name that people see and git clones from: `github.com`, the GHES host, `SUB.ghe.com`."""
+        host = self.api_host
+        if host == "api.github.com" or (host.startswith("api.") and host.endswith(".ghe.com")):
+            return host.removeprefix("api.")
+        return host
+
+    @property
+    def web_url(self) -> str:
+        """Root of the web pages, with the API's scheme and port."""
+        parts = urlsplit(self.api_url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{self.web_host}{port}"
+
+    @property
+    def graphql_url(self) -> str:
+        """The GraphQL endpoint (docs "Forming calls with GraphQL"; GHES: /api/graphql beside /api/v3)."""
+        if self.api_url.endswith("/api/v3"):
+            return self.api_url.removesuffix("/v3") + "/graphql"
+        return self.api_url + "/graphql"
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """Who we are on GitHub. The key never appears in a representation."""
+
+    app_id: str
+    private_key: str = field(repr=False)
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> AppSettings:
+        """The configured App. Raises NotConfigured; no error text holds any of the key."""
+        app_id = configuration.get("APP_ID", "").strip()
+        if not app_id:
+            raise NotConfigured("GitHub is not set up: the number of the App is missing", hint="set FIXWRIGHT_GITHUB_APP_ID")
+        value = configuration.get("PRIVATE_KEY", "").strip()
+        if not value:
+            raise NotConfigured("GitHub is not set up: the App's private key is missing", hint="set FIXWRIGHT_GITHUB_PRIVATE_KEY")
+        return cls(app_id, _key_text(value))
+
+
+def webhook_secrets(configuration: Configuration) -> tuple[bytes, ...]:
+    """All secrets that may sign a delivery now. Raises NotConfigured when there is no current one."""
+    current = configuration.get("WEBHOOK_SECRET", "")
+    if not current:
+        raise NotConfigured("GitHub's webhook secret is not set, so no delivery can be trusted", hint="set FIXWRIGHT_GITHUB_WEBHOOK_SECRET")
+    previous = configuration.get("WEBHOOK_SECRET_PREVIOUS", "")
+    return tuple(secret.encode() for secret in (current, previous) if secret)
+
+
+def _key_text(value: str) -> str:
+    """PEM text of a setting that is the text itself (perhaps with `\\n` written out, as environment files do) or a path."""
+    if "-----BEGIN" in value:
+        return value.replace("\\n", "\n")
+    try:
+        text = Path(value).read_text("ascii")
+    except (OSError, ValueError):  # ValueError: not text, or no path at all (a NUL in it)
+        text = ""
+    if "-----BEGIN" not in text:
+        raise NotConfigured(
+            "the App's private key cannot be read: it is neither PEM text nor the path of a PEM file",
+            hint="set FIXWRIGHT_GITHUB_PRIVATE_KEY to the file that GitHub let you download",
+        )
+    return text

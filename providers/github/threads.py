@@ -1,0 +1,264 @@
+"""Review threads: a comment on a line of the diff, opened in one review, edited and resolved afterwards.
+
+Sources: docs REST "Create a review for a pull request" (one bad anchor loses all: 422), "Update a review comment"; GraphQL
+`resolveReviewThread`, `unresolveReviewThread`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from pipeline.errors import HostForbidden, HostNotFound, HostRejected
+from pipeline.model.ids import CommitId
+from pipeline.model.report import Thread, ThreadRef
+from pipeline.model.target import PullRequestRef
+from pipeline.ports import Capabilities
+from providers.github.api import Api, cut, repository_path
+from providers.github.auth import SPEAK
+from providers.github.client import Answer, Json, Nothing
+from providers.github.diffs import ChangedFile, commentable
+from providers.github.markers import Author, Comment, is_about, marked, same_text
+
+log = logging.getLogger(__name__)
+
+MARK_ROOM = 400
+"""Bytes of a body that are kept free for the mark."""
+
+_STATES = """
+query($owner: String!, $name: String!, $number: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    pullRequest(number: $number) {
+      reviewThreads(first: 100, after: $after) {
+        pageInfo { hasNextPage endCursor }
+        nodes { id isResolved resolvedBy { login } comments(first: 1) { nodes { id fullDatabaseId } } }
+      }
+    }
+  }
+}
+"""
+_RESOLVE = "mutation($id: ID!) { resolveReviewThread(input: {threadId: $id}) { thread { id isResolved } } }"
+_UNRESOLVE = "mutation($id: ID!) { unresolveReviewThread(input: {threadId: $id}) { thread { id isResolved } } }"
+
+
+class _FirstComment(Answer):
+    id: str = ""
+    full_database_id: int | str | None = Field(default=None, alias="fullDatabaseId")
+
+
+class _FirstComments(Answer):
+    nodes: list[_FirstComment]
+
+
+class _ThreadState(Answer):
+    id: str
+    is_resolved: bool = Field(alias="isResolved")
+    resolved_by: Author | None = Field(default=None, alias="resolvedBy")
+    comments: _FirstComments
+
+
+class _PageInfo(Answer):
+    has_next: bool = Field(default=False, alias="hasNextPage")
+    end: str | None = Field(default=None, alias="endCursor")
+
+
+class _Threads(Answer):
+    page: _PageInfo = Field(alias="pageInfo")
+    nodes: list[_ThreadState]
+
+
+class _PullRequestNode(Answer):
+    threads: _Threads = Field(alias="reviewThreads")
+
+
+class _RepositoryNode(Answer):
+    pull_request: _PullRequestNode = Field(alias="pullRequest")
+
+
+class _StatesAnswer(Answer):
+    repository: _RepositoryNode
+
+
+class _Review(Answer):
+    id: int
+    state: str = ""
+    user: Author | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What every step below needs."""
+
+    api: Api
+    ref: PullRequestRef
+    head: CommitId
+    introduction: str
+    limits: Capabilities
+
+    def path(self, *parts: str | int, **query: str | int) -> str:
+        return repository_path(self.ref.repository, "pulls", self.ref.number, *parts, **query)
+
+    def body(self, thread: Thread) -> str:
+        return marked("thread", thread.fingerprint, cut(thread.body, self.limits.max_body - MARK_ROOM))
+
+
+def ensure_threads(
+    api: Api, ref: PullRequestRef, head: CommitId, threads: Sequence[Thread], introduction: str, limits: Capabilities
+) -> Sequence[ThreadRef]:
+    """See `pipeline.ports.CodeHost.ensure_threads`. The id of a thread is the number of its first comment."""
+    if not threads:
+        return ()
+    desk = _Desk(api, ref, head, introduction, limits)
+    existing = _existing(desk, threads)
+    known = [thread for thread in threads if thread.fingerprint in existing]
+    _edit(desk, known, existing)
+    _settle(desk, known, existing)
+    missing = [thread for thread in threads if thread.fingerprint not in existing and not thread.resolved]
+    refused: Sequence[Thread] = ()
+    if missing:
+        refused = _open(desk, missing)
+        existing = {**existing, **_existing(desk, missing)}
+    outside = {thread.fingerprint for thread in refused}
+    return tuple(
+        ThreadRef(thread.fingerprint, str(existing[thread.fingerprint].id))
+        if thread.fingerprint in existing
+        else ThreadRef(thread.fingerprint, "", outside=thread.fingerprint in outside)
+        for thread in threads
+        if thread.fingerprint in existing or thread.fingerprint in outside
+    )
+
+
+def _existing(desk: _Desk, threads: Sequence[Thread]) -> Mapping[str, Comment]:
+    """First comments of our threads by fingerprint; the oldest when a lost answer once made two."""
+    comments = desk.api.pages(desk.ref.repository, SPEAK, desk.path("comments", per_page=100), Comment)
+    bot = desk.api.bot_login()
+    found: dict[str, Comment] = {}
+    for comment in sorted(comments, key=lambda comment: comment.id):
+        for thread in threads:
+            if comment.in_reply_to_id is None and is_about(comment, "thread", thread.fingerprint, bot=bot):
+                found.setdefault(thread.fingerprint, comment)
+    return found
+
+
+def _edit(desk: _Desk, known: Sequence[Thread], existing: Mapping[str, Comment]) -> None:
+    """Give our first comments the wanted text. Editing notifies nobody."""
+    for thread in known:
+        comment = existing[thread.fingerprint]
+        body = desk.body(thread)
+        if thread.body and not same_text(comment.body, body):
+            address = repository_path(desk.ref.repository, "pulls", "comments", comment.id)
+            desk.api.send(desk.ref.repository, SPEAK, "PATCH", address, {"body": body}, Nothing)
+
+
+def _settle(desk: _Desk, known: Sequence[Thread], existing: Mapping[str, Comment]) -> None:
+    """Resolve threads of findings that are gone; open those again that are back, unless a person resolved them.
+
+    An App that may not do this (GitHub has asked for write access to contents here) has said so in the thread's text at least.
+    """
+    if not known:
+        return
+    bot = desk.api.bot_login()
+    try:
+        states = _states(desk)
+        for thread in known:
+            state = states.get(existing[thread.fingerprint].node_id) or states.get(str(existing[thread.fingerprint].id))
+            if state is None or state.is_resolved == thread.resolved:
+                continue
+            if state.is_resolved and state.resolved_by is not None and not _same_login(state.resolved_by.login, bot):
+                continue  # a person's decision; an App may show there as nobody
+            mutation = _RESOLVE if thread.resolved else _UNRESOLVE
+            desk.api.graphql(desk.ref.repository, SPEAK, mutation, {"id": state.id}, Nothing)
+    except (HostForbidden, HostNotFound) as exc:
+        log.warning("github.threads_not_resolved", extra={"number": desk.ref.number, "code": exc.code})
+
+
+def _same_login(one: str, other: str) -> bool:
+    """GraphQL names a bot without the `[bot]` that REST appends."""
+    return one.lower().removesuffix("[bot]") == other.lower().removesuffix("[bot]")
+
+
+def _states(desk: _Desk) -> Mapping[str, _ThreadState]:
+    """All threads of the pull request, by node id and by number of their first comment."""
+    owner, _, name = desk.ref.repository.full_name.partition("/")
+    found: dict[str, _ThreadState] = {}
+    after: str | None = None
+    for _ in range(30):
+        variables: Json = {"owner": owner, "name": name, "number": desk.ref.number, "after": after}
+        page = desk.api.graphql(desk.ref.repository, SPEAK, _STATES, variables, _StatesAnswer).repository.pull_request.threads
+        for state in page.nodes:
+            for first in state.comments.nodes[:1]:
+                found[first.id] = state
+                found[str(first.full_database_id)] = state
+        after = page.page.end
+        if not page.page.has_next or after is None:
+            break
+    return found
+
+
+def _open(desk: _Desk, missing: Sequence[Thread]) -> Sequence[Thread]:
+    """Open all that GitHub can place, in one review, so that people get one e-mail. Returns those that it cannot place.
+
+    A review with one bad anchor is refused whole, and GitHub does not say which one it was. Then the diff tells; what it does not tell
+    is tried out with pending reviews, which nobody sees.
+    """
+    if _post(desk, missing, submit=True) is not None:
+        return ()
+    files = desk.api.pages(desk.ref.repository, SPEAK, desk.path("files", per_page=100), ChangedFile)
+    placed = [thread for thread in missing if commentable(files, thread.path, thread.line, thread.end_line) is not False]
+    if placed and len(placed) < len(missing) and _post(desk, placed, submit=True) is not None:
+        return [thread for thread in missing if thread not in placed]
+    _drop_pending(desk)
+    good = [thread for thread in placed if _fits(desk, thread)]
+    if good and _post(desk, good, submit=True) is None:
+        raise HostRejected(
+            f"GitHub refuses a review of pull request {desk.ref.number} at {desk.head[:7]} although it takes each comment alone",
+            hint="it may be locked, or too many comments were made in a short time",
+        )
+    return [thread for thread in missing if thread not in good]
+
+
+def _post(desk: _Desk, threads: Sequence[Thread], *, submit: bool) -> int | None:
+    """Number of the review that opens `threads`, None when GitHub refuses it (422). Not submitted, it stays a pending one."""
+    body: dict[str, object] = {"commit_id": desk.head, "comments": [_comment(desk, thread) for thread in threads]}
+    if submit:
+        body["event"] = "COMMENT"
+        if desk.introduction:
+            body["body"] = cut(desk.introduction, desk.limits.max_body)
+    try:
+        return desk.api.send(desk.ref.repository, SPEAK, "POST", desk.path("reviews"), body, _Review).id
+    except HostRejected as exc:
+        log.info("github.review_refused", extra={"number": desk.ref.number, "comments": len(threads), "said": exc.message})
+        return None
+
+
+def _comment(desk: _Desk, thread: Thread) -> Json:
+    """One comment of a review. A range must have two different lines (docs: start_line is for multi-line comments)."""
+    comment: dict[str, object] = {
+        "path": thread.path,
+        "body": desk.body(thread),
+        "line": max(thread.line, thread.end_line),
+        "side": "RIGHT",
+    }
+    if thread.end_line > thread.line:
+        comment.update(start_line=thread.line, start_side="RIGHT")
+    return comment
+
+
+def _fits(desk: _Desk, thread: Thread) -> bool:
+    """Try one anchor in a pending review and take that back at once."""
+    review = _post(desk, [thread], submit=False)
+    if review is None:
+        return False
+    desk.api.send(desk.ref.repository, SPEAK, "DELETE", desk.path("reviews", review), {}, Nothing)
+    return True
+
+
+def _drop_pending(desk: _Desk) -> None:
+    """A crash while trying may have left a pending review of ours; a second one would be refused."""
+    bot = desk.api.bot_login()
+    for review in desk.api.pages(desk.ref.repository, SPEAK, desk.path("reviews", per_page=100), _Review):
+        if review.state == "PENDING" and review.user is not None and review.user.login.lower() == bot.lower():
+            desk.api.send(desk.ref.repository, SPEAK, "DELETE", desk.path("reviews", review.id), {}, Nothing)
