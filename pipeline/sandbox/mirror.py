@@ -1,0 +1,244 @@
+"""Our bare copy of a repository: exactly the commits that were asked for, as shallow as they may be, and of the files only those read.
+
+First contact with a repository of 5,000 files moves 0.4 MB this way, where a clone moves hundreds (docs, benchmarks). One process at a
+time writes to a mirror; reading needs no lock. A mirror is a cache: when anything is wrong with it, it is dropped and made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import CommitMissing, GitUnavailable, MirrorDamaged, ObjectsRefused
+from pipeline.model.ids import BlobId, CommitId
+from pipeline.ports import GitCredentials
+from pipeline.sandbox.gitrun import Git, Transport, WantsRefused
+from pipeline.sandbox.objects import READING, Objects, checked, empty_repository
+
+log = logging.getLogger(__name__)
+
+_NO_CREDENTIALS = GitCredentials()
+_REFS = "refs/fixwright"
+_KEPT_REFS = 64
+"""How many fetched commits keep a ref. A ref tells the server what we have, so that it sends only what differs; objects stay without."""
+_TOGETHER = 32
+"""Up to this depth all commits are fetched in one go: a round trip to the server costs more than some commits too many."""
+_QUIET = (
+    "--quiet",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+    "--no-recurse-submodules",
+    "--filter=blob:none",
+    "--stdin",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror(Objects):
+    """A bare mirror; `Objects` has the reading. Errors of every method: GitUnavailable, MirrorDamaged.
+
+    `git` reads through `reading/`, a second git folder over the same objects, whose configuration knows no server to fetch from: there a
+    missing object is missing, and not a download in the middle of a listing.
+    """
+
+    remote: Git | None = None
+    """git on the mirror itself, for fetching; None for a repository that is not ours to write to."""
+    deadline: float = 120.0
+    """Seconds that one fetch may take."""
+
+    @staticmethod
+    def open(
+        path: Path, url: str, credentials: GitCredentials = _NO_CREDENTIALS, *, allow_local: bool = False, deadline: float = 120.0
+    ) -> Mirror:
+        """The mirror at `path` of the repository at `url`; made on the first fetch.
+
+        Args:
+            path: ours alone, its folder too.
+            url: https, http on loopback, or a folder when `allow_local`. Without credentials in it.
+            credentials: sent to that host only, and written nowhere.
+            deadline: seconds for one fetch, waiting for another process's fetch included.
+
+        Raises:
+            GitUnavailable: a URL that is not fetched from.
+        """
+        transport = Transport(url, credentials, allow_local)
+        transport.config()
+        place = path.absolute()
+        return Mirror(Git(place / READING), Git(place, transport), deadline)
+
+    def fetch(self, wants: Sequence[tuple[CommitId, int]]) -> None:
+        """Have exactly these commits, each with `depth` generations (1: the commit alone), without the contents of files.
+
+        Twice is once: what is here already is not asked for. Falls back when the server cannot leave out contents (git then sends them)
+        or names no single commits (all its branches are fetched).
+
+        Raises:
+            CommitMissing: the server does not have one of them.
+            ObjectsRefused: what it sent fails git's checks. The mirror is dropped: what was refused may lie in it and would pass next time.
+            GitUnavailable: the server cannot be reached or refuses us.
+            MirrorDamaged: also a mirror made anew is.
+        """
+        for commit, _ in wants:
+            checked(commit)
+
+        def work(remote: Git) -> None:
+            for depth, commits in _by_depth(wants):
+                lacking = [commit for commit in commits if not self._reaches(commit, depth)]
+                if lacking:
+                    self._fetch_commits(remote, lacking, depth)
+
+        if wants and not all(self._reaches(commit, depth) for commit, depth in wants):
+            self._writing(work, hex_digits=len(wants[0][0]))
+
+    def ensure_blobs(self, blobs: Iterable[BlobId]) -> None:
+        """Have the contents of these, fetched in one go as far as they are missing.
+
+        Raises:
+            GitUnavailable: also when the server does not give single blobs.
+        """
+        wanted = list(dict.fromkeys(blobs))
+        if self.remote is None or not self._missing(wanted):
+            return
+
+        def work(remote: Git) -> None:
+            lacking = self._missing(wanted)
+            if lacking:
+                stdin = "".join(f"{checked(blob)}\n" for blob in lacking).encode()
+                remote.fetch(*_QUIET, "origin", stdin=stdin, wall=self.deadline)
+
+        self._writing(work, hex_digits=len(wanted[0]))
+
+    def file(self, commit: CommitId, path: str, *, max_size: int = 1_000_000) -> bytes | None:
+        """As `Objects.file`, fetching its content when it is not here."""
+        blob = self.blob_at(commit, path)
+        if blob is None:
+            return None
+        self.ensure_blobs([blob])
+        return next((content for _, content in self.read([blob], max_size=max_size)), None)
+
+    def added_lines(self, old: CommitId | None, new: CommitId, paths: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
+        """As `Objects.added_lines`, fetching the contents that it must compare."""
+        wanted = set(paths)
+        pairs = [entry for entry in self.changes(old, new, limit=100_000)[0] if entry.path in wanted and entry.status != "D"]
+        self.ensure_blobs(blob for entry in pairs for blob in (entry.old_blob, entry.new_blob) if blob.strip("0"))
+        return Objects.added_lines(self, old, new, paths)
+
+    def drop(self) -> None:
+        """Remove the mirror. Readers that are in the middle fail with MirrorDamaged or GitError."""
+        if self.remote is not None:
+            _drop(self.remote.git_dir)
+
+    # --- writing ----------------------------------------------------------------------------------------------------------------------
+
+    def _writing(self, work: Callable[[Git], None], hex_digits: int) -> None:
+        """Do `work` as the only writer, on a mirror that exists; once more on a new one when it turns out damaged."""
+        if self.remote is None:
+            raise GitUnavailable("this repository is read as it is; nothing is fetched into it")
+        place = self.remote.git_dir
+        with _alone(place, self.deadline):
+            for attempt in (1, 2):
+                if not (place / "HEAD").is_file():
+                    empty_repository(place, hex_digits)
+                _remove_leftovers(place)
+                try:
+                    work(self.remote)
+                    return
+                except ObjectsRefused:
+                    _drop(place)
+                    raise
+                except MirrorDamaged as error:
+                    _drop(place)
+                    log.warning("mirror dropped", extra={"mirror": place.name, "reason": error.message, "attempt": attempt})
+                    if attempt == 2:
+                        raise
+
+    def _fetch_commits(self, remote: Git, commits: Sequence[CommitId], depth: int) -> None:
+        stdin = "".join(f"{commit}:{_REFS}/{commit}\n" for commit in commits).encode()
+        try:
+            remote.fetch(*_QUIET, f"--depth={depth}", "--force", "origin", stdin=stdin, wall=self.deadline)
+        except WantsRefused:
+            log.info("server gives no single commits; fetching its branches", extra={"mirror": remote.git_dir.name})
+            whole = ["--unshallow"] if self.boundary() else []
+            remote.fetch(*_QUIET, *whole, "origin", stdin=b"+refs/heads/*:refs/heads/*\n", wall=self.deadline)
+        missing = [commit for commit in commits if not self.has(commit)]
+        if missing:
+            raise CommitMissing(f"the server does not have commit {missing[0]}")
+        _forget_old_refs(remote.git_dir)
+
+    def _reaches(self, commit: CommitId, depth: int) -> bool:
+        """True when `commit` is here with as many generations as asked, or with all that it has."""
+        if not self._exists() or not self.has(commit):
+            return False
+        if depth <= 1:
+            return True
+        said = self.git.read("rev-list", "--first-parent", f"--max-count={depth}", "--end-of-options", commit)
+        line = said.stdout.decode("ascii").split()
+        return len(line) >= depth or line[-1] not in self.boundary()
+
+    def _missing(self, blobs: Sequence[BlobId]) -> list[BlobId]:
+        if not blobs or not self._exists():
+            return list(blobs)
+        here = self.sizes(blobs)
+        return [blob for blob in blobs if blob not in here]
+
+    def _exists(self) -> bool:
+        return (self.git.git_dir / "HEAD").is_file()
+
+
+@contextlib.contextmanager
+def _alone(place: Path, seconds: float) -> Iterator[None]:
+    """Be the only writer of a mirror. The kernel lets go of the lock when a process dies."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{place}.lock").open("w") as lock:
+        last = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= last:
+                    raise GitUnavailable("another process has been fetching into this mirror for too long") from None
+                time.sleep(0.05)
+        yield
+
+
+def _drop(place: Path) -> None:
+    """Remove a mirror: out of the way at once, then its files."""
+    with contextlib.suppress(FileNotFoundError):
+        trash = Path(tempfile.mkdtemp(prefix=".dropped-", dir=place.parent))
+        with contextlib.suppress(OSError):
+            place.rename(trash / "git")
+        shutil.rmtree(trash, ignore_errors=True)
+
+
+def _by_depth(wants: Sequence[tuple[CommitId, int]]) -> list[tuple[int, list[CommitId]]]:
+    """(depth, commits) for each fetch, the deepest first: it often brings the others along."""
+    deepest = max(depth for _, depth in wants)
+    if deepest <= _TOGETHER:
+        return [(deepest, list(dict.fromkeys(commit for commit, _ in wants)))]
+    depths = sorted({depth for _, depth in wants}, reverse=True)
+    return [(depth, [commit for commit, wanted in wants if wanted == depth]) for depth in depths]
+
+
+def _remove_leftovers(git_dir: Path) -> None:
+    """What a killed git leaves behind. We are the only writer, so no live one owns it."""
+    for pattern in ("*.lock", "refs/**/*.lock", "objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/tmp_*"):
+        for leftover in git_dir.glob(pattern):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
+
+def _forget_old_refs(git_dir: Path) -> None:
+    """Keep the newest refs; the others would be named to the server with every fetch."""
+    refs = [(entry.stat().st_mtime, entry.path) for entry in os.scandir(git_dir / _REFS)]
+    for _, path in sorted(refs, reverse=True)[_KEPT_REFS:]:
+        Path(path).unlink(missing_ok=True)

@@ -1,0 +1,325 @@
+"""Reading a git repository's objects: what changed, what is in a file. Nothing is checked out and nothing of the repository is run.
+
+Paths come from trees that a stranger made: any bytes but NUL. They are decoded with `surrogateescape`, so that they can be encoded back,
+and are never given to a file system here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import GitError, MirrorDamaged, UsageError
+from pipeline.model.ids import BlobId, CommitId
+from pipeline.sandbox.gitrun import Git
+
+READING = "reading"
+"""Folder inside a mirror through which it is read; see `Mirror`."""
+_NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_EMPTY_TREE = {40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904", 64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"}
+"""git knows the empty tree without having it."""
+_RAW = ("--raw", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none")
+PATCH = ("-p", "-U0", "--full-index", "--text", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+"""Options of a comparison by lines that no attribute or configuration of the repository can turn off."""
+_PATH = 4_096 + 250
+"""Bytes that one entry of `--raw` may need; longer paths end a listing as truncated."""
+_TOGETHER = 32 << 20
+"""Bytes of blobs that are read with one process, so that a large tree is never in memory as a whole."""
+_WHOLE_FILE = (1, 1 << 31)
+_HUNK = re.compile(rb"@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
+_INDEX = re.compile(rb"index ([0-9a-f]+)\.\.([0-9a-f]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One path that differs between two states."""
+
+    path: str
+    """Decoded with surrogateescape."""
+    status: str
+    """`A` added, `M` modified, `D` deleted, `T` type changed. Renames are a deletion and an addition."""
+    old_mode: str
+    """`100644`, `100755`, `120000` (symbolic link), `160000` (submodule), `000000` (absent)."""
+    new_mode: str
+    old_blob: BlobId
+    """All zeros when absent."""
+    new_blob: BlobId
+
+
+@dataclass(frozen=True, slots=True)
+class CommitChanges:
+    """One commit and what it changed; for a merge, only what is unlike every parent."""
+
+    commit: CommitId
+    changed: tuple[Changed, ...]
+    author: str
+    """As the commit says; anybody can write anything there."""
+    when: int
+    """Author's time, seconds since 1970, as the commit says."""
+
+
+def checked(name: str) -> str:
+    """A full object name, or UsageError: nothing else ever reaches git's command line as a revision."""
+    if not _NAME.fullmatch(name):
+        raise UsageError("not a full object name of 40 or 64 hex digits")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """The objects of one repository. Errors of all methods: GitError, MirrorDamaged."""
+
+    git: Git
+
+    def has(self, name: CommitId | BlobId) -> bool:
+        """True when that object is here."""
+        return self.git.read("cat-file", "-e", checked(name), codes=(0, 1, 128)).exit_code == 0
+
+    def changes(self, old: CommitId | None, new: CommitId, *, limit: int = 5000) -> tuple[list[Changed], bool]:
+        """What differs between two commits, in git's order of paths.
+
+        Args:
+            old: None: everything in `new` is an addition.
+            limit: entries; reading stops there, however many there are (a few objects can make billions of paths).
+
+        Returns:
+            The entries, and whether there were more.
+        """
+        before = checked(old) if old is not None else _EMPTY_TREE[len(new)]
+        output = min(256 << 20, limit * _PATH)
+        said = self.git.read("diff-tree", "-r", *_RAW, "--end-of-options", before, checked(new), output=output)
+        entries = list(_raw_entries(said.stdout.split(b"\0")))
+        return entries[:limit], said.truncated or len(entries) > limit
+
+    def entries(self, commit: CommitId, *, limit: int) -> tuple[list[Changed], bool]:
+        """The whole tree of a commit, as additions."""
+        return self.changes(None, commit, limit=limit)
+
+    def history(self, base: CommitId, head: CommitId, *, limit: int = 250) -> tuple[list[CommitChanges], bool]:
+        """The commits that are in `head` and not in `base`, oldest first, the newest `limit` of them.
+
+        Returns:
+            The commits, and whether some are left out: more than `limit`, or beyond what was fetched.
+        """
+        form = "--format=%x02%H%x00%at%x00%an%x00"
+        plain = ("--no-show-signature", "--no-mailmap", "--no-notes", "--no-decorate", "--no-color", "--encoding=UTF-8")
+        which = ("--reverse", "--topo-order", f"--max-count={limit + 1}")
+        said = self.git.read(
+            "log", "-r", "-c", "--root", *_RAW, *plain, *which, form, "--end-of-options", checked(head), f"^{checked(base)}"
+        )
+        commits = list(_commits(said.stdout.split(b"\0")))
+        cut = self.boundary()
+        kept = [commit for commit in commits if commit.commit not in cut]  # a cut commit shows its whole tree as its change
+        truncated = said.truncated or len(commits) > limit or len(kept) < len(commits)
+        return kept[-limit:], truncated
+
+    def boundary(self) -> frozenset[str]:
+        """Commits whose parents were not fetched (gitformat-shallow)."""
+        try:
+            return frozenset((self.git.git_dir / "shallow").read_text("ascii").split())
+        except FileNotFoundError:
+            return frozenset()
+
+    def sizes(self, blobs: Iterable[BlobId]) -> dict[BlobId, int]:
+        """Bytes of each blob; what is not here, or is no blob, is missing in the answer."""
+        wanted = list(dict.fromkeys(blobs))
+        if not wanted:
+            return {}
+        stdin = "".join(f"{checked(blob)}\n" for blob in wanted).encode()
+        said = self.git.read("cat-file", "--batch-check", "--buffer", stdin=stdin, output=len(wanted) * 200)
+        found = {}
+        for line in said.stdout.decode("ascii", "replace").splitlines():
+            name, kind, *size = line.split(" ")
+            if kind == "blob":
+                found[BlobId(name)] = int(size[0])
+        return found
+
+    def read(self, blobs: Iterable[BlobId], *, max_size: int) -> Iterator[tuple[BlobId, bytes]]:
+        """Contents, in the order asked; what is missing or larger than `max_size` bytes is left out."""
+        wanted = list(dict.fromkeys(blobs))
+        sizes = {blob: size for blob, size in self.sizes(wanted).items() if size <= max_size}
+        for group in _groups([blob for blob in wanted if blob in sizes], sizes):
+            expected = sum(sizes[blob] + 200 for blob in group)
+            stdin = "".join(f"{blob}\n" for blob in group).encode()
+            said = self.git.read("cat-file", "--batch", "--buffer", stdin=stdin, output=expected)
+            yield from _contents(said.stdout)
+
+    def file(self, commit: CommitId, path: str, *, max_size: int = 1_000_000) -> bytes | None:
+        """Content of a regular file, None when there is none at that path or it is larger than `max_size` bytes."""
+        blob = self.blob_at(commit, path)
+        return None if blob is None else next((content for _, content in self.read([blob], max_size=max_size)), None)
+
+    def blob_at(self, commit: CommitId, path: str) -> BlobId | None:
+        """The blob of a regular file; None for anything else, such as a symbolic link."""
+        if not path or path.endswith("/") or "\0" in path:
+            return None
+        said = self.git.read("ls-tree", "-z", "--full-tree", checked(commit), "--", path)
+        for record in said.stdout.split(b"\0"):
+            about, _, name = record.partition(b"\t")
+            if name == path.encode("utf-8", "surrogateescape"):
+                mode, _, blob = about.decode("ascii").split(" ")
+                return BlobId(blob) if mode in ("100644", "100755") else None
+        return None
+
+    def added_lines(self, old: CommitId | None, new: CommitId, paths: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
+        """Lines of `new` that were added or changed since `old`.
+
+        Returns:
+            By path, ranges of 1-based line numbers, both ends included. A path without such lines is missing. A file whose difference is
+            too large to be read (256 MB) is one range beyond any end.
+        """
+        changed, _ = self.changes(old, new, limit=100_000)
+        wanted = set(paths)
+        pairs = {entry.path: (entry.old_blob, entry.new_blob) for entry in changed if entry.path in wanted and entry.status != "D"}
+        before = checked(old) if old is not None else _EMPTY_TREE[len(new)]
+        names = list(pairs)
+        found: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for start in range(0, len(names), 500):  # a command line has an end
+            said = self.git.read("diff-tree", "-r", *PATCH, "--end-of-options", before, checked(new), "--", *names[start : start + 500])
+            found |= hunks(said.stdout, cut=said.truncated)
+        return lines_of(pairs, found)
+
+    def merge_base(self, a: CommitId, b: CommitId) -> CommitId | None:
+        """Where two lines of history part; None when they have nothing in common as far as it was fetched."""
+        said = self.git.read("merge-base", "--end-of-options", checked(a), checked(b), codes=(0, 1))
+        return CommitId(said.stdout.decode("ascii").strip()) if said.exit_code == 0 else None
+
+
+def lines_of(
+    pairs: Mapping[str, tuple[str, str]], found: Mapping[tuple[str, str], list[tuple[int, int]]]
+) -> dict[str, list[tuple[int, int]]]:
+    """Ranges by path, from ranges by pair of blobs. A pair that was not reached counts as changed altogether: never too little."""
+    ranges = {}
+    for path, (before, after) in pairs.items():
+        if before == after:
+            continue
+        ranges[path] = found.get((before, after), [_WHOLE_FILE])
+    return {path: lines for path, lines in ranges.items() if lines}
+
+
+def hunks(patch: bytes, *, cut: bool = False) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """Ranges on the new side by (old blob, new blob), from `diff -p -U0 --full-index`.
+
+    The pair of blobs names a difference more safely than a path, which may be quoted or made to look like a header. Lines of a file
+    always have `+`, `-` or `\\` in front, so a header is a header. When the patch was cut off, its last difference is left out.
+    """
+    found: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    current: list[tuple[int, int]] | None = None
+    pair = ("", "")
+    for line in patch.split(b"\n"):
+        if index := _INDEX.match(line):
+            pair = (index[1].decode(), index[2].decode())
+            current = found[pair] = []
+        elif (hunk := _HUNK.match(line)) and current is not None:
+            first, count = int(hunk[1]), int(hunk[2] or b"1")
+            if count:
+                current.append((first, first + count - 1))
+    if cut:
+        found.pop(pair, None)
+    return found
+
+
+def _raw_entries(tokens: Sequence[bytes]) -> Iterator[Changed]:
+    """Entries of `--raw -z`; the last one is left out when it was cut off."""
+    rest = iter(tokens[:-1])  # behind the last NUL is nothing, or half an entry
+    for token in rest:
+        if (entry := _entry(token, rest)) is not None:
+            yield entry
+
+
+def _entry(token: bytes, rest: Iterator[bytes]) -> Changed | None:
+    """One entry: `:modes blobs status` and, as the next token, the path. A merge has a colon for each parent, and one more of each."""
+    about = token.lstrip(b"\n")
+    parents = len(about) - len(about.lstrip(b":"))
+    if not parents:
+        return None
+    words = about[parents:].decode("ascii").split(" ")
+    path = next(rest, None)
+    if path is None or len(words) != 2 * parents + 3:
+        return None
+    status = words[-1]
+    return Changed(
+        path=path.decode("utf-8", "surrogateescape"),
+        status=status[0] if len(set(status)) == 1 else "M",
+        old_mode=words[0],
+        new_mode=words[parents],
+        old_blob=BlobId(words[parents + 1]),
+        new_blob=BlobId(words[2 * parents + 1]),
+    )
+
+
+def _commits(tokens: Sequence[bytes]) -> Iterator[CommitChanges]:
+    """Commits of `log --raw -z` in the format of `Objects.history`."""
+    rest = iter(tokens[:-1])
+    commit, when, author = "", 0, ""
+    changed: list[Changed] = []
+    for token in rest:
+        if token.lstrip(b"\n").startswith(b"\x02"):
+            if commit:
+                yield CommitChanges(CommitId(commit), tuple(changed), author, when)
+            commit, changed = token.lstrip(b"\n")[1:].decode("ascii"), []
+            stamp = next(rest, b"0")
+            when = int(stamp) if stamp.lstrip(b"-").isdigit() else 0
+            author = next(rest, b"").decode("utf-8", "surrogateescape")
+        elif (entry := _entry(token, rest)) is not None:
+            changed.append(entry)
+    if commit:
+        yield CommitChanges(CommitId(commit), tuple(changed), author, when)
+
+
+def _groups(blobs: Sequence[BlobId], sizes: Mapping[BlobId, int]) -> Iterator[list[BlobId]]:
+    """Runs of blobs of at most `_TOGETHER` bytes, or of one blob."""
+    group: list[BlobId] = []
+    total = 0
+    for blob in blobs:
+        if group and total + sizes[blob] > _TOGETHER:
+            yield group
+            group, total = [], 0
+        group.append(blob)
+        total += sizes[blob]
+    if group:
+        yield group
+
+
+def _contents(answer: bytes) -> Iterator[tuple[BlobId, bytes]]:
+    """Blobs of an answer of `cat-file --batch`: `name blob size`, newline, content, newline."""
+    place = 0
+    while place < len(answer):
+        end = answer.find(b"\n", place)
+        words = answer[place:end].decode("ascii", "replace").split(" ")
+        if end < 0 or len(words) != 3 or not words[2].isdigit():
+            raise MirrorDamaged("git cat-file answered something else than a blob")
+        size = int(words[2])
+        yield BlobId(words[0]), answer[end + 1 : end + 1 + size]
+        place = end + 1 + size + 1
+
+
+def resolve(git: Git, revision: str) -> CommitId:
+    """The commit that a person means with a branch, a tag or a short name. Raises GitError when there is none."""
+    with contextlib.suppress(GitError):
+        said = git.read("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return CommitId(said.stdout.decode("ascii").strip())
+    raise GitError(f"{revision!r} names no commit here")
+
+
+def empty_repository(git_dir: Path, hex_digits: int) -> None:
+    """Write a bare repository without a process: what `git init --bare` makes, less hooks and templates, and its `reading` folder.
+
+    Args:
+        hex_digits: 40 or 64, the length of object names there.
+    """
+    core = "[core]\n\trepositoryFormatVersion = 1\n\tbare = true\n\tfileMode = true\n[extensions]\n"
+    form = "\tobjectFormat = sha256\n" if hex_digits == 64 else ""
+    partial = '\tpartialClone = origin\n[remote "origin"]\n\tpromisor = true\n\tpartialCloneFilter = blob:none\n'
+    for folder in ("objects/pack", "objects/info", "refs/heads", f"{READING}/refs"):
+        (git_dir / folder).mkdir(parents=True, exist_ok=True)
+    (git_dir / "config").write_text(core + form + partial)
+    (git_dir / READING / "config").write_text(core + form)
+    for shared in ("objects", "shallow"):
+        if not (git_dir / READING / shared).is_symlink():
+            (git_dir / READING / shared).symlink_to(f"../{shared}")
+    for folder in (READING, ""):  # last: it is what makes the folder a repository
+        (git_dir / folder / "HEAD").write_text("ref: refs/heads/main\n")
