@@ -1,0 +1,56 @@
+"""Fixes for the Python rules. Files keep every byte that is not part of the fix; what is not certain is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipeline.fixers.python import archive, commands, flask_debug, random_token, sql, tls, yaml_load
+from pipeline.fixers.python.code import Code, parse
+from pipeline.model.finding import Finding
+from pipeline.model.fix import Patch
+from pipeline.ports import SourceFiles
+from pipeline.rewriting.source import Change, make_patch, open_source
+
+Rewrite = Callable[[Code, Finding, SourceFiles], Change | None]
+
+_REWRITES: Mapping[str, Rewrite] = {
+    "python.archive-path-traversal": archive.fix,
+    "python.command-injection": commands.fix,
+    "python.flask-debug": flask_debug.fix,
+    "python.insecure-random-token": random_token.fix,
+    "python.sql-injection": sql.fix,
+    "python.tls-verification-disabled": tls.fix,
+    "python.unsafe-yaml": yaml_load.fix,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RewritePython:
+    """Fixer for every rule `python.*`, one rewrite a rule."""
+
+    name: str = "rewrite-python"
+
+    def answers(self, rule_id: str) -> bool:
+        """True for the rules in the table."""
+        return rule_id in _REWRITES
+
+    def fix(self, finding: Finding, files: SourceFiles) -> Patch | None:
+        """The rewritten file, or None: no rewrite fits, or what came out is no Python."""
+        rewrite = _REWRITES.get(finding.rule.id)
+        source = open_source(finding.location.path, files.read(finding.location.path))
+        code = parse(source) if rewrite is not None and source is not None else None
+        if rewrite is None or code is None:
+            return None
+        try:
+            change = rewrite(code, finding, files)
+        except RecursionError:
+            return None
+        patch = make_patch(self.name, code.source, change) if change is not None else None
+        if patch is None:
+            return None
+        after = open_source(finding.location.path, patch.edits[0].after)
+        return patch if after is not None and parse(after) is not None else None
+
+
+FIXER = RewritePython()

@@ -1,0 +1,66 @@
+"""python.archive-path-traversal: members of a tar archive stay below the folder they are unpacked into."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from pipeline.fixers.python.code import Code, item_span, keyword
+from pipeline.fixers.python.strings import quote_style
+from pipeline.model.finding import Finding
+from pipeline.ports import SourceFiles
+from pipeline.rewriting.source import Change, Edit
+
+_SAID = (
+    "The data filter (PEP 706) refuses members with absolute paths, with `..`, links that point outside and special files; "
+    "ordinary files are unpacked as before."
+)
+_NOTE = "The filter needs Python 3.12, or a security release of 3.8 to 3.11 from June 2023 on."
+
+
+def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
+    """Unpack with `filter="data"`; None for anything that is not surely a tar archive."""
+    for call in code.near(finding.location, cst.Call, lambda c: code.method(c) in {"extractall", "extract"}):
+        if not isinstance(call.func, cst.Attribute) or not _is_tar(code, call.func.value, call, 4):
+            continue
+        if any(arg.star for arg in call.args):
+            return None
+        quote = quote_style(code)
+        given = keyword(call, "filter")
+        if given is not None:
+            old = code.inner(given.value)
+            if old.strip("\"'") not in {"fully_trusted", "None"} and code.qualified(given.value) != "tarfile.fully_trusted_filter":
+                return None
+            edit = Edit(*code.span(given.value), f"{quote}data{quote}")
+        else:
+            edit = _add(code, call, f"filter={quote}data{quote}")
+        return Change((edit,), "refuse tar members outside the target folder", _SAID, (_NOTE,))
+    return None
+
+
+def _add(code: Code, call: cst.Call, text: str) -> Edit:
+    if not call.args:
+        end = code.span(call)[1] - 1
+        return Edit(end, end, text)
+    start, end = item_span(code, call.args[-1])
+    source = code.source
+    own_line = not source.data[source.line_start(start) : start].strip()
+    return Edit(end, end, f",\n{source.indentation(start)}{text}" if own_line else f", {text}")
+
+
+def _is_tar(code: Code, node: cst.BaseExpression, at: cst.CSTNode, depth: int) -> bool:
+    if depth == 0:
+        return False
+    if isinstance(node, cst.Call):
+        return code.callee(node) in {"tarfile.open", "tarfile.TarFile", "tarfile.TarFile.open", "tarfile.TarFile.gzopen"}
+    if not isinstance(node, cst.Name | cst.Attribute):
+        return False
+    text = code.inner(node)
+    values = [a.value for a in code.all(cst.Assign) if any(code.inner(t.target) == text for t in a.targets)]
+    values += [w.item for w in code.all(cst.WithItem) if w.asname is not None and code.inner(w.asname.name) == text]
+    within = {id(block) for block in (code.block(at), code.module)}
+    if isinstance(node, cst.Name):
+        values = [value for value in values if id(code.block(value)) in within]
+    typed = [p.annotation.annotation for p in code.all(cst.Param) if p.name.value == text and p.annotation is not None]
+    if any(code.qualified(annotation) == "tarfile.TarFile" for annotation in typed):
+        return True
+    return bool(values) and all(_is_tar(code, value, at, depth - 1) for value in values)
