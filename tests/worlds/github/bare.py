@@ -1,0 +1,318 @@
+"""A bare repository, driven by git's plumbing. What the double knows of code comes from here, never from memory."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+NO_COMMIT = "0" * 40
+_SHA = re.compile(r"[0-9a-f]{40}")
+_PERSON = re.compile(rb"(?P<name>.*) <(?P<email>[^>]*)> (?P<at>\d+) (?P<zone>[+-]\d{4})")
+ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_AUTHOR_NAME": "GitHub",
+    "GIT_AUTHOR_EMAIL": "noreply@github.com",
+    "GIT_COMMITTER_NAME": "GitHub",
+    "GIT_COMMITTER_EMAIL": "noreply@github.com",
+    "LC_ALL": "C",
+    "PATH": os.environ.get("PATH", os.defpath),
+}
+_CONFIG = {
+    "uploadpack.allowFilter": "true",  # github.com serves partial clones
+    "uploadpack.allowAnySHA1InWant": "true",  # and any reachable or unreachable commit by name
+    "receive.hideRefs": "refs/pull",  # "deny updating a hidden ref"
+    "http.receivepack": "true",
+    "core.logAllRefUpdates": "false",
+    "gc.auto": "0",
+}
+
+
+class GitFailed(Exception):
+    """A git command said no; the text is its standard error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An author or committer."""
+
+    name: str
+    email: str
+    at: int
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A parsed commit object."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    author: Person
+    committer: Person
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a tree. `sha` None removes it."""
+
+    mode: str
+    path: str
+    sha: str | None
+    type: str = "blob"
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    """One file of a diff, as GitHub lists it."""
+
+    path: str
+    old_path: str
+    status: str
+    """`added`, `removed`, `modified`, `renamed` or `changed`."""
+    blob: str | None
+    additions: int
+    deletions: int
+    patch: str | None
+    """Hunks without the header lines; None for a binary file or an unchanged rename."""
+
+
+class BareRepository:
+    """The bare repository at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._commits: dict[str, Commit] = {}
+        self._diffs: dict[tuple[str, str], tuple[FileDiff, ...]] = {}
+
+    @classmethod
+    def create(cls, path: Path, *, borrowing: BareRepository | None = None, branch: str = "main") -> BareRepository:
+        """Make it. `borrowing`: a fork, whose objects are those of its parent too, in both directions as on github.com."""
+        repository = cls(path)
+        subprocess.run(["git", "init", "--quiet", "--bare", f"--initial-branch={branch}", str(path)], check=True, env=ENVIRONMENT)
+        for key, value in _CONFIG.items():
+            repository.run("config", key, value)
+        if borrowing is not None:
+            (path / "objects/info/alternates").write_text(f"{borrowing.path / 'objects'}\n")
+        return repository
+
+    def run(self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None, may_fail: bool = False) -> bytes:
+        """Standard output of a git command. Raises GitFailed, unless it `may_fail`: then a failure is no output."""
+        command = ["git", f"--git-dir={self.path}", *arguments]
+        finished = subprocess.run(
+            command, input=stdin, capture_output=True, env=ENVIRONMENT | dict(environment or {}), timeout=120, check=False
+        )
+        if finished.returncode == 0:
+            return finished.stdout
+        if may_fail:
+            return b""
+        raise GitFailed(finished.stderr.decode(errors="replace").strip())
+
+    def _line(self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> str:
+        return self.run(*arguments, stdin=stdin, environment=environment).decode().strip()
+
+    # --- refs ---
+
+    def refs(self) -> dict[str, str]:
+        """All refs but those that the host keeps itself."""
+        listed = self.run("for-each-ref", "--format=%(objectname) %(refname)").decode().splitlines()
+        pairs = (line.split(" ", 1) for line in listed)
+        return {name: sha for sha, name in pairs if not name.startswith("refs/pull/")}
+
+    def branch(self, name: str) -> str | None:
+        """The commit that a branch points to."""
+        return self.ref(f"refs/heads/{name}")
+
+    def ref(self, name: str) -> str | None:
+        """The object that a full ref name points to."""
+        shown = self.run("show-ref", "--verify", "--", name, may_fail=True).decode().split()
+        return shown[0] if shown else None
+
+    def resolve(self, revision: str) -> str | None:
+        """The commit behind a branch, tag, full or short sha; None when there is none."""
+        if revision.startswith("-") or ".." in revision or "@{" in revision:
+            return None
+        for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", f"refs/{revision}", revision):
+            found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", may_fail=True).decode().strip()
+            if found:
+                return found
+        return None
+
+    def type_of(self, sha: str) -> str | None:
+        """`blob`, `tree`, `commit`, `tag`, or None for an object that is not here."""
+        if not _SHA.fullmatch(sha):
+            return None
+        return self.run("cat-file", "-t", sha, may_fail=True).decode().strip() or None
+
+    def set_ref(self, name: str, new: str, old: str | None = None) -> None:
+        """Move or make a ref; `old` all zeros: it must not exist yet. Raises GitFailed."""
+        self.run("update-ref", "--no-deref", name, new, *([old] if old is not None else []))
+
+    def delete_ref(self, name: str) -> None:
+        """Remove a ref."""
+        self.run("update-ref", "-d", name)
+
+    def valid_ref(self, name: str) -> bool:
+        """True for a name that git allows and that has two slashes."""
+        return name.startswith("refs/") and name.count("/") >= 2 and self._line_ok("check-ref-format", name)
+
+    def _line_ok(self, *arguments: str) -> bool:
+        return subprocess.run(["git", *arguments], capture_output=True, env=ENVIRONMENT, check=False).returncode == 0
+
+    # --- objects ---
+
+    def write_blob(self, content: bytes) -> str:
+        """Store a blob."""
+        return self._line("hash-object", "-w", "--stdin", stdin=content)
+
+    def read_blob(self, sha: str) -> bytes:
+        """Content of a blob. Raises GitFailed."""
+        return self.run("cat-file", "blob", sha)
+
+    def entries(self, tree: str, *, recursive: bool = False) -> list[Entry]:
+        """Entries of a tree, or of a whole commit's tree. Raises GitFailed."""
+        listed = self.run("ls-tree", "-z", "-l", *(["-r", "-t"] if recursive else []), tree).decode(errors="surrogateescape")
+        entries = []
+        for line in filter(None, listed.split("\0")):
+            facts, _, path = line.partition("\t")
+            mode, kind, sha, size = facts.split()
+            entries.append(Entry(mode, path, sha, kind, None if size == "-" else int(size)))
+        return entries
+
+    def entry(self, commit: str, path: str) -> Entry | None:
+        """What a path is in a commit."""
+        listed = (
+            self.run("ls-tree", "-z", "-l", "--full-tree", commit, "--", path, may_fail=True).decode(errors="surrogateescape").rstrip("\0")
+        )
+        if not listed or path.endswith("/"):
+            return None
+        facts, _, name = listed.partition("\t")
+        mode, kind, sha, size = facts.split()
+        return Entry(mode, name, sha, kind, None if size == "-" else int(size))
+
+    def write_tree(self, base: str | None, entries: Iterable[Entry]) -> str:
+        """A tree made of `base` and the changes. Raises GitFailed for a path that git refuses."""
+        with tempfile.TemporaryDirectory(dir=self.path) as folder:
+            environment = {"GIT_INDEX_FILE": f"{folder}/index"}
+            if base is not None:
+                self.run("read-tree", base, environment=environment)
+            changes = list(entries)
+            for entry in changes:
+                if entry.type == "tree" and entry.sha is not None:
+                    self.run(
+                        "rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", entry.path, environment=environment, may_fail=True
+                    )
+                    self.run("read-tree", f"--prefix={entry.path}/", entry.sha, environment=environment)
+            lines = [
+                f"0 {NO_COMMIT}\t{entry.path}" if entry.sha is None else f"{entry.mode} {entry.sha}\t{entry.path}"
+                for entry in changes
+                if entry.sha is None or entry.type != "tree"
+            ]
+            packed = "".join(f"{line}\0" for line in lines).encode(errors="surrogateescape")
+            self.run("update-index", "-z", "--index-info", stdin=packed, environment=environment)
+            return self._line("write-tree", environment=environment)
+
+    def write_commit(
+        self, tree: str, parents: Sequence[str], message: str, author: Person, committer: Person, *, signature: str = ""
+    ) -> str:
+        """Store a commit object; `signature` becomes its `gpgsig` header."""
+        lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
+        lines += [f"{role} {who.name} <{who.email}> {who.at} +0000" for role, who in (("author", author), ("committer", committer))]
+        if signature:
+            lines.append("gpgsig " + signature.rstrip("\n").replace("\n", "\n "))
+        content = ("\n".join(lines) + "\n\n" + message).encode(errors="surrogateescape")
+        return self._line("hash-object", "-t", "commit", "-w", "--stdin", stdin=content)
+
+    def commit(self, sha: str) -> Commit:
+        """A commit object, parsed. Raises GitFailed."""
+        if sha not in self._commits:
+            head, _, message = self.run("cat-file", "commit", sha).partition(b"\n\n")
+            fields = [line.partition(b" ")[::2] for line in head.split(b"\n") if not line.startswith(b" ")]
+            people = dict(fields)
+            self._commits[sha] = Commit(
+                sha,
+                people[b"tree"].decode(),
+                tuple(value.decode() for name, value in fields if name == b"parent"),
+                _person(people[b"author"]),
+                _person(people[b"committer"]),
+                message.decode(errors="replace"),
+            )
+        return self._commits[sha]
+
+    # --- history ---
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The best common ancestor."""
+        return self.run("merge-base", one, other, may_fail=True).decode().strip() or None
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """True when `new` contains `old`."""
+        return self.merge_base(old, new) == old
+
+    def commits(self, base: str, head: str) -> list[str]:
+        """Commits of `head` that `base` lacks, oldest first."""
+        return self.run("rev-list", "--reverse", "--topo-order", f"^{base}", head).decode().split()
+
+    def history(self, head: str, limit: int = 1000) -> list[str]:
+        """Commits from `head` back."""
+        return self.run("rev-list", f"--max-count={limit}", head).decode().split()
+
+    def merge(self, base: str, head: str) -> str | None:
+        """Tree of `head` merged into `base`; None when they conflict."""
+        return self.run("merge-tree", "--write-tree", base, head, may_fail=True).decode().split("\n")[0].strip() or None
+
+    def diff(self, old: str, new: str) -> tuple[FileDiff, ...]:
+        """The files that differ between two commits or trees, with renames found and three lines of context."""
+        if (old, new) not in self._diffs:
+            self._diffs[old, new] = tuple(self._diff(old, new))
+        return self._diffs[old, new]
+
+    def _diff(self, old: str, new: str) -> list[FileDiff]:
+        options = [
+            "-M",
+            "-r",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-color",
+            "--full-index",
+            "--no-abbrev",
+            "--src-prefix=a/",
+            "--dst-prefix=b/",
+        ]
+        raw = self.run("diff-tree", *options, "--raw", "-z", old, new).decode(errors="surrogateescape").split("\0")
+        text = self.run("diff-tree", *options, "-p", "--submodule=short", old, new).decode(errors="replace")
+        patches = re.split(r"^diff --git .*\n", text, flags=re.MULTILINE)[1:]
+        files: list[FileDiff] = []
+        position = 0
+        while position < len(raw) - 1:
+            _, _, _, blob, letter = raw[position].removeprefix(":").split()
+            renamed = letter[0] in "RC"
+            old_path, path = (raw[position + 1], raw[position + 2]) if renamed else (raw[position + 1], raw[position + 1])
+            position += 3 if renamed else 2
+            files.append(_file_diff(letter[0], old_path, path, blob, patches[len(files)]))
+        return files
+
+
+def _file_diff(letter: str, old_path: str, path: str, blob: str, patch: str) -> FileDiff:
+    start = re.search(r"^@@ ", patch, flags=re.MULTILINE)
+    hunks = patch[start.start() :].rstrip("\n") if start else None
+    lines = hunks.split("\n") if hunks else []
+    status = {"A": "added", "D": "removed", "R": "renamed", "C": "copied", "T": "changed"}.get(letter, "modified")
+    counts = [sum(line.startswith(sign) for line in lines) for sign in "+-"]
+    return FileDiff(path, old_path, status, None if blob == NO_COMMIT else blob, counts[0], counts[1], hunks)
+
+
+def _person(line: bytes) -> Person:
+    found = _PERSON.fullmatch(line)
+    if found is None:
+        return Person("", "", 0)
+    return Person(found["name"].decode(errors="replace"), found["email"].decode(errors="replace"), int(found["at"]))

@@ -1,0 +1,5 @@
+"""The operations, one subject a file. Importing this package registers them all."""
+
+from tests.worlds.github.routes import apps, checks, code, contents, git_data, issues, pulls, reactions, repositories, reviews
+
+__all__ = ["apps", "checks", "code", "contents", "git_data", "issues", "pulls", "reactions", "repositories", "reviews"]

@@ -1,0 +1,132 @@
+"""The double as a server: an ASGI application under uvicorn, in a thread or in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from typing import Any
+
+import uvicorn
+
+from tests.worlds.github import faults
+from tests.worlds.github.core import Github, Request, Response
+from tests.worlds.github.git_http import GitServer, recognize
+from tests.worlds.github.record import Asked
+
+LARGEST_BODY = 50_000_000
+"""Bytes of a request that the double takes."""
+
+Scope = Any
+Receive = Any
+Send = Any
+
+
+class Application:
+    """ASGI: git, then the API; faults before either."""
+
+    def __init__(self, github: Github) -> None:
+        self._github = github
+        self._git = GitServer(github)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path = scope["raw_path"].decode("ascii") if scope.get("raw_path") else scope["path"]
+        action = self._github.faults.take(scope["method"], path)
+        if isinstance(action, faults.Delay):
+            await asyncio.sleep(action.seconds)
+        git = recognize(path, scope.get("query_string", b""))
+        if git is not None and not isinstance(action, faults.Status | faults.Abort):
+            await self._git.serve(git, scope, receive, send)
+            return
+        request = Request(scope["method"], path, scope.get("query_string", b"").decode(), _headers(scope), await _body(receive))
+        await self._answer(request, action, send)
+
+    async def _answer(self, request: Request, action: faults.Action | None, send: Send) -> None:
+        instead = isinstance(action, faults.Status | faults.Abort) and not action.after_work
+        response = Response(0, b"") if instead else await asyncio.to_thread(self._github.handle, request)
+        if isinstance(action, faults.Abort):
+            self._note(request, 0) if instead else None
+            _cut(send)
+            return
+        if isinstance(action, faults.Status):
+            self._note(request, action.code) if instead else None
+            response = Response(action.code, action.body, {"content-type": "application/json; charset=utf-8"} | dict(action.headers))
+        await _send(send, response, whole=not isinstance(action, faults.Truncate))
+
+    def _note(self, request: Request, status: int) -> None:
+        self._github.record.asked.append(Asked(request.method, request.path, status, "", self._github.state.seconds(), request.query))
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def _body(receive: Receive) -> bytes:
+    parts, more, size = [], True, 0
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        more = message.get("more_body", False) and size < LARGEST_BODY
+    return b"".join(parts)
+
+
+def _cut(send: Send) -> None:
+    """Close the connection without a word. uvicorn's `send` is a method of the exchange, which holds the transport: ASGI has no way to ask for it."""
+    send.__self__.transport.abort()
+    send.__self__.disconnected = True
+
+
+async def _send(send: Send, response: Response, *, whole: bool) -> None:
+    headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
+    if response.status not in (204, 304):
+        headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": [*headers, (b"server", b"github.com")]})
+    if whole:
+        await send({"type": "http.response.body", "body": response.body})
+        return
+    await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
+    _cut(send)
+
+
+class Server:
+    """uvicorn in a thread of this process, on a free port of the loopback unless told otherwise."""
+
+    def __init__(self, github: Github, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((host, port))
+        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        github.shapes.api = github.shapes.web = self.url
+        application: Any = Application(github)
+        config = uvicorn.Config(
+            application, log_level="critical", lifespan="off", loop="asyncio", http="h11", ws="none", server_header=False
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="github-world", daemon=True)
+
+    def start(self) -> None:
+        """Serve; returns when connections are accepted. Raises TimeoutError."""
+        self._thread.start()
+        until = time.monotonic() + 20
+        while not self._server.started:
+            if time.monotonic() > until or not self._thread.is_alive():
+                raise TimeoutError("the double did not start")
+            time.sleep(0.005)
+
+    def stop(self) -> None:
+        """Stop serving. Open connections get two seconds."""
+        self._server.force_exit = False
+        self._server.should_exit = True
+        self._thread.join(2)
+        if self._thread.is_alive():
+            self._server.force_exit = True
+            self._thread.join(10)
+        self._socket.close()
+
+    def join(self) -> None:
+        """Wait until it is stopped from elsewhere."""
+        self._thread.join()
