@@ -78,7 +78,8 @@ class Settings:
         """Values of a provider's settings by their short names; unset ones are absent or have their default."""
         found = {}
         for setting in provider.settings:
-            value = self.environment.get(variable_of(provider, setting.name), "") or setting.default
+            default = setting.default.replace("{state}", str(self.state_dir))
+            value = self.environment.get(variable_of(provider, setting.name), "") or default
             if value:
                 found[setting.name] = value
         return found

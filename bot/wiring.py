@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pipeline.commands
 import pipeline.fixers
@@ -14,7 +13,7 @@ from bot.jobs import Jobs
 from bot.settings import Settings
 from pipeline.plugins import discover
 from pipeline.ports import Command, Fixer, HostMemory, Provider, Scanner
-from pipeline.receipts import SigningKey, load_signing_key
+from pipeline.receipts import Signer, load_signer
 from pipeline.stages.context import Places, Plugins
 from pipeline.store.engine import Database
 from pipeline.store.host_memory import StoredHostMemory
@@ -43,11 +42,6 @@ def discover_plugins() -> Plugins:
     )
 
 
-def signing_key_path(state: Path) -> Path:
-    """Where the key that signs receipts is kept."""
-    return state / "receipt.key"
-
-
 def wire(settings: Settings, redis_url: str) -> App:
     """The application of one process.
 
@@ -62,14 +56,14 @@ def wire(settings: Settings, redis_url: str) -> App:
     jobs = Jobs(redis_url)
     database.on_commit(jobs.wake)
 
-    def signing_key() -> SigningKey:
-        return load_signing_key(settings.state_dir)
+    def signer() -> Signer:
+        return load_signer(settings.state_dir)
 
     places = Places(
         mirrors=settings.mirrors_dir,
         engines=settings.engines_dir,
         hash_key=settings.subkey("secret hashes"),
-        signing_key=signing_key,
+        signer=signer,
         configurations={name: settings.provider(provider) for name, provider in plugins.providers.items()},
         version=__version__,
     )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from rq import Queue, Worker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from bot.jobs import QUEUES
@@ -50,7 +51,7 @@ def retry_in(attempts: int, cap: float) -> float | None:
 class MessageWorker(Worker):
     """A forking RQ worker whose death is noticed in seconds."""
 
-    def get_heartbeat_ttl(self, job: object) -> int:  # noqa: ARG002  # RQ's signature
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0) -> int:  # noqa: ARG002  # RQ's signature
         """RQ adds a minute to this by default; our leases make that useless."""
         return MONITORING_SECONDS + 10
 
@@ -117,7 +118,7 @@ def _attempt(app: App, claimed: Claimed) -> bool:
         log.warning("message failed", extra={**fields, "code": error.code, "error": error.message})
         _again(app, claimed, error, retry_in(claimed.attempts, app.settings.retry_cap) if error.retryable else None)
         return False
-    except Exception as error:  # noqa: BLE001  # the worker's boundary (docs/decisions/0003-boundaries.md)
+    except Exception as error:  # the worker's boundary (docs/decisions/0003-boundaries.md)
         log.exception("message failed by a fault of ours", extra=fields)
         fault = InternalFault(f"an internal fault ({type(error).__name__})")
         _again(app, claimed, fault, retry_in(claimed.attempts, app.settings.retry_cap))

@@ -1,0 +1,66 @@
+"""The command line: one file a command. Exit codes: 0 clean, 1 findings or refused, 2 usage, 3 could not check."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+import bot.cli
+from bot import __version__
+from pipeline.errors import EngineError, FixwrightError, NotConfigured, PolicyInvalid, SandboxUnavailable, UsageError
+
+OK, FOUND, USAGE, UNCHECKED = 0, 1, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; never shows a traceback for a person's mistake."""
+    parser = make_parser()
+    parsed = parser.parse_args(arguments)
+    try:
+        code: int = parsed.run(parsed)
+        sys.stdout.flush()
+    except FixwrightError as error:
+        print_error(error)
+        return exit_code(error)
+    except BrokenPipeError:
+        # The reader went away (`fixwright scan . | head`): nothing is wrong, and Python must not complain while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        print("\nfixwright: interrupted", file=sys.stderr)
+        return 130
+    return code
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser with every command of this folder."""
+    parser = argparse.ArgumentParser(
+        prog="fixwright", description="Scans changes, answers pull requests, and opens fixes that prove themselves."
+    )
+    parser.add_argument("--version", action="version", version=f"fixwright {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for info in sorted(pkgutil.iter_modules(bot.cli.__path__), key=lambda i: i.name):
+        module = importlib.import_module(f"bot.cli.{info.name}")
+        if hasattr(module, "add"):
+            module.add(commands)
+    return parser
+
+
+def exit_code(error: FixwrightError) -> int:
+    """2 for what the caller can mend in the call, 3 for what could not be checked."""
+    if isinstance(error, UsageError | NotConfigured | PolicyInvalid):
+        return USAGE
+    if isinstance(error, EngineError | SandboxUnavailable):
+        return UNCHECKED
+    return UNCHECKED
+
+
+def print_error(error: FixwrightError) -> None:
+    """What went wrong, and what to do about it."""
+    print(f"fixwright: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)

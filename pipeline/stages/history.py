@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from pipeline.model.ids import BlobId, CommitId
+from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult
 from pipeline.sandbox.git import Mirror
 from pipeline.stages.examine import SideFile
 
@@ -40,3 +42,18 @@ def read_history(mirror: Mirror, base: CommitId, head: CommitId, limit: int) -> 
                 layers.append({})
             layers[layer][changed.path] = SideFile(changed.path, changed.new_blob, changed.new_mode)
     return History(tuple(list(layer.values()) for layer in layers), origin, len(commits), truncated)
+
+
+def attribute(history: History, results: Sequence[ScanResult], declared: int = 0) -> ScanResult:
+    """What an engine found in the layers of a history, each finding with the commit that added it.
+
+    Args:
+        declared: how many commits the host says there are, when it knows.
+    """
+    found = (finding for result in results for finding in result.findings)
+    findings = tuple(replace(f, commit=history.origin.get((f.location.path, f.blob or BlobId("")))) for f in found)
+    gaps = tuple(dict.fromkeys(gap for result in results for gap in result.coverage.gaps))
+    if history.truncated:
+        gaps = (*gaps, Gap("git", "", f"only {history.commits} commits were searched", GapClass.LIMIT))
+    coverage = Coverage(gaps=gaps, commits=max(declared, history.commits), commits_checked=history.commits)
+    return ScanResult(findings, coverage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 
-from pipeline.errors import CommitMissing, PolicyInvalid
+from pipeline.errors import PolicyInvalid
 from pipeline.messages import Envelope, RunScan, SettleReview, StartReview, WithdrawReview
 from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.review import Change, Review, ReviewStatus
@@ -20,7 +20,7 @@ from pipeline.store.work import Work
 log = logging.getLogger(__name__)
 
 HISTORY = 250
-"""Commits of one pull request that are searched for secrets; more is a gap (GitHub lists 250 too, REST "List commits on a pull request")."""
+"""Commits of one change that are searched for secrets; more is a gap. GitHub lists 250 too (REST "List commits on a pull request")."""
 
 
 def start_review(context: Context, message: StartReview) -> None:
@@ -41,7 +41,7 @@ def start_review(context: Context, message: StartReview) -> None:
     host.ensure_check(CommitRef(change.repository, change.head), render_progress(key=check_key(review.id)))
     mirror = context.mirror(review.installation, change.repository)
     fetch_change(mirror, change)
-    policy, source, gaps = _policy(context, review, mirror)
+    policy, source, gaps = _policy(review, mirror)
     nothing = not mirror.changes(change.base, change.head)[0]
     with context.finish() as work:
         work.reviews.set_policy(review.id, policy.model_dump_json(), source, gaps)
@@ -133,7 +133,7 @@ def _supersede(work: Work, newest: ReviewId, change: Change) -> None:
         work.outbox.send(Envelope(WithdrawReview(old.id, title), f"withdraw:{old.id}:superseded", group=old.id))
 
 
-def _policy(context: Context, review: Review, mirror: Mirror) -> tuple[Policy, str, tuple[Gap, ...]]:
+def _policy(review: Review, mirror: Mirror) -> tuple[Policy, str, tuple[Gap, ...]]:
     """The base's policy. One that cannot be used never makes a check green: the defaults judge, and the ledger says why."""
     change = review.change
 
@@ -142,8 +142,6 @@ def _policy(context: Context, review: Review, mirror: Mirror) -> tuple[Policy, s
 
     try:
         policy, source = load_policy(review.installation.provider, read)
-    except CommitMissing:
-        raise
     except PolicyInvalid as error:
         where = f"line {error.line}: " if error.line else ""
         gap = Gap("policy", "", f"the policy file cannot be used ({where}{error.message})", GapClass.ERROR, "us")

@@ -8,10 +8,10 @@ from pipeline.errors import HostForbidden, HostNotFound, HostRejected
 from pipeline.messages import ProposeFix
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import Finding
-from pipeline.model.fix import BranchCommit, Fix, FixStatus, Patch, PullRequestDraft
+from pipeline.model.fix import BranchCommit, Fix, FixStatus, Patch, Proof, PullRequestDraft
 from pipeline.model.review import Review
 from pipeline.model.target import PullRequestRef
-from pipeline.reports.markdown import render_answer, render_fix_title, render_pull_request_body
+from pipeline.reports.markdown import render_answer, render_commit_message, render_fix_title, render_pull_request_body
 from pipeline.stages.context import Context
 from pipeline.stages.plan import fetch_change
 from pipeline.triage.diff import Suggestion, suggestion_of
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def propose_fix(context: Context, message: ProposeFix) -> None:
-    """A suggestion when the patch is one hunk on lines that the change added; else a stacked pull request; from a fork, the patch itself."""
+    """A suggestion when the patch is one hunk on lines that the change added; else a stacked pull request; from a fork, the patch."""
     with context.database.work() as work:
         fix = work.fixes.get(message.fix)
         patch = work.fixes.patch(message.fix)
@@ -39,7 +39,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         _answer(context, review, message.comment, fix, body)
         with context.finish():
             return
-    _pull_request(context, message, fix, review, finding, patch)
+    _pull_request(context, message, fix, review, finding, patch, fix.proof)
 
 
 def _suggestion(context: Context, review: Review, finding: Finding, patch: Patch) -> Suggestion | None:
@@ -53,7 +53,9 @@ def _suggestion(context: Context, review: Review, finding: Finding, patch: Patch
     return suggestion_of(patch, path, added.get(path, []))
 
 
-def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Review, finding: Finding, patch: Patch) -> None:
+def _pull_request(
+    context: Context, message: ProposeFix, fix: Fix, review: Review, finding: Finding, patch: Patch, proof: Proof
+) -> None:
     change = review.change
     as_patch = render_answer("patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding)
     if change.from_fork:
@@ -63,9 +65,9 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
     host = context.host(review.installation)
     branch = f"fixwright/{fix.handle.lower()}-{change.head[:8]}"
     title = render_fix_title(finding, patch)
-    body = render_pull_request_body(finding, patch, fix.proof, fix.receipt, capabilities=context.capabilities(review.installation))
+    body = render_pull_request_body(finding, patch, proof, fix.receipt, capabilities=context.capabilities(review.installation))
     try:
-        commit = host.ensure_branch(change.repository, BranchCommit(change.head, branch, f"{title}\n\n{patch.explanation}", patch))
+        commit = host.ensure_branch(change.repository, BranchCommit(change.head, branch, render_commit_message(title, patch), patch))
         draft = PullRequestDraft(change=change, branch=branch, base_ref=change.head_ref, head=commit, title=title, body=body)
         opened = host.ensure_pull_request(draft)
     except (HostForbidden, HostNotFound, HostRejected) as refused:

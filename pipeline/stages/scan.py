@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 from pipeline.errors import EngineError, EngineMissing, StaleWrite
 from pipeline.messages import Envelope, RunScan, SettleReview
-from pipeline.model.ids import BlobId, ReviewId
+from pipeline.model.ids import ReviewId
 from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.scan import Coverage, Gap, GapClass, Scan, ScanResult, ScanStatus, ScanType
 from pipeline.policy import Policy
-from pipeline.sandbox.git import Changed, Mirror
+from pipeline.sandbox.git import Changed
 from pipeline.stages.context import Context
 from pipeline.stages.examine import SideFile, examine
-from pipeline.stages.history import read_history
+from pipeline.stages.history import attribute, read_history
 from pipeline.stages.plan import HISTORY, fetch_change
+from pipeline.store.scans import Side
 from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
@@ -31,12 +31,12 @@ class StoredCache:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def get_many(self, keys: list[bytes]) -> dict[bytes, bytes]:
+    def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The known entries."""
         with self._context.database.work() as work:
-            return dict(work.cache.get_many(keys))
+            return work.cache.get_many(keys)
 
-    def put_many(self, entries: dict[bytes, bytes]) -> None:
+    def put_many(self, entries: Mapping[bytes, bytes]) -> None:
         """Remember."""
         if entries:
             with self._context.database.work() as work:
@@ -75,7 +75,7 @@ def end_scan(work: Work, review: ReviewId, scan: Scan, error: str) -> None:
         work.outbox.send(Envelope(SettleReview(review), f"settle:{review}", group=review))
 
 
-def _sides(context: Context, review: Review, scan: Scan, policy: Policy) -> dict[str, ScanResult]:
+def _sides(context: Context, review: Review, scan: Scan, policy: Policy) -> dict[Side, ScanResult]:
     change = review.change
     scanner = context.plugins.scanners.get(scan.scan_type)
     if scanner is None:
@@ -90,25 +90,14 @@ def _sides(context: Context, review: Review, scan: Scan, policy: Policy) -> dict
     def look(files: list[SideFile]) -> ScanResult:
         return examine(scanner, files, mirror, policy, control, cache=cache, secret_key=key, fetch=mirror.ensure_blobs)
 
-    sides = {"base": look(old_side(changed)), "head": look(new_side(changed))}
+    sides: dict[Side, ScanResult] = {"base": look(old_side(changed)), "head": look(new_side(changed))}
     if truncated:
         gap = Gap(scanner.name, "", f"more than {CHANGED_FILES} files changed", GapClass.LIMIT)
         sides["head"] = _with_gap(sides["head"], gap)
     if scan.scan_type is ScanType.SECRETS and change.pull_request is not None:
-        sides["history"] = _history(look, mirror, review)
+        history = read_history(mirror, change.base, change.head, HISTORY)
+        sides["history"] = attribute(history, [look(layer) for layer in history.layers], change.commits)
     return sides
-
-
-def _history(look: Callable[[list[SideFile]], ScanResult], mirror: Mirror, review: Review) -> ScanResult:
-    history = read_history(mirror, review.change.base, review.change.head, HISTORY)
-    results = [look(layer) for layer in history.layers]
-    found = (finding for result in results for finding in result.findings)
-    findings = tuple(replace(f, commit=history.origin.get((f.location.path, f.blob or BlobId("")))) for f in found)
-    gaps = tuple(dict.fromkeys(gap for result in results for gap in result.coverage.gaps))
-    if history.truncated:
-        gaps = (*gaps, Gap("git", "", f"only the first {history.commits} commits were searched", GapClass.LIMIT))
-    total = max(review.change.commits, history.commits)
-    return ScanResult(findings, Coverage(gaps=gaps, commits=total, commits_checked=history.commits))
 
 
 def old_side(changed: list[Changed]) -> list[SideFile]:

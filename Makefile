@@ -1,0 +1,64 @@
+# Two commands for a newcomer: `make demo`, `make test`. All of them use .venv, which they make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+PROVIDER ?= local
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+
+.PHONY: demo run test check bench engines clean help
+help:
+	@echo "make demo    watch a pull request being scanned, answered and fixed (PROVIDER=github: against a double of GitHub)"
+	@echo "make test    set up and run the tests"
+	@echo "make run     serve"
+	@echo "make check   types, style, import contracts"
+	@echo "make bench   benchmarks (QUICK=1: small)"
+
+$(VENV)/bin/python:
+	@echo "-- making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(STAMP): requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "-- installing Fixwright's packages (hashes are checked)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.txt $(STAMP)
+	@echo "-- installing what the tests need"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+engines: $(STAMP)
+	@$(BIN)/fixwright engines install >/dev/null
+
+ifeq ($(PROVIDER),github)
+# The double of GitHub lives with the tests and needs what they need.
+demo: $(DEV) engines
+	@$(BIN)/python -m tests.worlds.github.demo
+else
+demo: $(STAMP) engines
+	@$(BIN)/fixwright demo
+endif
+
+run: $(STAMP) engines
+	@$(BIN)/fixwright up
+
+test: $(DEV) engines
+	@tests/prepare.sh
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(DEV) engines
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+clean:
+	rm -rf build $(VENV)

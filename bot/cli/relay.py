@@ -1,0 +1,26 @@
+"""`fixwright relay`: wakes workers for what the outbox holds, and takes back what crashed workers held."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+
+from bot.cli.processes import opened
+from bot.jobs import Relay
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("relay", help="wake workers for waiting work")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
+    """Until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with opened() as app:
+        Relay(app.database, app.jobs).run(stop)
+    return 0

@@ -1,0 +1,96 @@
+"""`fixwright scan PATH`: the same scanners, decisions and renderers as the server, in memory."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import pipeline.reports
+from bot import __version__
+from bot.settings import engines_dir
+from pipeline.errors import UsageError
+from pipeline.model.finding import BaselineState, Confidence, Severity
+from pipeline.model.report import Report
+from pipeline.model.scan import ScanType
+from pipeline.plugins import discover
+from pipeline.ports import Renderer
+from pipeline.stages.examine import RunControl
+from pipeline.stages.folder import Judgement, judge_folder
+
+FORMATS = {"text": "plain", "json": "json", "sarif": "sarif", "markdown": "markdown"}
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("scan", help="scan a folder or a git repository on this machine")
+    parser.add_argument("path", type=Path, metavar="PATH")
+    parser.add_argument("--base", metavar="REV", help="judge only what changed since REV (a commit or branch)")
+    parser.add_argument("--type", metavar="TYPES", help="comma-separated: secrets_scan, semgrep_scan (default: all)")
+    parser.add_argument("--format", choices=sorted(FORMATS), default="text")
+    parser.add_argument("--output", type=Path, metavar="F", help="write there instead of to the terminal")
+    parser.add_argument("--fail-on", metavar="SEVERITY", help="exit 1 from this severity on (default: what the policy blocks)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """1 when a finding is at or above --fail-on, else 3 when something could not be checked, else 0."""
+    types = _types(args.type)
+    threshold = _severity(args.fail_on)
+    if not args.path.is_dir():
+        raise UsageError(f"{args.path} is no folder")
+    started = time.monotonic()
+    judgement = judge_folder(args.path, args.base, types, RunControl(engines_dir(), lambda: True))
+    report = _report(judgement, args, time.monotonic() - started)
+    document = discover(pipeline.reports, "RENDERER", Renderer)[FORMATS[args.format]].render(report)
+    if args.output is None:
+        sys.stdout.buffer.write(document)
+        sys.stdout.buffer.flush()
+    else:
+        try:
+            args.output.write_bytes(document)
+        except OSError as error:
+            raise UsageError(f"{args.output} cannot be written: {error.strerror}") from None
+    if _found(judgement, threshold):
+        return 1
+    return 3 if judgement.verdict.incomplete else 0
+
+
+def _report(judgement: Judgement, args: argparse.Namespace, seconds: float) -> Report:
+    return Report(
+        verdict=judgement.verdict,
+        base=judgement.base or "",
+        seconds=seconds,
+        tool_version=__version__,
+        policy_source=judgement.policy_source,
+        whole=judgement.base is None,
+        excerpts=dict(judgement.excerpts),
+        color=args.format == "text" and args.output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
+    )
+
+
+def _types(text: str | None) -> list[ScanType] | None:
+    if text is None:
+        return None
+    try:
+        return [ScanType(word.strip()) for word in text.split(",")]
+    except ValueError:
+        raise UsageError(f"'{text}' names no scan type", hint=f"one or more of {', '.join(ScanType)}") from None
+
+
+def _severity(word: str | None) -> Severity | None:
+    try:
+        return None if word is None else Severity.parse(word)
+    except ValueError as error:
+        raise UsageError(f"--fail-on: {error}") from None
+
+
+def _found(judgement: Judgement, threshold: Severity | None) -> bool:
+    """Whether a new finding reaches the threshold; without one, whether one blocks by the policy."""
+    new = [j.finding for j in judgement.verdict.judged if j.baseline is BaselineState.NEW]
+    policy = judgement.policy
+    if threshold is None:
+        return any(policy.blocks(finding.rule.severity, finding.rule.confidence) for finding in new)
+    return any(finding.rule.severity >= threshold and finding.rule.confidence > Confidence.LOW for finding in new)

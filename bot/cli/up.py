@@ -1,0 +1,100 @@
+"""`fixwright up`: web, relay and workers on one machine, restarted when they fall."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+
+from bot.embedded import Queue, open_queue
+from bot.logs import configure_logs
+from bot.settings import Settings, read_settings
+from bot.wiring import wire
+from pipeline.sandbox.service import Service, python
+
+log = logging.getLogger(__name__)
+
+RESTART_SECONDS = (0.2, 1.0, 3.0, 10.0)
+STABLE_SECONDS = 60.0
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("up", help="run everything: web, relay and worker (what `make run` calls)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
+    """Until SIGTERM or SIGINT; then the children are stopped in order: web, relay, workers, queue."""
+    settings = read_settings()
+    configure_logs(settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    queue = open_queue(settings)
+    try:
+        app = wire(settings, queue.url)
+        app.database.migrate()
+        app.database.dispose()
+        Supervisor(settings, queue).run(stop)
+    finally:
+        if queue.service is not None:
+            queue.service.stop()
+    return 0
+
+
+class Supervisor:
+    """Keeps the processes of one machine running."""
+
+    def __init__(self, settings: Settings, queue: Queue) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._wanted = {"web": ["web"], "relay": ["relay"]}
+        self._wanted |= {f"worker {n + 1}": ["worker"] for n in range(settings.workers)}
+        self._running: dict[str, tuple[Service, float]] = {}
+        self._falls: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Start everything and look after it until `stop` is set."""
+        environment = self._environment()
+        log.info("fixwright is starting", extra={"url": self._settings.url, "state": str(self._settings.state_dir)})
+        try:
+            while not stop.is_set():
+                if self._queue.service is not None and self._queue.service.exit_code() is not None:
+                    log.error("the bundled Valkey ended; starting it again")
+                    self._queue = open_queue(self._settings)
+                for name in self._wanted:
+                    self._look_after(name, environment)
+                stop.wait(0.2)
+        finally:
+            for service, _ in self._running.values():
+                service.stop(15.0)
+
+    def _environment(self) -> Mapping[str, str]:
+        child = {"REDIS_URL": self._queue.url}
+        if not self._settings.own_servers:
+            child["FIXWRIGHT_EMBEDDED_CHILD"] = "1"
+        return {**os.environ, **child}
+
+    def _look_after(self, name: str, environment: Mapping[str, str]) -> None:
+        now = time.monotonic()
+        if name in self._running:
+            service, since = self._running[name]
+            code = service.exit_code()
+            if code is None:
+                if now - since > STABLE_SECONDS:
+                    self._falls[name] = 0
+                return
+            falls = self._falls[name] = self._falls.get(name, 0) + 1
+            wait = RESTART_SECONDS[min(falls, len(RESTART_SECONDS)) - 1]
+            log.error("a process ended; starting it again", extra={"process": name, "exit_code": code, "seconds": wait})
+            del self._running[name]
+            self._not_before[name] = now + wait
+        if now >= self._not_before.get(name, 0.0):
+            arguments = python("-m", "bot.cli", *self._wanted[name])
+            self._running[name] = (Service.start(arguments, name=name, env=environment), now)

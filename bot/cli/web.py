@@ -1,0 +1,34 @@
+"""`fixwright web`: the web process."""
+
+from __future__ import annotations
+
+import argparse
+
+import uvicorn
+
+from bot.asgi import make_asgi
+from bot.cli.processes import opened
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("web", help="receive webhooks")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
+    """Serve until told to stop; what was accepted is on the disk by then."""
+    with opened() as app:
+        config = uvicorn.Config(
+            make_asgi(app),
+            host=app.settings.host,
+            port=app.settings.port,
+            log_config=None,
+            access_log=False,
+            http="httptools",
+            server_header=False,
+            timeout_keep_alive=30,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        uvicorn.Server(config).run()
+    return 0

@@ -1,0 +1,195 @@
+"""A folder on disk, judged in memory: what `fixwright scan` does, without a database, a queue or a host."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pipeline.scanners
+from pipeline.errors import EngineError, UsageError
+from pipeline.model.finding import Judged
+from pipeline.model.ids import BlobId, CommitId
+from pipeline.model.review import Verdict
+from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult, ScanType
+from pipeline.plugins import discover
+from pipeline.policy import Policy, load_policy
+from pipeline.ports import Control, Scanner
+from pipeline.sandbox.git import Changed, Mirror, Worktree
+from pipeline.stages.examine import SideFile, examine
+from pipeline.stages.history import attribute, read_history
+from pipeline.stages.settle import compare_sides, ledger, with_handles
+from pipeline.triage.baseline import Compared
+from pipeline.triage.gate import decide_verdict
+
+MAX_FILES = 200_000
+HISTORY = 1_000
+
+
+class DiskBlobs:
+    """`pipeline.stages.examine.Blobs` over files of a folder, named by their paths instead of their contents."""
+
+    def __init__(self, files: Mapping[BlobId, Path]) -> None:
+        self._files = files
+
+    def sizes(self, blobs: Iterable[BlobId]) -> dict[BlobId, int]:
+        """Bytes of each file that is still there."""
+        found = {}
+        for blob in blobs:
+            try:
+                found[blob] = self._files[blob].lstat().st_size
+            except OSError:
+                continue
+        return found
+
+    def read(self, blobs: Iterable[BlobId], *, max_size: int) -> Iterator[tuple[BlobId, bytes]]:
+        """Contents; a file that vanished meanwhile is left out, and the ledger says so."""
+        for blob in blobs:
+            try:
+                content = self._files[blob].read_bytes()
+            except OSError:
+                continue
+            if len(content) <= max_size:
+                yield blob, content
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a scan of a folder says."""
+
+    verdict: Verdict
+    policy: Policy
+    policy_source: str
+    base: CommitId | None
+    """The merge base that it was compared with, None for a scan of everything."""
+    excerpts: Mapping[str, tuple[tuple[int, str], ...]]
+    """Numbered lines around each finding, by fingerprint."""
+
+
+def available_scanners(types: Sequence[ScanType] | None) -> dict[ScanType, Scanner]:
+    """The scanners of these types, all of them when None. Raises UsageError for a type that this version does not have."""
+    found = {scanner.scan_type: scanner for scanner in discover(pipeline.scanners, "SCANNER", Scanner).values()}
+    if types is None:
+        return found
+    missing = [f"{t}" for t in types if t not in found]
+    if missing:
+        raise UsageError(f"there is no engine for {', '.join(missing)} in this version", hint=f"one of {', '.join(sorted(found))}")
+    return {scan_type: found[scan_type] for scan_type in types}
+
+
+def judge_folder(path: Path, base: str | None, types: Sequence[ScanType] | None, control: Control) -> Judgement:
+    """Scan a folder, whole or against a revision.
+
+    Without a base every file is looked at and every finding is reported. With one, the change from the merge base to what lies on the
+    disk is judged, and for secrets every commit on the way.
+
+    Raises:
+        UsageError: no such folder or revision; PolicyInvalid; GitError.
+    """
+    worktree = Worktree.open(path)
+    scanners = available_scanners(types)
+    if base is None:
+        return _whole(worktree, scanners, control)
+    if not worktree.is_git:
+        raise UsageError(f"{path} is no git repository, so there is no base to compare with", hint="leave --base out")
+    return _against(worktree, worktree.resolve(base), scanners, control)
+
+
+def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Control) -> Judgement:
+    on_disk = dict(worktree.files(MAX_FILES + 1))
+    policy, source = load_policy("local", lambda name: _read(on_disk.get(name)))
+    # Every file is looked at: what the folder itself says about exclusions counts only once it stands in a base.
+    everything = policy.model_copy(update={"paths": type(policy.paths)()})
+    names = sorted(on_disk)[:MAX_FILES]
+    files = {_name(name): on_disk[name] for name in names}
+    side = [SideFile(name, _name(name), "100644") for name in names]
+    results = [_look(scanner, side, DiskBlobs(files), everything, control) for scanner in scanners.values()]
+    findings = tuple(finding for result in results for finding in result.findings)
+    gaps = (Gap("fixwright", "", f"more than {MAX_FILES} files", GapClass.LIMIT),) if len(on_disk) > MAX_FILES else ()
+    changed = [Changed(name, "A", "000000", "100644", BlobId("0" * 40), _name(name)) for name in names]
+    coverage = ledger(results, [], changed, gaps)
+    added = {name: [(1, 10_000_000)] for name in names}
+    compared = Compared(findings, (), (), ())
+    verdict = _decide(policy, scanners, compared, coverage, added)
+    return Judgement(verdict, policy, source, None, _excerpts(verdict, on_disk))
+
+
+def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType, Scanner], control: Control) -> Judgement:
+    head = worktree.resolve("HEAD")
+    base = worktree.merge_base(revision, head) or revision
+    mirror = worktree.as_mirror()
+    policy, source = load_policy("local", lambda name: mirror.file(revision, name))
+    changed = worktree.changed_since(base)
+    on_disk = dict(worktree.files(MAX_FILES))
+    new = [SideFile(c.path, _name(c.path), c.new_mode) for c in changed if c.new_blob.strip("0")]
+    files = {_name(c.path): on_disk[c.path] for c in changed if c.path in on_disk}
+    old = [SideFile(c.path, c.old_blob, c.old_mode) for c in changed if c.old_blob.strip("0")]
+    sides: dict[str, list[ScanResult]] = {"base": [], "head": [], "history": []}
+    for scan_type, scanner in scanners.items():
+        sides["base"].append(_look(scanner, old, mirror, policy, control))
+        sides["head"].append(_look(scanner, new, DiskBlobs(files), policy, control))
+        if scan_type is ScanType.SECRETS:
+            sides["history"].append(_history(scanner, mirror, base, head, policy, control))
+    compared = compare_sides(sides["base"], sides["head"], sides["history"], changed)
+    added = worktree.added_lines(base, sorted({f.location.path for f in compared.new}))
+    verdict = _decide(policy, scanners, compared, ledger(sides["head"], sides["history"], changed, ()), added)
+    where = source if source == "defaults" else f"{source} at {revision[:7]}"
+    return Judgement(verdict, policy, where, base, _excerpts(verdict, on_disk))
+
+
+def _history(scanner: Scanner, mirror: Mirror, base: CommitId, head: CommitId, policy: Policy, control: Control) -> ScanResult:
+    history = read_history(mirror, base, head, HISTORY)
+    return attribute(history, [_look(scanner, layer, mirror, policy, control) for layer in history.layers])
+
+
+def _look(scanner: Scanner, files: list[SideFile], blobs: Mirror | DiskBlobs, policy: Policy, control: Control) -> ScanResult:
+    """An engine that fails is a gap of this scan, and the others go on."""
+    try:
+        return examine(scanner, files, blobs, policy, control)
+    except EngineError as failure:
+        return ScanResult((), Coverage(gaps=(Gap(failure.engine, "", failure.message, GapClass.ERROR, failure.blame),)))
+
+
+def _decide(
+    policy: Policy,
+    scanners: Mapping[ScanType, Scanner],
+    compared: Compared,
+    coverage: Coverage,
+    added: Mapping[str, Sequence[tuple[int, int]]],
+) -> Verdict:
+    # Who names the types on the command line decides what is required in this run.
+    asked = policy.model_copy(update={"engines": type(policy.engines)(required=tuple(scanners))})
+    verdict = decide_verdict(policy=asked, compared=compared, coverage=coverage, added=added)
+    return with_handles(verdict, {})
+
+
+def _excerpts(verdict: Verdict, on_disk: Mapping[str, Path]) -> dict[str, tuple[tuple[int, str], ...]]:
+    """The flagged lines. Of a secret none: its value stands there."""
+    found = {}
+    for judged in verdict.judged:
+        location = judged.finding.location
+        content = _read(on_disk.get(location.path)) if judged.finding.secret is None else None
+        if content is not None:
+            found[judged.finding.fingerprint] = _lines(content, judged)
+    return found
+
+
+def _lines(content: bytes, judged: Judged) -> tuple[tuple[int, str], ...]:
+    lines = content.decode("utf-8", "replace").splitlines()
+    source, location = judged.finding.source, judged.finding.location
+    wanted = [location.line]
+    if source is not None and source.path == location.path and source.line != location.line:
+        wanted.insert(0, source.line)
+    return tuple((number, lines[number - 1][:200]) for number in wanted if 0 < number <= len(lines))
+
+
+def _read(path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError:
+        return None
+
+
+def _name(path: str) -> BlobId:
+    return BlobId(hashlib.sha1(path.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest())

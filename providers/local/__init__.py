@@ -1,0 +1,41 @@
+"""Plain git repositories on a disk: a post-receive hook in, branches out; checks, threads and comments land as JSON.
+
+A real deployment for bare git servers, the host of the demo, and the proof that the port is a port.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.errors import NotConfigured
+from pipeline.model.event import Delivery, Received
+from pipeline.model.target import Installation
+from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, Setting
+from providers.local import receive
+from providers.local.host import LocalHost
+
+
+class LocalProvider:
+    """Repositories that were connected with `fixwright local connect`."""
+
+    name = "local"
+    capabilities = Capabilities(redelivers=False, local_git=True)
+    settings = (
+        Setting("WEBHOOK_SECRET", "signs what the post-receive hooks deliver", secret=True, needed="receive"),
+        Setting("WEBHOOK_SECRET_PREVIOUS", "still accepted while hooks are changed over", secret=True),
+        Setting("RECORD", "folder where checks, threads and comments land", default="{state}/local", needed="connect"),
+    )
+
+    def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
+        """See `Provider.receive`. Signatures are those of Standard Webhooks (webhook-id, -timestamp, -signature)."""
+        return receive.receive(delivery, configuration)
+
+    def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory) -> CodeHost:  # noqa: ARG002
+        """See `Provider.connect`. Nothing needs to be remembered: the disk is the host."""
+        folder = configuration.get("RECORD", "")
+        if not folder:
+            raise NotConfigured("the local provider has no folder for its record", hint="set FIXWRIGHT_LOCAL_RECORD")
+        return LocalHost(Path(folder))
+
+
+PROVIDER = LocalProvider()

@@ -1,0 +1,284 @@
+"""The local provider's code host: git on the disk, the rest in `record.py`."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import pwd
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline.errors import GitError, HostNotFound, HostRejected, HostUnavailable
+from pipeline.model.event import CommentRef
+from pipeline.model.fix import BranchCommit, PullRequestDraft
+from pipeline.model.ids import CommitId
+from pipeline.model.report import Check, CheckRef, Thread, ThreadRef
+from pipeline.model.target import (
+    CommitRef,
+    Permission,
+    PullRequest,
+    PullRequestRef,
+    PullRequestState,
+    SourceRepository,
+    UserRef,
+)
+from pipeline.ports import GitCredentials
+from pipeline.sandbox.localgit import LocalRepository
+from providers.local.record import (
+    AnnotationRecord,
+    CheckRecord,
+    CommentRecord,
+    Conversation,
+    PullRequestRecord,
+    RepositoryRecord,
+    ThreadRecord,
+)
+
+OURS = "fixwright[bot]"
+"""Author of what we write. No account of a machine can have this name (useradd(8) allows no brackets)."""
+
+BRANCHES = "fixwright/"
+
+
+class LocalHost:
+    """See `pipeline.ports.CodeHost`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def record(self, repository: SourceRepository) -> RepositoryRecord:
+        """Where the answers of a repository land."""
+        return RepositoryRecord(self._root, repository.external_id)
+
+    def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
+        """The owner of the repository's folder may do everything; `git config fixwright.writer NAME` there names who may write."""
+        path = Path(repository.clone_url)
+        try:
+            owner = pwd.getpwuid(path.stat().st_uid).pw_name
+        except (OSError, KeyError):
+            owner = ""
+        if user.login and user.login == owner:
+            return Permission.ADMIN
+        try:
+            writers = LocalRepository(path).config("fixwright.writer")
+        except GitError:
+            return Permission.NONE
+        return Permission.WRITE if user.login in writers else Permission.READ
+
+    def credentials(self, repository: SourceRepository) -> GitCredentials:  # noqa: ARG002  # the port's signature
+        """None are needed on our own disk."""
+        return GitCredentials()
+
+    def pull_request(self, ref: PullRequestRef) -> PullRequest:
+        """Its newest state, from git itself."""
+        found = self._find(ref)
+        git = LocalRepository(Path(ref.repository.clone_url))
+        try:
+            head, base = git.branch(found.head_ref), git.branch(found.base_ref)
+            if head is None or base is None:
+                raise HostNotFound(f"a branch of pull request {ref.number} is gone")
+            merge_base = git.merge_base(base, head) or base
+            commits = git.count(merge_base, head)
+        except GitError as error:
+            raise HostUnavailable(f"the repository cannot be read: {error.message}") from error
+        return PullRequest(
+            ref=ref,
+            head=head,
+            base_ref=found.base_ref,
+            base=base,
+            merge_base=merge_base,
+            head_ref=found.head_ref,
+            head_repository=ref.repository.full_name,
+            author=UserRef(found.author, found.author, bot=found.ours),
+            state=PullRequestState(found.state),
+            title=found.title,
+            commits=max(commits, 1),
+            url=str(self.record(ref.repository).folder / "conversations" / f"{ref.number}.json"),
+        )
+
+    def acknowledge(self, comment: CommentRef) -> None:
+        """Nobody looks at a reaction here; the answer follows."""
+
+    def ensure_check(self, commit: CommitRef, check: Check) -> CheckRef:
+        """See the port: the check with this key is replaced or added."""
+        record = self.record(commit.repository)
+        wanted = CheckRecord(
+            key=check.key,
+            commit=commit.commit,
+            status="completed" if check.conclusion else "in_progress",
+            conclusion=check.conclusion.value if check.conclusion else None,
+            title=check.title,
+            summary=check.summary,
+            text=check.text,
+            annotations=[
+                AnnotationRecord(path=a.path, line=a.line, end_line=a.end_line, level=a.level, title=a.title, message=a.message)
+                for a in check.annotations
+            ],
+            actions=[action.label for action in check.actions],
+        )
+        with record.locked():
+            known = record.checks(commit.commit)
+            others = [c for c in known.checks if c.key != check.key]
+            at = next((n for n, c in enumerate(known.checks) if c.key == check.key), len(others))
+            others.insert(at, wanted)
+            if others != known.checks:
+                known.checks = others
+                record.save_checks(commit.commit, known)
+        return CheckRef(commit.commit, check.key)
+
+    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
+        """See the port."""
+
+        def change(said: Conversation) -> None:
+            mine = next((c for c in said.comments if c.topic == topic and c.author == OURS), None)
+            if mine is not None:
+                mine.body = body
+            elif body:
+                said.comments.append(CommentRecord(id=_id(ref, topic), author=OURS, body=body, topic=topic))
+                said.notifications += 1
+
+        self._say(ref, change)
+
+    def ensure_reply(self, comment: CommentRef, topic: str, body: str) -> None:
+        """See the port: in the thread of the comment when it has one."""
+        ref = comment.pull_request
+        key = f"{topic}:{comment.id}"
+
+        def change(said: Conversation) -> None:
+            thread = next((t for t in said.threads if t.id == comment.thread), None)
+            place = thread.comments if thread else said.comments
+            mine = next((c for c in place if c.topic == key and c.author == OURS), None)
+            if mine is not None:
+                mine.body = body
+            else:
+                place.append(CommentRecord(id=_id(ref, key), author=OURS, body=body, topic=key))
+                said.notifications += 1
+
+        self._say(ref, change)
+
+    def ensure_threads(self, ref: PullRequestRef, head: CommitId, threads: Sequence[Thread], introduction: str) -> Sequence[ThreadRef]:
+        """See the port. What is opened together counts as one notification, as a review does on GitHub."""
+        placed: list[ThreadRef] = []
+
+        def change(said: Conversation) -> None:
+            opened = False
+            for thread in threads:
+                mine = next((t for t in said.threads if t.fingerprint == thread.fingerprint and t.comments[0].author == OURS), None)
+                if mine is not None:
+                    mine.resolved = thread.resolved
+                    if not thread.resolved:
+                        mine.comments[0].body, mine.path, mine.commit = thread.body, thread.path, head
+                        mine.line, mine.end_line = thread.line, thread.end_line
+                elif thread.resolved:
+                    continue
+                else:
+                    mine = _open(ref, head, thread)
+                    said.threads.append(mine)
+                    opened = True
+                placed.append(ThreadRef(thread.fingerprint, mine.id))
+            if opened:
+                said.notifications += 1
+                summary = next((c for c in said.comments if c.topic == "review" and c.author == OURS), None)
+                if summary is None:
+                    said.comments.append(CommentRecord(id=_id(ref, "review"), author=OURS, body=introduction, topic="review"))
+                else:
+                    summary.body = introduction
+
+        self._say(ref, change)
+        return placed
+
+    def ensure_branch(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+        """See the port. The same patch on the same parent gives the same commit, so a repeated call finds it there."""
+        if not commit.branch.startswith(BRANCHES):
+            raise HostRejected(f"'{commit.branch}' is no branch of ours")
+        try:
+            git = LocalRepository(Path(repository.clone_url))
+            made = git.commit(commit.parent, commit.patch.edits, commit.message)
+            existing = git.branch(commit.branch)
+            if existing is not None and existing != made and not git.is_ours(existing):
+                raise HostRejected(f"branch {commit.branch} exists with commits of other people")
+            git.move_branch(commit.branch, made, existing)
+        except GitError as error:
+            raise HostUnavailable(f"the branch cannot be written: {error.message}") from error
+        return CommitRef(repository, made)
+
+    def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
+        """See the port."""
+        repository = draft.change.repository
+        return open_pull_request(
+            self.record(repository), repository, draft.branch, draft.base_ref, draft.title, draft.body, OURS, ours=True
+        )
+
+    def ensure_closed(self, ref: PullRequestRef, reason: str) -> None:
+        """See the port."""
+        record = self.record(ref.repository)
+        with record.locked():
+            known = record.pull_requests()
+            found = next((p for p in known.pulls if p.number == ref.number and p.state == "open"), None)
+            if found is None:
+                return
+            found.state = "closed"
+            record.save_pull_requests(known)
+        self.ensure_comment(ref, "closed", reason)
+
+    def _find(self, ref: PullRequestRef) -> PullRequestRecord:
+        found = next((p for p in self.record(ref.repository).pull_requests().pulls if p.number == ref.number), None)
+        if found is None:
+            raise HostNotFound(f"there is no pull request {ref.number}")
+        return found
+
+    def _say(self, ref: PullRequestRef, change: Callable[[Conversation], None]) -> None:
+        record = self.record(ref.repository)
+        with record.locked():
+            said = record.conversation(ref.number)
+            before = said.model_copy(deep=True)
+            change(said)
+            if said != before:
+                record.save_conversation(ref.number, said)
+
+
+def open_pull_request(
+    record: RepositoryRecord,
+    repository: SourceRepository,
+    head_ref: str,
+    base_ref: str,
+    title: str,
+    body: str = "",
+    author: str = "",
+    *,
+    ours: bool = False,
+) -> PullRequestRef:
+    """The one open pull request from `head_ref`, made or edited."""
+    with record.locked():
+        known = record.pull_requests()
+        found = next((p for p in known.pulls if p.head_ref == head_ref and p.state == "open"), None)
+        if found is None:
+            found = PullRequestRecord(
+                number=len(known.pulls) + 1,
+                head_ref=head_ref,
+                base_ref=base_ref,
+                title=title,
+                author=author or getpass.getuser(),
+                ours=ours,
+            )
+            known.pulls.append(found)
+        found.base_ref, found.title, found.body = base_ref, title, body
+        record.save_pull_requests(known)
+    return PullRequestRef(repository, found.number)
+
+
+def _open(ref: PullRequestRef, head: CommitId, thread: Thread) -> ThreadRecord:
+    identifier = _id(ref, thread.fingerprint)
+    return ThreadRecord(
+        id=identifier,
+        fingerprint=thread.fingerprint,
+        path=thread.path,
+        line=thread.line,
+        end_line=thread.end_line,
+        commit=head,
+        comments=[CommentRecord(id=identifier, author=OURS, body=thread.body, topic="thread")],
+    )
+
+
+def _id(ref: PullRequestRef, key: str) -> str:
+    return hashlib.sha256(f"{ref.repository.external_id}\0{ref.number}\0{key}".encode()).hexdigest()[:16]

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# What the tests need besides Python packages: real servers and a sandbox. Installed when we are root on a Debian; otherwise the tests that
+# need a missing one are skipped and say so.
+set -u
+missing=()
+command -v bwrap >/dev/null || missing+=(bubblewrap)
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v node >/dev/null || missing+=(nodejs)
+[ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing+=(postgresql)
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "-- installing ${missing[*]} for the tests"
+  export DEBIAN_FRONTEND=noninteractive
+  # Their own services stay off: the tests start servers of their own.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
+  apt-get update -qq >/dev/null 2>&1 || true
+  for package in "${missing[@]}"; do
+    apt-get install -y -qq --no-install-recommends "$package" >/dev/null 2>&1 || echo "-- $package cannot be installed here"
+  done
+else
+  echo "-- not here, and not ours to install: ${missing[*]}; the tests that need them are skipped"
+fi
+exit 0
