@@ -103,6 +103,16 @@ def parses(path: str, content: bytes) -> bool | None:
     return not _tree(language, content).root_node.has_error
 
 
+def syntax_tree(path: str, content: bytes) -> Tree | None:
+    """The whole tree of a file, for those who must look at statements. Offsets are bytes of `content` where it is UTF-8.
+
+    Returns:
+        None when the language is unknown to us. A tree with `root_node.has_error` where it does not parse.
+    """
+    language = language_of(path)
+    return None if language is None else _tree(language, content)
+
+
 def scope_at(path: str, content: bytes, line: int) -> str:
     """Dotted name of the definitions that enclose a line, outermost first.
 
