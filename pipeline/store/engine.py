@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ class Database:
         self._url = url
         self._engine = engine
         self._callbacks: list[Callable[[], None]] = []
+        self._inside = threading.local()
 
     def __repr__(self) -> str:
         return f"Database({self._url.render_as_string(hide_password=True)})"
@@ -96,10 +98,17 @@ class Database:
 
         Raises:
             StoreUnavailable, StaleWrite: see `translated`.
+            StoreError: this thread has one open already. On SQLite the second would wait for the first for ever.
         """
-        with translated(), self._engine.begin() as connection:
-            work = Work(connection)
-            yield work
+        if getattr(self._inside, "work", False):
+            raise StoreError("a transaction is open in this thread already", hint="a fault of ours: do not nest Database.work()")
+        self._inside.work = True
+        try:
+            with translated(), self._engine.begin() as connection:
+                work = Work(connection)
+                yield work
+        finally:
+            self._inside.work = False
         callbacks = [*work.transaction.after_commit, *(self._callbacks if work.transaction.sent else ())]
         for callback in callbacks:
             run_after_commit(callback)
@@ -136,6 +145,7 @@ class Database:
     def dispose_after_fork(self) -> None:
         """In a forked child: forget the parent's connections without closing them under its feet."""
         self._engine.dispose(close=False)
+        self._inside = threading.local()
 
 
 def parse_url(url: str) -> URL:

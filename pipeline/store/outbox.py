@@ -101,7 +101,7 @@ class Backlog:
 def encode_envelope(envelope: Envelope) -> tuple[str, str, str, str, int, str, float]:
     """An envelope as (id, key, kind, body, priority, group, delay), for the hand-written writer too."""
     message = envelope.message
-    return (new_id(), envelope.key, message.kind, MESSAGE.dump(message), envelope.priority, envelope.group, envelope.delay)
+    return (new_id(), envelope.key, message.kind, MESSAGE.dump(message), envelope.priority, envelope.group, float(envelope.delay))
 
 
 class Outbox:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -30,15 +29,6 @@ _BATCH_OF = {
     ScanStatus.CANCELLED: BatchStatus.CANCELLED,
 }
 """A batch of one scan stands where its scan stands."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredScanResult:
-    """A scan and what it found on one side."""
-
-    scan: Scan
-    side: Side
-    result: ScanResult
 
 
 class Scans:
@@ -158,16 +148,15 @@ class Scans:
         row = {"scan_id": scan_id, "side": side, "result": RESULT.pack(result), "created_at": database_now()}
         self._transaction.upsert(scan_results, [row], ["scan_id", "side"], ["result", "created_at"])
 
-    def scan_results(self, review_id: ReviewId) -> list[StoredScanResult]:
-        """Everything that the scans of a review found, in the order of the scans. Raises Unreadable."""
-        joined = scans.join(scan_results, scan_results.c.scan_id == scans.c.id)
+    def scan_results(self, review_id: ReviewId) -> list[tuple[Side, ScanResult]]:
+        """Everything that the scans of a review found, each with its side, in the order of the scans. Raises Unreadable."""
         statement = (
-            select(scans, scan_results.c.side, scan_results.c.result)
-            .select_from(joined)
+            select(scan_results.c.side, scan_results.c.result)
+            .select_from(scans.join(scan_results, scan_results.c.scan_id == scans.c.id))
             .where(scans.c.review_id == review_id)
             .order_by(scans.c.id, scan_results.c.side)
         )
-        return [StoredScanResult(_to_scan(row), row.side, RESULT.unpack(row.result)) for row in self._transaction.execute(statement)]
+        return [(row.side, RESULT.unpack(row.result)) for row in self._transaction.execute(statement)]
 
     def _move_batches(self, which: ColumnElement[bool], new: BatchStatus) -> None:
         """Move the batches from where the lifecycle allows it; the others stand further on already."""

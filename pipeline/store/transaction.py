@@ -49,8 +49,9 @@ class Transaction:
         return row
 
     def changed(self, statement: Executable) -> int:
-        """Run an UPDATE or DELETE; how many rows it hit."""
-        return self.connection.execute(statement).rowcount
+        """Run an INSERT, UPDATE or DELETE; how many rows it hit."""
+        # Without the option SQLAlchemy forgets the count of an INSERT and says -1.
+        return self.connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """INSERT that knows ON CONFLICT."""
@@ -61,7 +62,7 @@ class Transaction:
         added = 0
         for chunk in chunks(rows):
             statement = self.insert(table).values(chunk).on_conflict_do_nothing(index_elements=list(unique))
-            added += self.connection.execute(statement).rowcount
+            added += self.changed(statement)
         return added
 
     def upsert(self, table: Table, rows: Sequence[Values], unique: Sequence[str], update: Sequence[str]) -> None:
