@@ -128,6 +128,11 @@ class Events:
         payload = {"action": "created", "issue": self._issue(comment.pull), "comment": self._shapes.issue_comment(comment)}
         self._emit("issue_comment", comment.pull.repository, comment.user, payload)
 
+    def issue_comment_edited(self, comment: IssueComment, actor: Account, old: str) -> None:
+        """`issue_comment` edited."""
+        shape = {"issue": self._issue(comment.pull), "comment": self._shapes.issue_comment(comment)}
+        self._emit("issue_comment", comment.pull.repository, actor, {"action": "edited", "changes": {"body": {"from": old}}} | shape)
+
     def _issue(self, pull: PullRequest) -> Json:
         """The pull request as an issue: how comments on it are announced."""
         shape, repository = self._shapes.pull_simple(pull), f"{self._shapes.api}/repos/{pull.repository.full_name}"
@@ -171,15 +176,21 @@ class Events:
         payload = {"action": "created", "comment": shape, "pull_request": self._short_pull(comment.thread.pull)}
         self._emit("pull_request_review_comment", comment.thread.pull.repository, comment.user, payload)
 
+    def review_comment_edited(self, comment: ReviewComment, actor: Account, old: str) -> None:
+        """`pull_request_review_comment` edited."""
+        pull = comment.thread.pull
+        shape = {"comment": self._shapes.review_comment(comment), "pull_request": self._short_pull(pull)}
+        self._emit("pull_request_review_comment", pull.repository, actor, {"action": "edited", "changes": {"body": {"from": old}}} | shape)
+
     # --- checks ---
 
     def check_run(self, run: CheckRun, sender: Account, action: str, **more: object) -> None:
-        """`check_run` rerequested or requested_action."""
+        """`check_run`: created, completed, rerequested, requested_action."""
         shape = self._shapes.check_run(run) | {"check_suite": self._suite(run.suite)}
         self._emit("check_run", run.suite.repository, sender, {"action": action, "check_run": shape} | more)
 
     def check_suite(self, suite: CheckSuite, sender: Account, action: str) -> None:
-        """`check_suite` requested or rerequested."""
+        """`check_suite`: requested, rerequested, completed."""
         shape = self._shapes.suite(suite)
         self._emit("check_suite", suite.repository, sender, {"action": action, "check_suite": shape})
 

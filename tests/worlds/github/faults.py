@@ -83,7 +83,10 @@ class Faults:
         self._lock = threading.Lock()
 
     def add(self, method: str, path: str, action: Action, *, times: int = 1, skip: int = 0) -> None:
-        """The next `times` requests by `method` (`*`: any) whose path matches the expression `path` get `action`; the first `skip` go through."""
+        """The next `times` requests by `method` (`*`: any) whose path matches the expression `path` get `action`.
+
+        The first `skip` of them go through.
+        """
         with self._lock:
             self._rules.append(_Rule(method.upper(), re.compile(path), times, action, skip))
 

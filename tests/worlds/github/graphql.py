@@ -295,8 +295,9 @@ def _connection(name: str, kind: str, items: Sequence[Any], show: Callable[[Any]
         if first is None and last is None:
             text = f"You must provide a `first` or `last` value to properly paginate the `{name}` connection."
             raise Failed("MISSING_PAGINATION_BOUNDARIES", text)
-        if not 0 <= (first if first is not None else last) <= _MOST:
-            text = f"Requesting {first or last} records on the `{name}` connection exceeds the `first` limit of {_MOST} records."
+        wanted = first if first is not None else last
+        if not isinstance(wanted, int) or not 0 <= wanted <= _MOST:
+            text = f"Requesting {wanted} records on the `{name}` connection exceeds the `first` limit of {_MOST} records."
             raise Failed("EXCESSIVE_PAGINATION", text)
         start = int(arguments["after"]) if arguments.get("after") else 0
         numbered = list(enumerate(items))[start:]

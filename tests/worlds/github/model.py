@@ -32,11 +32,7 @@ class Role(IntEnum):
     @property
     def legacy(self) -> str:
         """GitHub's old `permission` field, which knows four words (REST, "Get repository permissions for a user")."""
-        return (
-            {Role.TRIAGE: "read", Role.MAINTAIN: "write"}.get(self, self).name.lower()
-            if self in (Role.TRIAGE, Role.MAINTAIN)
-            else self.word
-        )
+        return {Role.TRIAGE: Role.READ, Role.MAINTAIN: Role.WRITE}.get(self, self).word
 
 
 @dataclass(eq=False, slots=True)

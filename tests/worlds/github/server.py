@@ -75,7 +75,10 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _cut(send: Send) -> None:
-    """Close the connection without a word. uvicorn's `send` is a method of the exchange, which holds the transport: ASGI has no way to ask for it."""
+    """Close the connection without a word.
+
+    ASGI has no way to ask for it: uvicorn's `send` is a method of the exchange, which holds the transport.
+    """
     send.__self__.transport.abort()
     send.__self__.disconnected = True
 

@@ -91,8 +91,11 @@ OPERATIONS: Mapping[str, str] = {
 """Path -> its methods, as GitHub's document writes them."""
 
 EVENTS = (
+    "check-run-completed",
+    "check-run-created",
     "check-run-requested-action",
     "check-run-rerequested",
+    "check-suite-completed",
     "check-suite-requested",
     "check-suite-rerequested",
     "installation-created",
@@ -100,6 +103,7 @@ EVENTS = (
     "installation-repositories-added",
     "installation-repositories-removed",
     "issue-comment-created",
+    "issue-comment-edited",
     "pull-request-closed",
     "pull-request-converted-to-draft",
     "pull-request-edited",
@@ -107,6 +111,7 @@ EVENTS = (
     "pull-request-ready-for-review",
     "pull-request-reopened",
     "pull-request-review-comment-created",
+    "pull-request-review-comment-edited",
     "pull-request-review-submitted",
     "pull-request-synchronize",
     "push",

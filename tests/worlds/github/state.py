@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 import time
 from collections import defaultdict
@@ -49,7 +50,9 @@ class State:
     """Accounts, repositories and what hangs on them. Read and change it with `lock` held."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder / "repositories"
+        shutil.rmtree(self.folder, ignore_errors=True)  # the rest lives in memory: what an earlier process left is nobody's
+        self.folder.mkdir(parents=True)
         self.lock = threading.RLock()
         self.offset = 0.0
         """Seconds that the world's clock is ahead of the machine's."""

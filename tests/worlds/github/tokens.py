@@ -126,8 +126,12 @@ class Tokens:
                 "'Issuer' claim ('iss') must be an Integer" if isinstance(error, KeyError) else "Integration not found"
             ) from error
         try:
-            unchecked = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "require": ["exp", "iat", "iss"]}
-            claims = jwt.decode(token, app.public_key_pem, algorithms=["RS256"], options=unchecked)
+            claims = jwt.decode(
+                token,
+                app.public_key_pem,
+                algorithms=["RS256"],
+                options={"verify_exp": False, "verify_iat": False, "verify_nbf": False, "require": ["exp", "iat", "iss"]},
+            )
         except jwt.InvalidTokenError as error:
             raise BadCredentials("A JSON web token could not be decoded") from error
         now = self._state.seconds()

@@ -9,33 +9,19 @@ with GithubWorld.start(tmp_path) as world:
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.worlds.github.actions import Draft
-from tests.worlds.github.bare import NO_COMMIT, Entry, Person
 from tests.worlds.github.core import Github
 from tests.worlds.github.faults import Faults
 from tests.worlds.github.hooks import Hooks
-from tests.worlds.github.model import (
-    Account,
-    Anchor,
-    App,
-    CheckRun,
-    Installation,
-    IssueComment,
-    PullRequest,
-    Repository,
-    ReviewComment,
-    Role,
-    Status,
-)
+from tests.worlds.github.limits import Limits
+from tests.worlds.github.model import App, CheckRun, Installation, PullRequest, Repository
+from tests.worlds.github.people import People
 from tests.worlds.github.record import Asked, Effect, Ledger, Violation
 from tests.worlds.github.server import Server
 
@@ -43,9 +29,6 @@ PERMISSIONS = {"contents": "write", "checks": "write", "pull_requests": "write",
 """What the app is given unless a test says otherwise."""
 EVENTS = ("push", "pull_request", "issue_comment", "pull_request_review", "pull_request_review_comment", "check_run", "check_suite")
 FIRST_APP = 1_234_567
-Files = Mapping[str, str | bytes | None]
-"""Path -> content; None removes the file."""
-Made = TypeVar("Made")
 
 
 def new_key() -> str:
@@ -62,7 +45,7 @@ def public_of(private_key_pem: str) -> str:
     return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
 
-class GithubWorld:
+class GithubWorld(People):
     """A running double with one app. Everything that a person can do is a method; the app does its part over HTTP."""
 
     def __init__(
@@ -180,6 +163,11 @@ class GithubWorld:
         """Changes of a pull request for which people got a mail."""
         return self.github.record.notifying(pull)
 
+    @property
+    def limits(self) -> Limits:
+        """The rate limits in force, which a test may lower."""
+        return self.github.budget.limits
+
     def checks(self, repository: Repository, sha: str | None = None) -> list[CheckRun]:
         """Check runs, oldest first, of one commit or of all."""
         runs = [run for suite in repository.suites for run in suite.runs if sha in (None, suite.head_sha)]
@@ -206,284 +194,3 @@ class GithubWorld:
         """A personal token."""
         with self.github.state.lock:
             return self.github.tokens.for_user(self.user(user))
-
-    # --- people ---
-
-    def user(self, login: str) -> Account:
-        """A person, who is there from the first mention on."""
-        return self.github.state.account(login)
-
-    def organization(self, login: str) -> Account:
-        """An organization."""
-        return self.github.state.account(login, "Organization")
-
-    def set_permission(self, user: str, repository: Repository, role: str) -> None:
-        """`none`, `read`, `triage`, `write`, `maintain` or `admin`."""
-        with self.github.state.lock:
-            repository.roles[self.user(user).login.lower()] = Role[role.upper()]
-
-    def install(
-        self, owner: str, repositories: list[Repository] | None = None, permissions: Mapping[str, str] | None = None
-    ) -> Installation:
-        """Install the app on an account: on all its repositories unless some are named."""
-        with self.github.state.lock:
-            state = self.github.state
-            chosen = None if repositories is None else {repository.id for repository in repositories}
-            granted = dict(self.app.permissions if permissions is None else permissions)
-            installation = Installation(
-                state.new_id("installation"), self.app, state.account(owner), granted, self.app.events, state.now(), chosen
-            )
-            state.installations[installation.id] = installation
-            covered = [repository for repository in state.repositories.values() if installation.covers(repository)]
-            self.github.actions.events.installation(installation, "created", covered)
-            return installation
-
-    def uninstall(self, installation: Installation) -> None:
-        """Take the app away."""
-        with self.github.state.lock:
-            covered = [repository for repository in self.github.state.repositories.values() if installation.covers(repository)]
-            del self.github.state.installations[installation.id]
-            self.github.actions.events.installation(installation, "deleted", covered)
-
-    def change_installation(
-        self, installation: Installation, *, add: tuple[Repository, ...] = (), remove: tuple[Repository, ...] = ()
-    ) -> None:
-        """Give the app other repositories."""
-        with self.github.state.lock:
-            chosen = installation.repositories or set()
-            installation.repositories = (chosen | {repository.id for repository in add}) - {repository.id for repository in remove}
-            if add:
-                self.github.actions.events.repositories(installation, list(add), [])
-            if remove:
-                self.github.actions.events.repositories(installation, [], list(remove))
-
-    def installation_of(self, repository: Repository) -> Installation | None:
-        """The installation that covers a repository."""
-        return self.github.state.installation_of(repository, self.app)
-
-    # --- code ---
-
-    def create_repository(
-        self, owner: str, name: str, *, private: bool = True, files: Files | None = None, install: bool = True
-    ) -> Repository:
-        """A repository with one commit on `main`, and the app on it unless told otherwise. Installing it tells no webhook."""
-        with self.github.state.lock:
-            repository = self.github.state.add_repository(owner, name, private=private)
-            if files is not None:
-                self._commit(repository, "main", files, "Initial commit", owner, None)
-                repository.refs = repository.git.refs()
-            installed = next((known for known in self.github.state.installations.values() if known.account is repository.owner), None)
-            if install and installed is None:
-                state = self.github.state
-                numbers = (
-                    state.new_id("installation"),
-                    self.app,
-                    repository.owner,
-                    dict(self.app.permissions),
-                    self.app.events,
-                    state.now(),
-                )
-                state.installations[numbers[0]] = Installation(*numbers)
-            elif not install and installed is not None and installed.repositories is None:
-                covered = {known.id for known in self.github.state.repositories.values() if known.owner is repository.owner}
-                installed.repositories = covered - {repository.id}
-            return repository
-
-    def commit(
-        self, repository: Repository, branch: str, files: Files, message: str = "Change", author: str = "ada", *, base: str | None = None
-    ) -> str:
-        """Push one commit to a branch, which is made from `base` (default: the default branch) when new. Returns its sha."""
-        with self.github.state.lock:
-            sha = self._commit(repository, branch, files, message, author, base)
-            self.github.actions.look_at_refs(repository, self.user(author))
-            return sha
-
-    def _commit(self, repository: Repository, branch: str, files: Files, message: str, author: str, base: str | None) -> str:
-        git = repository.git
-        tip = git.branch(branch)
-        parent = tip or git.resolve(base or repository.default_branch)
-        sha = self._write(repository, parent, files, message, author)
-        git.set_ref(f"refs/heads/{branch}", sha, tip or NO_COMMIT)
-        return sha
-
-    def _write(self, repository: Repository, parent: str | None, files: Files, message: str, author: str) -> str:
-        git = repository.git
-        entries = []
-        for path, content in files.items():
-            known = git.entry(parent, path) if parent else None
-            blob = None if content is None else git.write_blob(content.encode() if isinstance(content, str) else content)
-            entries.append(Entry(known.mode if known else "100644", path, blob))
-        tree = git.write_tree(parent, entries)
-        person = Person(author, f"{author}@example.com", int(self.github.state.seconds()))
-        return git.write_commit(tree, [parent] if parent else [], message + "\n", person, person)
-
-    def force_push(
-        self,
-        repository: Repository,
-        branch: str,
-        files: Files,
-        message: str = "Start over",
-        author: str = "ada",
-        *,
-        base: str | None = None,
-    ) -> str:
-        """Replace a branch by one commit on `base` (default: the default branch). Returns its sha."""
-        with self.github.state.lock:
-            sha = self._write(repository, repository.git.resolve(base or repository.default_branch), files, message, author)
-            return self.reset_branch(repository, branch, sha, author)
-
-    def reset_branch(self, repository: Repository, branch: str, sha: str, author: str = "ada") -> str:
-        """Point a branch at any commit."""
-        with self.github.state.lock:
-            repository.git.set_ref(f"refs/heads/{branch}", sha)
-            self.github.actions.look_at_refs(repository, self.user(author))
-            return sha
-
-    def delete_branch(self, repository: Repository, branch: str, user: str = "ada") -> None:
-        """Remove a branch; an open pull request of it is closed."""
-        with self.github.state.lock:
-            repository.git.delete_ref(f"refs/heads/{branch}")
-            self.github.actions.look_at_refs(repository, self.user(user))
-
-    def fork(self, repository: Repository, owner: str, *, install: bool = False) -> Repository:
-        """A fork in another account; the app is not on it unless told so."""
-        with self.github.state.lock:
-            fork = self.github.state.add_repository(owner, repository.name, private=repository.private, parent=repository)
-            if install:
-                self.install(owner, [fork])
-            return fork
-
-    def read(self, repository: Repository, revision: str, path: str) -> bytes | None:
-        """Content of a file in a branch or commit."""
-        commit = repository.git.resolve(revision)
-        entry = repository.git.entry(commit, path) if commit else None
-        return repository.git.read_blob(entry.sha) if entry and entry.sha else None
-
-    # --- pull requests ---
-
-    def open_pull_request(
-        self,
-        user: str,
-        repository: Repository,
-        head: str,
-        base: str,
-        title: str,
-        *,
-        body: str | None = None,
-        draft: bool = False,
-        fork: Repository | None = None,
-    ) -> PullRequest:
-        """Open one from a branch of the repository, or of a fork."""
-        return self._locked(
-            lambda: self.github.actions.open_pull(self.user(user), repository, (fork or repository, head), base, title, body, draft=draft)
-        )
-
-    def edit_pull_request(
-        self, user: str, pull: PullRequest, *, title: str | None = None, body: str | None = None, base: str | None = None
-    ) -> None:
-        """Change its text or its base."""
-        self._locked(lambda: self.github.actions.edit_pull(pull, self.user(user), title=title, body=body, base=base))
-
-    def set_draft(self, user: str, pull: PullRequest, draft: bool) -> None:
-        """Turn it into a draft, or mark it ready."""
-        self._locked(lambda: self.github.actions.set_draft(pull, self.user(user), draft))
-
-    def close(self, user: str, pull: PullRequest) -> None:
-        """Close it."""
-        self._locked(lambda: self.github.actions.close(pull, self.user(user)))
-
-    def reopen(self, user: str, pull: PullRequest) -> None:
-        """Open it again."""
-        self._locked(lambda: self.github.actions.reopen(pull, self.user(user)))
-
-    def merge(self, user: str, pull: PullRequest, method: str = "merge") -> str:
-        """Merge it. Raises ValueError when it conflicts."""
-        sha = self._locked(lambda: self.github.actions.merge(pull, self.user(user), method=method))
-        if sha is None:
-            raise ValueError("this pull request conflicts with its base")
-        return sha
-
-    # --- talk ---
-
-    def comment(self, user: str, pull: PullRequest, body: str) -> IssueComment:
-        """Write in the conversation."""
-        return self._locked(lambda: self.github.actions.comment(pull, self.user(user), body))
-
-    def review_comment(self, user: str, pull: PullRequest, path: str, line: int, body: str) -> ReviewComment:
-        """Write on a line of the diff. Raises Unplaceable."""
-        draft = Draft(Anchor(path, line), body)
-        self._locked(lambda: self.github.actions.review(pull, self.user(user), pull.head_sha, "", "COMMENTED", [draft]))
-        return pull.review_comments[-1]
-
-    def reply_in_thread(self, user: str, comment_id: int, body: str) -> ReviewComment:
-        """Answer to a comment on a line. Raises KeyError for an unknown one."""
-        comments = (c for known in self.github.state.repositories.values() for pull in known.pulls.values() for c in pull.review_comments)
-        first = next((comment for comment in comments if comment.id == comment_id), None)
-        if first is None:
-            raise KeyError(comment_id)
-        return self._locked(lambda: self.github.actions.reply(first, self.user(user), body))
-
-    def resolve_thread(self, user: str, comment: ReviewComment) -> None:
-        """Press "Resolve conversation"."""
-        with self.github.state.lock:
-            comment.thread.resolved_by = self.user(user)
-
-    def apply_suggestion(self, user: str, comment: ReviewComment) -> str:
-        """Press "Commit suggestion": the anchored lines are replaced verbatim. Raises ValueError where GitHub has no such button."""
-        with self.github.state.lock:
-            return self._apply_suggestion(user, comment)
-
-    def _apply_suggestion(self, user: str, comment: ReviewComment) -> str:
-        pull, anchor, new = comment.thread.pull, comment.anchor, suggestion(comment.body)
-        if new is None:
-            raise ValueError("the comment has no suggestion")
-        if anchor is None or anchor.line is None or pull.state != "open":
-            raise ValueError("outdated suggestions and those of closed pull requests cannot be applied")
-        if "LEFT" in (anchor.side, anchor.start_side):
-            raise ValueError("suggestions on deleted lines cannot be applied")
-        content = self.read(pull.repository, pull.head_sha, anchor.path) or b""
-        lines = content.decode().splitlines(keepends=True)
-        first = (anchor.start_line or anchor.line) - 1
-        lines[first : anchor.line] = [new] if new else []
-        message = f"Update {anchor.path}\n\nCo-authored-by: {comment.user.login} <{comment.user.email}>"
-        return self.commit(pull.head_repository, pull.head_ref, {anchor.path: "".join(lines)}, message, user)
-
-    def rerequest_check(self, user: str, run: CheckRun) -> None:
-        """Press "Re-run"."""
-        self._locked(lambda: self.github.actions.rerequest(run, self.user(user)))
-
-    def press_button(self, user: str, run: CheckRun, identifier: str) -> None:
-        """Press one of a check's buttons. Raises ValueError when there is none of that identifier, or before completion."""
-        if run.status != "completed" or identifier not in [action["identifier"] for action in run.actions]:
-            raise ValueError(f"the check has no button {identifier!r}")
-        event = {"requested_action": {"identifier": identifier}}
-        self._locked(lambda: self.github.actions.events.check_run(run, self.user(user), "requested_action", **event))
-
-    def post_status(self, user: str, repository: Repository, sha: str, state: str, context: str) -> None:
-        """A status of somebody else's continuous integration."""
-        with self.github.state.lock:
-            known = self.github.state
-            repository.statuses.append(Status(known.new_id("status"), sha, state, context, None, None, self.user(user), known.now()))
-
-    def _locked(self, work: Callable[[], Made]) -> Made:
-        with self.github.state.lock:
-            return work()
-
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
-        """Until something is so. Raises TimeoutError."""
-        until = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > until:
-                raise TimeoutError("it did not come to be")
-            time.sleep(0.02)
-
-
-def suggestion(body: str) -> str | None:
-    """The text inside a comment's suggestion fence, None without one."""
-    lines = body.splitlines(keepends=True)
-    for number, line in enumerate(lines):
-        fence = line.strip().partition("suggestion")
-        if fence[1] and set(fence[0]) == {"`"} and len(fence[0]) >= 3 and not fence[2].strip():
-            end = next((at for at in range(number + 1, len(lines)) if lines[at].strip() == fence[0]), None)
-            return None if end is None else "".join(lines[number + 1 : end])
-    return None

@@ -55,6 +55,8 @@ def create_check_run(call: Call) -> Answer:
     for old in same[:-MOST_OF_A_NAME]:
         suite.runs.remove(old)
     _apply(call, run)
+    call.github.actions.events.check_run(run, call.account, "created")
+    _tell_completion(call, run, was=None)
     return Answer(201, call.github.shapes.check_run(run))
 
 
@@ -65,8 +67,19 @@ def update_check_run(call: Call) -> Answer:
     if run.suite.app is not app:
         raise Refused(403, f"Invalid app_id `{app.id}` - check run can only be modified by the GitHub App that created it.")
     _check(call.body)
+    was = run.conclusion
     _apply(call, run)
+    _tell_completion(call, run, was)
     return Answer(body=call.github.shapes.check_run(run))
+
+
+def _tell_completion(call: Call, run: CheckRun, was: str | None) -> None:
+    """The app hears of its own checks too."""
+    if run.conclusion is None or run.conclusion == was:
+        return
+    call.github.actions.events.check_run(run, call.account, "completed")
+    if all(known.status == "completed" for known in run.suite.runs):
+        call.github.actions.events.check_suite(run.suite, call.account, "completed")
 
 
 def _check(body: Json) -> None:

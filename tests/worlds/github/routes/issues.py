@@ -47,7 +47,8 @@ def update_comment(call: Call) -> Answer:
     """Edit the text; nobody gets a mail."""
     comment = _comment(call)
     check_body("IssueComment", call.body["body"], needed=True)
-    comment.body, comment.updated_at = call.body["body"], call.github.state.now()
+    old, comment.body, comment.updated_at = comment.body, call.body["body"], call.github.state.now()
+    call.github.actions.events.issue_comment_edited(comment, call.account, old)
     return Answer(body=call.github.shapes.issue_comment(comment))
 
 

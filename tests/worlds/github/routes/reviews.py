@@ -170,7 +170,8 @@ def update_comment(call: Call) -> Answer:
     """Edit the text; nobody gets a mail."""
     comment = _comment(call)
     check_body("PullRequestReviewComment", call.body["body"], needed=True)
-    comment.body, comment.updated_at = call.body["body"], call.github.state.now()
+    old, comment.body, comment.updated_at = comment.body, call.body["body"], call.github.state.now()
+    call.github.actions.events.review_comment_edited(comment, call.account, old)
     return Answer(body=call.github.shapes.review_comment(comment))
 
 
