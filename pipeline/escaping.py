@@ -28,8 +28,11 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 _ENTITY = {c: f"&#{ord(c)};" for c in "`*_[]{}\\|~$^"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
-_REFERENCE = re.compile(r"(?<=[A-Za-z])-(?=\d)|(?<=\b[0-9a-f])(?=[0-9a-f]{6,63}\b)", re.IGNORECASE)
-"""`GH-123`, `TICKET-7` and bare object names are links on hosts."""
+_TICKET = re.compile(r"(?<=[A-Za-z])-(?=\d)")
+"""`GH-123`, `TICKET-7`: references on hosts."""
+
+_OBJECT_NAME = re.compile(r"(?i)[0-9a-f]{7,}")
+"""Bare names of commits are links on hosts, from 7 digits on."""
 
 _CODE = re.compile(r"`([^`\n]+)`")
 _FENCE = re.compile(r"`+")
@@ -64,7 +67,8 @@ def escape(text: str) -> str:
 
     No formatting, HTML, table cell, mention, reference, link, emoji, math or line break can come out of it, at any place of a line.
     """
-    broken = _REFERENCE.sub(lambda m: m.group() + "\0", visible(text))
+    broken = _OBJECT_NAME.sub(lambda m: "\0".join(m.group()[n : n + 6] for n in range(0, len(m.group()), 6)), visible(text))
+    broken = _TICKET.sub("-\0", broken)
     out = []
     for index, character in enumerate(broken):
         following = broken[index + 1 : index + 2]

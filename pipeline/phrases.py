@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.model.finding import Finding, Judged, Standing
 from pipeline.model.report import Report
 from pipeline.model.review import Conclusion, Verdict
-from pipeline.model.scan import Coverage, Gap, GapClass
+from pipeline.model.scan import Coverage, GapClass
 
 SHORT = 7
 """Hex digits of a commit that people are shown."""
@@ -122,35 +122,33 @@ def _unscannable(coverage: Coverage) -> str:
 
 
 def not_checked(coverage: Coverage) -> list[tuple[str, str]]:
-    """What makes the verdict incomplete, as (place, reason), in the order of the ledger; an engine's name stands for its whole run.
+    """What makes the verdict incomplete, as (place, reason), in the order of the ledger.
 
-    A file that several engines left out for the same reason is one entry.
+    The place is a file, or the engine whose whole run is meant; it is empty when the reason is a clause that stands alone
+    (`semgrep is not installed here`). A file that several engines left out for the same reason is one entry.
     """
     merged: dict[tuple[str, str], list[str]] = {}
     for gap in coverage.breaking:
         engines = merged.setdefault((gap.path, gap.reason), [])
         if gap.engine and gap.engine not in engines:
             engines.append(gap.engine)
-    return [(path or ", ".join(engines), _with_engines(path, reason, engines)) for (path, reason), engines in merged.items()]
+    return [_entry(path, reason, engines) for (path, reason), engines in merged.items()]
 
 
-def _with_engines(path: str, reason: str, engines: Sequence[str]) -> str:
-    if not path or not engines or any(engine in reason for engine in engines):
-        return reason
-    return f"{reason}; {', '.join(engines)}"
+def _entry(path: str, reason: str, engines: Sequence[str]) -> tuple[str, str]:
+    named = not engines or any(engine in reason for engine in engines)
+    if not path:
+        return ("" if named else ", ".join(engines)), reason
+    return path, reason if named else f"{reason}; {', '.join(engines)}"
 
 
-def left_out(coverage: Coverage) -> Iterator[tuple[str, int]]:
-    """Reasons of class n/a and for how many files they hold, the most frequent first."""
-    seen: dict[str, set[str]] = {}
+def left_out(coverage: Coverage) -> Iterator[tuple[str, str, int]]:
+    """What engines had no reason to look at, as (engine, reason, number of files), the most files first."""
+    seen: dict[tuple[str, str], set[str]] = {}
     for gap in coverage.gaps:
         if gap.gap_class is GapClass.NOT_APPLICABLE:
-            seen.setdefault(_reason(gap), set()).add(gap.path)
-    yield from ((reason, len(paths)) for reason, paths in sorted(seen.items(), key=lambda item: (-len(item[1]), item[0])))
-
-
-def _reason(gap: Gap) -> str:
-    return f"{gap.reason} for {gap.engine}" if gap.reason.startswith("no rule") and gap.engine else gap.reason
+            seen.setdefault((gap.engine, gap.reason), set()).add(gap.path)
+    yield from ((*key, len(paths)) for key, paths in sorted(seen.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def blamed_on_us(verdict: Verdict) -> bool:

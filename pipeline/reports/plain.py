@@ -39,8 +39,12 @@ class PlainRenderer:
 
 def _gap_lines(verdict: Verdict) -> list[str]:
     """Every file that nobody looked at; the last line names the first of them only."""
-    gaps = phrases.not_checked(verdict.coverage)
-    return [_fit(f"not checked: {visible(place)} ({visible(reason)})", WIDTH) for place, reason in gaps]
+    return [_fit(f"not checked: {text}", WIDTH) for text in _gaps(verdict)]
+
+
+def _gaps(verdict: Verdict) -> list[str]:
+    entries = phrases.not_checked(verdict.coverage)
+    return [visible(f"{place} ({reason})" if place else reason) for place, reason in entries]
 
 
 def _finding_lines(judged: Judged, report: Report) -> list[str]:
@@ -95,16 +99,16 @@ def last_line(report: Report) -> str:
 
 
 def _gaps_within(verdict: Verdict, room: int) -> str:
-    gaps = [f"{visible(place)} ({visible(reason)})" for place, reason in phrases.not_checked(verdict.coverage)]
+    gaps = _gaps(verdict)
     if not gaps:
-        return visible(cut_columns(verdict.incomplete, max(room, 20))) if verdict.incomplete else "nothing"
-    for shown in (2, 1):
+        return visible(cut_columns(verdict.incomplete.lstrip(": "), max(room, 20))) if verdict.incomplete else "nothing"
+    places = [visible(place or reason) for place, reason in phrases.not_checked(verdict.coverage)]
+    for named, shown in ((gaps, 2), (gaps, 1), (places, 2), (places, 1)):
         others = f" and {len(gaps) - shown} more" if len(gaps) > shown else ""
-        text = ", ".join(gaps[:shown]) + others
+        text = ", ".join(named[:shown]) + others
         if len(gaps) >= shown and columns(text) <= room:
             return text
-    text = phrases.plural(len(gaps), "place")
-    return text if len(gaps) > 1 else cut_columns(gaps[0], max(room, 20))
+    return f"{phrases.plural(len(gaps), 'place')}, see above"
 
 
 def _fit(text: str, room: int, *, keep_start: bool = False) -> str:

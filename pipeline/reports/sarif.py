@@ -42,17 +42,20 @@ class SarifRenderer:
     name = "sarif"
     media_type = "application/sarif+json"
 
+    def __init__(self, max_results: int = MAX_RESULTS) -> None:
+        self._max_results = max_results
+
     def render(self, report: Report) -> bytes:
         """The log file: the same report gives the same bytes."""
-        log: Object = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(report)]}
+        log: Object = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(report, self._max_results)]}
         return json.dumps(log, indent=2, ensure_ascii=True).encode("ascii") + b"\n"
 
 
-def _run(report: Report) -> Object:
+def _run(report: Report, limit: int) -> Object:
     verdict = report.verdict
     shown = [j for j in verdict.judged if j.baseline is BaselineState.NEW and not j.finding.rule.shadow]
     ranked = sorted(shown, key=lambda j: (-j.finding.rule.severity, -j.finding.rule.confidence, _order(j.finding)))
-    kept = sorted(ranked[:MAX_RESULTS], key=lambda j: _order(j.finding))
+    kept = sorted(ranked[:limit], key=lambda j: _order(j.finding))
     rules = {j.finding.rule.id: j.finding.rule for j in kept}
     index = {rule_id: number for number, rule_id in enumerate(sorted(rules))}
     properties: Object = {"conclusion": verdict.conclusion.value, "filesChecked": verdict.coverage.files_checked}
@@ -173,7 +176,7 @@ def _invocation(report: Report, dropped: int) -> Object:
         notes.append({"level": "error", "message": {"text": visible(verdict.could_not_check)}})
     notes += [{"level": "note", "message": {"text": visible(note)}} for note in verdict.notes]
     if dropped:
-        notes.append({"level": "warning", "message": {"text": f"{dropped} results are left out: a run holds at most {MAX_RESULTS}."}})
+        notes.append({"level": "warning", "message": {"text": f"{dropped} results are left out: a log holds the worst ones only."}})
     return {"executionSuccessful": not verdict.incomplete, "toolExecutionNotifications": notes}
 
 

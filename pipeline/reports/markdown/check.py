@@ -50,14 +50,13 @@ def render_check(
         Title, summary and text within the host's limits in bytes; every annotation (the host sends them in batches).
     """
     rows = [row(judged, report, threaded) for judged in phrases.listed(report.verdict)]
-    notes = report.verdict.notes[:NOTES]
-    shown = rows if len(rows) <= ABOVE_FOLD - len(notes) else rows[: ABOVE_FOLD - len(notes) - 1]
+    shown = above_fold(rows, report)
     return Check(
         key=key,
         title=render_title(report, capabilities),
         summary=render_summary(report, capabilities.max_body, shown=shown, total=len(rows), details_url=details_url),
         conclusion=report.verdict.conclusion,
-        text=_rest(rows[len(shown) :], report, capabilities.max_body),
+        text=render_rest(rows[len(shown) :], report, capabilities.max_body),
         annotations=render_annotations(report, threaded),
         actions=_buttons(actions, capabilities),
         details_url=details_url,
@@ -82,11 +81,20 @@ def render_summary(report: Report, limit: int, *, shown: Sequence[str], total: i
     return whole if size(whole) <= limit else _cut_lines(whole, limit)
 
 
-def _rest(rows: Sequence[str], report: Report, limit: int) -> str:
+def above_fold(rows: Sequence[str], report: Report, lines: int = ABOVE_FOLD) -> Sequence[str]:
+    """The first rows: as many as, with the notes, take `lines` lines."""
+    room = lines - len(report.verdict.notes[:NOTES])
+    return rows if len(rows) <= room else rows[: room - 1]
+
+
+def render_rest(rows: Sequence[str], report: Report, limit: int, *, fold: bool = False) -> str:
+    """The rows that do not stand above the fold, at most `limit` bytes; `fold` hides them where there is no page of their own."""
     if not rows:
         return ""
-    heading = f"**{phrases.plural(len(rows), 'more finding')}**\n\n"
-    return heading + table(rows, limit - size(heading), missing=how_to_list(report))
+    count = phrases.plural(len(rows), "more finding")
+    head, tail = (f"<details><summary>{count}</summary>\n\n", "\n\n</details>") if fold else (f"**{count}**\n\n", "")
+    rest = table(rows, limit - size(head) - size(tail), missing=how_to_list(report))
+    return f"{head}{rest}{tail}" if rest else ""
 
 
 def how_to_list(report: Report) -> str:
@@ -117,20 +125,25 @@ def _facts(report: Report, more: int, details_url: str) -> str:
 
 
 def _gap(place: str, reason: str) -> str:
-    return f"{code(cut(visible(place), CELL))} ({escape(cut(reason, CELL))})"
+    why = escape(cut(reason, CELL))
+    return f"{code(cut(visible(place), CELL))} ({why})" if place else why
 
 
 def _why(report: Report) -> str:
     """The policy when it blocks; what the operator can do when we are the reason."""
     parts = []
     if report.verdict.standing(Standing.BLOCKS):
-        source = report.policy_source
-        parts.append(
-            "Blocked by the default policy." if source in ("", "defaults") else f"Blocked by the policy {code(cut(source, CELL))}."
-        )
+        own = report.policy_source not in ("", "defaults")
+        parts.append(f"Blocked by the policy {_policy(report)}." if own else "Blocked by the default policy.")
     if phrases.blamed_on_us(report.verdict):
         parts.append("This is not the change's fault: run `fixwright doctor` where Fixwright runs, then scan again.")
     return " ".join(parts)
+
+
+def _policy(report: Report) -> str:
+    """Where the policy stands: `path` at `commit`, or `defaults`."""
+    path, at, commit = cut(report.policy_source or "defaults", CELL).rpartition(" at ")
+    return f"{code(path)} at {code(commit)}" if at else code(commit)
 
 
 def _fold(report: Report, notes: Sequence[str], limit: int) -> str:
@@ -161,14 +174,12 @@ def ledger_lines(report: Report, coverage: Coverage) -> list[str]:
     lines += [f"- not checked: {_gap(*gap)}" for gap in gaps[:LISTED]]
     if len(gaps) > LISTED:
         lines.append(f"- not checked: {len(gaps) - LISTED:,} more")
-    lines += [
-        f"- left out: {phrases.plural(count, 'file')} ({escape(cut(reason, CELL))})"
-        for reason, count in list(phrases.left_out(coverage))[:LISTED]
-    ]
+    for engine, reason, count in list(phrases.left_out(coverage))[:LISTED]:
+        lines.append(f"- left out by {escape(engine)}: {phrases.plural(count, 'file')} ({escape(cut(reason, CELL))})")
     unknown = sum(judged.baseline is BaselineState.NOT_REEVALUATED for judged in report.verdict.judged)
     if unknown:
         lines.append(f"- not re-evaluated: {phrases.plural(unknown, 'older finding')}, whose files could not be looked at")
-    facts = [f"policy {code(cut(report.policy_source or 'defaults', CELL))}"]
+    facts = [f"policy {_policy(report)}"]
     if report.base:
         facts.append(f"base {code(phrases.short(report.base))}")
     if report.head:

@@ -18,6 +18,7 @@ TITLE = 72
 """Bytes of a title: what git and hosts show of a commit's first line."""
 
 _CONVENTIONAL = re.compile(r"(?:feat|fix|chore|docs|refactor|test|perf|build|ci|style|revert)(\([^)]+\))?!?: \S")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SIGNED_OFF = re.compile(r"^Signed-off-by: .+ <.+@.+>\s*$", re.MULTILINE)
 
 
@@ -125,7 +126,7 @@ def _signature(patch: Patch, receipt: Receipt | None) -> str:
 
 
 def _receipt_fold(receipt: Receipt | None) -> str:
-    if receipt is None:
+    if receipt is None or not _DIGEST.fullmatch(receipt.digest):
         return ""
     try:
         text = receipt.envelope.decode("ascii")
@@ -133,4 +134,4 @@ def _receipt_fold(receipt: Receipt | None) -> str:
         return ""
     if "<" in text or visible(text.replace("\n", " ")) != text.replace("\n", " "):
         return ""
-    return f"<details><summary>receipt.json, {code(receipt.digest)}</summary>\n\n{fenced(text, 'json')}\n\n</details>"
+    return f"<details><summary>receipt.json, <code>{receipt.digest}</code></summary>\n\n{fenced(text, 'json')}\n\n</details>"

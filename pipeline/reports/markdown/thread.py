@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 
 from pipeline import phrases
-from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, link, prose
+from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, link, prose, size
 from pipeline.model.finding import Finding, Judged, Secret
 from pipeline.model.fix import ProofWord
 from pipeline.model.report import Report
 from pipeline.ports import Capabilities
-from pipeline.reports.markdown.check import render_summary
+from pipeline.reports.markdown.check import ABOVE_FOLD, above_fold, render_rest, render_summary
 from pipeline.reports.markdown.table import CELL, row
 
 _SENTENCE = re.compile(r"(.+?[.!?])(?:\s+(?=[A-Z`])|$)", re.DOTALL)
 _OBJECT_NAME = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-
-COMMENT_ROWS = 50
-"""Rows of the sticky comment on a host whose check has no page."""
 
 
 def render_thread(
@@ -55,7 +52,8 @@ def _weakness(finding: Finding) -> str:
     if finding.detail:
         sentence = prose(cut(finding.detail, CELL)).rstrip(".")
         detail = f" It {sentence}."
-    return f"**{prose(first)}**{detail}" + (f" {prose(rest)}" if rest else "")
+    claim = prose(first) or escape(finding.rule.title) or escape(finding.rule.id)
+    return f"**{claim}**{detail}" + (f" {prose(rest)}" if rest else "")
 
 
 def _secret(finding: Finding, secret: Secret, pull_request_word: str) -> list[str]:
@@ -117,6 +115,8 @@ def render_comment(report: Report, capabilities: Capabilities, *, since: str = "
     if capabilities.check_pages:
         return first
     rows = [row(judged, report) for judged in phrases.listed(verdict)]
-    room = capabilities.max_body - len(first.encode()) - 2
-    summary = render_summary(report, room, shown=rows[:COMMENT_ROWS], total=len(rows), details_url=check_url)
-    return f"{first}\n\n{summary}"
+    shown = above_fold(rows, report, ABOVE_FOLD - 1)
+    room = capabilities.max_body - size(first) - 2
+    summary = render_summary(report, room // 2, shown=shown, total=len(rows), details_url=check_url)
+    rest = render_rest(rows[len(shown) :], report, room - size(summary) - 2, fold=True)
+    return "\n\n".join(part for part in (first, summary, rest) if part)

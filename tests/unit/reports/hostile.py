@@ -1,0 +1,141 @@
+"""Hostile texts, and the eyes of a code host: what Markdown becomes, and what a host would find in it."""
+
+from __future__ import annotations
+
+import html
+import re
+from html.parser import HTMLParser
+
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+SHARP = (
+    "`",
+    "``",
+    "|",
+    "\\|",
+    "\\",
+    "<b>",
+    "</details>",
+    "<!-- fixwright:v1:00 -->",
+    "-->",
+    "@octocat",
+    "@org/team",
+    "#1",
+    "GH-7",
+    "TICKET-12",
+    "!3",
+    "$4",
+    "%5",
+    "~bug",
+    "&6",
+    "^alert#1",
+    "owner/repo#9",
+    "owner/repo@deadbeef",
+    "deadbeefcafe1234",
+    "http://evil.example",
+    "https://evil.example/",
+    "www.evil.example",
+    "ftp://x.y",
+    "mailto:a@b.example",
+    "a@b.example",
+    ":tada:",
+    "[x](http://y)",
+    "![x](y)",
+    "[^1]",
+    "**b**",
+    "_i_",
+    "~~s~~",
+    "$$x$$",
+    "- [ ] x",
+    "# head",
+    "> quote",
+    "1. one",
+    "***",
+    "===",
+    "\n",
+    "\r\n",
+    "\n\n",
+    "\t",
+    "    code",
+    "\x1b[31m",
+    "\x1b]8;;http://x\x07",
+    "\x07",
+    "\x00",
+    "\x9b2J",
+    "\u202e",
+    "\u2066",
+    "\u200b",
+    "\u2028",
+    "\ufeff",
+    "\U000e0041",
+    "\udcff",
+    "::error::x",
+    "/fix K7Q",
+    "&#64;x",
+    "&commat;x",
+    "&lt;b&gt;",
+    "e\u0301",
+    "\u4e2d\u6587",
+)
+"""Pieces that mean something to Markdown, HTML, a host or a terminal."""
+
+TEXTS = st.lists(st.one_of(st.sampled_from(SHARP), st.text(max_size=6)), max_size=8).map("".join)
+"""Sharp pieces in any order, with anything between."""
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
+def rendered(markdown: str) -> str:
+    """HTML of GitHub-flavoured Markdown as far as this matters: CommonMark, tables, raw HTML."""
+    return str(_MARKDOWN.render(markdown))
+
+
+class _Seen(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[str] = []
+        self.active: list[str] = []
+        self.everything: list[str] = []
+        self._quiet = 0
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+        self._quiet += tag in ("code", "pre")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._quiet -= tag in ("code", "pre")
+
+    def handle_comment(self, data: str) -> None:
+        self.tags.append("!--")
+
+    def handle_data(self, data: str) -> None:
+        self.everything.append(data)
+        if not self._quiet:
+            self.active.append(data)
+
+
+def seen(markdown: str) -> _Seen:
+    """Tags and text of rendered Markdown. Hosts look for mentions and links in `active`: text outside of code."""
+    parser = _Seen()
+    parser.feed(rendered(markdown))
+    parser.close()
+    return parser
+
+
+_TRIGGERS = re.compile(
+    r"@[\w\[]|#\w|[!%~$^&*][\w\[\"]|://|(?i:\bwww\.)|:[\w+-]+:|\b[A-Za-z]+-\d|(?i:\b[0-9a-f]{7,64}\b)|mailto:\w",
+)
+
+
+def triggers(markdown: str, ours: str = "") -> list[str]:
+    """What a host would make a mention, reference, link or emoji of, in the text outside of code; `ours` is removed first."""
+    text = "\n".join(seen(markdown).active)
+    for allowed in filter(None, ours.split("\n")):
+        text = text.replace(html.unescape(allowed), "")
+    return _TRIGGERS.findall(text)
+
+
+def shown(markdown: str) -> str:
+    """The characters that a reader sees, without our zero-width breaks."""
+    return "".join(seen(markdown).everything).replace("\u200b", "").strip("\n")

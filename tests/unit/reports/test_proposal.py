@@ -1,0 +1,221 @@
+"""The pull request of a fix, and every answer under a comment."""
+
+from __future__ import annotations
+
+import itertools
+from typing import get_args
+
+import pytest
+from hypothesis import given
+
+from pipeline.answers import BODY, Topic, render_answer
+from pipeline.escaping import size
+from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, Receipt
+from pipeline.ports import Capabilities
+from pipeline.reports.markdown import (
+    Convention,
+    detect_convention,
+    detect_sign_off,
+    render_commit_message,
+    render_fix_title,
+    render_pull_request_body,
+)
+from tests.build_reports import leak, weakness
+from tests.unit.reports.hostile import TEXTS, seen, triggers
+
+PATCH = Patch(
+    (FileEdit("app/db.py", b"a\n", b"b\n"),),
+    title="bind user name in query",
+    explanation="The name is now bound as a parameter; nothing else changes.",
+    fixer="rewrite",
+)
+PROOF = Proof(
+    ProofWord.VERIFIED,
+    (
+        ProofCheck("rescan", True, "Before: K7Q fires, 16 others. After: 16 others, none new."),
+        ProofCheck("tests", True, "Tests 212 to 212; 9 run the changed line, 9 of 9 fail when it is broken on purpose."),
+        ProofCheck("lint", None, "`ruff` is not installed here"),
+    ),
+    ("no test sends hostile input here",),
+)
+RECEIPT = Receipt(b'{"payload": "eyJ4IjogMX0=", "signatures": []}', "sha256:5d0e" + "0" * 60)
+
+
+def body(**more: object) -> str:
+    arguments = {"capabilities": Capabilities(), **more}
+    return render_pull_request_body(weakness(), PATCH, PROOF, RECEIPT, **arguments)  # type: ignore[arg-type]  # keyword arguments
+
+
+def test_the_body_says_what_was_wrong_what_changed_and_what_was_proven() -> None:
+    paragraphs = body().split("\n\n")
+    assert paragraphs[0].startswith("Request data becomes SQL in `app/db.py:41` (`K7Q`, CWE-89): Anyone who can send `username`")
+    assert paragraphs[1] == PATCH.explanation
+    assert paragraphs[2].startswith("Before: K7Q fires, 16 others. After: 16 others, none new. Tests 212 to 212;")
+    assert paragraphs[2].endswith("`ruff` is not installed here. **verified**.")
+    assert paragraphs[3] == "Not proven: no test sends hostile input here."
+    assert paragraphs[4] == "Receipt `sha256:5d0e00000000…` (`fixwright verify receipt.json --repo .`) · fixer `rewrite`, no model"
+    assert "checks filtered by base branch do not run here" in paragraphs[5]
+
+
+def test_the_receipt_itself_can_be_copied_out_of_the_body() -> None:
+    block = body().split("```json\n")[1].split("\n```")[0]
+    assert block.encode() == RECEIPT.envelope
+
+
+def test_a_body_stays_within_the_host_and_drops_the_receipt_first() -> None:
+    limit = size(body()) - 1
+    small = body(capabilities=Capabilities(max_body=limit))
+    assert size(small) <= limit
+    assert "```json" not in small
+    assert "**verified**" in small
+
+
+def test_the_hosts_own_word_is_used() -> None:
+    assert "This merge request targets" in body(capabilities=Capabilities(pull_request_word="merge request"))
+    assert "targets the branch" not in body(stacked=False)
+
+
+def test_what_a_person_must_still_do_is_said_first_of_all() -> None:
+    patch = Patch(PATCH.edits, explanation="It is read from the environment.", notes=("revoke the key first",))
+    text = render_pull_request_body(leak(), patch, PROOF, None, capabilities=Capabilities())
+    assert "**Before merging:** revoke the key first." in text
+    assert "No receipt" in text
+
+
+@pytest.mark.parametrize(
+    ("convention", "title"),
+    [
+        (Convention.SENTENCE, "Bind user name in query"),
+        (Convention.LOWER, "bind user name in query"),
+        (Convention.CONVENTIONAL, "fix: bind user name in query"),
+        (Convention.SCOPED, "fix(db): bind user name in query"),
+    ],
+)
+def test_the_title_follows_the_repositorys_convention(convention: Convention, title: str) -> None:
+    assert render_fix_title(weakness(), PATCH, convention) == title
+
+
+@pytest.mark.parametrize(
+    ("subjects", "convention"),
+    [
+        ([], Convention.SENTENCE),
+        (["Add a page", "Merge branch 'x'", "Fix the menu"], Convention.SENTENCE),
+        (["add a page", "fix menu", "Release 1"], Convention.LOWER),
+        (["feat: a", "fix: b", "Fix c"], Convention.CONVENTIONAL),
+        (["feat(ui): a", "fix(db)!: b", "chore: c"], Convention.SCOPED),
+    ],
+)
+def test_the_convention_is_what_most_commits_do(subjects: list[str], convention: Convention) -> None:
+    assert detect_convention(subjects) is convention
+
+
+def test_a_sign_off_is_added_where_the_history_has_them() -> None:
+    signed = "Fix a\n\nSigned-off-by: A B <a@b.example>\n"
+    assert detect_sign_off([signed, signed, "Fix b"])
+    assert not detect_sign_off(["Fix a", "Fix b"])
+    message = render_commit_message("Bind it", PATCH, sign_off="Fixwright <bot@host.example>")
+    assert (
+        message == "Bind it\n\nThe name is now bound as a parameter; nothing else changes.\n\nSigned-off-by: Fixwright <bot@host.example>\n"
+    )
+
+
+@given(TEXTS)
+def test_hostile_texts_stay_harmless_in_a_proposal(text: str) -> None:
+    patch = Patch((), title=text, explanation=text, fixer=text, notes=(text,))
+    proof = Proof(ProofWord.VERIFIED, (ProofCheck(text, True, text),), (text,))
+    finding = weakness(text.replace("\0", "") or "x", detail=text)
+    for convention in Convention:
+        title = render_fix_title(finding, patch, convention)
+        assert size(title) <= 72
+        assert title.isprintable()
+    assert render_commit_message(text, patch, sign_off=text).replace("\n", "").isprintable()
+    made = render_pull_request_body(finding, patch, proof, RECEIPT, capabilities=Capabilities())
+    assert "<!--" not in made
+    assert set(seen(made).tags) <= {"p", "strong", "code", "pre", "details", "summary"}
+    assert triggers(made, ours="CWE-89") == []
+
+
+ANSWERS = {
+    "permission": "`/fix [HANDLE]` needs write permission on this repository. Nothing was done.",
+    "not-settled": "The newest commit of this pull request is still being checked. Ask again when the check has ended.",
+    "nothing": "Nothing is open here that could be fixed.",
+    "which": "Which one? Open here: `K7Q`, `M2D`.",
+    "unknown": "No finding here is called `XXX`. Open here: `K7Q`, `M2D`.",
+    "ambiguous": "`XXX` means several findings. Name one by its place: `a.py:1`, `b.py:2`.",
+    "gone": "`XXX` is not open any more: the newest commit does not have it.",
+    "unknown-command": "There is no command `XXX`. There is: `/fix [HANDLE]`.",
+    "refused": "No patch for `K7Q`: no fixer has a patch for this place. Nothing was changed.",
+    "opened": "Opened #12 for `K7Q`: **verified**. Receipt `sha256:5d0e00000000…`.",
+}
+
+
+@pytest.mark.parametrize("topic", sorted(ANSWERS))
+def test_every_answer_is_one_plain_sentence_or_two(topic: Topic) -> None:
+    said = render_answer(
+        topic,
+        asked="XXX",
+        command="/fix [HANDLE]",
+        commands=("/fix [HANDLE]",),
+        handle="K7Q",
+        handles=("K7Q", "M2D"),
+        places=("a.py:1", "b.py:2"),
+        proof=None if topic == "refused" else PROOF,
+        receipt=RECEIPT,
+        number=12,
+    )
+    assert said == ANSWERS[topic]
+
+
+def test_a_refused_patch_says_every_reason() -> None:
+    proof = Proof(
+        ProofWord.REFUSED, (ProofCheck("a", False, "the finding is still there"), ProofCheck("b", False, "2 tests fail"), PROOF.checks[0])
+    )
+    said = render_answer("refused", handle="K7Q", proof=proof)
+    assert said.split("\n")[2:] == ["- the finding is still there", "- 2 tests fail"]
+    assert "**refused**. Nothing was changed." in said
+
+
+def test_a_merge_request_is_numbered_as_its_host_does() -> None:
+    assert render_answer("opened", handle="K7Q", number=3, proof=PROOF, pull_request_word="merge request").startswith("Opened !3 ")
+
+
+def test_a_suggestion_comes_with_its_proof() -> None:
+    said = render_answer("suggestion", handle="K7Q", suggestion="x = 1", proof=PROOF, receipt=RECEIPT, patch=PATCH)
+    assert "```suggestion\nx = 1\n```" in said
+    assert "**verified**" in said
+    assert "Not proven" in said
+
+
+def test_a_patch_that_cannot_be_shown_says_how_to_make_it() -> None:
+    diff = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+    assert "```diff\n" + diff + "```" in render_answer("patch", handle="K7Q", diff=diff, proof=PROOF, finding=weakness())
+    for unfit in (diff * 3_000, diff + "+\u202e\n", diff + "+<!-- fixwright -->\n"):
+        said = render_answer("patch", handle="K7Q", diff=unfit, proof=PROOF)
+        assert size(said) <= BODY
+        assert "`fixwright fix . --finding K7Q --patch fix.diff` makes it" in said
+        assert "```diff" not in said
+
+
+@given(TEXTS, TEXTS)
+def test_hostile_texts_stay_harmless_in_answers(text: str, other: str) -> None:
+    proof = Proof(ProofWord.REFUSED, (ProofCheck("x", False, text), ProofCheck("y", True, other)), (text,))
+    patch = Patch((), explanation=text)
+    for topic, refused in itertools.product(get_args(Topic), (proof, None)):
+        said = render_answer(
+            topic,
+            asked=text,
+            command=text,
+            commands=(text, other),
+            handle="K7Q",
+            handles=(text, other),
+            places=(text, other),
+            error=text,
+            proof=refused,
+            patch=patch,
+            finding=weakness(text.replace("\0", "") or "x"),
+            suggestion=text,
+            diff=text,
+        )
+        assert "<!--" not in said
+        assert set(seen(said).tags) <= {"p", "strong", "code", "pre", "ul", "li"}
+        assert triggers(said) == [] or topic == "opened"
