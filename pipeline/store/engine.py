@@ -60,7 +60,7 @@ class Database:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
         else:
-            arguments = {"connect_timeout": CONNECT_SECONDS, "options": f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c timezone=UTC"}
+            arguments = {"connect_timeout": CONNECT_SECONDS, "options": server_options(parsed)}
             engine = create_engine(
                 parsed,
                 hide_parameters=True,
@@ -146,6 +146,14 @@ class Database:
         """In a forked child: forget the parent's connections without closing them under its feet."""
         self._engine.dispose(close=False)
         self._inside = threading.local()
+
+
+def server_options(url: URL, **more: float) -> str:
+    """PostgreSQL: what every session of ours sets, after what the URL itself asks for. `more`: further time-outs, in seconds."""
+    asked = url.query.get("options", "")
+    timeouts = {"lock_timeout": BUSY_SECONDS, **more}
+    ours = " ".join(f"-c {name}={int(seconds * 1000)}" for name, seconds in timeouts.items())
+    return f"{asked if isinstance(asked, str) else ' '.join(asked)} {ours}".strip()
 
 
 def parse_url(url: str) -> URL:

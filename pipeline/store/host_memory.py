@@ -105,6 +105,8 @@ class StoredHostMemory:
         return nonce + self._cipher.encrypt(nonce, value, _name(key))
 
     def _unseal(self, key: str, sealed: bytes) -> bytes | None:
+        if len(sealed) < _NONCE_BYTES:
+            return None
         try:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _name(key))
         except InvalidTag:

@@ -11,7 +11,7 @@ from typing import Final, LiteralString, Protocol
 import psycopg
 from sqlalchemy import URL
 
-from pipeline.store.engine import BUSY_SECONDS, CONNECT_SECONDS, prepare_sqlite
+from pipeline.store.engine import BUSY_SECONDS, CONNECT_SECONDS, prepare_sqlite, server_options
 
 OutboxRow = tuple[str, str, str, str, int, str, float]
 """See `pipeline.store.outbox.encode_envelope`: id, key, kind, body, priority, group, delay."""
@@ -137,13 +137,13 @@ class PostgresWriter:
 
     def __init__(self, url: URL) -> None:
         self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._options = server_options(url, statement_timeout=STATEMENT_SECONDS)
         self._connection: psycopg.Connection[tuple[str]] | None = None
 
     def write(self, batch: Sequence[Prepared]) -> set[str]:
         """See `Writer.write`."""
         if self._connection is None or self._connection.closed:
-            options = f"-c lock_timeout={int(BUSY_SECONDS * 1000)} -c statement_timeout={int(STATEMENT_SECONDS * 1000)}"
-            self._connection = psycopg.connect(self._conninfo, connect_timeout=CONNECT_SECONDS, options=options)
+            self._connection = psycopg.connect(self._conninfo, connect_timeout=CONNECT_SECONDS, options=self._options)
         with self._connection.transaction(), self._connection.cursor() as cursor:
             # Sorted: two writers that insert the same deliveries in different orders would lock each other out.
             ordered = sorted(batch, key=lambda row: row.identity)
