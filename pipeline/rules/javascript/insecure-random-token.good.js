@@ -1,0 +1,18 @@
+// Random numbers that nobody needs to keep secret, and secrets that nobody can guess.
+import crypto from 'crypto'
+
+const token = crypto.randomBytes(32).toString('hex')
+const sessionId = crypto.randomUUID()
+const color = Math.floor(Math.random() * 16777215).toString(16)
+const key = `row-${Math.random()}`
+const delay = 100 + Math.random() * 50
+const items = ['a', 'b']
+const item = items[Math.floor(Math.random() * items.length)]
+
+function jitter(maxTokens) {
+  return maxTokens * Math.random()
+}
+
+const tokenExpired = Math.random() < 0.5
+
+export { token, sessionId, color, key, delay, item, jitter, tokenExpired }
