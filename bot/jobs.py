@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 import redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
@@ -38,6 +38,7 @@ class Jobs:
     def __init__(self, url: str) -> None:
         self._url = url
         self._client: redis.Redis | None = None
+        self._waker: redis.Redis | None = None
 
     @property
     def client(self) -> redis.Redis:
@@ -48,14 +49,22 @@ class Jobs:
             self._client = redis.Redis.from_url(self._url, socket_timeout=30, socket_connect_timeout=3, retry=retry)
         return self._client
 
+    @property
+    def _hasty(self) -> redis.Redis:
+        """For waking: it only saves time, so it may not cost any when the server is away."""
+        if self._waker is None:
+            self._waker = redis.Redis.from_url(self._url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0))
+        return self._waker
+
     def forget(self) -> None:
         """In a forked child: never touch the parent's socket."""
         self._client = None
+        self._waker = None
 
     def wake(self) -> None:
         """Tell the relay that something was committed. Raises QueueUnavailable; the relay looks by itself within a second anyway."""
         try:
-            with self.client.pipeline(transaction=False) as pipe:
+            with self._hasty.pipeline(transaction=False) as pipe:
                 pipe.lpush(WAKE, b"1")
                 pipe.ltrim(WAKE, 0, 0)
                 pipe.execute()

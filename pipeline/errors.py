@@ -276,7 +276,8 @@ class StoreUnavailable(StoreError):
 class StaleWrite(StoreError):
     """The row has left the state from which we wanted to move it."""
 
-    code = "STALE_WRITE"
+    # A lost race: the next attempt sees the new state and stops, or goes on from there.
+    code, retryable = "STALE_WRITE", True
 
 
 class LeaseLost(StoreError):

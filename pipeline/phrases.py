@@ -94,8 +94,9 @@ def title(report: Report) -> str:
     if warns:
         return _headline(warning(len(warns)), warns[0], len(warns))
     coverage = verdict.coverage
-    if not coverage.files_checked and not coverage.commits_checked and verdict.conclusion is Conclusion.SUCCESS:
-        return f"Nothing to scan: {_unscannable(coverage)}"
+    if not coverage.files_checked and verdict.conclusion is Conclusion.SUCCESS:
+        searched = f" ({plural(coverage.commits_checked, 'commit')} searched)" if coverage.commits_checked > 1 else ""
+        return f"Nothing to scan: {_unscannable(coverage)}{searched}"
     below = len(verdict.standing(Standing.COUNTED))
     if below:
         return f"{below:,} below the policy's mark: {looked_at(coverage)}"

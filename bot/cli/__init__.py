@@ -18,9 +18,9 @@ OK, FOUND, USAGE, UNCHECKED = 0, 1, 2, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; never shows a traceback for a person's mistake."""
-    parser = make_parser()
-    parsed = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        parsed = make_parser(given[0] if given else "").parse_args(given)
         code: int = parsed.run(parsed)
         sys.stdout.flush()
     except FixwrightError as error:
@@ -36,15 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser with every command of this folder."""
+def make_parser(wanted: str = "") -> argparse.ArgumentParser:
+    """The parser with the wanted command of this folder, or with every one: a scan must not wait for the imports of a worker."""
     parser = argparse.ArgumentParser(
         prog="fixwright", description="Scans changes, answers pull requests, and opens fixes that prove themselves."
     )
     parser.add_argument("--version", action="version", version=f"fixwright {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for info in sorted(pkgutil.iter_modules(bot.cli.__path__), key=lambda i: i.name):
-        module = importlib.import_module(f"bot.cli.{info.name}")
+    names = sorted(info.name for info in pkgutil.iter_modules(bot.cli.__path__) if not info.name.startswith("_"))
+    for name in [wanted] if wanted in names else names:
+        module = importlib.import_module(f"bot.cli.{name}")
         if hasattr(module, "add"):
             module.add(commands)
     return parser

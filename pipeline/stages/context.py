@@ -17,8 +17,9 @@ from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.scan import ScanType
 from pipeline.model.target import CommitRef, Installation, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
 from pipeline.ports import Capabilities, CodeHost, Command, Configuration, Fixer, GitCredentials, HostMemory, Provider, Scanner
-from pipeline.receipts import SigningKey
+from pipeline.receipts import Signer
 from pipeline.sandbox.git import Mirror
+from pipeline.stages.examine import RunControl
 from pipeline.store.engine import Database
 from pipeline.store.outbox import Claimed
 from pipeline.store.work import Work
@@ -42,23 +43,11 @@ class Places:
     engines: Path
     hash_key: bytes
     """Key of the keyed hashes of secret values."""
-    signing_key: Callable[[], SigningKey]
+    signer: Callable[[], Signer]
     """Makes or loads the key that signs receipts."""
     configurations: Mapping[str, Configuration]
     """Settings of each provider by its name."""
     version: str
-
-
-@dataclass
-class RunControl:
-    """`pipeline.ports.Control` of a running stage."""
-
-    engines_dir: Path
-    wanted: Callable[[], bool]
-
-    def cancelled(self) -> bool:
-        """True when the review was superseded or the lease was lost."""
-        return not self.wanted()
 
 
 @dataclass

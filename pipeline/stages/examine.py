@@ -11,24 +11,46 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline.errors import Superseded
 from pipeline.model.finding import Finding
 from pipeline.model.ids import BlobId
-from pipeline.model.scan import Coverage, Covered, EngineInfo, EngineRun, FindingSeen, Gap, GapClass, GapSeen, ScanRequest, ScanResult
+from pipeline.model.scan import (
+    Coverage,
+    Covered,
+    EngineInfo,
+    EngineRun,
+    FindingSeen,
+    Gap,
+    GapClass,
+    GapSeen,
+    ScanRequest,
+    ScanResult,
+    ScanType,
+)
 from pipeline.policy import Policy
 from pipeline.ports import Control, Scanner
-from pipeline.sandbox.tree import TREE_LIMITS, private_folder, write_tree
+from pipeline.sandbox.tree import private_folder, write_tree
 
 log = logging.getLogger(__name__)
+
+K = TypeVar("K")
 
 MAX_FILE = 100 * 1024 * 1024
 """Bytes. A larger blob is a gap: it would not fit into memory beside the rest."""
 
+BATCH_FILES, BATCH_BYTES = 1_000, 100 * 1024 * 1024
+"""An engine looks at so many files at once; a larger change or folder is several runs."""
+
+LAYER = "fixwright-version-"
+"""Folder names in an engine's tree for further versions of a file that is there already."""
+
 SECONDS = 120.0
-"""Wall-clock limit of one engine on one side of a change."""
+"""Wall-clock limit of one run of one engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +96,39 @@ _MODES = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a fol
 
 
 @dataclass
-class _Ledger:
-    findings: list[Finding] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    covered: set[str] = field(default_factory=set)
-    cached: int = 0
+class RunControl:
+    """`pipeline.ports.Control` of a running stage."""
+
+    engines_dir: Path
+    wanted: Callable[[], bool]
+
+    def cancelled(self) -> bool:
+        """True when the review was superseded or the lease was lost."""
+        return not self.wanted()
 
 
-def cache_key(info: EngineInfo, file: SideFile, salt: bytes = b"") -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """One content under one name, whichever sides have it."""
+
+    path: str
+    blob: BlobId
+
+
+@dataclass
+class _Seen:
+    """What is known of each version, and of the runs as a whole."""
+
+    versions: dict[_Version, CachedFile] = field(default_factory=dict)
+    cached: set[_Version] = field(default_factory=set)
+    run_gaps: list[Gap] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def cache_key(info: EngineInfo, path: str, blob: BlobId, salt: bytes = b"") -> bytes:
     """SHA-256 over all that a file-local result depends on. `salt` separates installations whose keyed hashes differ."""
-    path = file.path.encode("utf-8", "surrogateescape")
-    parts = [info.name.encode(), info.version.encode(), info.rules_digest.encode(), path, file.blob.encode(), hashlib.sha256(salt).digest()]
+    name = path.encode("utf-8", "surrogateescape")
+    parts = [info.name.encode(), info.version.encode(), info.rules_digest.encode(), name, blob.encode(), hashlib.sha256(salt).digest()]
     return hashlib.sha256(b"\0".join(parts)).digest()
 
 
@@ -97,43 +141,52 @@ def examine(
     *,
     cache: Cache | None = None,
     secret_key: bytes = b"",
-    fetch: Callable[[Iterable[BlobId]], None] = lambda _: None,
 ) -> ScanResult:
-    """Findings and coverage of one scanner on one set of files.
+    """`examine_sides` for a single set of files."""
+    return examine_sides(scanner, {"": files}, blobs, policy, control, cache=cache, secret_key=secret_key)[""]
+
+
+def examine_sides(
+    scanner: Scanner,
+    sides: Mapping[K, Sequence[SideFile]],
+    blobs: Blobs,
+    policy: Policy,
+    control: Control,
+    *,
+    cache: Cache | None = None,
+    secret_key: bytes = b"",
+    fetch: Callable[[Iterable[BlobId]], None] = lambda _: None,
+) -> dict[K, ScanResult]:
+    """Findings and coverage of one scanner on several states of the same files, with one start of the engine for all of them.
 
     Args:
-        files: at most one per path.
+        sides: by name; each has at most one file per path.
         fetch: brings missing blobs to us in one go, before they are read.
 
     Raises:
-        EngineError: the run as a whole failed; GitError from `blobs` and `fetch`.
+        EngineError: a run as a whole failed; GitError from `blobs` and `fetch`; Superseded.
     """
     started = time.monotonic()
     info = scanner.info(control)
-    ledger = _Ledger()
-    wanted = list(_eligible(scanner, files, policy, ledger))
-    if cache is not None and info.file_local:
-        wanted = _from_cache(info, wanted, cache, ledger, secret_key)
-    if wanted:
-        fetch(file.blob for file in wanted)
-        readable = _within_limits(scanner, wanted, blobs, ledger)
-        _run(scanner, readable, blobs, control, ledger, secret_key)
-        if cache is not None and info.file_local:
-            _remember(info, readable, cache, ledger, secret_key)
-    run = EngineRun(
-        engine=info.name,
-        version=info.version,
-        rules_digest=info.rules_digest,
-        files=len(ledger.covered),
-        cached=ledger.cached,
-        seconds=round(time.monotonic() - started, 3),
-    )
-    findings = tuple(sorted(ledger.findings, key=lambda f: (f.location, f.rule.id)))
-    gaps = tuple(sorted(ledger.gaps, key=lambda g: (g.path, g.reason)))
-    return ScanResult(findings, Coverage((run,), gaps, len(files), len(ledger.covered)))
+    left_out = {side: _left_out(scanner, files, policy) for side, files in sides.items()}
+    wanted = [_Version(file.path, file.blob) for side, files in sides.items() for file in files if file.path not in left_out[side]]
+    seen = _Seen()
+    missing = _from_cache(info, list(dict.fromkeys(wanted)), cache, seen, secret_key)
+    if missing:
+        fetch(version.blob for version in missing)
+        for batch in _batches(scanner, missing, blobs, seen):
+            if control.cancelled():
+                raise Superseded("nobody wants this scan any more")
+            _run(scanner, batch, blobs, control, seen, secret_key)
+            _remember(info, batch, cache, seen, secret_key)
+    seen.seconds = round(time.monotonic() - started, 3)
+    return {
+        side: _result(info, scanner.scan_type, files, left_out[side], seen, first=n == 0) for n, (side, files) in enumerate(sides.items())
+    }
 
 
-def _eligible(scanner: Scanner, files: Sequence[SideFile], policy: Policy, ledger: _Ledger) -> Iterator[SideFile]:
+def _left_out(scanner: Scanner, files: Sequence[SideFile], policy: Policy) -> dict[str, Gap]:
+    gaps = {}
     for file in files:
         reason = ""
         if file.mode in _MODES:
@@ -143,16 +196,17 @@ def _eligible(scanner: Scanner, files: Sequence[SideFile], policy: Policy, ledge
         elif not scanner.concerns(file.path):
             reason = "no rule for this kind of file"
         if reason:
-            ledger.gaps.append(Gap(scanner.name, file.path, reason, GapClass.NOT_APPLICABLE))
-        else:
-            yield file
+            gaps[file.path] = Gap(scanner.name, file.path, reason, GapClass.NOT_APPLICABLE)
+    return gaps
 
 
-def _from_cache(info: EngineInfo, files: list[SideFile], cache: Cache, ledger: _Ledger, salt: bytes) -> list[SideFile]:
-    keys = {cache_key(info, file, salt): file for file in files}
+def _from_cache(info: EngineInfo, versions: list[_Version], cache: Cache | None, seen: _Seen, salt: bytes) -> list[_Version]:
+    if cache is None or not info.file_local or not versions:
+        return versions
+    keys = {cache_key(info, version.path, version.blob, salt): version for version in versions}
     known = cache.get_many(list(keys))
     missing = []
-    for key, file in keys.items():
+    for key, version in keys.items():
         entry = known.get(key)
         try:
             remembered = _CACHED.validate_json(entry) if entry is not None else None
@@ -160,90 +214,120 @@ def _from_cache(info: EngineInfo, files: list[SideFile], cache: Cache, ledger: _
             log.warning("cache entry unreadable, looked at anew", extra={"engine": info.name})
             remembered = None
         if remembered is None:
-            missing.append(file)
-            continue
-        ledger.cached += 1
-        ledger.findings.extend(remembered.findings)
-        ledger.gaps.extend(remembered.gaps)
-        if not remembered.gaps:
-            ledger.covered.add(file.path)
+            missing.append(version)
+        else:
+            seen.versions[version] = remembered
+            seen.cached.add(version)
     return missing
 
 
-def _within_limits(scanner: Scanner, files: list[SideFile], blobs: Blobs, ledger: _Ledger) -> list[SideFile]:
-    sizes = blobs.sizes(file.blob for file in files)
+def _batches(scanner: Scanner, versions: list[_Version], blobs: Blobs, seen: _Seen) -> Iterator[list[_Version]]:
+    """Versions in trees of a bounded size. What is too large for any tree, or has no content, is a gap."""
+    sizes = blobs.sizes(version.blob for version in versions)
+    batch: list[_Version] = []
     total = 0
-    readable = []
-    for count, file in enumerate(files):
-        size = sizes.get(file.blob)
-        reason = ""
+    for version in versions:
+        size = sizes.get(version.blob)
         if size is None:
-            ledger.gaps.append(Gap(scanner.name, file.path, "git has no content for it", GapClass.ERROR, "us"))
+            gap = Gap(scanner.name, version.path, "git has no content for it", GapClass.ERROR, "us")
+            seen.versions[version] = CachedFile(gaps=(gap,))
             continue
         if size > MAX_FILE:
-            reason = f"larger than {MAX_FILE // 1024 // 1024} MB"
-        elif total + size > TREE_LIMITS.total_bytes:
-            reason = f"the change is larger than {TREE_LIMITS.total_bytes // 1_000_000} MB"
-        elif count >= TREE_LIMITS.files:
-            reason = f"more than {TREE_LIMITS.files} files"
-        if reason:
-            ledger.gaps.append(Gap(scanner.name, file.path, reason, GapClass.LIMIT))
+            gap = Gap(scanner.name, version.path, f"larger than {MAX_FILE // 1024 // 1024} MB", GapClass.LIMIT)
+            seen.versions[version] = CachedFile(gaps=(gap,))
             continue
+        if batch and (len(batch) >= BATCH_FILES or total + size > BATCH_BYTES):
+            yield batch
+            batch, total = [], 0
+        batch.append(version)
         total += size
-        readable.append(file)
-    return readable
+    if batch:
+        yield batch
 
 
-def _run(scanner: Scanner, files: list[SideFile], blobs: Blobs, control: Control, ledger: _Ledger, secret_key: bytes) -> None:
-    if not files:
-        return
+def _tree_names(batch: list[_Version]) -> dict[str, _Version]:
+    """A name in the engine's tree for each version: its own for the first of a path, one below a folder of its own for the others."""
+    taken = {version.path for version in batch}
+    names: dict[str, _Version] = {}
+    for version in batch:
+        name, layer = version.path, 0
+        while name in names or (layer and name in taken):
+            layer += 1
+            name = f"{LAYER}{layer}/{version.path}"
+        names[name] = version
+    return names
+
+
+def _run(scanner: Scanner, batch: list[_Version], blobs: Blobs, control: Control, seen: _Seen, secret_key: bytes) -> None:
+    names = _tree_names(batch)
     by_blob: dict[BlobId, list[str]] = {}
-    for file in files:
-        by_blob.setdefault(file.blob, []).append(file.path)
-
-    blob_of = {file.path: file.blob for file in files}
+    for name, version in names.items():
+        by_blob.setdefault(version.blob, []).append(name)
 
     def contents() -> Iterator[tuple[str, BlobId, bytes]]:
         for blob, content in blobs.read(by_blob, max_size=MAX_FILE):
-            for path in by_blob[blob]:
-                yield path, blob, content
+            for name in by_blob[blob]:
+                yield name, blob, content
 
+    findings: dict[str, list[Finding]] = {}
+    gaps: dict[str, list[Gap]] = {}
+    covered: set[str] = set()
     with private_folder("scan") as folder:
         tree = write_tree(folder / "tree", contents())
-        ledger.gaps.extend(tree.gaps)
-        said = {gap.path for gap in tree.gaps}
+        for gap in tree.gaps:
+            gaps.setdefault(gap.path, []).append(replace(gap, engine=scanner.name))
         for output in scanner.scan(ScanRequest(tree, SECONDS, secret_key), control):
             match output:
                 case FindingSeen(finding):
-                    ledger.findings.append(replace(finding, blob=blob_of.get(finding.location.path)))
+                    findings.setdefault(finding.location.path, []).append(finding)
                 case GapSeen(gap):
-                    ledger.gaps.append(gap)
-                    said.add(gap.path)
+                    gaps.setdefault(gap.path, []).append(gap)
                 case Covered(paths):
-                    ledger.covered.update(paths)
-                    said.update(paths)
+                    covered.update(paths)
                 case _:
                     pass
-    silent = {file.path for file in files} - said
-    if "" not in said:
-        ledger.gaps.extend(Gap(scanner.name, path, f"{scanner.name} said nothing about it", GapClass.ERROR) for path in sorted(silent))
+    whole = gaps.pop("", [])
+    seen.run_gaps.extend(whole)
+    for name, version in names.items():
+        said = gaps.get(name, [])
+        if name not in covered and not said and not whole:
+            said = [Gap(scanner.name, name, f"{scanner.name} said nothing about it", GapClass.ERROR)]
+        own = tuple(_renamed(finding, version) for finding in findings.get(name, ()))
+        seen.versions[version] = CachedFile(own, tuple(replace(gap, path=version.path) for gap in said))
 
 
-def _remember(info: EngineInfo, files: list[SideFile], cache: Cache, ledger: _Ledger, salt: bytes) -> None:
-    gaps: dict[str, list[Gap]] = {}
-    for gap in ledger.gaps:
-        gaps.setdefault(gap.path, []).append(gap)
-    findings: dict[str, list[Finding]] = {}
-    for finding in ledger.findings:
-        findings.setdefault(finding.location.path, []).append(finding)
-    entries = {}
+def _renamed(finding: Finding, version: _Version) -> Finding:
+    source = replace(finding.source, path=version.path) if finding.source else None
+    return replace(finding, location=replace(finding.location, path=version.path), source=source, blob=version.blob)
+
+
+def _remember(info: EngineInfo, batch: list[_Version], cache: Cache | None, seen: _Seen, salt: bytes) -> None:
+    """Keep what will be the same next time: an error may be gone then, a limit will not."""
+    if cache is None or not info.file_local or seen.run_gaps:
+        return
+    lasting = {v: seen.versions[v] for v in batch if all(gap.gap_class is not GapClass.ERROR for gap in seen.versions[v].gaps)}
+    cache.put_many({cache_key(info, v.path, v.blob, salt): _CACHED.dump_json(entry) for v, entry in lasting.items()})
+
+
+def _result(
+    info: EngineInfo, scan_type: ScanType, files: Sequence[SideFile], left_out: Mapping[str, Gap], seen: _Seen, *, first: bool
+) -> ScanResult:
+    findings: list[Finding] = []
+    gaps: list[Gap] = [*seen.run_gaps, *left_out.values()]
+    looked, cached = 0, 0
     for file in files:
-        own = gaps.get(file.path, [])
-        # An error may be gone at the next try; a limit will not.
-        lasting = all(gap.gap_class is not GapClass.ERROR for gap in own)
-        if lasting and (file.path in ledger.covered or own):
-            entries[cache_key(info, file, salt)] = _CACHED.dump_json(CachedFile(tuple(findings.get(file.path, ())), tuple(own)))
-    cache.put_many(entries)
+        version = _Version(file.path, file.blob)
+        known = seen.versions.get(version) if file.path not in left_out else None
+        if known is None:
+            continue
+        findings.extend(known.findings)
+        gaps.extend(known.gaps)
+        looked += not known.gaps
+        cached += version in seen.cached
+    # One start of the engine for all sides: its time is told once.
+    run = EngineRun(info.name, info.version, info.rules_digest, looked, cached, seen.seconds if first else 0.0, scan_type)
+    in_order = tuple(sorted(findings, key=lambda f: (f.location, f.rule.id)))
+    return ScanResult(in_order, Coverage((run,), tuple(sorted(gaps, key=lambda g: (g.path, g.reason))), len(files), looked))
 
 
 def merge(results: Sequence[ScanResult]) -> Coverage:
@@ -255,7 +339,9 @@ def merge(results: Sequence[ScanResult]) -> Coverage:
             key = (run.engine, run.version, run.rules_digest)
             seen = runs.get(key)
             runs[key] = (
-                EngineRun(*key, seen.files + run.files, seen.cached + run.cached, round(seen.seconds + run.seconds, 3)) if seen else run
+                replace(run, files=seen.files + run.files, cached=seen.cached + run.cached, seconds=round(seen.seconds + run.seconds, 3))
+                if seen
+                else run
             )
         gaps.update(dict.fromkeys(result.coverage.gaps))
     return Coverage(tuple(runs.values()), tuple(gaps))

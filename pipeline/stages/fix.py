@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from pipeline.errors import EngineError, SandboxUnavailable
 from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, RequestFix, RunFix
 from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
 from pipeline.patches import render_diff
 from pipeline.policy import Policy
-from pipeline.receipts import sign_receipt
+from pipeline.receipts import Base, describe
 from pipeline.stages.context import Context
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.plan import fetch_change
-from pipeline.stages.prove import CommitFiles, engine_infos, prove
+from pipeline.stages.prove import CommitFiles, prove
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,6 @@ def request_fix(context: Context, message: RequestFix) -> None:
 
 def run_fix(context: Context, message: RunFix) -> None:
     """Make the patch and let the whole gate judge it, the repository's tests included."""
-    started = time.monotonic()
     with context.database.work() as work:
         fix = work.fixes.get(message.fix)
         if fix.status is FixStatus.PENDING:
@@ -59,15 +57,9 @@ def run_fix(context: Context, message: RunFix) -> None:
         except (EngineError, SandboxUnavailable) as failure:
             error = failure.message
     if patch is not None and proof is not None and proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):
-        receipt = sign_receipt(
-            context.places.signing_key(),
-            finding=finding,
-            patch=patch,
-            proof=proof,
-            base=review.change.head,
-            engines=engine_infos(context.control()),
-            seconds=time.monotonic() - started,
-        )
+        base = Base("commit", review.change.head)
+        statement = describe(finding=finding, patch=patch, base=base, proof=proof, tool=f"fixwright {context.places.version}")
+        receipt = context.places.signer().sign(statement)
     _record(context, message, fix, patch, proof, receipt, error)
 
 

@@ -17,7 +17,7 @@ from pipeline.plugins import discover
 from pipeline.policy import Policy, load_policy
 from pipeline.ports import Control, Scanner
 from pipeline.sandbox.git import Changed, Mirror, Worktree
-from pipeline.stages.examine import SideFile, examine
+from pipeline.stages.examine import SideFile, examine, examine_sides
 from pipeline.stages.history import attribute, read_history
 from pipeline.stages.settle import compare_sides, ledger, with_handles
 from pipeline.triage.baseline import Compared
@@ -140,7 +140,12 @@ def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType,
 
 def _history(scanner: Scanner, mirror: Mirror, base: CommitId, head: CommitId, policy: Policy, control: Control) -> ScanResult:
     history = read_history(mirror, base, head, HISTORY)
-    return attribute(history, [_look(scanner, layer, mirror, policy, control) for layer in history.layers])
+    try:
+        layers = examine_sides(scanner, dict(enumerate(history.layers)), mirror, policy, control)
+    except EngineError:
+        # The same engine has failed on the head, which says so.
+        return ScanResult((), Coverage(commits=history.commits))
+    return attribute(history, list(layers.values()))
 
 
 def _look(scanner: Scanner, files: list[SideFile], blobs: Mirror | DiskBlobs, policy: Policy, control: Control) -> ScanResult:

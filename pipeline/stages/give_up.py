@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pipeline.errors import CommitMissing, FixwrightError, ObjectsRefused
+from pipeline.errors import Blame, CommitMissing, FixwrightError, ObjectsRefused
 from pipeline.lifecycle import FIX_RUN, REVIEW
 from pipeline.messages import (
     Envelope,
@@ -19,11 +19,11 @@ from pipeline.messages import (
 from pipeline.model.fix import FixStatus
 from pipeline.model.ids import ReviewId
 from pipeline.model.review import ReviewStatus
-from pipeline.model.scan import Coverage, Gap, GapClass
+from pipeline.model.scan import Coverage
 from pipeline.policy import Policy
 from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared
-from pipeline.triage.gate import decide_verdict
+from pipeline.triage.gate import ScanFailure, decide_verdict
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +50,14 @@ def fail_review(work: Work, identifier: ReviewId, error: FixwrightError) -> None
     review = work.reviews.get(identifier)
     if REVIEW.terminal(review.status):
         return
-    blame = "change" if isinstance(error, CommitMissing | ObjectsRefused) else "us"
-    coverage = Coverage(gaps=(Gap("fixwright", "", error.message, GapClass.ERROR, blame),))
+    blame: Blame = "change" if isinstance(error, CommitMissing | ObjectsRefused) else "us"
+    failure = ScanFailure(None, "", error.message, blame)
     nothing = Compared((), (), (), ())
     stored = work.reviews.policy(identifier)
     policy = Policy.model_validate_json(stored) if stored else Policy()
-    work.reviews.save_verdict(identifier, decide_verdict(policy=policy, compared=nothing, coverage=coverage, added={}))
+    work.reviews.save_verdict(
+        identifier, decide_verdict(policy=policy, compared=nothing, coverage=Coverage(), added={}, failures=[failure])
+    )
     work.reviews.move(identifier, review.status, ReviewStatus.FAILED)
     work.outbox.send(Envelope(PublishCheck(identifier), f"publish:{identifier}:failed", group=identifier))
 

@@ -6,7 +6,7 @@ import hashlib
 import logging
 
 from pipeline.errors import PolicyInvalid
-from pipeline.messages import Envelope, RunScan, SettleReview, StartReview, WithdrawReview
+from pipeline.messages import Envelope, RunScan, StartReview, WithdrawReview
 from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.review import Change, Review, ReviewStatus
 from pipeline.model.scan import Gap, GapClass, ScanType
@@ -42,18 +42,12 @@ def start_review(context: Context, message: StartReview) -> None:
     mirror = context.mirror(review.installation, change.repository)
     fetch_change(mirror, change)
     policy, source, gaps = _policy(review, mirror)
-    nothing = not mirror.changes(change.base, change.head)[0]
     with context.finish() as work:
         work.reviews.set_policy(review.id, policy.model_dump_json(), source, gaps)
-        scans = [] if nothing else _scans(context, policy)
-        for scan_type in scans:
+        for scan_type in _scans(context, policy):
             scan = work.reviews.add_batch(review.id, scan_type, change.head, required=scan_type in policy.engines.required)
             work.outbox.send(Envelope(RunScan(scan, review.id), f"run_scan:{scan}"))
-        if scans:
-            work.reviews.move(review.id, ReviewStatus.PLANNED, ReviewStatus.SCANNING)
-        else:
-            work.reviews.move(review.id, ReviewStatus.PLANNED, ReviewStatus.SETTLING)
-            work.outbox.send(Envelope(SettleReview(review.id), f"settle:{review.id}", group=review.id))
+        work.reviews.move(review.id, ReviewStatus.PLANNED, ReviewStatus.SCANNING)
 
 
 def review_key(change: Change, again: str = "") -> str:

@@ -53,9 +53,7 @@ def _suggestion(context: Context, review: Review, finding: Finding, patch: Patch
     return suggestion_of(patch, path, added.get(path, []))
 
 
-def _pull_request(
-    context: Context, message: ProposeFix, fix: Fix, review: Review, finding: Finding, patch: Patch, proof: Proof
-) -> None:
+def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Review, finding: Finding, patch: Patch, proof: Proof) -> None:
     change = review.change
     as_patch = render_answer("patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding)
     if change.from_fork:

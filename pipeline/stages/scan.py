@@ -13,7 +13,7 @@ from pipeline.model.scan import Coverage, Gap, GapClass, Scan, ScanResult, ScanS
 from pipeline.policy import Policy
 from pipeline.sandbox.git import Changed
 from pipeline.stages.context import Context
-from pipeline.stages.examine import SideFile, examine
+from pipeline.stages.examine import SideFile, examine_sides
 from pipeline.stages.history import attribute, read_history
 from pipeline.stages.plan import HISTORY, fetch_change
 from pipeline.store.scans import Side
@@ -70,7 +70,8 @@ def run_scan(context: Context, message: RunScan) -> None:
 def end_scan(work: Work, review: ReviewId, scan: Scan, error: str) -> None:
     """Move a running scan to its end; the last one of the review sends SettleReview in the same transaction."""
     work.reviews.move_scan(scan.id, ScanStatus.RUNNING, ScanStatus.FAILED if error else ScanStatus.DONE, error=error)
-    if work.reviews.pending_scans(review) == 0:
+    live = work.reviews.get(review).status is ReviewStatus.SCANNING
+    if live and work.reviews.pending_scans(review) == 0:
         work.reviews.move(review, ReviewStatus.SCANNING, ReviewStatus.SETTLING)
         work.outbox.send(Envelope(SettleReview(review), f"settle:{review}", group=review))
 
@@ -87,16 +88,18 @@ def _sides(context: Context, review: Review, scan: Scan, policy: Policy) -> dict
     cache = StoredCache(context)
     key = context.places.hash_key
 
-    def look(files: list[SideFile]) -> ScanResult:
-        return examine(scanner, files, mirror, policy, control, cache=cache, secret_key=key, fetch=mirror.ensure_blobs)
-
-    sides: dict[Side, ScanResult] = {"base": look(old_side(changed)), "head": look(new_side(changed))}
+    states: dict[str, list[SideFile]] = {"head": new_side(changed), "base": old_side(changed)}
+    searched = scan.scan_type is ScanType.SECRETS and change.pull_request is not None
+    history = read_history(mirror, change.base, change.head, HISTORY) if searched else None
+    states |= {f"layer {n}": layer for n, layer in enumerate(history.layers if history else ())}
+    results = examine_sides(scanner, states, mirror, policy, control, cache=cache, secret_key=key, fetch=mirror.ensure_blobs)
+    sides: dict[Side, ScanResult] = {"base": results["base"], "head": results["head"]}
     if truncated:
         gap = Gap(scanner.name, "", f"more than {CHANGED_FILES} files changed", GapClass.LIMIT)
         sides["head"] = _with_gap(sides["head"], gap)
-    if scan.scan_type is ScanType.SECRETS and change.pull_request is not None:
-        history = read_history(mirror, change.base, change.head, HISTORY)
-        sides["history"] = attribute(history, [look(layer) for layer in history.layers], change.commits)
+    if history is not None:
+        layers = [results[name] for name in states if name.startswith("layer ")]
+        sides["history"] = attribute(history, layers, change.commits)
     return sides
 
 

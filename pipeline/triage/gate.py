@@ -119,6 +119,8 @@ def _conclude(policy: Policy, blocked: bool, breaking: Sequence[Gap]) -> Conclus
 def _never_ran(policy: Policy, coverage: Coverage, gaps: Sequence[Gap], failed: Sequence[ScanFailure]) -> list[Gap]:
     """A gap for each required scan of which nothing at all is known. One whose engine left a gap for its whole run has said why."""
     done = {run.scan_type for run in coverage.runs} | {failure.scan_type for failure in failed}
+    if None in {failure.scan_type for failure in failed}:
+        return []
     missing = [scan_type for scan_type in policy.engines.required if scan_type not in done]
     ran = {run.engine for run in coverage.runs}
     silent = {gap.engine for gap in gaps if not gap.path and gap.gap_class is GapClass.ERROR and gap.engine not in ran}

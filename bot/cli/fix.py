@@ -1,0 +1,99 @@
+"""`fixwright fix PATH`: patches that passed the gate, shown, saved or applied."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pipeline.fixers
+from bot.settings import engines_dir
+from pipeline.errors import EngineMissing, UsageError
+from pipeline.escaping import visible
+from pipeline.model.finding import BaselineState, Finding
+from pipeline.model.fix import Patch, ProofWord
+from pipeline.patches import render_diff
+from pipeline.plugins import discover
+from pipeline.ports import Fixer
+from pipeline.sandbox.git import Worktree
+from pipeline.stages.choose import choose
+from pipeline.stages.examine import RunControl
+from pipeline.stages.folder import judge_folder
+from pipeline.stages.mend import Outcome, PatchedFiles, mend
+from pipeline.stages.sources import FolderFiles
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("fix", help="make patches for findings; each must prove itself")
+    parser.add_argument("path", type=Path, metavar="PATH")
+    parser.add_argument("--finding", metavar="HANDLE|FILE:LINE", help="only this one (default: every finding that has a fixer)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--apply", action="store_true", help="write the changes into the folder")
+    where.add_argument("--patch", type=Path, metavar="FILE", help="write a unified diff that `git apply` takes")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when everything asked for was mended, 1 when something was not, 3 when it could not be checked. The diff goes to stdout."""
+    if not args.path.is_dir():
+        raise UsageError(f"{args.path} is no folder")
+    control = RunControl(engines_dir(), lambda: True)
+    judgement = judge_folder(args.path, None, None, control)
+    missing = [gap for gap in judgement.verdict.coverage.breaking if not gap.path and gap.blame == "us"]
+    if missing:
+        raise EngineMissing(missing[0].reason, engine=missing[0].engine, hint="fixwright engines install")
+    found = [j.finding for j in judgement.verdict.judged if j.baseline is BaselineState.NEW]
+    fixers = list(discover(pipeline.fixers, "FIXER", Fixer).values())
+    fixable = [f for f in found if any(fixer.answers(f.rule.id) for fixer in fixers)]
+    wanted = [choose(found, args.finding)] if args.finding else fixable
+    files = PatchedFiles(FolderFiles(Worktree.open(args.path)))
+    outcomes = []
+    for outcome in mend(wanted, files, fixers, judgement.policy, control, said=_begin):
+        outcomes.append(outcome)
+        _say(outcome)
+    _deliver(args, files.combined("fix findings"))
+    accepted = sum(outcome.accepted for outcome in outcomes)
+    print(f"{accepted} of {len(outcomes)} mended; {len(found) - len(wanted)} findings have no fixer", file=sys.stderr)
+    if any(o.proof is not None and o.proof.word is ProofWord.UNCHECKED for o in outcomes):
+        return 3
+    return 0 if accepted == len(outcomes) else 1
+
+
+def _begin(finding: Finding) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{visible(finding.location.path)}:{finding.location.line} ...", end="", file=sys.stderr, flush=True)
+
+
+def _say(outcome: Outcome) -> None:
+    finding = outcome.finding
+    start = "\r\033[K" if sys.stderr.isatty() else ""
+    where = f"{start}{visible(finding.location.path)}:{finding.location.line}  {finding.rule.id}"
+    if outcome.patch is None:
+        print(f"{where}  no fixer has a patch for this place", file=sys.stderr)
+        return
+    word = outcome.proof.word if outcome.proof else ProofWord.UNCHECKED
+    print(f"{where}  {word}: {visible(outcome.patch.title)}", file=sys.stderr)
+    for reason in outcome.proof.reasons if outcome.proof else ():
+        print(f"    {visible(reason)}", file=sys.stderr)
+    for note in outcome.patch.notes if outcome.accepted else ():
+        print(f"    {visible(note)}", file=sys.stderr)
+
+
+def _deliver(args: argparse.Namespace, patch: Patch) -> None:
+    """Apply, save or show."""
+    if args.apply:
+        for edit in patch.edits:
+            place = args.path.joinpath(*edit.path.split("/"))
+            if place.is_symlink() or edit.after is None:
+                raise UsageError(f"{place} is not a plain file any more")
+            place.write_bytes(edit.after)
+        return
+    text = render_diff(patch).encode("utf-8", "surrogateescape") if patch.edits else b""
+    if args.patch is not None:
+        try:
+            args.patch.write_bytes(text)
+        except OSError as error:
+            raise UsageError(f"{args.patch} cannot be written: {error.strerror}") from None
+        return
+    sys.stdout.buffer.write(text)

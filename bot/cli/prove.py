@@ -1,0 +1,126 @@
+"""`fixwright prove PATCH --repo PATH --finding HANDLE|FILE:LINE`: the gate that every fix of ours must pass, for anybody's patch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bot import __version__
+from bot.settings import engines_dir, state_dir
+from pipeline.errors import PatchRefused, UsageError
+from pipeline.model.finding import Finding
+from pipeline.model.fix import Patch, Proof, ProofWord
+from pipeline.patches import MAX_DIFF, parse_diff
+from pipeline.policy import load_policy
+from pipeline.receipts import Base, describe, load_signer, tree_digest
+from pipeline.sandbox.git import Worktree
+from pipeline.stages.examine import RunControl
+from pipeline.stages.prove import CommitFiles, Engines, FolderFiles, RepositoryFiles, prove
+from pipeline.stages.select import NothingThere, select_finding
+
+REFUSED, UNCHECKED = 1, 3
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("prove", help="put a patch for one finding through the whole gate")
+    parser.add_argument("patch", type=Path, metavar="PATCH", help="a unified diff; - reads it from standard input")
+    parser.add_argument("--repo", type=Path, required=True, metavar="PATH", help="folder or git repository that the patch is for")
+    parser.add_argument("--base", metavar="REV", help="prove it on this commit instead of the files as they are on the disk")
+    parser.add_argument("--finding", required=True, metavar="HANDLE|FILE:LINE", help="what the patch is to mend")
+    parser.add_argument("--receipt", type=Path, metavar="FILE", help="write the signed receipt there when the patch is accepted")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 accepted (the first line says verified or re-scanned), 1 refused, 3 could not check; a usage error is raised."""
+    files, base = _state(args.repo, args.base)
+    policy, _ = load_policy("local", files.read)
+    engines = Engines(RunControl(engines_dir(), lambda: True))
+    try:
+        patch = parse_diff(_read_patch(args.patch), files)
+    except PatchRefused as refusal:
+        _say("refused", refusal.reasons)
+        return REFUSED
+    try:
+        finding = select_finding(args.finding, files, engines)
+    except NothingThere as nothing:
+        print(f"could not check: {nothing.message}")
+        return UNCHECKED
+    proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=engines.control, engines=engines)
+    _show(finding, proof)
+    if proof.word is ProofWord.REFUSED:
+        return REFUSED
+    if proof.word is ProofWord.UNCHECKED:
+        return UNCHECKED
+    if args.receipt is not None:
+        _write_receipt(args.receipt, finding, patch, base or _named(files, patch), proof)
+    return 0
+
+
+def _state(repo: Path, rev: str | None) -> tuple[RepositoryFiles, Base | None]:
+    worktree = Worktree.open(repo)
+    if rev is None:
+        return FolderFiles(worktree), None
+    if not worktree.is_git:
+        raise UsageError(f"{repo} is no git repository, so there is no commit to prove on", hint="leave --base out")
+    commit = worktree.resolve(rev)
+    return CommitFiles(worktree.as_mirror(), commit), Base("commit", commit)
+
+
+def _named(files: RepositoryFiles, patch: Patch) -> Base:
+    """A folder has no commit: its state is named by the files that the patch touches, which is all that the receipt speaks of."""
+    contents = {path: content for path in patch.paths if (content := files.read(path)) is not None}
+    return Base("tree", tree_digest(contents))
+
+
+def _read_patch(place: Path) -> str:
+    try:
+        raw = sys.stdin.buffer.read(MAX_DIFF + 1) if str(place) == "-" else _head(place)
+    except OSError as error:
+        raise UsageError(f"{place} cannot be read: {error.strerror}") from None
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _head(place: Path) -> bytes:
+    with place.open("rb") as file:
+        return file.read(4 * MAX_DIFF + 1)
+
+
+def _show(finding: Finding, proof: Proof) -> None:
+    where = f"{finding.location.path}:{finding.location.line}"
+    marks = {True: "ok", False: "no", None: "--"}
+    if proof.word is ProofWord.REFUSED:
+        _say("refused", proof.reasons)
+    elif proof.word is ProofWord.UNCHECKED:
+        _say("could not check", tuple(check.said for check in proof.checks if check.passed is None))
+    else:
+        print(_safe(f"{proof.word.value}: {finding.rule.id} at {where} is mended"))
+    for check in proof.checks:
+        print(_safe(f"  {marks[check.passed]}  {check.name}: {check.said}"))
+    for sentence in proof.not_proven:
+        print(_safe(f"Not proven: {sentence}."))
+    print(f"{proof.seconds:.1f} s")
+
+
+def _say(word: str, reasons: tuple[str, ...]) -> None:
+    print(_safe(f"{word}: {reasons[0] if reasons else 'no reason was given'}"))
+    for reason in reasons[1:]:
+        print(_safe(f"  and {reason}"))
+
+
+def _safe(text: str) -> str:
+    """Names of files and tests are hostile: no control character of theirs reaches a terminal."""
+    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
+
+
+def _write_receipt(place: Path, finding: Finding, patch: Patch, base: Base, proof: Proof) -> None:
+    statement = describe(finding=finding, patch=patch, base=base, proof=proof, tool=f"fixwright {__version__}")
+    receipt = load_signer(state_dir()).sign(statement)
+    try:
+        place.write_bytes(receipt.envelope)
+    except OSError as error:
+        raise UsageError(f"{place} cannot be written: {error.strerror}") from None
+    print(f"Receipt {receipt.digest} in {_safe(str(place))}")

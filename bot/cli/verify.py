@@ -1,0 +1,102 @@
+"""`fixwright verify RECEIPT --repo PATH`: is this receipt genuine, and does it speak of this repository? Offline."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from bot.settings import state_dir
+from pipeline.errors import GitError, NotConfigured, PatchRefused, ReceiptRefused, UsageError
+from pipeline.patches import MAX_DIFF, diff_digest, parse_diff, render_diff
+from pipeline.receipts import MAX_RECEIPT, Statement, has_key, key_id, load_public, load_signer, read_receipt, standing
+from pipeline.sandbox.git import Worktree
+from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles
+
+REFUSED = 1
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("verify", help="check a receipt: its signature, and that its patch fits this repository")
+    parser.add_argument("receipt", type=Path, metavar="RECEIPT")
+    parser.add_argument("--repo", type=Path, required=True, metavar="PATH", help="folder or git repository that the receipt speaks of")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="public key in PEM form (default: this installation's own)")
+    parser.add_argument("--patch", type=Path, metavar="FILE", help="also check that this diff is the one that was proved")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 accepted, 1 refused: one line says what and why. A usage error is raised."""
+    key = _key(args.key)
+    envelope = _read(args.receipt, MAX_RECEIPT)
+    worktree = Worktree.open(args.repo)
+    try:
+        statement = read_receipt(envelope, key)
+        where, files = _where(statement, worktree)
+        if args.patch is not None:
+            _same_patch(statement, _read(args.patch, 4 * MAX_DIFF), files)
+    except ReceiptRefused as refusal:
+        print(f"refused: {refusal.message}")
+        return REFUSED
+    told = statement.predicate
+    name = told.finding.handle or told.finding.rule
+    place = f"{told.finding.path}:{told.finding.line}".encode("unicode_escape").decode()
+    print(f"accepted: {told.word} fix of {name} ({told.finding.rule} at {place}), {where}, signed by {key_id(key)[:12]}")
+    return 0
+
+
+def _key(place: Path | None) -> Ed25519PublicKey:
+    if place is not None:
+        return load_public(_read(place, 10_000))
+    folder = state_dir()
+    if not has_key(folder):
+        raise NotConfigured(f"there is no signing key in {folder} yet", hint="give the public key that signed it: --key FILE")
+    return load_signer(folder).public
+
+
+def _read(place: Path, limit: int) -> bytes:
+    try:
+        with place.open("rb") as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise UsageError(f"{place} cannot be read: {error.strerror}") from None
+
+
+def _where(statement: Statement, worktree: Worktree) -> tuple[str, RepositoryFiles | None]:
+    """How the receipt stands to the repository, and the state that its patch applies to. Raises ReceiptRefused when it does not at all."""
+    files = FolderFiles(worktree)
+    now = standing(statement, files)
+    if now == "applies":
+        return "its patch applies to the files as they are", files
+    if now == "applied":
+        return "its patch is applied already", None
+    commit = statement.predicate.base.get("commit", "")
+    if commit and worktree.is_git:
+        base = _commit_files(worktree, commit)
+        if base is not None and standing(statement, base) == "applies":
+            return f"its patch applies to commit {commit[:12]}", base
+        if base is None:
+            raise ReceiptRefused(f"the receipt speaks of commit {commit[:12]}, which this repository does not have")
+    raise ReceiptRefused("the receipt is genuine, but its patch was proved on other contents than this repository has")
+
+
+def _commit_files(worktree: Worktree, commit: str) -> RepositoryFiles | None:
+    try:
+        return CommitFiles(worktree.as_mirror(), worktree.resolve(commit))
+    except (GitError, UsageError):
+        return None
+
+
+def _same_patch(statement: Statement, raw: bytes, files: RepositoryFiles | None) -> None:
+    """The same diff, or another spelling of it that leaves the same files. Raises ReceiptRefused."""
+    diff = raw.decode("utf-8", "surrogateescape")
+    if diff_digest(diff) == statement.subject[0].digest["sha256"]:
+        return
+    if files is not None:
+        with contextlib.suppress(PatchRefused):
+            if diff_digest(render_diff(parse_diff(diff, files))) == statement.subject[0].digest["sha256"]:
+                return
+    raise ReceiptRefused("the receipt speaks of another patch")

@@ -1,0 +1,107 @@
+"""Mend a folder finding by finding: what `fixwright fix` does. Each patch proves itself on top of those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.model.finding import Finding
+from pipeline.model.fix import FileEdit, Patch, Proof, ProofWord
+from pipeline.policy import Policy
+from pipeline.ports import Control, Fixer
+from pipeline.stages.ladder import make_patch
+from pipeline.stages.prove import Engines, prove
+from pipeline.stages.sources import RepositoryFiles, put
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one finding."""
+
+    finding: Finding
+    patch: Patch | None
+    proof: Proof | None
+
+    @property
+    def accepted(self) -> bool:
+        """True when there is a patch and it passed the gate."""
+        return self.proof is not None and self.proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED)
+
+
+class PatchedFiles:
+    """A state of a repository with some edits on top of it, still in memory."""
+
+    def __init__(self, files: RepositoryFiles) -> None:
+        self._files = files
+        self._edits: dict[str, FileEdit] = {}
+
+    def apply(self, patch: Patch) -> None:
+        """Put a patch on top; its `before` must be the state as it is now."""
+        for edit in patch.edits:
+            first = self._edits.get(edit.path)
+            self._edits[edit.path] = FileEdit(edit.path, first.before if first else edit.before, edit.after)
+
+    def combined(self, title: str) -> Patch:
+        """All edits as one patch against the state below."""
+        return Patch(tuple(edit for _, edit in sorted(self._edits.items()) if edit.before != edit.after), title)
+
+    def read(self, path: str) -> bytes | None:
+        """See `RepositoryFiles.read`."""
+        return self._edits[path].after if path in self._edits else self._files.read(path)
+
+    def paths(self) -> Sequence[str]:
+        """See `RepositoryFiles.paths`."""
+        kept = {path for path in self._files.paths() if path not in self._edits or self._edits[path].after is not None}
+        return sorted(kept | {path for path, edit in self._edits.items() if edit.after is not None})
+
+    def materialise(self, folder: Path) -> str:
+        """See `RepositoryFiles.materialise`."""
+        why_not = self._files.materialise(folder)
+        if not why_not:
+            for edit in self._edits.values():
+                put(folder, edit)
+        return why_not
+
+
+def mend(
+    wanted: Sequence[Finding],
+    files: PatchedFiles,
+    fixers: Sequence[Fixer],
+    policy: Policy,
+    control: Control,
+    said: Callable[[Finding], None] = lambda _: None,
+) -> Iterator[Outcome]:
+    """Try to mend each finding; accepted patches are put on top of `files`, and the next ones see them.
+
+    Args:
+        said: told before each one is begun: proving takes seconds, running tests minutes.
+    """
+    engines = Engines(control)
+    moved: dict[str, tuple[Finding, ...]] = {}
+    for original in wanted:
+        finding = _now(original, moved)
+        if finding is None:
+            continue
+        said(finding)
+        patch = make_patch(fixers, finding, files)
+        if patch is None:
+            yield Outcome(finding, None, None)
+            continue
+        proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines)
+        outcome = Outcome(finding, patch, proof)
+        if outcome.accepted:
+            files.apply(patch)
+            contents = {edit.path: edit.after for edit in patch.edits if edit.after is not None}
+            found, _ = engines.look(contents)
+            moved.update({path: tuple(f for f in found if f.location.path == path) for path in contents})
+        yield outcome
+
+
+def _now(finding: Finding, moved: dict[str, tuple[Finding, ...]]) -> Finding | None:
+    """Where a finding stands after the patches so far; None when one of them has mended it too."""
+    here = moved.get(finding.location.path)
+    if here is None:
+        return finding
+    same = [f for f in here if f.fingerprint == finding.fingerprint]
+    return min(same, key=lambda f: abs(f.location.line - finding.location.line), default=None)

@@ -1,0 +1,326 @@
+"""The gate that every fix must pass, whoever made it: engines, parsers and the repository's tests, before and after.
+
+Everything is run on copies that nobody else writes to. What the facts mean is decided in `pipeline.triage.proof`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pipeline.scanners
+from pipeline.errors import EngineError, SandboxUnavailable, Superseded
+from pipeline.model.finding import Finding, Location
+from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, TestRun
+from pipeline.model.ids import BlobId
+from pipeline.model.scan import Coverage, EngineInfo, Tree
+from pipeline.plugins import discover
+from pipeline.policy import Paths, Policy
+from pipeline.ports import Control, Scanner
+from pipeline.sandbox.tree import private_folder, write_tree
+from pipeline.scanners import semgrep
+from pipeline.stages.examine import Cache, SideFile, examine, merge
+from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles, put
+from pipeline.stages.testruns import TestPlan, plan_tests, run_tests
+from pipeline.triage import proof as gate
+from pipeline.triage.baseline import compare
+from pipeline.triage.mutants import Mutant, NotMutable, mutants
+
+__all__ = ["CommitFiles", "Engines", "FolderFiles", "RepositoryFiles", "prove"]
+
+log = logging.getLogger(__name__)
+
+RESIDUE_SECONDS = 60.0
+"""Wall-clock limit of one search for residues."""
+
+Residues = Callable[[str, Tree, Control, float], Sequence[Location]]
+"""(rule id, tree, control, seconds) -> every place where the rule's dangerous function stands, harmless or not."""
+
+
+@dataclass
+class Engines:
+    """All engines, as the gate uses them. One may serve many proofs: what is asked again of the same contents is remembered.
+
+    Args:
+        control: see `pipeline.ports.Control`.
+        scanners: None: all that are installed as plug-ins.
+    """
+
+    control: Control
+    scanners: Sequence[Scanner] | None = None
+    residues: Residues = semgrep.residues
+    cache: Cache | None = None
+    _known: dict[tuple[str, str], tuple[Location, ...]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if self.scanners is None:
+            self.scanners = tuple(discover(pipeline.scanners, "SCANNER", Scanner).values())
+        if self.cache is None:
+            self.cache = _Remembered()
+
+    def infos(self) -> tuple[EngineInfo, ...]:
+        """The engines that would look now. Raises EngineMissing."""
+        return tuple(scanner.info(self.control) for scanner in self.scanners or ())
+
+    def look(self, contents: Mapping[str, bytes]) -> tuple[tuple[Finding, ...], Coverage]:
+        """What all engines report on these files. Exclusions of a policy do not hold here: a fix must not move things out of sight.
+
+        Raises:
+            EngineError, SandboxUnavailable.
+        """
+        blobs = _Contents(contents)
+        policy = Policy(paths=Paths())
+        results = [examine(scanner, blobs.files, blobs, policy, self.control, cache=self.cache) for scanner in self.scanners or ()]
+        return tuple(finding for result in results for finding in result.findings), merge(results)
+
+    def residue(self, rule_id: str, contents: Mapping[str, bytes]) -> tuple[Location, ...]:
+        """Where the dangerous function of a rule stands in these files, in any form. Raises EngineError, SandboxUnavailable."""
+        blobs = _Contents(contents)
+        key = (
+            rule_id,
+            hashlib.sha256("\0".join(f"{f.path}\0{f.blob}" for f in blobs.files).encode("utf-8", "surrogateescape")).hexdigest(),
+        )
+        with self._lock:
+            if key in self._known:
+                return self._known[key]
+        with private_folder("residue") as folder:
+            tree = write_tree(folder / "tree", blobs.triples())
+            found = tuple(self.residues(rule_id, tree, self.control, RESIDUE_SECONDS))
+        with self._lock:
+            self._known[key] = found
+        return found
+
+
+class _Contents:
+    """Files in memory as `pipeline.stages.examine` wants them."""
+
+    def __init__(self, contents: Mapping[str, bytes]) -> None:
+        self._by_blob: dict[BlobId, bytes] = {}
+        self.files: list[SideFile] = []
+        for path in sorted(contents):
+            blob = BlobId(hashlib.sha256(contents[path]).hexdigest())
+            self._by_blob[blob] = contents[path]
+            self.files.append(SideFile(path, blob, "100644"))
+
+    def triples(self) -> Iterator[tuple[str, BlobId, bytes]]:
+        """Path, blob and content of each."""
+        for file in self.files:
+            yield file.path, file.blob, self._by_blob[file.blob]
+
+    def sizes(self, blobs: Iterable[BlobId]) -> Mapping[BlobId, int]:
+        """See `pipeline.stages.examine.Blobs`."""
+        return {blob: len(self._by_blob[blob]) for blob in blobs}
+
+    def read(self, blobs: Iterable[BlobId], *, max_size: int) -> Iterator[tuple[BlobId, bytes]]:
+        """See `pipeline.stages.examine.Blobs`."""
+        for blob in blobs:
+            if len(self._by_blob[blob]) <= max_size:
+                yield blob, self._by_blob[blob]
+
+
+class _Remembered:
+    """A cache for the length of some proofs: the state before a patch is asked for once."""
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, bytes] = {}
+
+    def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """See `pipeline.stages.examine.Cache`."""
+        return {key: self._entries[key] for key in keys if key in self._entries}
+
+    def put_many(self, entries: Mapping[bytes, bytes]) -> None:
+        """See `pipeline.stages.examine.Cache`."""
+        self._entries.update(entries)
+
+
+def prove(
+    *,
+    finding: Finding,
+    patch: Patch,
+    files: RepositoryFiles,
+    policy: Policy,
+    control: Control,
+    run_tests: bool = True,
+    cancelled: Callable[[], bool] | None = None,
+    engines: Engines | None = None,
+) -> Proof:
+    """Put one patch for one finding through the whole gate.
+
+    Args:
+        files: the state that the patch is made for; its contents must be the patch's `before`.
+        policy: of the base; only its tests are used.
+        run_tests: False: the quick gate that may run before anybody asked; nothing of the repository is executed.
+        cancelled: asked between steps; default `control.cancelled`.
+        engines: to share what was looked at between several proofs.
+
+    Returns:
+        A proof with its word. An engine or sandbox that is missing makes it "could not check", never a pass.
+
+    Raises:
+        Superseded: nobody wants the answer any more; GitError from `files`.
+    """
+    started = time.monotonic()
+    step = _Steps(cancelled or control.cancelled)
+    checks = [_applies(patch, files)]
+    infos: tuple[EngineInfo, ...] = ()
+    unproven: tuple[str, ...] = ("the repository's tests were not run",)
+    if checks[0].passed:
+        checks += gate.check_text(patch, finding)
+    if all(check.passed for check in checks):
+        step.go_on()
+        try:
+            eyes = engines or Engines(control)
+            infos = eyes.infos()
+            checks += _engine_checks(finding, patch, eyes, step)
+        except (EngineError, SandboxUnavailable) as failure:
+            log.warning("a patch could not be checked", extra={"code": failure.code})
+            checks.append(ProofCheck(gate.GONE, None, failure.message))
+    if run_tests and all(check.passed for check in checks):
+        said, unproven = _test_checks(patch, files, policy, step)
+        checks += said
+    return gate.decide_proof(checks, unproven, infos, time.monotonic() - started)
+
+
+@dataclass
+class _Steps:
+    cancelled: Callable[[], bool]
+
+    def go_on(self) -> None:
+        """Raise Superseded when nobody waits any more."""
+        if self.cancelled():
+            raise Superseded("the change that this fix is for is no longer the newest")
+
+
+def _applies(patch: Patch, files: RepositoryFiles) -> ProofCheck:
+    stale = [edit.path for edit in patch.edits if files.read(edit.path) != edit.before]
+    if not patch.edits or all(edit.before == edit.after for edit in patch.edits):
+        return ProofCheck(gate.APPLIES, False, "the patch changes nothing")
+    if stale:
+        return ProofCheck(gate.APPLIES, False, f"the patch was made for another state of {', '.join(stale)}")
+    return ProofCheck(gate.APPLIES, True, "every changed file is as the patch expects it")
+
+
+# --- engines --------------------------------------------------------------------------------------------------------------------------
+
+
+def _engine_checks(finding: Finding, patch: Patch, engines: Engines, step: _Steps) -> list[ProofCheck]:
+    before = {edit.path: edit.before for edit in patch.edits if edit.before is not None}
+    after = {edit.path: edit.after for edit in patch.edits if edit.after is not None}
+    old, old_coverage = engines.look(before)
+    step.go_on()
+    new, coverage = engines.look(after)
+    step.go_on()
+    unseen = {gap.path for gap in coverage.breaking} | {gap.path for gap in old_coverage.breaking}
+    if unseen:
+        gap = [*coverage.breaking, *old_coverage.breaking][0]
+        return [ProofCheck(gate.GONE, None, f"{gap.engine} did not look at {gap.path or 'the files'}: {gap.reason}")]
+    # Every changed file was looked at on both sides, or is gone.
+    compared = compare(old, new, covered=lambda _: True)
+    checks = [gate.check_gone(finding, compared, old, new, patch)]
+    if checks[0].passed is None:
+        return checks
+    if finding.secret is None:
+        checks.append(gate.check_residue(engines.residue(finding.rule.id, before), engines.residue(finding.rule.id, after), patch))
+    else:
+        checks.append(ProofCheck(gate.NO_RESIDUE, True, "the value stands in no changed file, plain or encoded"))
+    return [*checks, gate.check_new(finding, compared, old, new, patch)]
+
+
+# --- tests ----------------------------------------------------------------------------------------------------------------------------
+
+
+def _test_checks(patch: Patch, files: RepositoryFiles, policy: Policy, step: _Steps) -> tuple[list[ProofCheck], tuple[str, ...]]:
+    plan = plan_tests(files, policy, patch.paths)
+    if plan.said:
+        return [ProofCheck(gate.TESTS, None, plan.said)], gate.not_proven(None, None, guarded=False)
+    try:
+        with private_folder("tests") as folder:
+            return _run_all(_Bench(plan, files, patch, folder, policy.tests.timeout), step)
+    except SandboxUnavailable as failure:
+        return [ProofCheck(gate.TESTS, None, failure.message)], gate.not_proven(None, None, guarded=False)
+
+
+@dataclass
+class _Bench:
+    """Copies of the repository, one for each run: a test that writes must not change the next run."""
+
+    plan: TestPlan
+    files: RepositoryFiles
+    patch: Patch
+    folder: Path
+    seconds: float
+    runs: int = 0
+
+    def prepare(self) -> str:
+        """Lay out the state before the patch. Returns why it could not be done, or `""`."""
+        pristine = self.folder / "pristine"
+        pristine.mkdir()
+        return self.files.materialise(pristine)
+
+    def run(self, edits: Sequence[FileEdit], seconds: float | None = None) -> TestRun:
+        """Run the tests once on the state before the patch with these edits. Raises SandboxUnavailable."""
+        self.runs += 1
+        copy = self.folder / f"run{self.runs}"
+        shutil.copytree(self.folder / "pristine", copy, symlinks=True)
+        for edit in edits:
+            put(copy, edit)
+        try:
+            return run_tests(self.plan, copy, seconds or self.seconds)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+
+
+def _run_all(bench: _Bench, step: _Steps) -> tuple[list[ProofCheck], tuple[str, ...]]:
+    said = bench.prepare()
+    if said:
+        return [ProofCheck(gate.TESTS, None, said)], gate.not_proven(None, None, guarded=False)
+    before = bench.run(())
+    step.go_on()
+    if not before.passed:
+        return [gate.check_tests(before, before)], gate.not_proven(None, None, guarded=False)
+    after = bench.run(bench.patch.edits)
+    step.go_on()
+    flaky: frozenset[str] = frozenset()
+    if set(before.passed) - set(after.passed):
+        # A test that comes and goes without the patch is no witness against it.
+        again = bench.run(())
+        step.go_on()
+        flaky = frozenset(before.passed) ^ frozenset(again.passed)
+    checks = [gate.check_tests(before, after, flaky)]
+    if checks[0].passed:
+        checks.append(_break(bench, after, flaky, step))
+    return checks, gate.not_proven(before, after, guarded=all(check.passed for check in checks))
+
+
+def _break(bench: _Bench, after: TestRun, flaky: frozenset[str], step: _Steps) -> ProofCheck:
+    """Break every changed statement, one at a time, and see whether a test notices. Stops at the first that none notices."""
+    try:
+        found: list[Mutant] = [mutant for edit in bench.patch.edits if edit.after is not None for mutant in _mutants(edit)]
+    except NotMutable as reason:
+        return ProofCheck(gate.BROKEN, None, str(reason))
+    # A crash ends tests early, so a mutant that takes much longer hangs.
+    seconds = min(bench.seconds, 10 + 5 * after.seconds)
+    broken: list[gate.Broken] = []
+    for mutant in found:
+        others = [edit for edit in bench.patch.edits if edit.path != mutant.path]
+        run = bench.run([*others, FileEdit(mutant.path, None, mutant.content)], seconds)
+        step.go_on()
+        broken.append(gate.Broken(mutant.path, mutant.line, run))
+        check = gate.check_broken(after, broken, flaky)
+        if not check.passed:
+            return check
+    return gate.check_broken(after, broken, flaky)
+
+
+def _mutants(edit: FileEdit) -> list[Mutant]:
+    from_us = edit.path.rsplit("/", 1)[-1]
+    if "." not in from_us or from_us.endswith((".yml", ".yaml", ".env", ".example", ".md", ".txt", ".ini", ".cfg", ".toml", ".json")):
+        return []  # nothing in it is executed
+    return mutants(edit)
