@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pipeline import phrases
-from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, prose, size
+from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, prose, sentence, size
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch, Proof, ProofWord, Receipt
 
@@ -102,8 +102,8 @@ def proof_word(proof: Proof | None) -> str:
 
 def proof_sentences(proof: Proof) -> str:
     """What the gate found, check by check, as one paragraph."""
-    said = [prose(cut(check.said, SENTENCE)).rstrip(".") + "." for check in proof.checks if check.passed and check.said]
-    unable = [prose(cut(check.said, SENTENCE)).rstrip(".") + "." for check in proof.checks if check.passed is None and check.said]
+    said = [sentence(cut(check.said, SENTENCE)) for check in proof.checks if check.passed and check.said]
+    unable = [sentence(cut(check.said, SENTENCE)) for check in proof.checks if check.passed is None and check.said]
     return " ".join([*said, *unable])
 
 
@@ -111,7 +111,7 @@ def not_proven(proof: Proof) -> str:
     """`Not proven: ...`, or nothing."""
     if not proof.not_proven:
         return ""
-    return f"Not proven: {' '.join(prose(cut(sentence, SENTENCE)).rstrip('.') + '.' for sentence in proof.not_proven)}"
+    return f"Not proven: {' '.join(sentence(cut(missing, SENTENCE)) for missing in proof.not_proven)}"
 
 
 def _list(words: Sequence[str]) -> str:

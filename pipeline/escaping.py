@@ -34,6 +34,7 @@ _TICKET = re.compile(r"(?<=[A-Za-z])-(?=\d)")
 _OBJECT_NAME = re.compile(r"(?i)[0-9a-f]{7,}")
 """Bare names of commits are links on hosts, from 7 digits on."""
 
+_FORGED = re.compile(r"<!--\s*fixwright", re.IGNORECASE)
 _CODE = re.compile(r"`([^`\n]+)`")
 _FENCE = re.compile(r"`+")
 
@@ -123,6 +124,11 @@ def prose(text: str) -> str:
     return "".join(rendered).strip()
 
 
+def sentence(text: str) -> str:
+    """`prose` that ends with one full stop. (A stop added behind the escaped text could make a list of `7`.)"""
+    return prose(" ".join(text.split()).rstrip(".") + ".")
+
+
 def _between(piece: str) -> str:
     left = " " if piece[:1] == " " else ""
     right = " " if len(piece) > 1 and piece[-1:] == " " else ""
@@ -150,7 +156,7 @@ def fenced(text: str, info: str = "") -> str:
 def can_be_suggested(text: str) -> bool:
     """False for lines with hidden characters, CR line ends or our own marker: nobody should click them into a file unseen."""
     shown = text.replace("\n", " ").replace("\t", " ")
-    return visible(shown) == shown and MARKER not in text.lower()
+    return visible(shown) == shown and not _FORGED.search(text)
 
 
 def cut(text: str, limit: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from pipeline import phrases
 from pipeline.answers import SENTENCE, not_proven, proof_sentences, proof_word
-from pipeline.escaping import code, cut, escape, fenced, prose, size, visible
+from pipeline.escaping import code, cut, escape, fenced, prose, sentence, size, visible
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch, Proof, Receipt
 from pipeline.ports import Capabilities
@@ -99,7 +99,7 @@ def render_pull_request_body(
     wrong = (
         f"{escape(phrases.what(finding))} in {code(cut(phrases.where(finding), 200))} ({handle}CWE-{finding.rule.cwe}): {prose(message)}"
     )
-    todo = " ".join(prose(cut(note, SENTENCE)).rstrip(".") + "." for note in patch.notes)
+    todo = " ".join(sentence(cut(note, SENTENCE)) for note in patch.notes)
     parts = [
         wrong,
         prose(cut(patch.explanation, SENTENCE)),

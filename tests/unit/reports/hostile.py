@@ -83,6 +83,9 @@ SHARP = (
 TEXTS = st.lists(st.one_of(st.sampled_from(SHARP), st.text(max_size=6)), max_size=8).map("".join)
 """Sharp pieces in any order, with anything between."""
 
+FORGED = re.compile(r"<!--\s*fixwright", re.IGNORECASE)
+"""One of our own hidden markers, which only a provider may write."""
+
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 

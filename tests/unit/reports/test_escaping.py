@@ -8,7 +8,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.escaping import MARKER, can_be_suggested, code, columns, cut, cut_columns, escape, fenced, link, prose, size, visible
+from pipeline.escaping import (
+    MARKER,
+    can_be_suggested,
+    code,
+    columns,
+    cut,
+    cut_columns,
+    escape,
+    fenced,
+    link,
+    prose,
+    sentence,
+    size,
+    visible,
+)
 from tests.unit.reports.hostile import SHARP, TEXTS, rendered, seen, shown, triggers
 
 
@@ -76,6 +90,13 @@ def test_our_own_markers_cannot_be_forged(text: str) -> None:
 def test_prose_keeps_code_and_escapes_the_rest(text: str) -> None:
     assert triggers(prose(text)) == []
     assert set(seen(prose(text)).tags) <= {"p", "code"}
+
+
+@given(TEXTS)
+@example("7")
+def test_a_sentence_is_one_paragraph_and_ends_with_one_stop(text: str) -> None:
+    assert set(seen(sentence(text)).tags) <= {"p", "code"}
+    assert shown(sentence("a.")) == "a."
 
 
 def test_prose_reads_as_it_was_written() -> None:

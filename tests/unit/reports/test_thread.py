@@ -15,7 +15,7 @@ from pipeline.model.ids import CommitId
 from pipeline.ports import Capabilities
 from pipeline.reports.markdown import render_comment, render_thread
 from tests.build_reports import LEAK, coverage, hostile_report, judged, leak, many, report, typical, weakness
-from tests.unit.reports.hostile import TEXTS, seen, shown, triggers
+from tests.unit.reports.hostile import FORGED, TEXTS, seen, shown, triggers
 
 SQL = judged(weakness(detail="comes from `request.form` (line 38)"))
 BOUND = "The name is bound as a parameter now."
@@ -96,7 +96,7 @@ def test_hostile_texts_stay_harmless_in_a_thread(text: str, word: ProofWord | No
     dirty = hostile_report(text)
     for one in dirty.verdict.judged:
         body = render_thread(one, dirty, suggestion=text, fix_note=text, word=word)
-        assert "<!--" not in body
+        assert not FORGED.search(body)
         assert set(seen(body).tags) <= {"p", "strong", "code", "pre", "details", "summary"}
         assert triggers(body, ours="CWE-89\nCWE-798") == []
 
