@@ -41,6 +41,8 @@ READ: Permissions = {"metadata": "read", "contents": "read", "pull_requests": "r
 CLONE: Permissions = {"contents": "read"}
 CHECK: Permissions = {"checks": "write"}
 SPEAK: Permissions = {"pull_requests": "write", "issues": "write"}
+RESOLVE: Permissions = {"pull_requests": "write", "contents": "write"}
+"""GitHub asks for both where a thread is resolved; an App without write access to contents cannot."""
 PROPOSE: Permissions = {"contents": "write", "pull_requests": "write"}
 
 _Result = TypeVar("_Result")

@@ -128,7 +128,8 @@ class _Line:
         if self.process == os.getpid():
             while self._callers:
                 self.runner.run(self._callers.popitem()[1].close())
-            self.runner.close()
+            # Not `runner.close()`: it starts a thread to join the resolver's, which an ending interpreter refuses.
+            self.runner.get_loop().close()
 
 
 class _Hold:

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 
 import httpx
-from pipeline.sandbox.net import async_client
 
 from pipeline.model.event import Delivery, Received
 from pipeline.model.target import Installation
 from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, Setting
+from pipeline.sandbox.net import async_client
 from providers.github.api import Api
 from providers.github.auth import AppKey, SignIn
 from providers.github.client import Client, OpenClient

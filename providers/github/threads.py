@@ -18,7 +18,7 @@ from pipeline.model.report import Thread, ThreadRef
 from pipeline.model.target import PullRequestRef
 from pipeline.ports import Capabilities
 from providers.github.api import Api, cut, repository_path
-from providers.github.auth import SPEAK
+from providers.github.auth import RESOLVE, SPEAK
 from providers.github.client import Answer, Json, Nothing
 from providers.github.diffs import ChangedFile, commentable
 from providers.github.markers import Author, Comment, is_about, marked, same_text
@@ -156,7 +156,7 @@ def _edit(desk: _Desk, known: Sequence[Thread], existing: Mapping[str, Comment])
 def _settle(desk: _Desk, known: Sequence[Thread], existing: Mapping[str, Comment]) -> None:
     """Resolve threads of findings that are gone; open those again that are back, unless a person resolved them.
 
-    An App that may not do this (GitHub has asked for write access to contents here) has said so in the thread's text at least.
+    An App that may not do this has said in the thread's text at least that the finding is gone.
     """
     if not known:
         return
@@ -170,7 +170,7 @@ def _settle(desk: _Desk, known: Sequence[Thread], existing: Mapping[str, Comment
             if state.is_resolved and state.resolved_by is not None and not _same_login(state.resolved_by.login, bot):
                 continue  # a person's decision; an App may show there as nobody
             mutation = _RESOLVE if thread.resolved else _UNRESOLVE
-            desk.api.graphql(desk.ref.repository, SPEAK, mutation, {"id": state.id}, Nothing)
+            desk.api.graphql(desk.ref.repository, RESOLVE, mutation, {"id": state.id}, Nothing)
     except (HostForbidden, HostNotFound) as exc:
         log.warning("github.threads_not_resolved", extra={"number": desk.ref.number, "code": exc.code})
 
@@ -204,34 +204,46 @@ def _open(desk: _Desk, missing: Sequence[Thread]) -> Sequence[Thread]:
     A review with one bad anchor is refused whole, and GitHub does not say which one it was. Then the diff tells; what it does not tell
     is tried out with pending reviews, which nobody sees.
     """
-    if _post(desk, missing, submit=True) is not None:
+    if (refusal := _post(desk, missing)) is None:
         return ()
     files = desk.api.pages(desk.ref.repository, SPEAK, desk.path("files", per_page=100), ChangedFile)
     placed = [thread for thread in missing if commentable(files, thread.path, thread.line, thread.end_line) is not False]
-    if placed and len(placed) < len(missing) and _post(desk, placed, submit=True) is not None:
-        return [thread for thread in missing if thread not in placed]
+    if placed and len(placed) < len(missing):
+        refusal = _post(desk, placed)
+        if refusal is None:
+            return [thread for thread in missing if thread not in placed]
+    if not placed:
+        return missing
     _drop_pending(desk)
     good = [thread for thread in placed if _fits(desk, thread)]
-    if good and _post(desk, good, submit=True) is None:
-        raise HostRejected(
-            f"GitHub refuses a review of pull request {desk.ref.number} at {desk.head[:7]} although it takes each comment alone",
-            hint="it may be locked, or too many comments were made in a short time",
-        )
+    shown = [thread for thread in placed if commentable(files, thread.path, thread.line, thread.end_line)]
+    if (shown and not good) or (good and (refusal := _post(desk, good)) is not None):
+        raise refusal  # it is not about the places: the head moved on, or the conversation is locked
     return [thread for thread in missing if thread not in good]
 
 
-def _post(desk: _Desk, threads: Sequence[Thread], *, submit: bool) -> int | None:
-    """Number of the review that opens `threads`, None when GitHub refuses it (422). Not submitted, it stays a pending one."""
-    body: dict[str, object] = {"commit_id": desk.head, "comments": [_comment(desk, thread) for thread in threads]}
-    if submit:
-        body["event"] = "COMMENT"
-        if desk.introduction:
-            body["body"] = cut(desk.introduction, desk.limits.max_body)
+def _post(desk: _Desk, threads: Sequence[Thread]) -> HostRejected | None:
+    """Open `threads` in one review. Returns GitHub's refusal (422), which leaves nothing behind."""
+    body: dict[str, object] = {"commit_id": desk.head, "event": "COMMENT", "comments": [_comment(desk, thread) for thread in threads]}
+    if desk.introduction:
+        body["body"] = cut(desk.introduction, desk.limits.max_body)
     try:
-        return desk.api.send(desk.ref.repository, SPEAK, "POST", desk.path("reviews"), body, _Review).id
+        desk.api.send(desk.ref.repository, SPEAK, "POST", desk.path("reviews"), body, _Review)
     except HostRejected as exc:
         log.info("github.review_refused", extra={"number": desk.ref.number, "comments": len(threads), "said": exc.message})
-        return None
+        return exc
+    return None
+
+
+def _fits(desk: _Desk, thread: Thread) -> bool:
+    """Try one anchor in a review without `event`: it stays pending, and is taken back at once."""
+    body: Json = {"commit_id": desk.head, "comments": [_comment(desk, thread)]}
+    try:
+        review = desk.api.send(desk.ref.repository, SPEAK, "POST", desk.path("reviews"), body, _Review)
+    except HostRejected:
+        return False
+    desk.api.send(desk.ref.repository, SPEAK, "DELETE", desk.path("reviews", review.id), {}, Nothing)
+    return True
 
 
 def _comment(desk: _Desk, thread: Thread) -> Json:
@@ -245,15 +257,6 @@ def _comment(desk: _Desk, thread: Thread) -> Json:
     if thread.end_line > thread.line:
         comment.update(start_line=thread.line, start_side="RIGHT")
     return comment
-
-
-def _fits(desk: _Desk, thread: Thread) -> bool:
-    """Try one anchor in a pending review and take that back at once."""
-    review = _post(desk, [thread], submit=False)
-    if review is None:
-        return False
-    desk.api.send(desk.ref.repository, SPEAK, "DELETE", desk.path("reviews", review), {}, Nothing)
-    return True
 
 
 def _drop_pending(desk: _Desk) -> None:
