@@ -85,8 +85,10 @@ class GitServer:
             return
         await self._run(request, repository, scope, headers, receive, send)
         self._asked(scope, 200, actor)
-        if request.writes and request.service == "git-receive-pack":
+        if request.service == "git-receive-pack":
             await asyncio.to_thread(self._pushed, repository, caller, scope["path"])
+        # Only now is the answer whole: who waits for `git push` finds the world changed.
+        await send({"type": "http.response.body", "body": b""})
 
     def _asked(self, scope: Scope, status: int, actor: str) -> None:
         query = scope.get("query_string", b"").decode()
@@ -163,7 +165,6 @@ class GitServer:
         await send({"type": "http.response.start", "status": status, "headers": head})
         async for chunk in _chunks(process.stdout):
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
 
 
 async def _chunks(stream: asyncio.StreamReader) -> Any:

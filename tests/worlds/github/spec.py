@@ -55,6 +55,26 @@ def _without_nullable(schema: dict[str, Json]) -> dict[str, Json]:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+_WRONGLY_NOT_NULLABLE = {"pull-request-review-comment": ("line", "position")}
+"""Where GitHub answers null against its own document: an outdated comment has no place (github/rest-api-description, issue 5568)."""
+
+
+def _corrected(document: Json) -> Json:
+    """A copy with GitHub's known slips mended."""
+    copied = json.loads(json.dumps(document))
+    for schema, names in _WRONGLY_NOT_NULLABLE.items():
+        for name in names:
+            copied["components"]["schemas"][schema]["properties"][name]["nullable"] = True
+    return copied
+
+
+def _any_alternative(schema: dict[str, Json]) -> dict[str, Json]:
+    """`oneOf` read as `anyOf`: GitHub's alternatives are open objects, so that an answer often fits more than one of them."""
+    if not isinstance(schema.get("oneOf"), list) or "anyOf" in schema:
+        return schema
+    return {("anyOf" if key == "oneOf" else key): value for key, value in schema.items()}
+
+
 def _closed(schema: dict[str, Json]) -> dict[str, Json]:
     """The same schema refusing keys that it does not name. The branches of a composition stay open: the whole is closed."""
     if not isinstance(schema.get("properties"), dict) or any(key.startswith("x-") for key in schema):
@@ -115,7 +135,7 @@ class GithubSpec:
     """The operations of the committed slice. One instance serves all threads."""
 
     def __init__(self, document: Json) -> None:
-        relaxed = _schemas(document, _without_nullable)
+        relaxed = _schemas(_schemas(_corrected(document), _without_nullable), _any_alternative)
         strict = _schemas(relaxed, _closed)
         self._documents = {_RELAXED: relaxed, _STRICT: strict}
         self._registry = jsonschema_rs.Registry(resources=list(self._documents.items()))

@@ -9,6 +9,7 @@ with GithubWorld.start(tmp_path) as world:
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class GithubWorld(People):
         self.github.hooks.url = webhook_url
         owner, bot = self.github.state.account("fixwright-hq", "Organization"), self.github.state.account(f"{slug}[bot]", "Bot")
         key = private_key_pem or new_key()
-        secret = webhook_secret or "a secret of this world: " + str(self.github.state.new_id("secret") + id(self))
+        secret = webhook_secret or secrets.token_hex(20)
         granted = dict(PERMISSIONS if permissions is None else permissions)
         now = self.github.state.now()
         self.app = App(FIRST_APP, slug, slug.title(), owner, bot, key, public_of(key), secret, granted, EVENTS, now)

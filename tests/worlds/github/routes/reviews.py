@@ -9,19 +9,16 @@ from tests.worlds.github.actions import Draft
 from tests.worlds.github.anchors import Unplaceable, at_position
 from tests.worlds.github.call import Answer, Call, Refused, listed, not_found, operation
 from tests.worlds.github.model import Anchor, Json, PullRequest, Review, ReviewComment
-from tests.worlds.github.routes.pulls import check_body
+from tests.worlds.github.routes.pulls import LONGEST_BODY, check_body
 
 _STATES = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
 
 
 def _commit(call: Call, pull: PullRequest) -> str:
-    """`commit_id`, which must be one of the pull request's commits."""
+    """`commit_id`, which must be one of the pull request's commits. Raises Unplaceable."""
     sha: str = call.body.get("commit_id", pull.head_sha)
     if sha != pull.head_sha and sha not in pull.repository.git.commits(pull.base_sha, pull.head_sha):
-        text = "pull_request_review_thread.commit_id is not part of the pull request"
-        raise Refused(
-            422, "Validation Failed", [{"resource": "PullRequestReviewComment", "code": "custom", "field": "commit_id", "message": text}]
-        )
+        raise Unplaceable("commit_id", "commit_id is not part of the pull request", "Commit is not part of the pull request")
     return sha
 
 
@@ -44,13 +41,13 @@ def create_review(call: Call) -> Answer:
     """A review with all its comments or nothing. Without `event` it stays pending and nobody hears of it."""
     pull, event, text = call.pull(), call.body.get("event"), call.body.get("body", "")
     comments = call.body.get("comments", [])
-    commit = _commit(call, pull)
-    check_body("PullRequestReview", text, needed=event == "REQUEST_CHANGES" or (event == "COMMENT" and not comments))
+    _check_texts(
+        text, [comment["body"] for comment in comments], needed=event == "REQUEST_CHANGES" or (event == "COMMENT" and not comments)
+    )
     if event in ("APPROVE", "REQUEST_CHANGES") and call.account is pull.user:
         raise Refused(422, "Unprocessable Entity", [f"Can not {event.lower().replace('_', ' ')} on your own pull request"])
-    for comment in comments:
-        check_body("PullRequestReviewComment", comment["body"], needed=True)
     try:
+        commit = _commit(call, pull)
         drafts = [Draft(_anchor(pull, commit, comment), comment["body"]) for comment in comments]
         state = _STATES.get(event or "", "PENDING")
         review = call.github.actions.review(pull, call.account, commit, text, state, drafts)
@@ -59,6 +56,14 @@ def create_review(call: Call) -> Answer:
     if event is not None:
         call.notify(pull)
     return Answer(body=call.github.shapes.review(review))
+
+
+def _check_texts(text: str, bodies: list[str], *, needed: bool) -> None:
+    """Limits as the review end points word them. Raises Refused."""
+    if max(map(len, (text, *bodies))) > LONGEST_BODY:
+        raise Refused(422, "Unprocessable Entity", [f"Body is too long (maximum is {LONGEST_BODY} characters)"])
+    if (needed and not text.strip()) or not all(body.strip() for body in bodies):
+        raise Refused(422, "Unprocessable Entity", ["Body can't be blank"])
 
 
 @operation("GET", "/pulls/{pull_number}/reviews", "pull_requests:read")
@@ -84,7 +89,7 @@ def get_review(call: Call) -> Answer:
 def update_review(call: Call) -> Answer:
     """Edit the text of one's own review. A review without a text cannot be given one."""
     review = _review(call)
-    check_body("PullRequestReview", call.body["body"], needed=True)
+    _check_texts(call.body["body"], [], needed=True)
     if review.user is not call.account:
         raise Refused(403, "Resource not accessible by integration")
     if not review.body:
@@ -119,8 +124,8 @@ def create_comment(call: Call) -> Answer:
     check_body("PullRequestReviewComment", call.body["body"], needed=True)
     if "in_reply_to" in call.body:
         return _reply(call, pull, call.body["in_reply_to"])
-    commit = _commit(call, pull)
     try:
+        commit = _commit(call, pull)
         draft = Draft(_anchor(pull, commit, call.body), call.body["body"])
         review = call.github.actions.review(pull, call.account, commit, "", "COMMENTED", [draft])
     except Unplaceable as error:

@@ -101,7 +101,7 @@ class TalkShapes(PullShapes):
     def _lines(self, pull: PullRequest, comment: ReviewComment) -> Json:
         first, now = comment.original, comment.anchor
         if first.line is None:
-            return {"subject_type": "file", "position": 1, "original_position": 1, "line": None, "side": None}
+            return {"subject_type": "file", "position": 1, "original_position": 1, "line": None, "side": first.side}
         position = position_of(diff_of(pull), now) if now else None
         shape: Json = {
             "start_line": now.start_line if now else None,
