@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pipeline.ports import GitCredentials
 from pipeline.sandbox.mirror import Mirror
-from pipeline.sandbox.objects import Changed, CommitChanges, Objects
+from pipeline.sandbox.objects import CommitChanges, Objects
+from pipeline.sandbox.treewalk import Changed
 from pipeline.sandbox.worktree import Worktree
 
 __all__ = ["Changed", "CommitChanges", "GitCredentials", "Mirror", "Objects", "Worktree"]

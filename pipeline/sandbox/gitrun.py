@@ -86,26 +86,36 @@ _ENVIRONMENT = {
     "GIT_PROTOCOL_FROM_USER": "0",
 }
 _PROXY = re.compile(r"(https|all|no)_proxy", re.IGNORECASE)
-_READ_LIMITS = Limits(wall=120.0, cpu=120.0, memory=4 << 30, output=256 << 20)
+_READ_LIMITS = Limits(wall=120.0, cpu=120.0, memory=1 << 30, output=256 << 20)
 _FETCH_FILE = 4 << 30
 """Bytes of the largest pack that one fetch may write."""
 
-_DAMAGE = re.compile(
-    r"is corrupt|corrupt (loose|patch|pack)|is empty|bad packed object|does not match index|cannot be accessed|not a git repository|"
-    r"unable to (read|parse|unpack|mmap)|inflate|bad (object|tree|signature)|index-pack died|invalid sha1 pointer|packfile .* (is|cannot)|"
-    r"bad config|bad numeric|loose object|garbage at end|is too small|malformed object name|refs? .*broken",
+_UNREACHED = re.compile(
+    r"could not read (username|password)|authentication failed|requested url returned error|could not resolve|failed to connect|timed out|"
+    r"connection (refused|reset)|ssl|certificate|early eof|remote end hung up|does not appear to be a git repository|"
+    r"transport '.*' not allowed|unable to access|repository '.*' not found|no space left|disk quota|file too large",
     re.IGNORECASE,
 )
-_REFUSED = re.compile(
-    r"fsck error|fsck found|does not pass fsck|object .*: (has|bad|missing|duplicate|contains|not properly|git)", re.IGNORECASE
+_DAMAGE = re.compile(
+    r"is corrupt|corrupt (loose|patch|pack)|is empty|bad packed object|does not match index|cannot be accessed|not a git repository|"
+    r"unable to (read|parse|unpack|mmap)|inflate|bad (object|tree|signature|revision)|invalid sha1 pointer|packfile .* (is|cannot)|"
+    r"far too short|bad config|bad numeric|loose object|garbage at end|is too small|refs? .*broken|"
+    r"did not send all necessary|could not fetch .* promisor",
+    re.IGNORECASE,
 )
-_MISSING = re.compile(r"not our ref|couldn't find remote ref|no such remote ref|does not exist|did not send all necessary", re.IGNORECASE)
+_REFUSED = re.compile(r"fsck error|fsck found|does not pass fsck|object [0-9a-f]{40,64}: \w+: |object of unexpected type", re.IGNORECASE)
+_MISSING = re.compile(r"not our ref|couldn't find remote ref|no such remote ref", re.IGNORECASE)
 _NOT_ALLOWED = re.compile(r"does not allow request for unadvertised|unadvertised object|server does not support", re.IGNORECASE)
 _PRINTABLE = frozenset(string.printable) - frozenset("\r\n\t\x0b\x0c")
 
 
 class WantsRefused(GitError):
     """The server gives only what its refs point to. Caught by the mirror, which then asks for those."""
+
+
+def is_legacy_fault(refused: ObjectsRefused) -> bool:
+    """True when what git complained of is one of the faults that harm nobody."""
+    return any(f": {check}: " in refused.message for check in _LEGACY_CHECKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +193,13 @@ class Git:
             return finished
         raise self.failure(finished, arguments[0])
 
-    def fetch(self, *arguments: str, stdin: bytes, wall: float) -> None:
-        """Run `git fetch`. Raises GitError, or what it means."""
-        limits = Limits(wall=wall, cpu=wall, memory=_READ_LIMITS.memory, file_size=_FETCH_FILE, output=4 << 20)
+    def fetch(self, *arguments: str, stdin: bytes, wall: float, config: Sequence[tuple[str, str]] = ()) -> None:
+        """Run `git fetch`, with settings of this call's own. Raises GitError, or what it means."""
+        limits = Limits(wall=wall, cpu=wall, memory=4 << 30, file_size=_FETCH_FILE, output=4 << 20)
         proxies = {name: value for name, value in os.environ.items() if _PROXY.fullmatch(name)}
         bundle = os.environ.get("GIT_SSL_CAINFO") or os.environ.get("SSL_CERT_FILE")
         certificates = {"GIT_SSL_CAINFO": bundle} if bundle else {}
-        env = self._env(self.transport.config(), {**proxies, **certificates})
+        env = self._env([*self.transport.config(), *config], {**proxies, **certificates})
         finished = run(["git", "fetch", *arguments], limits=limits, env=env, stdin=stdin)
         if not finished.ok:
             raise self.failure(finished, "fetch")
@@ -200,17 +210,18 @@ class Git:
         text = f"git {command}: {self._presentable(said)}"
         if finished.timed_out:
             return GitUnavailable(f"git {command} did not finish in time")
-        if _REFUSED.search(said):
-            return ObjectsRefused(text)
-        if _NOT_ALLOWED.search(said):
-            return WantsRefused(text)
-        if command == "fetch" and _MISSING.search(said):
-            return CommitMissing(text)
-        if "No space left" in said or "Disk quota" in said or "File too large" in said:
-            return GitUnavailable(f"{text} (disk)")
-        if _DAMAGE.search(said):
-            return MirrorDamaged(text)
-        return GitUnavailable(text) if command == "fetch" else GitError(text)
+        if finished.out_of_memory:
+            return GitError(f"git {command} needs more memory than it may use")
+        ours = "\n".join(line for line in said.splitlines() if not line.startswith("remote: "))  # a server can say anything
+        meanings: tuple[tuple[re.Pattern[str], type[GitError]], ...] = (
+            (_REFUSED, ObjectsRefused),
+            (_NOT_ALLOWED, WantsRefused),
+            (_MISSING, CommitMissing if command == "fetch" else GitError),
+            (_UNREACHED, GitUnavailable),
+            (_DAMAGE, MirrorDamaged),
+        )
+        default = GitUnavailable if command == "fetch" else GitError
+        return next((meaning for pattern, meaning in meanings if pattern.search(ours)), default)(text)
 
     def _presentable(self, said: str) -> str:
         header = self.transport.credentials.header

@@ -181,7 +181,7 @@ def bubblewrap_command(plan: Plan, files: Sequence[tuple[int, str]]) -> tuple[li
         arguments += ["--bind" if writable else "--ro-bind", f"/tmp/{number}" if staged else source, place]  # noqa: S108
     for descriptor, place in files:
         arguments += ["--perms", "0644", "--ro-bind-data", str(descriptor), place]
-    arguments += ["--remount-ro", "/", "--chdir", plan.cwd]
+    arguments += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", plan.cwd]
     prlimit = program("prlimit")
     command = [program("bwrap"), "--args", "{args}", "--", prlimit, f"--nproc={plan.processes}", "--", *plan.argv]
     encoded = b"".join(os.fsencode(argument) + b"\0" for argument in arguments)

@@ -20,7 +20,7 @@ from pathlib import Path
 from pipeline.errors import CommitMissing, GitUnavailable, MirrorDamaged, ObjectsRefused
 from pipeline.model.ids import BlobId, CommitId
 from pipeline.ports import GitCredentials
-from pipeline.sandbox.gitrun import Git, Transport, WantsRefused
+from pipeline.sandbox.gitrun import Git, Transport, WantsRefused, is_legacy_fault
 from pipeline.sandbox.objects import READING, Objects, checked, empty_repository
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ _KEPT_REFS = 64
 """How many fetched commits keep a ref. A ref tells the server what we have, so that it sends only what differs; objects stay without."""
 _TOGETHER = 32
 """Up to this depth all commits are fetched in one go: a round trip to the server costs more than some commits too many."""
+_NO_TALK = (("fetch.negotiationAlgorithm", "noop"),)
+"""For contents: a server that is told which commits we have thinks that we have their contents, too, and sends nothing."""
 _QUIET = (
     "--quiet",
     "--no-tags",
@@ -113,7 +115,7 @@ class Mirror(Objects):
             lacking = self._missing(wanted)
             if lacking:
                 stdin = "".join(f"{checked(blob)}\n" for blob in lacking).encode()
-                remote.fetch(*_QUIET, "origin", stdin=stdin, wall=self.deadline)
+                remote.fetch(*_QUIET, "origin", stdin=stdin, wall=self.deadline, config=_NO_TALK)
 
         self._writing(work, hex_digits=len(wanted[0]))
 
@@ -163,8 +165,16 @@ class Mirror(Objects):
 
     def _fetch_commits(self, remote: Git, commits: Sequence[CommitId], depth: int) -> None:
         stdin = "".join(f"{commit}:{_REFS}/{commit}\n" for commit in commits).encode()
+        options = (*_QUIET, f"--depth={depth}", "--force", "origin")
         try:
-            remote.fetch(*_QUIET, f"--depth={depth}", "--force", "origin", stdin=stdin, wall=self.deadline)
+            remote.fetch(*options, stdin=stdin, wall=self.deadline)
+        except ObjectsRefused as refused:
+            if not is_legacy_fault(refused):
+                raise
+            # git hands the list of bearable faults on only when contents come along (seen with git 2.39).
+            log.info("an old fault in the repository; fetching with contents", extra={"mirror": remote.git_dir.name})
+            whole = [word for word in options if not word.startswith("--filter")]
+            remote.fetch("--no-filter", *whole, stdin=stdin, wall=self.deadline, config=_NO_TALK)
         except WantsRefused:
             log.info("server gives no single commits; fetching its branches", extra={"mirror": remote.git_dir.name})
             whole = ["--unshallow"] if self.boundary() else []
@@ -239,6 +249,7 @@ def _remove_leftovers(git_dir: Path) -> None:
 
 def _forget_old_refs(git_dir: Path) -> None:
     """Keep the newest refs; the others would be named to the server with every fetch."""
-    refs = [(entry.stat().st_mtime, entry.path) for entry in os.scandir(git_dir / _REFS)]
+    folder = git_dir / _REFS
+    refs = [(entry.stat().st_mtime, entry.path) for entry in os.scandir(folder)] if folder.is_dir() else []
     for _, path in sorted(refs, reverse=True)[_KEPT_REFS:]:
         Path(path).unlink(missing_ok=True)

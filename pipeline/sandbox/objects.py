@@ -7,14 +7,18 @@ and are never given to a file system here.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import GitError, MirrorDamaged, UsageError
+from pipeline.errors import CommitMissing, GitError, MirrorDamaged, UsageError
 from pipeline.model.ids import BlobId, CommitId
 from pipeline.sandbox.gitrun import Git
+from pipeline.sandbox.treewalk import Changed, walk
+
+log = logging.getLogger(__name__)
 
 READING = "reading"
 """Folder inside a mirror through which it is read; see `Mirror`."""
@@ -31,22 +35,6 @@ _TOGETHER = 32 << 20
 _WHOLE_FILE = (1, 1 << 31)
 _HUNK = re.compile(rb"@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 _INDEX = re.compile(rb"index ([0-9a-f]+)\.\.([0-9a-f]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """One path that differs between two states."""
-
-    path: str
-    """Decoded with surrogateescape."""
-    status: str
-    """`A` added, `M` modified, `D` deleted, `T` type changed. Renames are a deletion and an addition."""
-    old_mode: str
-    """`100644`, `100755`, `120000` (symbolic link), `160000` (submodule), `000000` (absent)."""
-    new_mode: str
-    old_blob: BlobId
-    """All zeros when absent."""
-    new_blob: BlobId
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +61,7 @@ class Objects:
     """The objects of one repository. Errors of all methods: GitError, MirrorDamaged."""
 
     git: Git
+    """git on that repository."""
 
     def has(self, name: CommitId | BlobId) -> bool:
         """True when that object is here."""
@@ -90,7 +79,13 @@ class Objects:
         """
         before = checked(old) if old is not None else _EMPTY_TREE[len(new)]
         output = min(256 << 20, limit * _PATH)
-        said = self.git.read("diff-tree", "-r", *_RAW, "--end-of-options", before, checked(new), output=output)
+        try:
+            said = self.git.read("diff-tree", "-r", *_RAW, "--end-of-options", before, checked(new), output=output, wall=30.0)
+        except (MirrorDamaged, CommitMissing):
+            raise
+        except GitError:  # git collects all before it prints any: a tree made to be endless takes its memory or its time
+            log.warning("a comparison is read step by step", extra={"commit": new})
+            return walk(self.git, before, checked(new), limit)
         entries = list(_raw_entries(said.stdout.split(b"\0")))
         return entries[:limit], said.truncated or len(entries) > limit
 
@@ -154,7 +149,7 @@ class Objects:
 
     def blob_at(self, commit: CommitId, path: str) -> BlobId | None:
         """The blob of a regular file; None for anything else, such as a symbolic link."""
-        if not path or path.endswith("/") or "\0" in path:
+        if "\0" in path or not set(path.split("/")).isdisjoint({"", ".", ".."}):
             return None
         said = self.git.read("ls-tree", "-z", "--full-tree", checked(commit), "--", path)
         for record in said.stdout.split(b"\0"):

@@ -24,7 +24,7 @@ _MEMORY_EVERY = 0.05
 """Seconds between two looks at the memory of all processes together."""
 _GRACE = 1.0
 """Seconds that an already killed program may keep its pipes open."""
-_NO_MEMORY = re.compile(rb"out of memory|cannot allocate memory|MemoryError|bad_alloc|Out_of_memory", re.IGNORECASE)
+_NO_MEMORY = re.compile(rb"out of memory|memory exhausted|cannot allocate memory|MemoryError|bad_alloc|Out_of_memory", re.IGNORECASE)
 _FATAL_SIGNALS = frozenset(range(1, 32))
 
 

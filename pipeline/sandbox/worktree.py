@@ -20,7 +20,8 @@ from pipeline.errors import UsageError
 from pipeline.model.ids import BlobId, CommitId
 from pipeline.sandbox.gitrun import Git
 from pipeline.sandbox.mirror import Mirror
-from pipeline.sandbox.objects import PATCH, Changed, Objects, hunks, lines_of, resolve
+from pipeline.sandbox.objects import PATCH, Objects, hunks, lines_of, resolve
+from pipeline.sandbox.treewalk import Changed
 
 MAX_FILE = 100 << 20
 """Bytes. A larger file is listed, but never read."""
