@@ -34,9 +34,10 @@ def placeholders(cursor, ids):
     cursor.execute("SELECT * FROM users WHERE id IN (%s)" % ",".join(["?"] * len(ids)), ids)
 
 
-def numbers(cursor, page: int):
+def numbers(cursor, page: int, user: int | None = None):
     cursor.execute(f"SELECT * FROM users LIMIT 10 OFFSET {int(request.args['page']) * 10}")
     cursor.execute(f"SELECT * FROM users LIMIT 10 OFFSET {page * 10}")
+    cursor.execute(f"SELECT * FROM users WHERE id = {user}")
 
 
 @app.route("/users/<int:user_id>")
