@@ -271,6 +271,11 @@ def load_signer(folder: Path) -> Signer:
     return Signer(_read_private(path))
 
 
+def has_key(folder: Path) -> bool:
+    """True when `load_signer` would make no new key there."""
+    return (folder / KEY_FILE).exists()
+
+
 def _make_key(path: Path) -> None:
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -48,8 +48,6 @@ class _Interpreter(BaseModel):
 class TestPlan:
     """How the tests of a repository are run."""
 
-    __test__ = False
-
     argv: tuple[str, ...]
     style: Style
     readable: tuple[Path, ...] = ()

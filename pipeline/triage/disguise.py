@@ -1,0 +1,183 @@
+"""Is a weakness still there, but where the engines do not see it? Added code that reaches functions by name at run time, renames what
+was flagged, gives a harmless name to something else, or carries its text encoded. A mechanical fix never needs any of it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from pipeline.model.finding import Finding
+from pipeline.triage.outline import Outline, Unit
+from pipeline.triage.survival import Sides
+
+_DYNAMIC = frozenset(
+    [
+        "getattr",
+        "setattr",
+        "delattr",
+        "eval",
+        "exec",
+        "compile",
+        "execfile",
+        "__import__",
+        "import_module",
+        "globals",
+        "locals",
+        "vars",
+        "methodcaller",
+        "attrgetter",
+        "itemgetter",
+        "partial",
+        "Function",
+        "runInThisContext",
+        "runInNewContext",
+        "runInContext",
+        "fromCharCode",
+        "atob",
+        "unescape",
+        "b64decode",
+        "b32decode",
+        "b16decode",
+        "a85decode",
+        "unhexlify",
+        "fromhex",
+        "run_path",
+        "run_module",
+    ]
+)
+"""Called, these reach code by a name or text that the engines cannot read."""
+
+_DYNAMIC_NAMES = frozenset(
+    ["__dict__", "__builtins__", "__getattribute__", "__subclasses__", "__globals__", "__code__", "globalThis", "Reflect", "mainModule"]
+)
+
+_HARMLESS = frozenset(
+    [
+        "quote",
+        "escape",
+        "safe_load",
+        "literal_eval",
+        "secure_filename",
+        "escapeHtml",
+        "escapeId",
+        "sanitize",
+        "clean",
+        "bleach",
+        "DOMPurify",
+        "safe_join",
+        "basename",
+        "encodeURIComponent",
+        "parseInt",
+        "Number",
+        "String",
+        "int",
+        "float",
+        "str",
+        "bool",
+        "bytes",
+        "isinstance",
+        "len",
+        "all",
+        "any",
+        "compare_digest",
+        "timingSafeEqual",
+        "execFile",
+        "execFileSync",
+        "spawn",
+        "json",
+        "JSON",
+        "ast",
+        "shlex",
+        "html",
+        "hmac",
+        "secrets",
+        "path",
+        "yaml",
+        "hashlib",
+    ]
+)
+"""Names that engines and readers trust: a patch must not give them to something of its own."""
+
+
+def disguises(sides: Sides, finding: Finding) -> list[str]:
+    """What in the added code of this file hides from engines, one sentence each."""
+    return [*_dynamic(sides), *_renamed(sides, finding), *_redefined(sides)]
+
+
+def _count_calls(side: Outline) -> Counter[str]:
+    return Counter(call.name for unit in side.units for call in unit.calls)
+
+
+def _dynamic(sides: Sides) -> list[str]:
+    reasons = []
+    more = _count_calls(sides.after) - _count_calls(sides.before)
+    for name in sorted(_DYNAMIC & set(more)):
+        reasons.append(f"`{name}` is called in added code: what it reaches cannot be checked")
+    for name in sorted(_DYNAMIC_NAMES & set(_mentions(sides.after) - _mentions(sides.before))):
+        reasons.append(f"`{name}` is used in added code: what it reaches cannot be checked")
+    if _through_items(sides.after) > _through_items(sides.before):
+        reasons.append("a function is called through an item of an object: what it reaches cannot be checked")
+    for unit in sides.added():
+        for call in unit.calls:
+            if call.name in ("require", "import") and not call.literal:
+                reasons.append(f"line {unit.line} loads a module whose name is not written down")
+            if call.name in ("setTimeout", "setInterval") and call.literal:
+                reasons.append(f"line {unit.line} runs a text as code")
+    return reasons
+
+
+def _mentions(side: Outline) -> Counter[str]:
+    return Counter(name for unit in side.units for name in unit.mentions | unit.parts | unit.loads | unit.roots)
+
+
+def _through_items(side: Outline) -> int:
+    paths = [call.path for unit in side.units for call in unit.calls if not call.name]
+    return sum(path.endswith("]") and ("'" in path or '"' in path or "`" in path) for path in paths)
+
+
+def _renamed(sides: Sides, finding: Finding) -> list[str]:
+    if sides.edit.path != finding.location.path:
+        return []
+    flagged: list[Unit] = sides.before.at(finding.location.line, finding.location.end_line)
+    names = {call.name for unit in flagged for call in unit.calls if len(call.name) > 2}
+    if not names:
+        return []
+    reasons = []
+    before, after = (_passed_on(side, names) for side in (sides.before, sides.after))
+    for name in sorted((after - before).keys()):
+        reasons.append(f"`{name}` is passed on without a call: under another name the engines lose it")
+    strings = {s for u in sides.added() for s in u.strings} - {s for u in sides.before.units for s in u.strings}
+    for name in sorted(names & strings):
+        reasons.append(f"`{name}` is named in a text in added code")
+    for here, origin in sorted(sides.after.imported.items()):
+        last = origin.rsplit(".", 1)[-1]
+        if last in names and here != last and sides.before.imported.get(here) != origin:
+            reasons.append(f"`{last}` is imported as `{here}`")
+    return reasons
+
+
+def _passed_on(side: Outline, names: set[str]) -> Counter[str]:
+    """How often these functions are read without being called. A variable that only has such a name is none of them."""
+    own = {name for unit in side.units if not unit.imports for name in unit.binds - unit.parts}
+    return Counter(name for unit in side.units if not unit.imports for name in (unit.parts | (unit.mentions - own)) & names)
+
+
+def _redefined(sides: Sides) -> list[str]:
+    called = {part for unit in sides.after.units for call in unit.calls for part in (call.name, call.root)}
+    before = _own_names(sides.before)
+    reasons = []
+    for name in sorted(_own_names(sides.after) - before):
+        trusted = name in _HARMLESS or name in sides.before.imported
+        if trusted and name in called:
+            reasons.append(f"`{name}` gets a meaning of its own in added code")
+    for here, origin in sorted(sides.after.imported.items()):
+        last = re.split(r"[./:]", origin)[-1]
+        known = sides.before.imported.get(here) == origin
+        if here in _HARMLESS and last != here and not known:
+            reasons.append(f"`{origin}` is imported under the trusted name `{here}`")
+    return reasons
+
+
+def _own_names(side: Outline) -> set[str]:
+    names = {name for unit in side.units if not unit.imports for name in unit.binds}
+    return names | {definition.name.rsplit(".", 1)[-1] for definition in side.definitions}

@@ -1,0 +1,338 @@
+"""Questions to one node of a syntax tree: is it a statement, a call, a string that values are put into; what is it called.
+
+Python, JavaScript and TypeScript side by side: their grammars share most words, and where they differ both are listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+SIMPLE = frozenset(
+    [
+        # Python
+        "expression_statement",
+        "return_statement",
+        "raise_statement",
+        "assert_statement",
+        "delete_statement",
+        "pass_statement",
+        "break_statement",
+        "continue_statement",
+        "global_statement",
+        "nonlocal_statement",
+        "import_statement",
+        "import_from_statement",
+        "future_import_statement",
+        # JavaScript and TypeScript
+        "lexical_declaration",
+        "variable_declaration",
+        "throw_statement",
+        "debugger_statement",
+    ]
+)
+"""Statements without statements in them (but for those of functions in their expressions)."""
+
+HEADERS = {
+    "if_statement": "condition",
+    "elif_clause": "condition",
+    "while_statement": "condition",
+    "do_statement": "condition",
+    "for_statement": "right",
+    "for_in_statement": "right",
+    "match_statement": "subject",
+    "switch_statement": "value",
+    "with_statement": "",
+    "except_clause": "",
+}
+"""Statements with a block, and the field that is evaluated at their head; `""`: everything before the block."""
+
+FUNCTIONS = frozenset(
+    [
+        "function_definition",
+        "function_declaration",
+        "generator_function_declaration",
+        "function_expression",
+        "generator_function",
+        "arrow_function",
+        "method_definition",
+        "lambda",
+    ]
+)
+CLASSES = frozenset(["class_definition", "class_declaration", "class", "abstract_class_declaration"])
+BLOCKS = frozenset(["block", "statement_block", "module", "program", "class_body", "switch_case", "switch_default"])
+OUTSIDE = frozenset(["decorator", "class_heritage", "argument_list", "default_parameter"])
+"""What is evaluated beside a definition, in no statement of its own."""
+LEAVING = frozenset(["return_statement", "raise_statement", "throw_statement", "break_statement", "continue_statement"])
+CALLS = frozenset(["call", "call_expression", "new_expression"])
+
+ROUTE_METHODS = frozenset(["get", "post", "put", "delete", "patch", "head", "options", "all", "use", "route", "websocket", "add_url_rule"])
+TEXT_METHODS = frozenset(["format", "join", "concat", "format_map", "replace"])
+QUOTERS = frozenset(["quote", "int", "float", "len", "parseInt", "Number"])
+"""What they return carries no text of the one who sent the value."""
+MAX_TEXT = 20_000
+
+
+def constant_truth(node: Node | None) -> bool | None:
+    """What a condition without any name in it amounts to, as far as that is plain; None when it depends on something.
+
+    A comparison or a sum of constants counts as False: whoever writes one hides something, and which way does not matter.
+    """
+    if node is None:
+        return None
+    inner = node
+    while inner.type == "parenthesized_expression" and inner.named_child_count == 1:
+        inner = inner.named_children[0]
+    text = decode(inner.text or b"").strip()
+    if inner.type in ("true", "false", "none", "null", "undefined", "integer", "float", "number"):
+        return text not in ("False", "false", "None", "null", "undefined", "0", "0.0", "0x0", "0n", "")
+    if inner.type == "string":
+        return string_of(inner) != ""
+    if inner.type in ("not_operator", "unary_expression"):
+        argument = inner.child_by_field_name("argument")
+        truth = constant_truth(argument)
+        return None if truth is None or not text.startswith(("not", "!")) else not truth
+    if inner.type in ("boolean_operator", "binary_expression") and operator(inner) in ("and", "&&", "or", "||"):
+        parts = [constant_truth(inner.child_by_field_name(side)) for side in ("left", "right")]
+        decisive = operator(inner) in ("or", "||")
+        if decisive in parts:
+            return decisive
+        return None if None in parts else not decisive
+    if any(n.type in ("identifier", "call", "call_expression", "this", "attribute", "member_expression") for n in walk(inner)):
+        return None
+    return False
+
+
+def operator(node: Node) -> str:
+    operator = node.child_by_field_name("operator")
+    return operator.type if operator is not None else ""
+
+
+def is_unit(node: Node) -> bool:
+    if node.type in HEADERS:
+        return True
+    parent = node.parent
+    if node.type not in SIMPLE:
+        return False
+    # The head of `for (let i = 0; ...)` is no statement of its own.
+    return parent is None or parent.type not in ("for_statement", "for_in_statement") or node == parent.child_by_field_name("body")
+
+
+def is_block(node: Node) -> bool:
+    return node.type in BLOCKS
+
+
+def is_empty(node: Node) -> bool:
+    if node.type in ("pass_statement", "global_statement", "nonlocal_statement", "debugger_statement"):
+        return True
+    return node.type == "expression_statement" and [c.type for c in node.named_children] in (
+        ["string"],
+        ["ellipsis"],
+        ["concatenated_string"],
+    )
+
+
+def is_require(node: Node) -> bool:
+    """`const x = require("y")`, the import of CommonJS: exempt like any import."""
+    if node.type not in ("lexical_declaration", "variable_declaration"):
+        return False
+    values = [child.child_by_field_name("value") for child in node.named_children if child.type == "variable_declarator"]
+    return bool(values) and all(value is not None and flat(value).startswith("require(") for value in values)
+
+
+def is_callee(node: Node) -> bool:
+    parent = node.parent
+    if parent is None or parent.type not in CALLS:
+        return False
+    return node in (parent.child_by_field_name("function"), parent.child_by_field_name("constructor"))
+
+
+def leads_to_callee(node: Node) -> bool:
+    """True for `a` in `a.b.c(...)`: the first name on the way to what is called."""
+    parent = node.parent
+    child: Node = node
+    while parent is not None and parent.type in ("attribute", "member_expression") and parent.child_by_field_name("object") == child:
+        if is_callee(parent):
+            return True
+        child = parent
+        parent = parent.parent
+    return False
+
+
+_BINDING_FIELDS = {
+    ("assignment", "left"),
+    ("augmented_assignment", "left"),
+    ("named_expression", "name"),
+    ("for_statement", "left"),
+    ("for_in_clause", "left"),
+    ("for_in_statement", "left"),
+    ("variable_declarator", "name"),
+    ("assignment_expression", "left"),
+    ("augmented_assignment_expression", "left"),
+    ("catch_clause", "parameter"),
+    ("arrow_function", "parameter"),
+    ("pair_pattern", "value"),
+    ("assignment_pattern", "left"),
+    ("object_assignment_pattern", "left"),
+}
+_PATTERNS = frozenset(
+    ["pattern_list", "tuple_pattern", "list_pattern", "as_pattern_target", "list_splat_pattern", "array_pattern", "rest_pattern"]
+)
+
+
+def is_binding(name: str, parent: Node) -> bool:
+    return (parent.type, name) in _BINDING_FIELDS or parent.type in _PATTERNS or parent.type in ("lambda_parameters", "formal_parameters")
+
+
+def builds(node: Node) -> bool:
+    """True for an expression that puts values into a string."""
+    if node.type == "string":
+        return any(child.type == "interpolation" for child in node.children)
+    if node.type == "template_string":
+        return any(child.type == "template_substitution" for child in node.children)
+    if node.type in ("binary_operator", "binary_expression"):
+        if operator(node) not in ("+", "%"):
+            return False
+        sides = [node.child_by_field_name(side) for side in ("left", "right")]
+        return any(side is not None and any(n.type in ("string", "template_string") for n in spine(side)) for side in sides)
+    if node.type in ("augmented_assignment", "augmented_assignment_expression"):
+        return any(n.type in ("string", "template_string") for n in walk(node))
+    if node.type in CALLS:
+        target = node.child_by_field_name("function")
+        if target is None or target.type not in ("attribute", "member_expression") or last_name(target) not in TEXT_METHODS:
+            return False
+        receiver = target.child_by_field_name("object")
+        return receiver is not None and receiver.type in ("string", "template_string", "concatenated_string", "array", "list")
+    return False
+
+
+def spine(node: Node) -> Iterator[Node]:
+    """The operands of a chain of `+`, without going into calls."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        if current.type in ("binary_operator", "binary_expression", "parenthesized_expression", "concatenated_string"):
+            stack.extend(current.named_children)
+
+
+def walk(node: Node, without: frozenset[str] = frozenset()) -> Iterator[Node]:
+    """The node and all named ones below it, in order; calls of the names `without` are left out whole."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if without and current.type in CALLS:
+            target = current.child_by_field_name("function")
+            if target is not None and last_name(target) in without:
+                continue
+        yield current
+        stack.extend(reversed(current.named_children))
+
+
+def raw_names(node: Node) -> set[str]:
+    """Like `names_in`, without what a quoting or number-making function has dealt with."""
+    return names_in(node, QUOTERS)
+
+
+def destructured(target: Node) -> Iterator[tuple[str, str]]:
+    """(name here, member there) of `const { a, b: c } = ...`; one pair without a member for `const x = ...`."""
+    if target.type != "object_pattern":
+        yield flat(target), ""
+        return
+    for child in target.named_children:
+        key, value = child.child_by_field_name("key"), child.child_by_field_name("value")
+        if key is not None and value is not None:
+            yield flat(value), flat(key)
+        else:
+            yield flat(child), flat(child)
+
+
+def names_in(node: Node, without: frozenset[str] = frozenset()) -> set[str]:
+    """Names of values used in an expression: neither what is called nor keywords of a call.
+
+    Args:
+        without: calls of these names are not looked into.
+    """
+    names = set()
+    for inner in walk(node, without):
+        if inner.type in ("identifier", "shorthand_property_identifier", "shorthand_property_identifier_pattern"):
+            parent = inner.parent
+            keyword = parent is not None and parent.type == "keyword_argument" and parent.child_by_field_name("name") == inner
+            attribute = parent is not None and parent.type == "attribute" and parent.child_by_field_name("attribute") == inner
+            if not keyword and not attribute and not is_callee(inner):
+                names.add(decode(inner.text or b""))
+    return names
+
+
+def last_name(node: Node) -> str:
+    last = node.child_by_field_name("attribute") or node.child_by_field_name("property")
+    if last is not None:
+        return decode(last.text or b"")
+    if node.type in ("identifier", "property_identifier", "super", "import"):
+        return decode(node.text or b"")
+    return ""
+
+
+def root_name(node: Node) -> str:
+    current: Node = node
+    while current.type in ("attribute", "member_expression"):
+        inner = current.child_by_field_name("object")
+        if inner is None:
+            return ""
+        current = inner
+    return decode(current.text or b"") if current.type in ("identifier", "this") else ""
+
+
+def definition_name(node: Node) -> str:
+    name = node.child_by_field_name("name")
+    if name is not None:
+        return flat(name)
+    parent = node.parent
+    fields = {
+        "variable_declarator": "name",
+        "assignment_expression": "left",
+        "pair": "key",
+        "field_definition": "property",
+        "assignment": "left",
+    }
+    if parent is not None and parent.type in fields:
+        target = parent.child_by_field_name(fields[parent.type])
+        return flat(target) if target is not None else ""
+    if parent is not None and parent.type == "arguments" and parent.parent is not None:
+        target = parent.parent.child_by_field_name("function")
+        first = next(iter(parent.named_children), None)
+        if target is not None and first is not None and first.type == "string":
+            return f"{flat(target)}:{string_of(first)}"[:120]
+    return ""
+
+
+def parameters(node: Node | None) -> Iterator[str]:
+    if node is None:
+        return
+    if node.type in ("identifier",):
+        yield decode(node.text or b"")
+        return
+    for child in node.named_children:
+        first = next((n for n in walk(child) if n.type in ("identifier", "shorthand_property_identifier_pattern")), None)
+        if first is not None:
+            yield decode(first.text or b"")
+
+
+def string_of(node: Node | None) -> str:
+    if node is None:
+        return ""
+    return "".join(decode(c.text or b"") for c in node.children if c.type in ("string_content", "string_fragment", "escape_sequence"))
+
+
+def flat(node: Node) -> str:
+    return "".join(decode(node.text or b"").split())[:MAX_TEXT]
+
+
+def decode(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def last_line(node: Node) -> int:
+    end = node.end_point
+    return end.row + 1 if end.column or end.row == node.start_point.row else end.row

@@ -1,0 +1,352 @@
+"""What a source file does, statement by statement: enough to tell whether a patch kept it, and nothing more.
+
+One reading for Python, JavaScript and TypeScript, from tree-sitter's trees: which functions, classes and routes exist, and for each
+statement what it calls, which values it uses, what it names, and whether it can be reached. Pure; garbage is no error.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+
+from tree_sitter import Node
+
+from pipeline.syntax import language_of, syntax_tree
+from pipeline.triage.nodes import (
+    CALLS,
+    CLASSES,
+    FUNCTIONS,
+    HEADERS,
+    LEAVING,
+    MAX_TEXT,
+    OUTSIDE,
+    ROUTE_METHODS,
+    builds,
+    constant_truth,
+    decode,
+    definition_name,
+    destructured,
+    flat,
+    is_binding,
+    is_block,
+    is_callee,
+    is_empty,
+    is_require,
+    is_unit,
+    last_line,
+    last_name,
+    leads_to_callee,
+    names_in,
+    parameters,
+    raw_names,
+    root_name,
+    string_of,
+    walk,
+)
+
+
+MAX_DEPTH = 400
+"""Levels of a syntax tree. What people write stays far below; to ask a node for its parent costs its depth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: `name` is the last part of what is called, `path` all of it (`subprocess.run`), `root` the first name in it."""
+
+    name: str
+    path: str
+    root: str
+    first: str = ""
+    """Its first argument, when that is nothing but a name."""
+    built: frozenset[str] = frozenset()
+    """Names that are put into a string that is its first argument (concatenation, interpolation, format)."""
+    literal: str = ""
+    """Its first argument, when that is a plain string."""
+
+
+@dataclass(slots=True)
+class Unit:
+    """One statement, the head of a compound one, or the expression that is an anonymous function's whole body."""
+
+    node: Node
+    kind: str
+    """tree-sitter's name of the statement, or `expression`."""
+    start: int
+    end: int
+    """Bytes; for a compound statement its head only, end exclusive."""
+    line: int
+    end_line: int
+    """1-based, inclusive."""
+    scope: str
+    text: str
+    unreachable: bool = False
+    loads: set[str] = field(default_factory=set)
+    """Names that it reads, without those that only lead to what is called."""
+    roots: set[str] = field(default_factory=set)
+    """First names of what it calls: `cursor` in `cursor.execute(...)`."""
+    binds: set[str] = field(default_factory=set)
+    mentions: set[str] = field(default_factory=set)
+    """Names that it reads without calling them."""
+    parts: set[str] = field(default_factory=set)
+    """Attributes and members that it reads without calling them: `run` in `f = subprocess.run` and in `const { run } = x`."""
+    targets: set[str] = field(default_factory=set)
+    """Names in the place that it writes to, when that is an attribute or item: `app` in `app.debug = True`."""
+    built: set[str] = field(default_factory=set)
+    """Names that it puts into a string."""
+    calls: list[Call] = field(default_factory=list)
+    strings: set[str] = field(default_factory=set)
+    empty: bool = False
+    """True for a docstring, `pass`, `"use strict"`: nothing that can be executed to an effect."""
+    imports: bool = False
+    assigns: bool = False
+    """True when it writes to an attribute, an item or a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A function or class."""
+
+    name: str
+    """Dotted, from the outside in."""
+    parameters: tuple[str, ...]
+    decorators: tuple[str, ...]
+    line: int
+    end_line: int
+
+
+@dataclass(slots=True)
+class Outline:
+    """A whole file."""
+
+    units: list[Unit] = field(default_factory=list)
+    definitions: list[Definition] = field(default_factory=list)
+    routes: list[str] = field(default_factory=list)
+    """`app.get /users` for each registration with a literal path, decorators included."""
+    imported: dict[str, str] = field(default_factory=dict)
+    """Name here -> where it comes from (`os.path`, `./db`)."""
+    relative: set[str] = field(default_factory=set)
+    """Names that come from the repository itself by a relative import."""
+    too_deep: bool = False
+    """True when the file is nested deeper than MAX_DEPTH: what lies below was not read, so nothing may be concluded."""
+
+    def at(self, line: int, end_line: int) -> list[Unit]:
+        """The innermost statements that touch these lines (1-based, inclusive)."""
+        hit = [u for u in self.units if u.line <= end_line and u.end_line >= line]
+        return [u for u in hit if not any(o is not u and u.start <= o.start and o.end <= u.end for o in hit)]
+
+
+@functools.lru_cache(maxsize=16)
+def outline(path: str, content: bytes) -> Outline | None:
+    """What the file does, or None when its language is unknown to us. The answer is shared: do not change it."""
+    tree = syntax_tree(path, content)
+    if tree is None:
+        return None
+    return _Reader(language_of(path) == "python").read(tree.root_node)
+
+
+@dataclass(slots=True)
+class _Place:
+    node: Node
+    field: str
+    unit: Unit | None
+    scope: str
+    dead: bool
+    depth: int = 0
+
+
+class _Reader:
+    def __init__(self, python: bool) -> None:
+        self.python = python
+        self.out = Outline()
+
+    def read(self, root: Node) -> Outline:
+        # An explicit stack: a hostile file nests deeper than Python's.
+        stack = [_Place(root, "", None, "", False)]
+        while stack:
+            place = stack.pop()
+            stack.extend(reversed(self._visit(place)))
+        self.out.units.sort(key=lambda unit: (unit.start, -unit.end))
+        return self.out
+
+    def _visit(self, place: _Place) -> list[_Place]:
+        node, unit, scope = place.node, place.unit, place.scope
+        if node.type in ("ERROR", "comment"):
+            return []
+        if node.type in FUNCTIONS or node.type in CLASSES:
+            scope = self._define(node, scope)
+        elif is_unit(node) or (unit is None and node.type in OUTSIDE):
+            unit = self._unit(node, scope, place.dead)
+        elif place.field == "body" and node.parent is not None and node.parent.type in ("arrow_function", "lambda") and not is_block(node):
+            unit = self._unit(node, scope, place.dead, "expression")
+        if unit is not None and not (unit.imports and self.python and node.type == "identifier"):
+            self._note(node, place.field, unit)
+        if place.depth >= MAX_DEPTH:
+            self.out.too_deep = True
+            return []
+        return self._children(node, unit, scope, place)
+
+    def _children(self, node: Node, unit: Unit | None, scope: str, place: _Place) -> list[_Place]:
+        out = []
+        left = False
+        for number, child in enumerate(node.children):
+            if not child.is_named:
+                continue
+            name = node.field_name_for_child(number) or ""
+            inner = None if is_block(child) else unit
+            out.append(_Place(child, name, inner, scope, place.dead or left or self._never(node, name), place.depth + 1))
+            left = left or (is_block(node) and child.type in LEAVING)
+        return out
+
+    @staticmethod
+    def _never(node: Node, name: str) -> bool:
+        """True for the part of a statement that a constant condition keeps from running."""
+        if node.type not in ("if_statement", "elif_clause", "while_statement"):
+            return False
+        condition = node.child_by_field_name("condition")
+        truth = constant_truth(condition)
+        if name in ("consequence", "body"):
+            return truth is False
+        return name == "alternative" and truth is True
+
+    def _unit(self, node: Node, scope: str, dead: bool, kind: str = "") -> Unit:
+        end = node.end_byte
+        end_line = last_line(node)
+        if node.type in HEADERS:
+            block = next((c for c in node.children if is_block(c) or c.type in ("else_clause", "elif_clause", "switch_body")), None)
+            body = node.child_by_field_name("consequence") or node.child_by_field_name("body") or block
+            if body is not None and node.type != "do_statement":
+                end = max(node.start_byte, body.start_byte)
+                previous = body.prev_sibling
+                end_line = (previous.end_point.row if previous is not None else node.start_point.row) + 1
+        raw = (node.text or b"")[: min(end - node.start_byte, MAX_TEXT)]
+        unit = Unit(
+            node, kind or node.type, node.start_byte, end, node.start_point.row + 1, end_line, scope, " ".join(decode(raw).split()), dead
+        )
+        unit.empty = is_empty(node)
+        unit.imports = node.type in ("import_statement", "import_from_statement", "future_import_statement") or is_require(node)
+        self.out.units.append(unit)
+        return unit
+
+    def _define(self, node: Node, scope: str) -> str:
+        name = definition_name(node)
+        if not name:
+            return scope
+        dotted = f"{scope}.{name}" if scope else name
+        decorators = []
+        parent = node.parent
+        if parent is not None and parent.type == "decorated_definition":
+            decorators = [flat(child) for child in parent.children if child.type == "decorator"]
+        listed = node.child_by_field_name("parameters") or node.child_by_field_name("parameter")
+        self.out.definitions.append(
+            Definition(dotted, tuple(parameters(listed)), tuple(decorators), node.start_point.row + 1, last_line(node))
+        )
+        return dotted
+
+    def _note(self, node: Node, name: str, unit: Unit) -> None:
+        kind = node.type
+        if kind in CALLS:
+            self._call(node, unit)
+        elif (
+            kind == "identifier" and unit.imports and node.parent is not None and node.parent.type in ("import_clause", "namespace_import")
+        ):
+            source = unit.node.child_by_field_name("source")
+            unit.binds.add(decode(node.text or b""))
+            self.out.imported[decode(node.text or b"")] = string_of(source)
+        elif kind in ("identifier", "shorthand_property_identifier"):
+            self._identifier(node, name, unit)
+        elif kind == "shorthand_property_identifier_pattern":
+            unit.binds.add(decode(node.text or b""))
+            unit.parts.add(decode(node.text or b""))
+        elif kind == "pair_pattern":
+            key = node.child_by_field_name("key")
+            unit.parts.add(flat(key) if key is not None else "")
+        elif kind in ("attribute", "member_expression"):
+            if not is_callee(node):
+                unit.parts.add(last_name(node))
+        elif kind == "string" and len(node.text or b"") < 200:
+            unit.strings.add(string_of(node))
+        elif kind in (
+            "assignment",
+            "augmented_assignment",
+            "assignment_expression",
+            "augmented_assignment_expression",
+            "variable_declarator",
+        ):
+            unit.assigns = True
+            left = node.child_by_field_name("left")
+            if left is not None and left.type in ("attribute", "member_expression", "subscript", "subscript_expression"):
+                unit.targets |= names_in(left)
+        elif kind in ("aliased_import", "dotted_name", "import_specifier"):
+            self._import(node, unit)
+        if kind == "variable_declarator" and unit.imports:
+            self._require(node)
+        if builds(node):
+            unit.built |= raw_names(node)
+
+    def _call(self, node: Node, unit: Unit) -> None:
+        target = node.child_by_field_name("function") or node.child_by_field_name("constructor")
+        arguments = node.child_by_field_name("arguments")
+        if target is None:
+            return
+        first = next(iter(arguments.named_children), None) if arguments is not None else None
+        built: set[str] = set()
+        literal = name = ""
+        if first is not None:
+            literal = string_of(first) if first.type == "string" and not builds(first) else ""
+            name = decode(first.text or b"") if first.type == "identifier" else ""
+            # A list of arguments or parameters is no text: what is built in it stays one value.
+            inside = () if first.type in ("list", "tuple", "array", "object", "dictionary") else walk(first)
+            built = {found for inner in inside if builds(inner) for found in raw_names(inner)}
+        call = Call(last_name(target), flat(target), root_name(target), name, frozenset(built), literal)
+        unit.calls.append(call)
+        if call.name in ROUTE_METHODS and literal.startswith("/"):
+            self.out.routes.append(f"{call.path} {literal}")
+
+    def _identifier(self, node: Node, name: str, unit: Unit) -> None:
+        text = decode(node.text or b"")
+        parent = node.parent
+        if parent is None:
+            return
+        if parent.type == "keyword_argument" and name == "name":
+            return
+        if parent.type == "attribute" and name == "attribute":
+            return
+        if is_binding(name, parent):
+            unit.binds.add(text)
+            if parent.type not in ("augmented_assignment", "augmented_assignment_expression"):
+                return
+        if is_callee(node):
+            return
+        if leads_to_callee(node):
+            unit.roots.add(text)
+            return
+        unit.loads.add(text)
+        if parent.type not in ("attribute", "member_expression", "subscript", "subscript_expression"):
+            unit.mentions.add(text)
+
+    def _import(self, node: Node, unit: Unit) -> None:
+        statement = unit.node
+        module = statement.child_by_field_name("module_name") or statement.child_by_field_name("source")
+        origin = string_of(module) if module is not None and module.type == "string" else flat(module) if module is not None else ""
+        if node.type == "dotted_name" and (
+            node.parent is None or node.parent.type in ("aliased_import", "relative_import") or node == module
+        ):
+            return
+        source = node.child_by_field_name("name")
+        alias = node.child_by_field_name("alias")
+        full = flat(source) if source is not None else flat(node)
+        here = flat(alias) if alias is not None else full if statement.type == "import_from_statement" else full.split(".")[0]
+        unit.binds.add(here)
+        self.out.imported[here] = ".".join(part for part in (origin, full) if part)
+        if origin.startswith("."):
+            self.out.relative.add(here)
+
+    def _require(self, node: Node) -> None:
+        target = node.child_by_field_name("name")
+        literal = next((string_of(n) for n in walk(node) if n.type == "string"), "")
+        if target is None:
+            return
+        for name, member in destructured(target):
+            self.out.imported[name] = f"{literal}.{member}" if member else literal
+            if literal.startswith("."):
+                self.out.relative.add(name)

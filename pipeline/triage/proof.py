@@ -1,0 +1,257 @@
+"""Does a patch prove itself? From facts to a proof; everything that had to be run was run by somebody else (`pipeline.stages.prove`).
+
+The checks have a fixed order, and each says its numbers. A patch is refused by any check that fails; nothing is believed that was
+not looked at; and "verified" is a word for fixes whose changed lines a test of the repository runs and guards.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeline.model.finding import Finding, Location
+from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, TestRun
+from pipeline.model.scan import EngineInfo
+from pipeline.patches import added_lines, changed_ranges, split_lines
+from pipeline.syntax import parses
+from pipeline.triage.baseline import Compared
+from pipeline.triage.disguise import disguises
+from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large, wrong_paths
+from pipeline.triage.survival import handed_on, lost_behaviour, sides_of
+
+APPLIES = "applies"
+PATHS = "paths"
+SIZE = "size"
+PARSES = "parses"
+NOT_SILENCED = "not silenced"
+BEHAVIOUR = "behaviour kept"
+NOT_DISGUISED = "not disguised"
+GONE = "finding gone"
+NO_RESIDUE = "no residue"
+NOTHING_NEW = "nothing new"
+TESTS = "tests"
+BROKEN = "broken on purpose"
+
+ORDER = (APPLIES, PATHS, SIZE, PARSES, NOT_SILENCED, BEHAVIOUR, NOT_DISGUISED, GONE, NO_RESIDUE, NOTHING_NEW, TESTS, BROKEN)
+"""Names of the checks, in the order in which they are made and shown."""
+
+ESSENTIAL = frozenset([APPLIES, PATHS, SIZE, PARSES, NOT_SILENCED, BEHAVIOUR, NOT_DISGUISED, GONE, NO_RESIDUE, NOTHING_NEW])
+"""Without any of these nothing may be said of a patch."""
+
+
+def _check(name: str, reasons: Sequence[str], said: str, before: int | None = None, after: int | None = None) -> ProofCheck:
+    return ProofCheck(name, not reasons, "; ".join(reasons) if reasons else said, before, after)
+
+
+# --- what the patch alone tells -------------------------------------------------------------------------------------------------------
+
+
+def check_text(patch: Patch, finding: Finding) -> list[ProofCheck]:
+    """All checks that need nothing but the patch: paths, size, syntax, silencing, behaviour, disguise."""
+    large, lines = too_large(patch)
+    files = len(patch.edits)
+    broken = [f"{edit.path} does not parse any more" for edit in patch.edits if _breaks(edit)]
+    sides = sides_of(patch)
+    kept = emptied(patch.edits)
+    hidden = kept_secret(patch, finding)
+    if not broken:
+        for side in sides:
+            kept += lost_behaviour(side, finding)
+            hidden += [*disguises(side, finding), *handed_on(side, finding)]
+        kept += _lost_entries(patch, finding)
+    counted = f"{files} file{'s' * (files != 1)}, {lines} line{'s' * (lines != 1)}"
+    return [
+        _check(PATHS, wrong_paths(patch, finding), "only " + ", ".join(patch.paths)),
+        _check(SIZE, large, counted),
+        _check(PARSES, broken, f"{_readable(patch)} of {files} changed file{'s' * (files != 1)} read, no syntax error"),
+        _check(NOT_SILENCED, suppressions(patch), "no marker added"),
+        _check(BEHAVIOUR, kept, "functions, routes, checks and the flagged statement's work are still there"),
+        _check(NOT_DISGUISED, hidden, "nothing is renamed, encoded or reached by name"),
+    ]
+
+
+def _breaks(edit: FileEdit) -> bool:
+    if edit.after is None or parses(edit.path, edit.after) is not False:
+        return False
+    return edit.before is None or parses(edit.path, edit.before) is not False
+
+
+def _readable(patch: Patch) -> int:
+    return sum(edit.after is not None and parses(edit.path, edit.after) is True for edit in patch.edits)
+
+
+def _lost_entries(patch: Patch, finding: Finding) -> list[str]:
+    """For a secret in a file without statements (YAML, .env): what stands in front of the value must stay."""
+    if finding.secret is None:
+        return []
+    for edit in patch.edits:
+        if edit.path != finding.location.path or parses(edit.path, b"") is not None:
+            continue
+        lines = (edit.before or b"").split(b"\n")
+        line = lines[finding.location.line - 1] if finding.location.line <= len(lines) else b""
+        key = line[: finding.location.column - 1].strip(b" \t\"'")
+        if key and not any(key in text for _, text in added_lines(edit)):
+            return [f"{edit.path}:{finding.location.line} was deleted instead of mended"]
+    return []
+
+
+# --- what the engines tell ------------------------------------------------------------------------------------------------------------
+
+
+def check_gone(finding: Finding, compared: Compared, before: Sequence[Finding], after: Sequence[Finding], patch: Patch) -> ProofCheck:
+    """The finding itself: it was there, it is not there any more, and nothing of its kind took its place."""
+    name = finding.handle or finding.rule.id
+    same = [f for f in before if _alike(f, finding)]
+    reasons = []
+    if not same:
+        return ProofCheck(GONE, None, f"{name} does not fire at {finding.location.path}:{finding.location.line} before the patch")
+    rule_before = sum(f.rule.id == finding.rule.id for f in before)
+    rule_after = sum(f.rule.id == finding.rule.id for f in after)
+    left = [f for f in after if _alike(f, finding)]
+    at = mapped_line(patch, finding.location)
+    if len(left) >= len(same):
+        reasons.append(f"{name} still fires (line {left[0].location.line})")
+    elif rule_after >= rule_before:
+        reasons.append(f"{finding.rule.id} fires {rule_after} times, as often as before")
+    elif any(f.rule.id == finding.rule.id and f.location.path == finding.location.path and f.location.line == at for f in after):
+        reasons.append(f"{finding.rule.id} still fires at line {at}")
+    elif not any(_alike(f, finding) for f in compared.fixed):
+        reasons.append(f"{name} was not looked for again")
+    return _check(GONE, reasons, f"{name} fires before and not after", rule_before, rule_after)
+
+
+def _alike(one: Finding, other: Finding) -> bool:
+    return one.rule.id == other.rule.id and one.fingerprint == other.fingerprint
+
+
+def mapped_line(patch: Patch, location: Location) -> int:
+    """Where the first line of a location stands after the patch; 0 when it is not there any more."""
+    edit = next((e for e in patch.edits if e.path == location.path), None)
+    if edit is None:
+        return location.line
+    shift = 0
+    for first, end, _, new_end in changed_ranges(split_lines(edit.before or b""), split_lines(edit.after or b"")):
+        if first <= location.line - 1 < end:
+            return 0
+        if end <= location.line - 1:
+            shift = new_end - end
+    return location.line + shift
+
+
+def check_residue(before: Sequence[Location], after: Sequence[Location], patch: Patch) -> ProofCheck:
+    """The dangerous function in any form, dangerous or not: there must be fewer of them, and none on a line that the patch adds."""
+    added = {(edit.path, number) for edit in patch.edits for number, _ in added_lines(edit)}
+    old, new = _outermost(before), _outermost(after)
+    on_added = [place for place in new if any((place.path, line) in added for line in range(place.line, place.end_line + 1))]
+    reasons = [f"the same dangerous call stands on an added line ({place.path}:{place.line})" for place in on_added]
+    if not reasons and old and len(new) >= len(old):
+        reasons.append(f"the dangerous call stands in {len(new)} places, as in {len(old)} before")
+    return _check(NO_RESIDUE, reasons, f"dangerous calls of this kind in these files: {len(old)} -> {len(new)}", len(old), len(new))
+
+
+def _outermost(places: Iterable[Location]) -> list[Location]:
+    return sorted(set(places))
+
+
+def check_new(finding: Finding, compared: Compared, before: Sequence[Finding], after: Sequence[Finding], patch: Patch) -> ProofCheck:
+    """Nothing that any engine did not report before; no secret on an added line, also not one that looks like an old one."""
+    others = len(before) - 1
+    reasons = [f"{f.rule.id} is new at {f.location.path}:{f.location.line}" for f in compared.new]
+    known = {f.fingerprint for f in compared.new}
+    added = {(edit.path, number) for edit in patch.edits for number, _ in added_lines(edit)}
+    old_secrets = Counter(f.fingerprint for f in before if f.secret is not None)
+    new_secrets = Counter(f.fingerprint for f in after if f.secret is not None)
+    for f in after:
+        more = new_secrets[f.fingerprint] > old_secrets[f.fingerprint]
+        if f.secret is not None and f.fingerprint not in known and more and (f.location.path, f.location.line) in added:
+            reasons.append(f"a secret is added at {f.location.path}:{f.location.line}")
+    left = len(after) - sum(_alike(f, finding) for f in after)
+    return _check(NOTHING_NEW, reasons, f"{others} others -> {left} others, none new", others, left)
+
+
+# --- what the tests tell --------------------------------------------------------------------------------------------------------------
+
+
+def check_tests(before: TestRun, after: TestRun, flaky: frozenset[str] = frozenset()) -> ProofCheck:
+    """The repository's own tests: none that passed may fail or be missing now.
+
+    Args:
+        flaky: tests that were seen to pass and to fail without the patch; they say nothing.
+    """
+    if not before.ran:
+        return ProofCheck(TESTS, None, before.said or "the repository's tests cannot run here")
+    if not before.passed:
+        return ProofCheck(TESTS, None, f"no test passes here even without the patch ({len(before.failed)} fail)", 0, 0)
+    if not after.ran and after.said:
+        return ProofCheck(TESTS, False, f"the tests no longer run: {after.said}", len(before.passed), 0)
+    failing = sorted((set(before.passed) - set(after.passed)) - flaky)
+    gone = [name for name in failing if name not in after.failed]
+    reasons = []
+    if failing:
+        shown = ", ".join(failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
+        reasons.append(f"{len(failing)} tests that passed {'are gone or fail' if gone else 'fail'} now: {shown}")
+    said = f"Tests {len(before.passed)} -> {len(after.passed)}"
+    if before.failed:
+        said += f" ({len(before.failed)} failed before, {len(after.failed)} fail after)"
+    return _check(TESTS, reasons, said, len(before.passed), len(after.passed))
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One changed statement that was broken on purpose, and what the tests said."""
+
+    path: str
+    line: int
+    run: TestRun
+
+
+def check_broken(after: TestRun, broken: Sequence[Broken], flaky: frozenset[str] = frozenset()) -> ProofCheck:
+    """Whether tests guard the changed lines: of every changed statement at least one must fail when the statement is broken."""
+    if not broken:
+        return ProofCheck(BROKEN, None, "no changed line can be executed, so no test can guard one")
+    passing = set(after.passed) - flaky
+    guards: set[str] = set()
+    for one in broken:
+        if one.run.said and not one.run.ran:
+            return ProofCheck(BROKEN, None, f"{one.path}:{one.line} broken on purpose: {one.run.said}")
+        noticed = passing - set(one.run.passed)
+        if not noticed:
+            return ProofCheck(BROKEN, None, f"no test fails when {one.path}:{one.line} is broken on purpose", len(passing), 0)
+        guards |= noticed
+    count = len(guards)
+    lines = "the changed line" if len(broken) == 1 else f"the {len(broken)} changed statements"
+    them = "it is" if len(broken) == 1 else "they are"
+    return ProofCheck(
+        BROKEN, True, f"{count} run {lines}, {count} of {count} fail when {them} broken on purpose", len(passing), len(passing) - count
+    )
+
+
+def not_proven(before: TestRun | None, after: TestRun | None, guarded: bool) -> tuple[str, ...]:
+    """What nobody should believe to be proved."""
+    if before is None or after is None or not before.ran:
+        return ("the repository's tests did not run on it",)
+    sentences = []
+    if not guarded:
+        sentences.append("no test is known to run every changed line")
+    healed = set(before.failed) & set(after.passed)
+    if not healed:
+        sentences.append("no test sends hostile input here")
+    return tuple(sentences)
+
+
+def decide_proof(
+    checks: Sequence[ProofCheck], unproven: tuple[str, ...], engines: tuple[EngineInfo, ...] = (), seconds: float = 0.0
+) -> Proof:
+    """The word for a patch, from its checks in any order."""
+    ordered = tuple(sorted(checks, key=lambda check: ORDER.index(check.name)))
+    state = {check.name: check.passed for check in ordered}
+    if any(passed is False for passed in state.values()):
+        word = ProofWord.REFUSED
+    elif any(state.get(name) is None for name in ESSENTIAL):
+        word = ProofWord.UNCHECKED
+    elif state.get(TESTS) and state.get(BROKEN):
+        word = ProofWord.VERIFIED
+    else:
+        word = ProofWord.RESCANNED
+    return Proof(word, ordered, unproven if word in (ProofWord.VERIFIED, ProofWord.RESCANNED) else (), engines, seconds)

@@ -1,0 +1,288 @@
+"""Does the program still do its work after a patch? What a fix may not take away, and behind what it may not hide a weakness.
+
+An engine that no longer fires proves nothing when the flagged code is gone, unreachable, or reached under another name. Everything
+here is a decision on two outlines of a file (`pipeline.triage.outline`); each reason is one sentence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeline.model.finding import Finding
+from pipeline.model.fix import FileEdit, Patch
+from pipeline.triage.nodes import TEXT_METHODS, constant_truth
+from pipeline.triage.outline import Definition, Outline, Unit, outline
+
+_GUARDS = {
+    "if_statement": "a condition",
+    "elif_clause": "a condition",
+    "raise_statement": "a `raise`",
+    "throw_statement": "a `throw`",
+    "assert_statement": "an `assert`",
+    "return_statement": "a `return`",
+    "except_clause": "an `except`",
+}
+
+_NOISE = frozenset(["print", "log", "debug", "info", "warning", "warn", "error", "exception", "critical"])
+"""Calls that only tell: they do not stand for a statement that did something, and text may be built for them."""
+
+_BUILT_STRINGS = frozenset([89, 78])
+"""CWE of weaknesses that *are* a string built from a value: handing the same string to another function mends nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """One changed file before and after, read."""
+
+    edit: FileEdit
+    before: Outline
+    after: Outline
+
+    def removed(self) -> list[Unit]:
+        """Statements that are no longer there in these words, in their scope."""
+        return _less(self.before.units, self.after.units)
+
+    def added(self) -> list[Unit]:
+        """Statements that were not there in these words, in their scope."""
+        return _less(self.after.units, self.before.units)
+
+
+def _less(these: Sequence[Unit], those: Sequence[Unit]) -> list[Unit]:
+    known = Counter((unit.scope, unit.kind, unit.text) for unit in those)
+    left = []
+    for unit in these:
+        key = (unit.scope, unit.kind, unit.text)
+        if known[key]:
+            known[key] -= 1
+        else:
+            left.append(unit)
+    return left
+
+
+def sides_of(patch: Patch) -> list[Sides]:
+    """The changed files whose language we read. A new file has an empty outline before."""
+    found = []
+    for edit in sorted(patch.edits, key=lambda e: e.path):
+        after = outline(edit.path, edit.after) if edit.after is not None else None
+        if after is not None:
+            before = outline(edit.path, edit.before) if edit.before is not None else None
+            found.append(Sides(edit, before or Outline(), after))
+    return found
+
+
+def lost_behaviour(sides: Sides, finding: Finding) -> list[str]:
+    """What the program no longer does or offers in this file."""
+    if sides.before.too_deep or sides.after.too_deep:
+        return [f"{sides.edit.path} is nested too deep to tell what the patch changes"]
+    here = sides.edit.path == finding.location.path
+    flagged = _flagged(sides.before, finding) if here else []
+    reasons = [*_lost_definitions(sides, finding if here else None), *_unreachable(sides)]
+    for unit in flagged:
+        reasons += _replaced(sides, unit)
+    if not reasons:
+        reasons += _lost_around(sides, flagged)
+    return list(dict.fromkeys(reasons))
+
+
+def _flagged(before: Outline, finding: Finding) -> list[Unit]:
+    return [u for u in before.at(finding.location.line, finding.location.end_line) if not u.empty and not u.imports]
+
+
+# --- definitions and reach ------------------------------------------------------------------------------------------------------------
+
+
+def _lost_definitions(sides: Sides, finding: Finding | None) -> list[str]:
+    before, after = _by_name(sides.before.definitions), _by_name(sides.after.definitions)
+    reasons = []
+    for name, old in before.items():
+        new = after.get(name, [])
+        if len(new) < len(old):
+            reasons.append(f"`{name}` is gone")
+            continue
+        for was, now in zip(old, new, strict=False):
+            reasons += _changed_definition(was, now, finding)
+    for name, new in after.items():
+        if len(new) > max(1, len(before.get(name, []))):
+            reasons.append(f"`{name}` is defined twice: the second one hides the first")
+    for route in (Counter(sides.before.routes) - Counter(sides.after.routes)).elements():
+        reasons.append(f"the route `{route}` is gone")
+    named = {n for u in sides.after.units for n in u.binds} | {n.split(".")[0] for n in after}
+    for unit in sides.before.units:
+        if not unit.scope and not unit.imports and unit.kind != "decorator":
+            reasons += [f"`{name}` is no longer defined" for name in sorted(unit.binds - named)]
+    return reasons
+
+
+def _by_name(definitions: Iterable[Definition]) -> dict[str, list[Definition]]:
+    out: dict[str, list[Definition]] = {}
+    for definition in definitions:
+        out.setdefault(definition.name, []).append(definition)
+    return out
+
+
+def _changed_definition(was: Definition, now: Definition, finding: Finding | None) -> list[str]:
+    reasons = []
+    if now.parameters[: len(was.parameters)] != was.parameters:
+        reasons.append(f"the parameters of `{was.name}` changed")
+    gone = list((Counter(was.decorators) - Counter(now.decorators)).elements())
+    # A finding on a decorator is mended there.
+    on_head = finding is not None and finding.location.line < was.line and finding.location.end_line >= was.line - len(was.decorators)
+    if gone and not on_head:
+        reasons.append(f"`{gone[0][:60]}` was taken from `{was.name}`")
+    return reasons
+
+
+def _unreachable(sides: Sides) -> list[str]:
+    reasons = []
+    before = sum(unit.unreachable for unit in sides.before.units)
+    after = [unit for unit in sides.after.units if unit.unreachable]
+    if len(after) > before:
+        reasons.append(f"line {after[-1].line} can never run")
+    for unit in sides.added():
+        condition = unit.node.child_by_field_name("condition") if unit.kind in ("if_statement", "elif_clause", "while_statement") else None
+        truth = constant_truth(condition)
+        if truth is False or (truth is True and unit.kind != "while_statement"):
+            reasons.append(f"line {unit.line} has a condition that never changes")
+    return reasons
+
+
+# --- the flagged statement ------------------------------------------------------------------------------------------------------------
+
+
+def _within(units: Sequence[Unit], scope: str) -> list[Unit]:
+    return [unit for unit in units if not scope or unit.scope == scope or unit.scope.startswith(scope + ".")]
+
+
+def _replaced(sides: Sides, unit: Unit) -> list[str]:
+    """Why nothing does the flagged statement's work any more; empty when something does."""
+    around = _within(sides.after.units, unit.scope)
+    before = sum(u.text == unit.text for u in _within(sides.before.units, unit.scope))
+    if sum(u.text == unit.text for u in around if not u.unreachable) >= before:
+        return []
+    new = [u for u in _within(sides.added(), unit.scope) if not u.unreachable and not u.empty and not u.imports]
+    values = _values(sides, unit)
+    if unit.assigns and not unit.calls and not unit.binds and values <= unit.targets:
+        return []  # a setting such as `app.debug = True`: to take it back is the fix
+    if unit.kind == "decorator":
+        return []  # see _changed_definition
+    what = f"the flagged statement (line {unit.line})"
+    if not new:
+        return [f"{what} was deleted and nothing does its work"]
+    if unit.kind in ("return_statement", "expression"):
+        answers = [u for u in new if u.kind in ("return_statement", "expression") and (u.loads or u.calls or u.strings)]
+        if not answers and not any(u.kind in ("return_statement", "expression") and u.text == "return" for u in new):
+            return [f"{what} no longer returns what it did"]
+        if not answers and (unit.loads or unit.calls):
+            return [f"{what} no longer returns what it did"]
+    elif unit.calls and not any(call.name not in _NOISE for u in new for call in u.calls) and not any(u.assigns for u in new):
+        return [f"{what} called something; nothing is called in its place"]
+    elif unit.binds and (unit.calls or unit.loads) and not any(u.binds & unit.binds and (u.calls or u.loads) for u in new):
+        if any(name in u.loads | u.roots for name in unit.binds for u in around):
+            return [f"{what} made a value; a constant stands in its place"]
+    elif unit.assigns and not unit.binds and not any(u.assigns or u.calls for u in new):
+        return [f"{what} was deleted and nothing does its work"]
+    unbound = [n for n in sorted(unit.binds) if not any(n in u.binds for u in around) and any(n in u.loads | u.roots for u in around)]
+    if unbound:
+        return [f"`{unbound[0]}` is no longer set, but still used"]
+    used = {n for u in new for n in u.loads | u.roots}
+    missing = sorted(values - used)
+    return [f"the value of `{missing[0]}` no longer arrives where it did (line {unit.line})"] if missing else []
+
+
+def _locals(side: Outline, scope: str) -> set[str]:
+    """Names that are bound in a scope: its parameters, and what its statements set; the module's names for the top."""
+    names = {n for u in side.units if u.scope == scope and not u.imports for n in u.binds}
+    for definition in side.definitions:
+        if definition.name == scope or (scope and scope.startswith(definition.name + ".")):
+            names |= set(definition.parameters)
+    return names - {"self", "cls", "this"}
+
+
+def _values(sides: Sides, unit: Unit) -> set[str]:
+    """The local values that a statement works with. One whose definition went with the patch stands for what it was made of."""
+    here, there = _locals(sides.before, unit.scope), _locals(sides.after, unit.scope)
+    wanted = (unit.loads | unit.roots) & here - set(sides.before.imported) - unit.binds
+    out: set[str] = set()
+    seen: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in there:
+            out.add(name)
+            continue
+        for other in sides.before.units:
+            if other.scope == unit.scope and name in other.binds:
+                wanted |= ((other.loads | other.roots) & here) - {name}
+    return out
+
+
+# --- everything else in the file ------------------------------------------------------------------------------------------------------
+
+
+def _feeding(sides: Sides, flagged: Sequence[Unit]) -> set[int]:
+    """Places of the statements that made what the flagged ones used: a fix may rewrite them."""
+    places = {unit.start for unit in flagged}
+    wanted = {(unit.scope, name) for unit in flagged for name in unit.loads | unit.roots}
+    seen: set[tuple[str, str]] = set()
+    while wanted:
+        scope, name = wanted.pop()
+        if (scope, name) in seen:
+            continue
+        seen.add((scope, name))
+        for other in sides.before.units:
+            if other.scope == scope and name in other.binds and other.start not in places:
+                places.add(other.start)
+                wanted |= {(scope, n) for n in other.loads | other.roots}
+    return places
+
+
+def _lost_around(sides: Sides, flagged: Sequence[Unit]) -> list[str]:
+    reasons = []
+    own = {unit.kind for unit in flagged}
+    kinds_before, kinds_after = (Counter(u.kind for u in side.units) for side in (sides.before, sides.after))
+    for kind, word in _GUARDS.items():
+        if kinds_after[kind] < kinds_before[kind] and kind not in own:
+            reasons.append(f"{word} was removed")
+    feeding = _feeding(sides, flagged)
+    excused = {call.name for unit in sides.before.units if unit.start in feeding for call in unit.calls}
+    vanished = {name for unit in flagged for name in unit.binds} - {n for u in sides.after.units for n in u.binds}
+    now = Counter(call.name for unit in sides.after.units for call in unit.calls)
+    then = Counter(call.name for unit in sides.before.units for call in unit.calls)
+    for unit in sides.removed():
+        for call in unit.calls:
+            if call.name in excused or call.name in TEXT_METHODS or call.root in vanished or not call.name:
+                continue
+            if now[call.name] < then[call.name]:
+                reasons.append(f"`{call.path[:60]}` is no longer called (line {unit.line} before)")
+    return reasons
+
+
+def flagged_values(sides: Sides, finding: Finding) -> set[str]:
+    """Names of the values that the flagged statement put into a string, itself or through a variable."""
+    names: set[str] = set()
+    feeding = _feeding(sides, _flagged(sides.before, finding))
+    for unit in sides.before.units:
+        if unit.start in feeding:
+            names |= unit.built
+    return names
+
+
+def handed_on(sides: Sides, finding: Finding) -> list[str]:
+    """Calls to which the patch hands a string that is still built from the flagged values."""
+    if finding.rule.cwe not in _BUILT_STRINGS or sides.edit.path != finding.location.path:
+        return []
+    values = flagged_values(sides, finding)
+    added = sides.added()
+    scopes = {unit.scope for unit in _flagged(sides.before, finding)}
+    carrying = {name for unit in sides.after.units if unit.scope in scopes and unit.built & values for name in unit.binds}
+    reasons = []
+    for unit in added:
+        for call in unit.calls:
+            told = call.name in _NOISE or call.name.endswith(("Error", "Exception")) or call.name in ("split", "quote", "format", "join")
+            if not told and (call.built & values or call.first in carrying):
+                reasons.append(f"line {unit.line} hands `{call.path[:60]}` a text that is still built from the flagged value")
+    return reasons

@@ -1,0 +1,18 @@
+const express = require("express");
+const { exec } = require("child_process");
+
+const app = express();
+
+function start(command, done) {
+  exec(command, done);
+}
+
+app.get("/ping", (req, res) => {
+  const host = req.query.host;
+  console.log("ping");
+  start(`ping -c 1 ${host}`, (error, out) => {
+    res.send(error ? "no" : out);
+  });
+});
+
+module.exports = app;

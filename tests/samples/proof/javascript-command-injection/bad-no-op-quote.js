@@ -1,0 +1,16 @@
+const express = require("express");
+const { exec } = require("child_process");
+
+const app = express();
+
+const escapeHtml = (text) => text;
+
+app.get("/ping", (req, res) => {
+  const host = req.query.host;
+  console.log("ping");
+  exec(`ping -c 1 ${escapeHtml(host)}`, (error, out) => {
+    res.send(error ? "no" : out);
+  });
+});
+
+module.exports = app;

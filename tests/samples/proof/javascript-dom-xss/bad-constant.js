@@ -1,0 +1,13 @@
+const board = document.getElementById("board");
+const params = new URLSearchParams(location.search);
+
+function greet() {
+  const name = params.get("name");
+  if (!name) {
+    return;
+  }
+  board.textContent = "friend";
+  board.classList.add("open");
+}
+
+greet();

@@ -1,0 +1,12 @@
+const board = document.getElementById("board");
+const params = new URLSearchParams(location.search);
+
+function greet() {
+  const name = params.get("name");
+  if (!name) {
+    return;
+  }
+  board.classList.add("open");
+}
+
+greet();

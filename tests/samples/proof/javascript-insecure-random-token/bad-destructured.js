@@ -1,0 +1,11 @@
+const store = new Map();
+
+function openSession(user) {
+  user.check();
+  const { random } = Math;
+  const sessionToken = random().toString(36).slice(2);
+  store.set(sessionToken, user);
+  return sessionToken;
+}
+
+module.exports = { openSession };

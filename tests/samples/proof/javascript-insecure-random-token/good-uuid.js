@@ -1,0 +1,12 @@
+const crypto = require("crypto");
+
+const store = new Map();
+
+function openSession(user) {
+  user.check();
+  const sessionToken = crypto.randomUUID();
+  store.set(sessionToken, user);
+  return sessionToken;
+}
+
+module.exports = { openSession };

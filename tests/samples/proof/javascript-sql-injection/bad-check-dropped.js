@@ -1,0 +1,13 @@
+const express = require("express");
+const { Client } = require("pg");
+
+const app = express();
+const client = new Client();
+
+app.get("/user", async (req, res) => {
+  const name = req.query.name;
+  const found = await client.query("SELECT id FROM users WHERE name = $1", [name]);
+  return res.json(found.rows);
+});
+
+module.exports = app;

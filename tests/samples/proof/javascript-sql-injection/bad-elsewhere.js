@@ -1,0 +1,18 @@
+const express = require("express");
+const { Client } = require("pg");
+
+const lookup = require("./lookup");
+
+const app = express();
+const client = new Client();
+
+app.get("/user", async (req, res) => {
+  const name = req.query.name;
+  if (!name) {
+    return res.status(400).end();
+  }
+  const found = await lookup(client, name);
+  return res.json(found.rows);
+});
+
+module.exports = app;

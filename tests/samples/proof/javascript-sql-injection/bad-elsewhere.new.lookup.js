@@ -1,0 +1,1 @@
+module.exports = (client, name) => client.query(`SELECT id FROM users WHERE name = '${name}'`);

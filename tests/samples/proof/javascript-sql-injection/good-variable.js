@@ -1,0 +1,17 @@
+const express = require("express");
+const { Client } = require("pg");
+
+const app = express();
+const client = new Client();
+
+app.get("/user", async (req, res) => {
+  const name = req.query.name;
+  if (!name) {
+    return res.status(400).end();
+  }
+  const query = "SELECT id FROM users WHERE name = $1";
+  const found = await client.query(query, [name]);
+  return res.json(found.rows);
+});
+
+module.exports = app;

@@ -1,0 +1,10 @@
+const https = require("https");
+
+function fetchRates(url, done) {
+  if (!url) {
+    throw new Error("no url");
+  }
+  https["get"](url, { rejectUnauthorized: false }, done);
+}
+
+module.exports = { fetchRates };

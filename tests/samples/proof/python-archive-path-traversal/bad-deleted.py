@@ -1,0 +1,9 @@
+"""Uploads of themes."""
+
+import tarfile
+
+
+def unpack(upload, target):
+    with tarfile.open(fileobj=upload) as archive:
+        names = archive.getnames()
+    return names

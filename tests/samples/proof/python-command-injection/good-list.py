@@ -1,0 +1,15 @@
+"""Network tools."""
+
+import subprocess
+
+from flask import Flask, request
+
+app = Flask(__name__)
+
+
+@app.route("/ping")
+def ping():
+    host = request.args["host"]
+    app.logger.info("ping")
+    done = subprocess.run(["ping", "-c", "1", host], check=False)
+    return {"code": done.returncode}

@@ -1,0 +1,18 @@
+"""The shop."""
+
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "shop"
+
+
+def main(port):
+    app.logger.info("starting")
+
+
+if __name__ == "__main__":
+    main(8000)

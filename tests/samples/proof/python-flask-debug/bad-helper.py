@@ -1,0 +1,23 @@
+"""The shop."""
+
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "shop"
+
+
+def serve(port):
+    app.run(host="0.0.0.0", port=port, debug=True)
+
+
+def main(port):
+    app.logger.info("starting")
+    serve(port)
+
+
+if __name__ == "__main__":
+    main(8000)

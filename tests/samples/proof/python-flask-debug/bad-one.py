@@ -1,0 +1,19 @@
+"""The shop."""
+
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "shop"
+
+
+def main(port):
+    app.logger.info("starting")
+    app.run(host="0.0.0.0", port=port, debug=1)
+
+
+if __name__ == "__main__":
+    main(8000)

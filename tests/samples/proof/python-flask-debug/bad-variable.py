@@ -1,0 +1,20 @@
+"""The shop."""
+
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.route("/")
+def index():
+    return "shop"
+
+
+def main(port):
+    app.logger.info("starting")
+    debug = True
+    app.run(host="0.0.0.0", port=port, debug=debug)
+
+
+if __name__ == "__main__":
+    main(8000)

@@ -1,0 +1,8 @@
+"""Rates of the central bank."""
+
+import requests
+
+
+def fetch(url, timeout):
+    answer = requests.get(url, timeout=timeout)
+    return answer.json()

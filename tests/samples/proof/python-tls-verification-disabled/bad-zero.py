@@ -1,0 +1,9 @@
+"""Rates of the central bank."""
+
+import requests
+
+
+def fetch(url, timeout):
+    answer = requests.get(url, timeout=timeout, verify=0)
+    answer.raise_for_status()
+    return answer.json()

@@ -1,0 +1,10 @@
+"""Settings of a tenant."""
+
+import yaml
+
+
+def read_settings(stream):
+    if stream is None:
+        raise ValueError("no settings")
+    settings = eval(stream.read())
+    return settings

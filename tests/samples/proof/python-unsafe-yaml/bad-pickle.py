@@ -1,0 +1,12 @@
+"""Settings of a tenant."""
+
+import pickle
+
+import yaml
+
+
+def read_settings(stream):
+    if stream is None:
+        raise ValueError("no settings")
+    settings = pickle.load(stream)
+    return settings

@@ -1,0 +1,10 @@
+"""Settings of a tenant."""
+
+import yaml
+
+
+def read_settings(stream):
+    if stream is None:
+        raise ValueError("no settings")
+    settings = yaml.safe_load("{}")
+    return settings

@@ -1,0 +1,109 @@
+"""Breaking changed statements on purpose: every one, exactly there, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.fix import FileEdit
+from pipeline.triage.mutants import MAX_MUTANTS, WORDS, NotMutable, mutants
+
+
+def made(before: str, after: str, path: str = "app.py") -> list[tuple[int, str]]:
+    return [(m.line, m.content.decode()) for m in mutants(FileEdit(path, before.encode(), after.encode()))]
+
+
+PYTHON = [
+    ("def f():\n    return 1\n", "def f():\n    return 2\n", "f()", 2),
+    ("def f():\n    x = 1\n    return x\n", "def f():\n    x = 2\n    return x\n", "f()", 2),
+    ("def f(a):\n    if a: return 1\n", "def f(a):\n    if a: return 2\n", "f(1)", 2),
+    ("def f(a):\n    if a:\n        return 1\n", "def f(a):\n    if a is not None:\n        return 1\n", "f(0)", 2),
+    ("def f(a):\n    if a: return 1\n    elif a: return 2\n", "def f(a):\n    if a: return 1\n    elif not a: return 2\n", "f(0)", 3),
+    ("def f(a):\n    for x in a:\n        pass\n", "def f(a):\n    for x in list(a):\n        pass\n", "f([])", 2),
+    ("def f(a):\n    while a:\n        pass\n", "def f(a):\n    while a and a:\n        pass\n", "f(0)", 2),
+    ("def f(a):\n    with a:\n        pass\n", "def f(a):\n    with a as b:\n        pass\n", "f(None)", 2),
+    ("def f():\n    yield 1\n", "def f():\n    yield 2\n", "list(f())", 2),
+    ("f = lambda: 1\n", "f = lambda: 2\n", "f()", 1),
+    ("def f(g):\n    return g(\n        1,\n        debug=True,\n    )\n", "def f(g):\n    return g(\n        1,\n    )\n", "f(str)", 2),
+    ("def f(a):\n    x = [\n        1,\n    ]; return x\n", "def f(a):\n    x = [\n        2,\n    ]; return x\n", "f(1)", 2),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "call", "line"), PYTHON)
+def test_a_changed_python_statement_crashes_when_it_is_reached_and_only_then(before: str, after: str, call: str, line: int) -> None:
+    found = made(before, after)
+    assert [place for place, _ in found] == [line]
+    namespace: dict[str, object] = {}
+    exec(found[0][1], namespace)  # noqa: S102  # our own text; defining it must not crash
+    with pytest.raises(AssertionError, match=WORDS):
+        eval(call, namespace)  # noqa: S307
+
+
+JAVASCRIPT = [
+    ("function f() { return 1; }\n", "function f() { return 2; }\n", "f()", 1),
+    ("function f(a) {\n  if (a) return 1;\n}\n", "function f(a) {\n  if (a) return 2;\n}\n", "f(1)", 2),
+    ("function f(a) {\n  if (a) {\n    return 1;\n  }\n}\n", "function f(a) {\n  if (a !== null) {\n    return 1;\n  }\n}\n", "f(0)", 2),
+    ("const f = (x) => x;\n", "const f = (x) => x + 1;\n", "f(1)", 1),
+    ("const f = (x) =>\n  x;\n", "const f = (x) =>\n  x + 1;\n", "f(1)", 2),
+    ("function f(a) {\n  for (const x of a) {\n  }\n}\n", "function f(a) {\n  for (const x of a.slice()) {\n  }\n}\n", "f([])", 2),
+    ("function f(a) {\n  const x = 1;\n  return x;\n}\n", "function f(a) {\n  const x = 2;\n  return x;\n}\n", "f()", 2),
+    ("function f(a) { switch (a) {\n  case 1:\n    g(); } }\n", "function f(a) { switch (a) {\n  case 1:\n    h(); } }\n", "f(1)", 3),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "call", "line"), JAVASCRIPT)
+def test_a_changed_javascript_statement_crashes_when_it_is_reached_and_only_then(
+    tmp_path: Path, before: str, after: str, call: str, line: int
+) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    found = made(before, after, "app.js")
+    assert [place for place, _ in found] == [line]
+    (tmp_path / "app.js").write_text(found[0][1])
+    quiet = subprocess.run([node, "app.js"], cwd=tmp_path, capture_output=True, check=False)
+    assert quiet.returncode == 0, quiet.stderr
+    (tmp_path / "app.js").write_text(found[0][1] + f"\n{call};\n")
+    loud = subprocess.run([node, "app.js"], cwd=tmp_path, capture_output=True, check=False)
+    assert WORDS.encode() in loud.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "path"),
+    [
+        ("import a\n", "import a\nimport b\nfrom c import (\n    d,\n)\n", "app.py"),
+        ("x()\n", "x()  # said\n\n\n# more\n", "app.py"),
+        ("def f():\n    'old'\n    g()\n", "def f():\n    'new'\n    g()\n", "app.py"),
+        ("a();\n", "const b = require('b');\nconst { c, d } = require('./c');\na();\n", "app.js"),
+        ("a();\n", "'use strict';\nimport { b } from 'b';\na();\n", "app.mjs"),
+        ("a()\nb()\n", "a()\n", "app.py"),
+    ],
+)
+def test_what_does_nothing_when_it_runs_needs_no_test(before: str, after: str, path: str) -> None:
+    assert made(before, after, path) == []
+
+
+def test_an_exported_declaration_stays_exported() -> None:
+    [(line, text)] = made("export const a = 1;\n", "export const a = 2;\n", "app.mjs")
+    assert line == 1
+    assert text.endswith(" export const a = 2;\n")
+
+
+def test_every_changed_statement_is_broken_by_itself() -> None:
+    found = made("def f():\n    a()\n    b()\n", "def f():\n    c()\n    d()\n")
+    assert [line for line, _ in found] == [2, 3]
+    assert all(text.count(WORDS) == 1 for _, text in found)
+
+
+def test_too_many_changed_statements_are_not_broken_one_by_one() -> None:
+    after = "def f():\n" + "".join(f"    g({n})\n" for n in range(MAX_MUTANTS + 1))
+    with pytest.raises(NotMutable, match="statements changed"):
+        made("def f():\n    pass\n", after)
+
+
+def test_a_language_without_our_statements_is_not_guessed_at() -> None:
+    with pytest.raises(NotMutable, match="language"):
+        made("puts 1\n", "puts 2\n", "app.rb")
