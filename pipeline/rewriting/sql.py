@@ -76,13 +76,14 @@ _FRAGMENT = re.compile(
 _WORD = re.compile(r"[A-Za-z0-9_]")
 
 
-def plan(parts: Sequence[Part], dialect: Dialect, *, bound_already: bool) -> list[Piece] | None:
+def plan(parts: Sequence[Part], dialect: Dialect, *, bound_already: bool, fragment: bool = False) -> list[Piece] | None:
     """The text with each hole replaced by a parameter, or None when one of them is no value, or is not certain to be one.
 
     Args:
         bound_already: True when the call passes parameters already, so that placeholders in the text are real.
+        fragment: True when the text is a condition that stands in a larger statement.
     """
-    return _Reader(parts, dialect, bound_already).read()
+    return _Reader(parts, dialect, bound_already).read(fragment=fragment)
 
 
 class _Reader:
@@ -98,13 +99,13 @@ class _Reader:
         """For each open parenthesis: the word before it, and whether it has a comma so far."""
         self.at = 0
 
-    def read(self) -> list[Piece] | None:
+    def read(self, *, fragment: bool) -> list[Piece] | None:
         while self.at < len(self.parts):
             part = self.parts[self.at]
             done = self._hole(part) if isinstance(part, Hole) else self._unit(part)
             if not done:
                 return None
-        if not self.words or self.words[0] not in _VERBS:
+        if not fragment and (not self.words or self.words[0] not in _VERBS):
             return None
         return self.out
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.fixers.python import archive, commands, flask_debug, random_token, sql, tls, yaml_load
-from pipeline.fixers.python.code import Code, parse
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch
 from pipeline.ports import SourceFiles
+from pipeline.rewriting.python.code import Code, parse
 from pipeline.rewriting.source import Change, make_patch, open_source
 
 Rewrite = Callable[[Code, Finding, SourceFiles], Change | None]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import libcst as cst
 
-from pipeline.fixers.python.code import Code, item_span, keyword
-from pipeline.fixers.python.strings import quote_style
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
+from pipeline.rewriting.python.code import Code, item_span, keyword
+from pipeline.rewriting.python.strings import quote_style
 from pipeline.rewriting.source import Change, Edit
 
 _SAID = (

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from pipeline.fixers.python import imports, quoting, strings
-from pipeline.fixers.python.code import Code, argument, drop_argument, keyword, string_value
+from pipeline.fixers.python import quoting
 from pipeline.fixers.python.queries import Built, find_built
 from pipeline.fixers.python.texts import is_text
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
 from pipeline.rewriting import shell
+from pipeline.rewriting.python import imports, strings
+from pipeline.rewriting.python.code import Code, argument, drop_argument, keyword, string_value
 from pipeline.rewriting.source import Change, Edit
 from pipeline.rewriting.template import Hole, Part, join
 
@@ -48,6 +49,8 @@ def _kind(code: Code, call: cst.Call) -> str:
     if dotted in _OTHERS:
         return dotted
     module, _, name = dotted.rpartition(".")
+    if module == "subprocess" and name in _SUBPROCESS and keyword(call, "shell") is None and _sh_command(argument(call, 0, "args")):
+        return "sh"
     shell_argument = keyword(call, "shell")
     if module == "subprocess" and name in _SUBPROCESS and shell_argument is not None and code.text(shell_argument.value) == "True":
         return "subprocess"
@@ -72,6 +75,8 @@ def _fix_call(code: Code, call: cst.Call) -> Change | None:
         return None
     if kind == "subprocess" and isinstance(command.value, cst.List):
         return _list_already(code, call, command.value)
+    if kind == "sh":
+        return _without_sh(code, call, command)
     arguments = _arguments(code, call, command)
     if arguments is None:
         return None
@@ -203,6 +208,25 @@ def _list_already(code: Code, call: cst.Call, value: cst.List) -> Change | None:
         return None
     edit = drop_argument(code, call, shell_argument)
     return Change((edit,), "run command without a shell", f"`{program}` gets its arguments as they are; no shell reads them.")
+
+
+def _sh_command(arg: cst.Arg | None) -> cst.Element | None:
+    """The command of `["sh", "-c", command]`."""
+    elements = arg.value.elements if arg is not None and isinstance(arg.value, cst.List) else ()
+    texts = [string_value(element.value) for element in elements[:2]]
+    if len(elements) != 3 or texts[0] is None or texts[1] != "-c" or not re.fullmatch(r"(?:/(?:usr/)?bin/)?(?:ba|da|z)?sh", texts[0]):
+        return None
+    return elements[2] if isinstance(elements[2], cst.Element) else None
+
+
+def _without_sh(code: Code, call: cst.Call, command: cst.Arg) -> Change | None:
+    """`run(["sh", "-c", line])`: the program is started itself."""
+    element = _sh_command(command)
+    arguments = _arguments(code, call, cst.Arg(element.value)) if element is not None else None
+    if arguments is None or arguments.built.statements[0].line is not None:
+        return None
+    edit = Edit(*code.outer(command.value), _list(code, call, arguments.items))
+    return Change((edit,), "run command without a shell", _explain(arguments))
 
 
 def _replaced(code: Code, call: cst.Call, kind: str, value: str, count: int) -> list[Edit] | None:

@@ -9,8 +9,8 @@ from typing import Literal
 
 import libcst as cst
 
-from pipeline.fixers.python.code import Code
 from pipeline.ports import SourceFiles
+from pipeline.rewriting.python.code import Code
 from pipeline.rewriting.sql import Dialect, Style
 
 Passing = Literal["sequence", "varargs", "mapping"]
@@ -84,6 +84,8 @@ def driver_of(code: Code, receiver: cst.BaseExpression | None, files: SourceFile
         found = {driver for driver in (_module(root) for root in roots) if driver is not None}
     if not found:
         found = _imported_files(code, files) or _all_files(code, files) or _manifests(files)
+    if len(found) > 1 and receiver is not None and re.search(r"(?i)(?:^|[._])cur(?:sor)?\d?(?:\(\))?$", code.inner(receiver)):
+        found -= {SQLALCHEMY}  # what is called a cursor is the driver's own
     return next(iter(found)) if len(found) == 1 else None
 
 
@@ -178,4 +180,4 @@ def _manifests(files: SourceFiles) -> set[Driver]:
         if content is not None:
             words = set(re.findall(r"[a-z0-9][a-z0-9._-]*", content.decode("utf-8", "replace").lower()))
             found |= {driver for package, driver in _PACKAGES.items() if package in {word.replace("_", "-") for word in words}}
-    return found - {SQLALCHEMY, DJANGO} if len(found) > 1 and len(found - {SQLALCHEMY, DJANGO}) == 0 else found
+    return found

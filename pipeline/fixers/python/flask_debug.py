@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import libcst as cst
 
-from pipeline.fixers.python.code import Code, drop_argument, string_value
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
+from pipeline.rewriting.python.code import Code, drop_argument, string_value
 from pipeline.rewriting.source import Change, Edit
 
 _TITLE = "turn off Flask debug mode"
@@ -25,7 +25,7 @@ def _on(code: Code, node: cst.BaseExpression) -> bool:
 
 
 def _argument(code: Code, finding: Finding) -> Edit | None:
-    wanted = {"debug", "use_debugger", "DEBUG"}
+    wanted = {"debug", "use_debugger", "DEBUG", "evalex"}
     for arg in code.keywords_at(finding.location, wanted):
         call = code.parent(arg)
         if not isinstance(call, cst.Call) or not _on(code, arg.value):
@@ -33,7 +33,7 @@ def _argument(code: Code, finding: Finding) -> Edit | None:
         method = code.method(call)
         if method in {"run", "run_simple"} and not any(a.star == "**" for a in call.args):
             return drop_argument(code, call, arg)
-        if method in {"update", "from_mapping", "run", "run_simple"}:
+        if method in {"update", "from_mapping", "run", "run_simple", "DebuggedApplication"}:
             return Edit(*code.span(arg.value), "False")
     return None
 

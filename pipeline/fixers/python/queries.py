@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from pipeline.fixers.python import strings
-from pipeline.fixers.python.code import Code
+from pipeline.rewriting.python import strings
+from pipeline.rewriting.python.code import Code
 from pipeline.rewriting.template import Template
 
 _LOG = re.compile(r"(?:^|\.)(?:print|pprint|debug|info|warning|warn|error|exception|critical|log)$")
@@ -57,10 +57,12 @@ def _variable(code: Code, name: cst.Name, call: cst.Call) -> Built | None:
         return None
     statements: list[Statement] = []
     for value, line in chain:
-        template = strings.read(code, value)
+        template = strings.read(code, value) or strings.operand_template(code, value)
         if template is None:
             return None
         statements.append(Statement(value, template, line))
+    if not statements[0].template.tokens:
+        return None
     first = chain[0][1]
     if not any(statement.template.holes for statement in statements) or not _only_use(code, name, block, code.span(first)[0]):
         return None

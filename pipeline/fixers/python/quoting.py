@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import libcst as cst
 
-from pipeline.fixers.python import imports
-from pipeline.fixers.python.code import Code, argument
 from pipeline.fixers.python.queries import find_built
 from pipeline.fixers.python.texts import is_text
 from pipeline.rewriting import shell
+from pipeline.rewriting.python import imports
+from pipeline.rewriting.python.code import Code, argument
 from pipeline.rewriting.source import Change, Edit
 from pipeline.rewriting.template import join
 

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from pipeline.fixers.python import drivers, strings
-from pipeline.fixers.python.code import Code, argument, keyword
+from pipeline.fixers.python import drivers
 from pipeline.fixers.python.drivers import Driver
 from pipeline.fixers.python.queries import Built, find_built
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
 from pipeline.rewriting import sql
 from pipeline.rewriting.naming import parameter_name
+from pipeline.rewriting.python import strings
+from pipeline.rewriting.python.code import Code, argument, keyword
+from pipeline.rewriting.python.imports import remove_line
 from pipeline.rewriting.source import Change, Edit
 from pipeline.rewriting.sql import Bound, Existing, Style
 from pipeline.rewriting.template import Template, Unit, join, render
 
-_EXECUTE = frozenset({"execute", "fetch", "fetchrow", "fetchval", "read_sql", "read_sql_query", "raw", "mogrify", "RawSQL"})
+_EXECUTE = frozenset({"execute", "fetch", "fetchrow", "fetchval", "read_sql", "read_sql_query", "raw", "mogrify", "RawSQL", "extra"})
 _PASSED_AS = ("params", "parameters", "args", "vars", "query_params")
 
 
@@ -57,7 +59,9 @@ def fix(code: Code, finding: Finding, files: SourceFiles) -> Change | None:
 
 def _is_text(code: Code, call: cst.Call) -> bool:
     dotted = code.callee(call)
-    return dotted == "text" or (dotted.endswith(".text") and (dotted.startswith(("sqlalchemy.", "sqlmodel.", "db.", "sa."))))
+    if code.method(call) not in {"text", "literal_column"} or dotted == "text":
+        return dotted == "text"
+    return dotted.startswith(("sqlalchemy.", "sqlmodel.")) or code.inner(call.func) in {"db.text", "sa.text", "sql.text"}
 
 
 def _is_sink(code: Code, call: cst.Call) -> bool:
@@ -76,6 +80,8 @@ def _by_variable(code: Code, finding: Finding) -> list[cst.Call]:
 
 
 def _sink(code: Code, call: cst.Call, files: SourceFiles) -> Sink | None:
+    if code.method(call) == "extra":
+        return _extra(call)
     query = argument(call, 0, "query") or keyword(call, "sql") or keyword(call, "statement")
     if query is None:
         return None
@@ -90,6 +96,15 @@ def _sink(code: Code, call: cst.Call, files: SourceFiles) -> Sink | None:
         return Sink(call, inner, query.value, drivers.SQLALCHEMY) if inner else None
     driver = _driver(code, call, files)
     return Sink(call, query, None, driver) if driver else None
+
+
+def _extra(call: cst.Call) -> Sink | None:
+    """Django's `extra(where=[...])` with one condition; its values go to `params=[...]`."""
+    where = keyword(call, "where")
+    if where is None or not isinstance(where.value, cst.List) or len(where.value.elements) != 1 or keyword(call, "params") is not None:
+        return None
+    element = where.value.elements[0]
+    return Sink(call, cst.Arg(element.value), None, drivers.DJANGO) if isinstance(element, cst.Element) else None
 
 
 def _driver(code: Code, call: cst.Call, files: SourceFiles) -> Driver | None:
@@ -144,7 +159,8 @@ class _Binding:
             return None
         whole = join([statement.template for statement in self.built.statements])
         bound_already = self.passed is not None and not self._passes_nothing()
-        pieces = sql.plan(whole.parts, self.sink.driver.dialect, bound_already=bound_already)
+        fragment = self.sink.text is self.sink.call or self.code.method(self.sink.call) in {"extra", "RawSQL"}
+        pieces = sql.plan(whole.parts, self.sink.driver.dialect, bound_already=bound_already, fragment=fragment)
         if pieces is None:
             return None
         bodies = self._bodies(whole, pieces)
@@ -184,7 +200,8 @@ class _Binding:
 
     def _parameter(self, whole: Template, piece: Bound) -> Parameter | None:
         built = self.built.statement_of(piece.token)
-        if any(not isinstance(part, str) and self.built.statement_of(part.token) != built for part in piece.parts):
+        crosses = any(not isinstance(part, str) and self.built.statement_of(part.token) != built for part in piece.parts)
+        if crosses and self.built.conditional:
             return None
         single = piece.single
         if single is not None and single.spec == "!s" and not piece.quoted:
@@ -202,6 +219,9 @@ class _Binding:
         edits = []
         for index, statement in enumerate(self.built.statements):
             tokens = [n for n in range(len(whole.tokens)) if self.built.statement_of(n) == index]
+            if not any(bodies[n] for n in tokens) and index > 0 and statement.line is not None:
+                edits.append(remove_line(self.code, statement.line))
+                continue
             text = render(self.code.source.data, whole, bodies, tokens)
             start, end = self.code.span(statement.value)
             if "\n" in text and isinstance(statement.value, cst.BinaryOperation | cst.Call) and not statement.value.lpar:
@@ -229,9 +249,11 @@ class _Binding:
         return None if merged is None else [Edit(*self.code.outer(self.passed.value), merged)]
 
     def _new(self, value: str) -> Edit:
-        named = self.code.method(self.sink.call) in {"read_sql", "read_sql_query"} or self.sink.query.keyword is not None
-        if named and self.code.method(self.sink.call) in {"read_sql", "read_sql_query"}:
+        method = self.code.method(self.sink.call)
+        if method in {"read_sql", "read_sql_query"}:
             return self._after(self.sink.call.args[-1], f"params={value}")
+        if method == "extra":
+            return self._after(self.sink.call.args[-1], f"params=[{value[1:-1].removesuffix(',')}]")
         return self._after(self.sink.call.args[0], value)
 
     def _merged(self, value: cst.BaseExpression) -> str | None:
@@ -284,8 +306,7 @@ class _Binding:
         end = max(code.span(arg)[1], code.outer(arg.value)[1])
         start = min(code.span(arg)[0], code.outer(arg.value)[0])
         own_line = not source.data[source.line_start(start) : start].strip()
-        one_line = b"\n" not in source.data[start:end] or isinstance(arg.value, cst.BinaryOperation | cst.ConcatenatedString | cst.Call)
-        if own_line and one_line and source.line_of(code.span(self.sink.call)[0]) != source.line_of(start):
+        if own_line and source.line_of(code.span(self.sink.call)[0]) != source.line_of(start):
             return Edit(end, end, f",\n{source.indentation(start)}{text}")
         return Edit(end, end, f", {text}")
 

@@ -6,7 +6,7 @@ import re
 
 import libcst as cst
 
-from pipeline.fixers.python.code import Code
+from pipeline.rewriting.python.code import Code
 from pipeline.rewriting.template import Hole
 
 # fmt: off

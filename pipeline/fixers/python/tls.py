@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import libcst as cst
 
-from pipeline.fixers.python import imports
-from pipeline.fixers.python.code import Code, drop_argument, string_value
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
+from pipeline.rewriting.python import imports
+from pipeline.rewriting.python.code import Code, drop_argument, string_value
 from pipeline.rewriting.source import Change, Edit
 
 _TITLE = "verify TLS certificates"
@@ -71,6 +71,8 @@ def _known(code: Code, call: cst.Call) -> bool:
         return True
     if not isinstance(call.func, cst.Attribute):
         return False
+    if isinstance(call.func.value, cst.Call) and code.callee(call.func.value).startswith(_CLIENTS):
+        return True
     receiver = code.inner(call.func.value)
     values = [a.value for a in code.all(cst.Assign) if any(code.inner(t.target) == receiver for t in a.targets)]
     values += [w.item for w in code.all(cst.WithItem) if w.asname is not None and code.inner(w.asname.name) == receiver]

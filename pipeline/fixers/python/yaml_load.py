@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import libcst as cst
 
-from pipeline.fixers.python import imports
-from pipeline.fixers.python.code import Code, argument, drop_argument, imported, keyword, string_value
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
+from pipeline.rewriting.python import imports
+from pipeline.rewriting.python.code import Code, argument, drop_argument, imported, keyword, string_value
 from pipeline.rewriting.source import Change, Edit
 
 _SAFE = {

@@ -7,7 +7,7 @@ import re
 
 import libcst as cst
 
-from pipeline.fixers.python.code import Code, string_value
+from pipeline.rewriting.python.code import Code, string_value
 from pipeline.rewriting.template import Hole, Part, Template, Token, Unit, join
 
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "0": "\0", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
@@ -118,12 +118,19 @@ def _sum(code: Code, node: cst.BinaryOperation) -> Template | None:
     for operand in reversed(operands):
         template = read(code, operand)
         if template is None:
-            if isinstance(operand, cst.BaseString | cst.BinaryOperation):
+            template = operand_template(code, operand)
+            if template is None:
                 return None
-            template = Template((_operand(code, operand),), (), (code.outer(operand),))
         templates.append(template)
     whole = join(templates)
     return whole if whole.tokens else None
+
+
+def operand_template(code: Code, node: cst.BaseExpression) -> Template | None:
+    """A value that is added to a text, as a template of one hole; None for a text that we could not read."""
+    if isinstance(node, cst.BaseString | cst.BinaryOperation):
+        return None
+    return Template((_operand(code, node),), (), (code.outer(node),))
 
 
 def _operand(code: Code, node: cst.BaseExpression) -> Hole:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 import libcst as cst
 
-from pipeline.fixers.python.code import Code, dotted, drop_item, imported, string_value
+from pipeline.rewriting.python.code import Code, dotted, drop_item, imported, string_value
 from pipeline.rewriting.source import Edit
 
 Span = tuple[int, int]

@@ -1,0 +1,1 @@
+"""Reading and editing JavaScript and TypeScript source: places, names, imports, strings."""

@@ -1,0 +1,1 @@
+"""Reading and editing Python source: places, names, imports, strings."""
