@@ -8,6 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
+from tests.worlds.github.control import Control
 from tests.worlds.github.world import GithubWorld
 
 
@@ -25,6 +26,7 @@ def main() -> None:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
+    world.answer_control(Control(world).handle)
     world.serve()
     facts = {"api_url": world.api_url, "graphql_url": world.graphql_url, "git_url": world.git_url, "app_id": world.app_id}
     print(json.dumps(facts | {"private_key": str(key), "webhook_secret": world.webhook_secret}), flush=True)

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -29,11 +30,16 @@ class Application:
     def __init__(self, github: Github) -> None:
         self._github = github
         self._git = GitServer(github)
+        self.control: Callable[[str, bytes], Response] | None = None
+        """What answers below `/_world/`, if anything."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         path = scope["raw_path"].decode("ascii") if scope.get("raw_path") else scope["path"]
+        if self.control is not None and path.startswith("/_world/"):
+            await _send(send, await asyncio.to_thread(self.control, path, await _body(receive)), whole=True)
+            return
         action = self._github.faults.take(scope["method"], path)
         if isinstance(action, faults.Delay):
             await asyncio.sleep(action.seconds)
@@ -104,10 +110,9 @@ class Server:
         self._socket.bind((host, port))
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
         github.shapes.api = github.shapes.web = self.url
-        application: Any = Application(github)
-        config = uvicorn.Config(
-            application, log_level="critical", lifespan="off", loop="asyncio", http="h11", ws="none", server_header=False
-        )
+        self.application = Application(github)
+        quiet: dict[str, Any] = {"log_level": "critical", "server_header": False}
+        config = uvicorn.Config(self.application, lifespan="off", loop="asyncio", http="h11", ws="none", **quiet)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="github-world", daemon=True)
 

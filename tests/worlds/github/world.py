@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.worlds.github.core import Github
+from tests.worlds.github.core import Github, Response
 from tests.worlds.github.faults import Faults
 from tests.worlds.github.hooks import Hooks
 from tests.worlds.github.limits import Limits
@@ -82,6 +82,10 @@ class GithubWorld(People):
             yield world
         finally:
             world.stop()
+
+    def answer_control(self, control: Callable[[str, bytes], Response]) -> None:
+        """Let `control` answer below `/_world/`."""
+        self._server.application.control = control
 
     def serve(self) -> None:
         """Begin to answer."""
