@@ -127,6 +127,17 @@ def test_an_engine_that_left_a_gap_for_its_whole_run_is_not_blamed_twice() -> No
     assert verdict.could_not_check == "Could not check: semgrep is not installed here"
 
 
+def test_one_missing_engine_does_not_explain_two_missing_scans() -> None:
+    verdict = decide(ledger=coverage(NOT_INSTALLED, runs=()))
+    assert "secrets_scan" in {gap.engine for gap in verdict.coverage.breaking}
+
+
+def test_a_failure_that_concerns_every_scan_counts_whatever_is_required() -> None:
+    verdict = decide(failures=(ScanFailure(None, "git", "the server cannot be reached"),))
+    assert verdict.conclusion is Conclusion.ACTION_REQUIRED
+    assert verdict.could_not_check == "Could not check: the server cannot be reached"
+
+
 def test_a_scan_that_the_policy_does_not_require_may_be_missing() -> None:
     policy = Policy(engines=Engines(required=(ScanType.SEMGREP,)))
     assert decide(ledger=coverage(runs=RUNS[:1]), policy=policy).conclusion is Conclusion.SUCCESS
