@@ -264,9 +264,10 @@ def _pip(command: list[str], failure: str, hint: str) -> None:
     env = {name: value for name, value in os.environ.items() if _PIP_ENVIRONMENT.fullmatch(name)}
     finished = run(command, limits=_INSTALL_LIMITS, env=env)
     if not finished.ok:
-        said = (finished.stderr or finished.stdout).decode("utf-8", "replace").strip()[-1500:]
+        said = (finished.stderr or finished.stdout).decode("utf-8", "replace").strip()
+        shown = said if len(said) < 1500 else f"{said[:1000]}\n...\n{said[-400:]}"
         reason = "timed out: " if finished.timed_out else ""
-        raise EngineMissing(f"{failure}: {reason}{said}", engine="all", hint=hint)
+        raise EngineMissing(f"{failure}: {reason}{shown}", engine="all", hint=hint)
 
 
 def _name_programs(home: Path) -> None:

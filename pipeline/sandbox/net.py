@@ -28,7 +28,7 @@ TIMEOUT = httpx.Timeout(10.0, connect=3.0)
 
 _LIMITS = httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30.0)
 _NAT64 = IPv6Network("64:ff9b::/96")
-"""RFC 6052: an IPv4 address in the last 32 bits. `is_global` says yes to it, whatever that address is."""
+"""RFC 6052: an IPv4 address in the last 32 bits, the way to it in a network that has IPv6 only."""
 
 
 class AddressRefused(httpx.ConnectError):
@@ -92,7 +92,7 @@ def is_public(address: str) -> bool:
             inner = IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None and not is_public(str(inner)):
             return False
-        if found.ipv4_mapped is not None:
+        if found.ipv4_mapped is not None or found in _NAT64:
             return True
     return found.is_global and not found.is_multicast and not found.is_reserved
 

@@ -63,9 +63,9 @@ class Objects:
     git: Git
     """git on that repository."""
 
-    def has(self, name: CommitId | BlobId) -> bool:
-        """True when that object is here."""
-        return self.git.read("cat-file", "-e", checked(name), codes=(0, 1, 128)).exit_code == 0
+    def has(self, commit: CommitId) -> bool:
+        """True when that commit is here."""
+        return self.git.read("cat-file", "-e", f"{checked(commit)}^{{commit}}", codes=(0, 1, 128)).exit_code == 0
 
     def changes(self, old: CommitId | None, new: CommitId, *, limit: int = 5000) -> tuple[list[Changed], bool]:
         """What differs between two commits, in git's order of paths.

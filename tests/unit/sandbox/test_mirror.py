@@ -226,6 +226,13 @@ def test_a_commit_of_no_branch_is_fetched_all_the_same(origin: Repository, mirro
     assert mirror.has(pushed_away)
 
 
+def test_the_name_of_a_file_is_not_a_commit(origin: Repository, mirror: Mirror) -> None:
+    head = origin.commit({"a.py": "1\n"})
+    mirror.fetch([(head, 1)])
+    assert mirror.file(head, "a.py")
+    assert not mirror.has(CommitId(origin.at("HEAD:a.py")))
+
+
 def test_an_empty_repository_has_no_commit(origin: Repository, mirror: Mirror) -> None:
     with pytest.raises(CommitMissing):
         mirror.fetch([(NOBODY, 1)])
