@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pipeline.errors import SandboxUnavailable
+from pipeline.sandbox.seccomp import no_sockets
 from pipeline.sandbox.supervise import Limits
 
 SANDBOX_USER = 65534
@@ -56,11 +57,12 @@ class Level(StrEnum):
     NAMESPACES = "namespaces"
     """The same view, made by our own launcher with the kernel's namespaces."""
     LIMITS = "limits"
-    """No view: another user when root started us, limits, a clean environment. It does NOT keep the program off files and network."""
+    """No view: another user when root started us, limits, a clean environment, no sockets (on x86_64 and aarch64). It does NOT keep the
+    program off files that this user may read."""
 
     @property
     def isolates(self) -> bool:
-        """True when the program can neither reach a network nor read files that it was not given."""
+        """True when the program has no network, sees no process of ours, and reads no file that it was not given."""
         return self is not Level.LIMITS
 
 
@@ -81,6 +83,8 @@ class Plan:
     tmpfs: int
     rlimits: tuple[tuple[int, int, int], ...]
     processes: int
+    filter: str = ""
+    """System call filter in hex, for `limits`."""
     wrapper: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
 
@@ -130,6 +134,7 @@ def plan(
         tmpfs=limits.file_size,
         rlimits=rlimits(limits),
         processes=limits.processes,
+        filter="" if level.isolates else no_sockets().hex(),
     )
 
 

@@ -5,7 +5,8 @@ Descriptor FD holds the plan (`isolation.Plan` as JSON). One of:
 - `bubblewrap`, when root started us: put the paths that the sandbox shows where an ordinary user can reach them (binds in a private mount
   namespace; the folders above them, such as /root, may be closed), become that user, exec bwrap;
 - `namespaces`: the same view without bwrap: user, mount, network, pid, ipc and uts namespaces, a new root on tmpfs;
-- `limits`: no view of its own, but another user when we are root, no new privileges, and a parent that reaps what the program leaves.
+- `limits`: no view of its own, but another user when we are root, no new privileges, no sockets, and a parent that reaps what the program
+  leaves.
 
 Standard library only. Sources: namespaces(7), pivot_root(2), mount_setattr(2) (Linux 5.12), prctl(2), capabilities(7).
 """
@@ -35,6 +36,7 @@ AT_RECURSIVE, AT_FDCWD = 0x8000, -100
 SYS_MOUNT_SETATTR = 442  # the same on every architecture
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 SYS_CAPSET = {"x86_64": 126, "aarch64": 91, "riscv64": 91, "ppc64le": 184, "s390x": 185}
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 DEVICES = ("null", "zero", "full", "random", "urandom")
@@ -61,6 +63,7 @@ class Plan(TypedDict):
     processes: int
     wrapper: list[str]
     stages: list[str]
+    filter: str
 
 
 def check(result: int, what: str) -> int:
@@ -281,11 +284,20 @@ def start_with_limits(plan: Plan) -> NoReturn:
     program = os.fork()
     if not program:
         die_with_parent(0)
+        install_filter(bytes.fromhex(plan["filter"]))
         execute(plan, plan["processes"] + others)
     close_all()
     code = wait_for(program)
     end_children()
     os._exit(code)
+
+
+def install_filter(program: bytes) -> None:
+    """Let the kernel judge every system call from now on: seccomp(2), struct sock_fprog."""
+    if program:
+        code = ctypes.create_string_buffer(program, len(program))
+        table = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+        check(libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(SECCOMP_MODE_FILTER), table, 0, 0), "seccomp")
 
 
 def tasks_of(user: int) -> int:

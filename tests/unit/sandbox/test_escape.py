@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import struct
 import subprocess
 import threading
 import time
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sandbox.process import Finished, Level, Limits, run_isolated, why
+from pipeline.sandbox.process import Finished, Level, Limits, run_isolated, runtime, why
+from pipeline.sandbox.seccomp import no_sockets
 
 SMALL = Limits(wall=20.0, cpu=10.0, memory=256 << 20, file_size=8 << 20, processes=32, output=1 << 20)
 
@@ -62,8 +64,10 @@ def test_the_tree_is_seen_at_its_own_path(closed_level: Level, tree: Path) -> No
     assert finished.stdout == b"print('hello')\ntree\n", finished.stderr
 
 
-def test_no_network_not_even_our_own_loopback(closed_level: Level, listener: int) -> None:
-    finished = inside(closed_level, f"exec 3<>/dev/tcp/127.0.0.1/{listener} && echo connected")
+def test_no_network_not_even_our_own_loopback(any_level: Level, listener: int) -> None:
+    if not any_level.isolates and not no_sockets():
+        pytest.skip(f"no system call filter for {os.uname().machine}")
+    finished = inside(any_level, f"exec 3<>/dev/tcp/127.0.0.1/{listener} && echo connected")
     assert b"connected" not in finished.stdout
     assert finished.exit_code != 0
 
@@ -156,6 +160,29 @@ def test_the_program_is_never_root_and_gains_no_privilege(any_level: Level) -> N
 
 def test_no_new_namespace_can_be_made(closed_level: Level) -> None:
     assert inside(closed_level, "unshare -U true && echo made").stdout == b""
+
+
+def test_without_a_view_no_call_opens_a_socket_or_looks_into_a_process() -> None:
+    if why(Level.LIMITS) or not no_sockets():
+        pytest.skip("no system call filter here")
+    python = runtime("/usr/bin/python3" if Path("/usr/bin/python3").exists() else "python3")
+    if os.geteuid() == 0 and any(Path("/root") in mount.parents for mount in python.mounts):
+        pytest.skip("nobody cannot read the python3 on root's PATH")
+    calls = "[libc.syscall(n, 0, 0, 0) for n in (425, 438)] + [libc.socket(1, 1, 0), libc.socket(16, 3, 0), libc.ptrace(16, 1, 0, 0)]"
+    script = f"import ctypes, socket; libc = ctypes.CDLL(None); print({calls}); socket.socketpair(); print('fine')"
+    finished = run_isolated([str(python.binary), "-c", script], limits=SMALL, readable=python.mounts, level=Level.LIMITS)
+    assert finished.stdout == b"[-1, -1, -1, -1, -1]\nfine\n", finished.stderr
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_jumps_only_to_instructions_that_it_has(machine: str) -> None:
+    code = no_sockets(machine)
+    steps = [struct.unpack_from("=HBBI", code, place) for place in range(0, len(code), 8)]
+    for place, (what, yes, no, _) in enumerate(steps):
+        if what in (0x15, 0x35):
+            assert place + 1 + max(yes, no) < len(steps)
+            assert steps[place + 1 + yes][0] in (0x06, 0x20)
+    assert [step[3] for step in steps[-2:]] == [0x7FFF0000, 0x00050001]
 
 
 def test_a_file_cannot_grow_without_end(any_level: Level) -> None:
