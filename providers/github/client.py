@@ -12,7 +12,7 @@ import contextlib
 import os
 import selectors
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Mapping
 from email.utils import parsedate_to_datetime
 from time import time
@@ -124,22 +124,21 @@ class _Line:
         return self._callers[key]
 
     def close(self) -> None:
-        """Close connections and loop, in the thread and process that made them; elsewhere nothing happens."""
-        if self.process == os.getpid():
-            while self._callers:
-                self.runner.run(self._callers.popitem()[1].close())
-            # Not `runner.close()`: it starts a thread to join the resolver's, which an ending interpreter refuses.
-            self.runner.get_loop().close()
+        """Close connections and loop. Only in the process that made them."""
+        while self._callers:
+            self.runner.run(self._callers.popitem()[1].close())
+        # Not `runner.close()`: it starts a thread to join the resolver's, which an ending interpreter refuses.
+        self.runner.get_loop().close()
 
 
 class _Hold:
-    """Keeps a line open for as long as its thread lives. Nothing else refers to it: a frame of a kept traceback may refer to the line."""
+    """Tells when the thread of a line ends. Nothing but the thread refers to it: frames of kept tracebacks may refer to the line."""
 
     def __init__(self) -> None:
         self.line = _Line()
 
     def __del__(self) -> None:
-        self.line.close()  # the last act of the thread
+        _ENDED.append(self.line)  # closed by a living thread: in one that is ending, threading itself is half gone
 
 
 class _Lines(threading.local):
@@ -149,21 +148,38 @@ class _Lines(threading.local):
 
     def mine(self) -> _Line:
         """The one to use here and now."""
+        _close_ended()
         hold = self.hold
         if hold is None or hold.line.process != os.getpid():
             if hold is not None:
-                _INHERITED.append(hold)  # the parent's: neither used nor closed here
+                _INHERITED.append(hold)
             hold = self.hold = _Hold()
         return hold.line
 
 
-_INHERITED: list[_Hold] = []
+_ENDED: deque[_Line] = deque()
+_INHERITED: list[_Hold | _Line] = []
+"""Copies of a parent process's lines: neither used nor closed nor collected here."""
 _LINES = _Lines()
+
+
+def _close_ended() -> None:
+    """Close what threads left behind that have ended."""
+    while _ENDED:
+        try:
+            line = _ENDED.popleft()
+        except IndexError:  # another thread was faster
+            return
+        if line.process == os.getpid():
+            line.close()
+        else:
+            _INHERITED.append(line)
 
 
 def close_line() -> None:
     """Close this thread's connections and loop. Called at exit for the main thread; a later call to GitHub opens new ones."""
     _LINES.hold = None
+    _close_ended()
 
 
 atexit.register(close_line)

@@ -180,6 +180,7 @@ def test_each_thread_has_connections_of_its_own_and_leaves_none_behind() -> None
     for _ in range(3):
         in_thread(work)
     gc.collect()
+    close_line()
     assert len(made) == 3
     assert all(one.is_closed for one in made)
 
