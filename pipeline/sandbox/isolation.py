@@ -127,7 +127,7 @@ def plan(
         inside_id=INSIDE_ID,
         argv=tuple(argv),
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": HOME, "TMPDIR": "/tmp", **env},  # noqa: S108
-        cwd=str(cwd or (writable[0][1] if writable else "/tmp")),  # noqa: S108
+        cwd=str(cwd or "/tmp"),  # noqa: S108
         mounts=mounts,
         links=_links() if level.isolates else (),
         files=_FILES,

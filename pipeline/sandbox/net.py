@@ -272,8 +272,9 @@ class _AsyncTransport(httpx.AsyncBaseTransport):
 def _looked_up(request: httpx.Request) -> list[str]:
     """Addresses of the request's host, as the system's resolver answers now."""
     url = request.url
+    port = url.port or (443 if url.scheme == "https" else 80)  # by number: a small machine has no /etc/services to look "https" up in
     try:
-        answers = socket.getaddrinfo(url.host, url.port or url.scheme, type=socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(f"{url.host} is not known: {error}", request=request) from error
     return [str(answer[4][0]) for answer in answers]

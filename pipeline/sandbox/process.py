@@ -103,7 +103,7 @@ def run_isolated(
     """
     chosen = level or best_level()
     with _private_home(chosen) as home:
-        plan = isolation.plan(chosen, argv, limits, readable, writable, {**home, **(env or {})}, cwd or _home_of(home))
+        plan = isolation.plan(chosen, argv, limits, readable, writable, {**home, **(env or {})}, cwd or _first_folder(writable, home))
         if not chosen.isolates and any(outside != inside for outside, inside in writable):
             raise SandboxUnavailable("without namespaces a folder cannot be shown at another path", hint="install bubblewrap")
         if plan.drop_to is not None:
@@ -208,7 +208,10 @@ def _private_home(level: Level) -> Iterator[dict[str, str]]:
         yield {"HOME": folder, "TMPDIR": folder}
 
 
-def _home_of(home: Mapping[str, str]) -> Path | None:
+def _first_folder(writable: Sequence[tuple[Path, Path]], home: Mapping[str, str]) -> Path | None:
+    """Where a program starts when nobody says where; None: in the private /tmp."""
+    if writable:
+        return writable[0][1]
     return Path(home["HOME"]) if home else None
 
 
