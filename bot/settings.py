@@ -40,6 +40,7 @@ VARIABLES: Final = (
     Variable("REDIS_URL", "own Redis or Valkey; unset: a bundled Valkey on a unix socket", secret=True),
     Variable("DATABASE_URL", "own PostgreSQL; unset: SQLite in the state folder", secret=True),
     Variable("FIXWRIGHT_WORKERS", "worker processes that `fixwright up` starts", "1"),
+    Variable("FIXWRIGHT_ENGINE_SECONDS", "longest run of one engine on one change", "120"),
     Variable("FIXWRIGHT_LOG_FORMAT", "text or json", "text"),
     Variable("FIXWRIGHT_LOG_LEVEL", "debug, info, warning or error", "info"),
     Variable("FIXWRIGHT_RETRY_CAP", "longest wait in seconds before a failed message is tried again", "3600"),
@@ -65,6 +66,7 @@ class Settings:
     """Empty when unset."""
     workers: int = 1
     retry_cap: float = 3600.0
+    engine_seconds: float = 120.0
     log_format: str = "text"
     log_level: str = "info"
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -156,6 +158,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         secret_key=_decode_key(env.get("FIXWRIGHT_SECRET_KEY", "")),
         workers=int(_number(env, "FIXWRIGHT_WORKERS", 1, 0, 64)),
         retry_cap=_number(env, "FIXWRIGHT_RETRY_CAP", 3600, 0.1, 86_400),
+        engine_seconds=_number(env, "FIXWRIGHT_ENGINE_SECONDS", 120, 1, 3600),
         log_format=_choice(env, "FIXWRIGHT_LOG_FORMAT", ("text", "json")),
         log_level=_choice(env, "FIXWRIGHT_LOG_LEVEL", ("info", "debug", "warning", "error")),
         environment=env,

@@ -66,6 +66,7 @@ def wire(settings: Settings, redis_url: str) -> App:
         signer=signer,
         configurations={name: settings.provider(provider) for name, provider in plugins.providers.items()},
         version=__version__,
+        engine_seconds=settings.engine_seconds,
     )
     memory = StoredHostMemory(database, settings.subkey("host memory"))
     return App(settings, plugins, database, jobs, memory, places)

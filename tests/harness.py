@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from bot.cli.local import describe, write_comment
+from bot.cli.local import write_comment
 from bot.settings import engines_dir, read_settings
 from bot.wiring import App, wire
 from bot.worker import work_message
@@ -25,6 +25,7 @@ from pipeline.ports import Fixer, Scanner
 from pipeline.store.tables import outbox
 from providers.local.host import open_pull_request
 from providers.local.record import CheckRecord, Conversation, PullRequestRecord, RepositoryRecord, ThreadRecord
+from providers.local.repository import describe
 
 INSTALLATION = Installation(InstallationId("local"), "local", "", "local", "local")
 DATE = "2026-01-15T12:00:00Z"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import hashlib
 import json
 import os
 import secrets
@@ -27,6 +26,7 @@ from pipeline.sandbox.localgit import ZERO, LocalRepository
 from providers.local.host import open_pull_request
 from providers.local.receive import sign
 from providers.local.record import Checks, CommentRecord, Conversation, PullRequestRecord, RepositoryRecord
+from providers.local.repository import describe
 
 HOOK = """#!/bin/sh
 # Tells Fixwright what was pushed. Written by `fixwright local connect`.
@@ -63,18 +63,6 @@ def _part(parts: argparse._SubParsersAction[argparse.ArgumentParser], name: str,
 
 
 # --- repositories ---------------------------------------------------------------------------------------------------------------------
-
-
-def describe(path: Path) -> SourceRepository:
-    """The repository in a folder, as the local provider names it. Raises UsageError when there is none."""
-    folder = path.resolve()
-    git_dir = folder / ".git" if (folder / ".git").is_dir() else folder
-    if not (git_dir / "objects").is_dir():
-        raise UsageError(f"{path} is no git repository")
-    name = folder.name.removesuffix(".git")
-    identity = f"{name[:40]}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:10]}"
-    default = LocalRepository(folder).default_branch()
-    return SourceRepository("local", "", identity, name, default, str(folder), installation="local")
 
 
 def _connect(args: argparse.Namespace) -> int:

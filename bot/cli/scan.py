@@ -20,7 +20,7 @@ from pipeline.ports import Renderer
 from pipeline.stages.examine import RunControl
 from pipeline.stages.folder import Judgement, judge_folder
 
-FORMATS = {"text": "plain", "json": "json", "sarif": "sarif", "markdown": "markdown"}
+FORMATS = ("text", "json", "sarif", "markdown")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,7 +29,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("path", type=Path, metavar="PATH")
     parser.add_argument("--base", metavar="REV", help="judge only what changed since REV (a commit or branch)")
     parser.add_argument("--type", metavar="TYPES", help="comma-separated: secrets_scan, semgrep_scan (default: all)")
-    parser.add_argument("--format", choices=sorted(FORMATS), default="text")
+    parser.add_argument("--format", choices=FORMATS, default="text")
     parser.add_argument("--output", type=Path, metavar="F", help="write there instead of to the terminal")
     parser.add_argument("--fail-on", metavar="SEVERITY", help="exit 1 from this severity on (default: what the policy blocks)")
     parser.set_defaults(run=run)
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     judgement = judge_folder(args.path, args.base, types, RunControl(engines_dir(), lambda: True))
     report = _report(judgement, args, time.monotonic() - started)
-    document = discover(pipeline.reports, "RENDERER", Renderer)[FORMATS[args.format]].render(report)
+    document = discover(pipeline.reports, "RENDERER", Renderer)[args.format].render(report)
     if args.output is None:
         sys.stdout.buffer.write(document)
         sys.stdout.buffer.flush()

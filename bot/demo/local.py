@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 
-from bot.cli.local import describe
 from bot.demo import content
-from bot.demo.story import DemoFailed, FixAnswer, git
+from bot.demo.story import DemoFailed, FixAnswer, git, make_repository
 from pipeline.sandbox.process import Limits, run
 from pipeline.sandbox.service import Service, python
 from providers.local.record import PullRequestRecord, RepositoryRecord
+from providers.local.repository import describe
 
 READY_SECONDS = 60.0
 
@@ -33,11 +33,13 @@ class LocalDemo:
         self._environment: Mapping[str, str] = {}
         self._service: Service | None = None
 
-    def open(self) -> None:
-        """The bare repository, once."""
+    def open(self, repository: Path) -> None:
+        """The bare repository and a clone of it, once."""
         if not self.server.exists():
             self.server.mkdir(parents=True)
             git(self.server, "init", "--quiet", "--bare", "--initial-branch=main")
+        if not repository.exists():
+            make_repository(repository, self.server)
 
     def start(self, environment: Mapping[str, str], log: Path) -> None:
         """`fixwright up` and `fixwright local connect`."""

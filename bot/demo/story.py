@@ -49,8 +49,8 @@ class DemoHost(Protocol):
     server: Path
     """Its bare repository."""
 
-    def open(self) -> None:
-        """Bring the host up with the base branch in place."""
+    def open(self, repository: Path) -> None:
+        """Bring the host up, with the base branch in place and a person's working copy of it in `repository`."""
 
     def start(self, environment: Mapping[str, str], log: Path) -> None:
         """Start Fixwright and connect it."""
@@ -137,10 +137,8 @@ class Story:
     # --- the steps ---
 
     def _repository(self) -> None:
-        self.host.open()
         repository = self.folder / "repository"
-        if not repository.exists():
-            make_repository(repository, self.host.server)
+        self.host.open(repository)
         self.say(f"look: {repository}, branch {content.BRANCH}")
 
     def _start(self) -> None:

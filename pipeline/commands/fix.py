@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pipeline.answers import Topic, render_answer
 from pipeline.messages import Message, Reply, RequestFix
 from pipeline.model.finding import BaselineState, Judged, Standing
 from pipeline.model.ids import Handle
 from pipeline.model.target import Permission
 from pipeline.ports import CommandCall, ReviewView
-from pipeline.reports.markdown import render_answer
 
 
 class FixCommand:
@@ -27,7 +27,7 @@ class FixCommand:
             handles = tuple(f"{j.finding.handle}" for j in open_findings)
             asked = call.arguments.split()[0] if call.arguments else ""
             known = bool(asked) and any(f"{j.finding.handle}" == asked.upper() for j in view.judged)
-            topic = "gone" if known else "unknown" if asked else "which" if handles else "nothing"
+            topic: Topic = "gone" if known else "unknown" if asked else "which" if handles else "nothing"
             return (self._say(call, render_answer(topic, asked=asked, handles=handles)),)
         finding = chosen.finding
         return (

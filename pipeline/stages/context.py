@@ -48,6 +48,8 @@ class Places:
     configurations: Mapping[str, Configuration]
     """Settings of each provider by its name."""
     version: str
+    engine_seconds: float = 120.0
+    """Wall-clock limit of one run of one engine."""
 
 
 @dataclass

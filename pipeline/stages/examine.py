@@ -155,12 +155,14 @@ def examine_sides(
     *,
     cache: Cache | None = None,
     secret_key: bytes = b"",
+    seconds: float = SECONDS,
     fetch: Callable[[Iterable[BlobId]], None] = lambda _: None,
 ) -> dict[K, ScanResult]:
     """Findings and coverage of one scanner on several states of the same files, with one start of the engine for all of them.
 
     Args:
         sides: by name; each has at most one file per path.
+        seconds: wall-clock limit of one run of the engine.
         fetch: brings missing blobs to us in one go, before they are read.
 
     Raises:
@@ -177,7 +179,7 @@ def examine_sides(
         for batch in _batches(scanner, missing, blobs, seen):
             if control.cancelled():
                 raise Superseded("nobody wants this scan any more")
-            _run(scanner, batch, blobs, control, seen, secret_key)
+            _run(scanner, batch, blobs, control, seen, secret_key, seconds)
             _remember(info, batch, cache, seen, secret_key)
     seen.seconds = round(time.monotonic() - started, 3)
     return {
@@ -258,7 +260,7 @@ def _tree_names(batch: list[_Version]) -> dict[str, _Version]:
     return names
 
 
-def _run(scanner: Scanner, batch: list[_Version], blobs: Blobs, control: Control, seen: _Seen, secret_key: bytes) -> None:
+def _run(scanner: Scanner, batch: list[_Version], blobs: Blobs, control: Control, seen: _Seen, secret_key: bytes, seconds: float) -> None:
     names = _tree_names(batch)
     by_blob: dict[BlobId, list[str]] = {}
     for name, version in names.items():
@@ -276,7 +278,7 @@ def _run(scanner: Scanner, batch: list[_Version], blobs: Blobs, control: Control
         tree = write_tree(folder / "tree", contents())
         for gap in tree.gaps:
             gaps.setdefault(gap.path, []).append(replace(gap, engine=scanner.name))
-        for output in scanner.scan(ScanRequest(tree, SECONDS, secret_key), control):
+        for output in scanner.scan(ScanRequest(tree, seconds, secret_key), control):
             match output:
                 case FindingSeen(finding):
                     findings.setdefault(finding.location.path, []).append(finding)

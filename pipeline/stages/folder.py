@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from pipeline.triage.gate import decide_verdict
 
 MAX_FILES = 200_000
 HISTORY = 1_000
+
+_RUN_KEY = secrets.token_bytes(32)
+"""Tells values of secrets apart within this run; it is never written anywhere."""
 
 
 class DiskBlobs:
@@ -141,7 +145,7 @@ def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType,
 def _history(scanner: Scanner, mirror: Mirror, base: CommitId, head: CommitId, policy: Policy, control: Control) -> ScanResult:
     history = read_history(mirror, base, head, HISTORY)
     try:
-        layers = examine_sides(scanner, dict(enumerate(history.layers)), mirror, policy, control)
+        layers = examine_sides(scanner, dict(enumerate(history.layers)), mirror, policy, control, secret_key=_RUN_KEY)
     except EngineError:
         # The same engine has failed on the head, which says so.
         return ScanResult((), Coverage(commits=history.commits))
@@ -151,7 +155,7 @@ def _history(scanner: Scanner, mirror: Mirror, base: CommitId, head: CommitId, p
 def _look(scanner: Scanner, files: list[SideFile], blobs: Mirror | DiskBlobs, policy: Policy, control: Control) -> ScanResult:
     """An engine that fails is a gap of this scan, and the others go on."""
     try:
-        return examine(scanner, files, blobs, policy, control)
+        return examine(scanner, files, blobs, policy, control, secret_key=_RUN_KEY)
     except EngineError as failure:
         return ScanResult((), Coverage(gaps=(Gap(failure.engine, "", failure.message, GapClass.ERROR, failure.blame),)))
 

@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 RESIDUE_SECONDS = 60.0
 """Wall-clock limit of one search for residues."""
 
+_NOT_EXECUTED = (".yml", ".yaml", ".env", ".example", ".md", ".txt", ".ini", ".cfg", ".toml", ".json", ".properties")
+"""Files without statements: no test can run one."""
+
 Residues = Callable[[str, Tree, Control, float], Sequence[Location]]
 """(rule id, tree, control, seconds) -> every place where the rule's dangerous function stands, harmless or not."""
 
@@ -81,7 +84,11 @@ class Engines:
         return tuple(finding for result in results for finding in result.findings), merge(results)
 
     def residue(self, rule_id: str, contents: Mapping[str, bytes]) -> tuple[Location, ...]:
-        """Where the dangerous function of a rule stands in these files, in any form. Raises EngineError, SandboxUnavailable."""
+        """Where the dangerous function of a rule stands in these files, in any form.
+
+        Raises:
+            KeyError: the rule has no such patterns; EngineError, SandboxUnavailable.
+        """
         blobs = _Contents(contents)
         key = (
             rule_id,
@@ -226,11 +233,17 @@ def _engine_checks(finding: Finding, patch: Patch, engines: Engines, step: _Step
     checks = [gate.check_gone(finding, compared, old, new, patch)]
     if checks[0].passed is None:
         return checks
-    if finding.secret is None:
-        checks.append(gate.check_residue(engines.residue(finding.rule.id, before), engines.residue(finding.rule.id, after), patch))
-    else:
-        checks.append(ProofCheck(gate.NO_RESIDUE, True, "the value stands in no changed file, plain or encoded"))
-    return [*checks, gate.check_new(finding, compared, old, new, patch)]
+    return [*checks, _residue_check(finding, patch, before, after, engines), gate.check_new(finding, compared, old, new, patch)]
+
+
+def _residue_check(finding: Finding, patch: Patch, before: Mapping[str, bytes], after: Mapping[str, bytes], engines: Engines) -> ProofCheck:
+    rule = finding.rule.id
+    if finding.secret is not None:
+        return ProofCheck(gate.NO_RESIDUE, True, "the value stands in no changed file, plain or encoded")
+    try:
+        return gate.check_residue(engines.residue(rule, before), engines.residue(rule, after), patch)
+    except KeyError:
+        return ProofCheck(gate.NO_RESIDUE, None, f"{rule} does not say what its dangerous function looks like in other forms")
 
 
 # --- tests ----------------------------------------------------------------------------------------------------------------------------
@@ -320,7 +333,4 @@ def _break(bench: _Bench, after: TestRun, flaky: frozenset[str], step: _Steps) -
 
 
 def _mutants(edit: FileEdit) -> list[Mutant]:
-    from_us = edit.path.rsplit("/", 1)[-1]
-    if "." not in from_us or from_us.endswith((".yml", ".yaml", ".env", ".example", ".md", ".txt", ".ini", ".cfg", ".toml", ".json")):
-        return []  # nothing in it is executed
-    return mutants(edit)
+    return [] if edit.path.endswith(_NOT_EXECUTED) else mutants(edit)

@@ -92,7 +92,17 @@ def _sides(context: Context, review: Review, scan: Scan, policy: Policy) -> dict
     searched = scan.scan_type is ScanType.SECRETS and change.pull_request is not None
     history = read_history(mirror, change.base, change.head, HISTORY) if searched else None
     states |= {f"layer {n}": layer for n, layer in enumerate(history.layers if history else ())}
-    results = examine_sides(scanner, states, mirror, policy, control, cache=cache, secret_key=key, fetch=mirror.ensure_blobs)
+    results = examine_sides(
+        scanner,
+        states,
+        mirror,
+        policy,
+        control,
+        cache=cache,
+        secret_key=key,
+        seconds=context.places.engine_seconds,
+        fetch=mirror.ensure_blobs,
+    )
     sides: dict[Side, ScanResult] = {"base": results["base"], "head": results["head"]}
     if truncated:
         gap = Gap(scanner.name, "", f"more than {CHANGED_FILES} files changed", GapClass.LIMIT)

@@ -97,7 +97,8 @@ def ledger(head: Sequence[ScanResult], history: Sequence[ScanResult], changed: S
     return Coverage(
         runs=merged.runs,
         gaps=(*gaps, *merged.gaps),
-        files_changed=len(changed),
+        # A deleted file needs no look; when there is nothing else, the title names it.
+        files_changed=len(present) or len(changed),
         files_checked=checked,
         commits=max((r.coverage.commits for r in history), default=0),
         commits_checked=max((r.coverage.commits_checked for r in history), default=0),
