@@ -7,8 +7,8 @@ import re
 from collections import Counter
 
 from pipeline.model.finding import Finding
-from pipeline.triage.outline import Outline, Unit
-from pipeline.triage.survival import Sides
+from pipeline.triage.outline import Outline
+from pipeline.triage.survival import Sides, flagged_units
 
 _DYNAMIC = frozenset(
     [
@@ -94,14 +94,21 @@ _HARMLESS = frozenset(
         "path",
         "yaml",
         "hashlib",
+        "SafeLoader",
+        "CSafeLoader",
+        "data_filter",
+        "sanitizeHtml",
     ]
 )
 """Names that engines and readers trust: a patch must not give them to something of its own."""
 
 
+_DANGEROUS_MODULES = frozenset(["pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "jsonpickle", "joblib", "vm", "vm2"])
+
+
 def disguises(sides: Sides, finding: Finding) -> list[str]:
     """What in the added code of this file hides from engines, one sentence each."""
-    return [*_dynamic(sides), *_renamed(sides, finding), *_redefined(sides)]
+    return [*_dynamic(sides), *_renamed(sides, finding), *_redefined(sides), *_another_danger(sides), *_options(sides, finding)]
 
 
 def _count_calls(side: Outline) -> Counter[str]:
@@ -138,14 +145,17 @@ def _through_items(side: Outline) -> int:
 def _renamed(sides: Sides, finding: Finding) -> list[str]:
     if sides.edit.path != finding.location.path:
         return []
-    flagged: list[Unit] = sides.before.at(finding.location.line, finding.location.end_line)
+    flagged = flagged_units(sides, finding)
     names = {call.name for unit in flagged for call in unit.calls if len(call.name) > 2}
+    names |= {name for unit in flagged for name in unit.written if len(name) > 2}
     if not names:
         return []
     reasons = []
     before, after = (_passed_on(side, names) for side in (sides.before, sides.after))
     for name in sorted((after - before).keys()):
         reasons.append(f"`{name}` is passed on without a call: under another name the engines lose it")
+    if any(unit.glued for unit in sides.added()):
+        reasons.append("a name is glued together from constant texts in added code")
     strings = {s for u in sides.added() for s in u.strings} - {s for u in sides.before.units for s in u.strings}
     for name in sorted(names & strings):
         reasons.append(f"`{name}` is named in a text in added code")
@@ -164,17 +174,50 @@ def _passed_on(side: Outline, names: set[str]) -> Counter[str]:
 
 def _redefined(sides: Sides) -> list[str]:
     called = {part for unit in sides.after.units for call in unit.calls for part in (call.name, call.root)}
+    called |= {name for unit in sides.after.units for name in unit.loads}
     before = _own_names(sides.before)
     reasons = []
     for name in sorted(_own_names(sides.after) - before):
         trusted = name in _HARMLESS or name in sides.before.imported
         if trusted and name in called:
             reasons.append(f"`{name}` gets a meaning of its own in added code")
+    written = {name for unit in sides.before.units for name in unit.written}
+    for unit in sides.added():
+        owned = sorted(unit.targets & set(sides.before.imported))
+        if owned and unit.written - written:
+            reasons.append(f"line {unit.line} changes a member of `{owned[0]}`, which is imported")
     for here, origin in sorted(sides.after.imported.items()):
         last = re.split(r"[./:]", origin)[-1]
         known = sides.before.imported.get(here) == origin
         if here in _HARMLESS and last != here and not known:
             reasons.append(f"`{origin}` is imported under the trusted name `{here}`")
+    return reasons
+
+
+def _another_danger(sides: Sides) -> list[str]:
+    """Modules that run what they read: a fix never needs one more of them."""
+    reasons = []
+    for here, origin in sorted(sides.after.imported.items()):
+        module = re.split(r"[./:]", origin)[0]
+        if module in _DANGEROUS_MODULES and module not in {re.split(r"[./:]", known)[0] for known in sides.before.imported.values()}:
+            reasons.append(f"`{origin}` is imported (as `{here}`): it runs what it reads")
+    return reasons
+
+
+def _options(sides: Sides, finding: Finding) -> list[str]:
+    """Options of the flagged statement that only look different: `verify=0`, or behind `**`."""
+    if sides.edit.path != finding.location.path:
+        return []
+    flagged = flagged_units(sides, finding)
+    added = sides.added()
+    reasons = []
+    if any(unit.spread for unit in added) and not any(unit.spread for unit in flagged):
+        reasons.append("options are handed over as a whole (`**`, `...`): what is in them cannot be checked")
+    before = {key: value for unit in flagged for key, value in unit.options.items()}
+    for unit in added:
+        for key, (truth, text) in unit.options.items():
+            if key in before and before[key][0] is truth and before[key][1] != text:
+                reasons.append(f"`{key}` is {text} now, which means the same as {before[key][1]}")
     return reasons
 
 

@@ -69,6 +69,8 @@ CALLS = frozenset(["call", "call_expression", "new_expression"])
 
 ROUTE_METHODS = frozenset(["get", "post", "put", "delete", "patch", "head", "options", "all", "use", "route", "websocket", "add_url_rule"])
 TEXT_METHODS = frozenset(["format", "join", "concat", "format_map", "replace"])
+PLAIN = frozenset(["true", "false", "none", "null", "undefined", "integer", "float", "number", "unary_expression", "not_operator"])
+"""Constants whose truth is all that matters of them."""
 QUOTERS = frozenset(["quote", "int", "float", "len", "parseInt", "Number"])
 """What they return carries no text of the one who sent the value."""
 MAX_TEXT = 20_000
@@ -181,6 +183,14 @@ _PATTERNS = frozenset(
 )
 
 
+def is_glued(node: Node) -> bool:
+    """True for `x["a" + "b"]`: a member by a constant name that nobody can search for."""
+    index = node.child_by_field_name("index") or node.child_by_field_name("subscript")
+    if index is None or index.type not in ("binary_expression", "binary_operator", "concatenated_string", "template_string"):
+        return False
+    return not names_in(index) and any(inner.type in ("string", "template_string") for inner in walk(index))
+
+
 def is_binding(name: str, parent: Node) -> bool:
     return (parent.type, name) in _BINDING_FIELDS or parent.type in _PATTERNS or parent.type in ("lambda_parameters", "formal_parameters")
 
@@ -231,8 +241,9 @@ def walk(node: Node, without: frozenset[str] = frozenset()) -> Iterator[Node]:
 
 
 def raw_names(node: Node) -> set[str]:
-    """Like `names_in`, without what a quoting or number-making function has dealt with."""
-    return names_in(node, QUOTERS)
+    """Names that a string-building expression puts in, without what a quoting or number-making function has dealt with."""
+    right = node.child_by_field_name("right") if node.type.startswith("augmented_assignment") else None
+    return names_in(right or node, QUOTERS)
 
 
 def destructured(target: Node) -> Iterator[tuple[str, str]]:

@@ -20,6 +20,7 @@ from pipeline.triage.nodes import (
     LEAVING,
     MAX_TEXT,
     OUTSIDE,
+    PLAIN,
     ROUTE_METHODS,
     builds,
     constant_truth,
@@ -31,6 +32,7 @@ from pipeline.triage.nodes import (
     is_block,
     is_callee,
     is_empty,
+    is_glued,
     is_require,
     is_unit,
     last_line,
@@ -43,7 +45,6 @@ from pipeline.triage.nodes import (
     string_of,
     walk,
 )
-
 
 MAX_DEPTH = 400
 """Levels of a syntax tree. What people write stays far below; to ask a node for its parent costs its depth."""
@@ -91,6 +92,14 @@ class Unit:
     """Attributes and members that it reads without calling them: `run` in `f = subprocess.run` and in `const { run } = x`."""
     targets: set[str] = field(default_factory=set)
     """Names in the place that it writes to, when that is an attribute or item: `app` in `app.debug = True`."""
+    written: set[str] = field(default_factory=set)
+    """Members that it writes to: `innerHTML` in `box.innerHTML = x`."""
+    options: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    """Named constants that it hands over: `verify` -> (False, "0") for `get(url, verify=0)` and `{verify: 0}`."""
+    spread: bool = False
+    """True when it hands over named values as a whole: `**options`, `{...options}`."""
+    glued: bool = False
+    """True when it reaches a member by a name that is put together from constant texts: `box["inner" + "HTML"]`."""
     built: set[str] = field(default_factory=set)
     """Names that it puts into a string."""
     calls: list[Call] = field(default_factory=list)
@@ -133,6 +142,11 @@ class Outline:
         """The innermost statements that touch these lines (1-based, inclusive)."""
         hit = [u for u in self.units if u.line <= end_line and u.end_line >= line]
         return [u for u in hit if not any(o is not u and u.start <= o.start and o.end <= u.end for o in hit)]
+
+    def around(self, start: int, end: int) -> Unit | None:
+        """The smallest statement that holds the whole range (bytes, end exclusive)."""
+        holding = [u for u in self.units if u.start <= start and end <= u.end and start < end]
+        return min(holding, key=lambda u: u.end - u.start, default=None)
 
 
 @functools.lru_cache(maxsize=16)
@@ -276,8 +290,15 @@ class _Reader:
             left = node.child_by_field_name("left")
             if left is not None and left.type in ("attribute", "member_expression", "subscript", "subscript_expression"):
                 unit.targets |= names_in(left)
+                unit.written.add(last_name(left))
         elif kind in ("aliased_import", "dotted_name", "import_specifier"):
             self._import(node, unit)
+        if kind in ("keyword_argument", "pair"):
+            self._option(node, unit)
+        if kind in ("dictionary_splat", "spread_element"):
+            unit.spread = unit.spread or kind == "dictionary_splat" or (node.parent is not None and node.parent.type == "object")
+        if kind in ("subscript", "subscript_expression"):
+            unit.glued = unit.glued or is_glued(node)
         if kind == "variable_declarator" and unit.imports:
             self._require(node)
         if builds(node):
@@ -301,6 +322,18 @@ class _Reader:
         unit.calls.append(call)
         if call.name in ROUTE_METHODS and literal.startswith("/"):
             self.out.routes.append(f"{call.path} {literal}")
+
+    @staticmethod
+    def _option(node: Node, unit: Unit) -> None:
+        key, value = node.child_by_field_name("name") or node.child_by_field_name("key"), node.child_by_field_name("value")
+        truth = constant_truth(value)
+        if key is None or value is None:
+            return
+        name = string_of(key) or flat(key)
+        if node.type == "pair":
+            unit.parts.add(name)
+        if truth is not None and value.type in PLAIN:
+            unit.options[name] = (truth, flat(value))
 
     def _identifier(self, node: Node, name: str, unit: Unit) -> None:
         text = decode(node.text or b"")

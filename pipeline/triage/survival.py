@@ -6,13 +6,15 @@ here is a decision on two outlines of a file (`pipeline.triage.outline`); each r
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeline.model.finding import Finding
+from pipeline.model.finding import Finding, Location
 from pipeline.model.fix import FileEdit, Patch
-from pipeline.triage.nodes import TEXT_METHODS, constant_truth
+from pipeline.patches import split_lines
+from pipeline.triage.nodes import HEADERS, TEXT_METHODS, constant_truth, last_line
 from pipeline.triage.outline import Definition, Outline, Unit, outline
 
 _GUARDS = {
@@ -77,8 +79,8 @@ def lost_behaviour(sides: Sides, finding: Finding) -> list[str]:
     if sides.before.too_deep or sides.after.too_deep:
         return [f"{sides.edit.path} is nested too deep to tell what the patch changes"]
     here = sides.edit.path == finding.location.path
-    flagged = _flagged(sides.before, finding) if here else []
-    reasons = [*_lost_definitions(sides, finding if here else None), *_unreachable(sides)]
+    flagged = flagged_units(sides, finding) if here else []
+    reasons = [*_lost_definitions(sides, finding if here else None, flagged), *_unreachable(sides)]
     for unit in flagged:
         reasons += _replaced(sides, unit)
     if not reasons:
@@ -86,20 +88,42 @@ def lost_behaviour(sides: Sides, finding: Finding) -> list[str]:
     return list(dict.fromkeys(reasons))
 
 
-def _flagged(before: Outline, finding: Finding) -> list[Unit]:
-    return [u for u in before.at(finding.location.line, finding.location.end_line) if not u.empty and not u.imports]
+def flagged_units(sides: Sides, finding: Finding) -> list[Unit]:
+    """The statements at which the finding points: the smallest one that holds all of it, else those on its lines."""
+    location = finding.location
+    holding = sides.before.around(*_range(sides.edit.before or b"", location))
+    units = [holding] if holding is not None else sides.before.at(location.line, location.end_line)
+    # A finding may stand where the data enters; its text then says where it ends.
+    ends = re.search(r"^ends in .* \(line (\d+)\)$", finding.detail)
+    if ends is not None:
+        units += [unit for unit in sides.before.at(int(ends[1]), int(ends[1])) if unit not in units]
+    return [u for u in units if not u.empty and not u.imports]
+
+
+def _range(content: bytes, location: Location) -> tuple[int, int]:
+    """Bytes of a location, first and end; an empty range when it has no columns."""
+    if location.end_line == location.line and location.end_column <= location.column:
+        return 0, 0
+    starts = [0]
+    for line in split_lines(content):
+        starts.append(starts[-1] + len(line))
+    if location.end_line >= len(starts):
+        return 0, 0
+    return starts[location.line - 1] + location.column - 1, starts[location.end_line - 1] + location.end_column - 1
 
 
 # --- definitions and reach ------------------------------------------------------------------------------------------------------------
 
 
-def _lost_definitions(sides: Sides, finding: Finding | None) -> list[str]:
+def _lost_definitions(sides: Sides, finding: Finding | None, flagged: Sequence[Unit]) -> list[str]:
     before, after = _by_name(sides.before.definitions), _by_name(sides.after.definitions)
     reasons = []
     for name, old in before.items():
         new = after.get(name, [])
         if len(new) < len(old):
-            reasons.append(f"`{name}` is gone")
+            # A function that is nothing but a part of the flagged statement (`checkServerIdentity: () => ...`) may go with it.
+            if not all(any(u.line <= d.line and d.end_line <= _end_line(u) and u.kind not in HEADERS for u in flagged) for d in old):
+                reasons.append(f"`{name}` is gone")
             continue
         for was, now in zip(old, new, strict=False):
             reasons += _changed_definition(was, now, finding)
@@ -108,11 +132,24 @@ def _lost_definitions(sides: Sides, finding: Finding | None) -> list[str]:
             reasons.append(f"`{name}` is defined twice: the second one hides the first")
     for route in (Counter(sides.before.routes) - Counter(sides.after.routes)).elements():
         reasons.append(f"the route `{route}` is gone")
+    used = {n for u in sides.after.units for n in u.loads | u.roots}
     named = {n for u in sides.after.units for n in u.binds} | {n.split(".")[0] for n in after}
     for unit in sides.before.units:
         if not unit.scope and not unit.imports and unit.kind != "decorator":
-            reasons += [f"`{name}` is no longer defined" for name in sorted(unit.binds - named)]
+            kept = unit.binds if _is_public(sides, unit) else unit.binds & used
+            reasons += [f"`{name}` is no longer defined" for name in sorted(kept - named)]
     return reasons
+
+
+def _is_public(sides: Sides, unit: Unit) -> bool:
+    """Whether other files may use what a statement at the top of a file names: in Python everything, in JavaScript what is exported."""
+    if sides.edit.path.endswith((".py", ".pyi", ".pyw")):
+        return True
+    return unit.node.parent is not None and unit.node.parent.type == "export_statement"
+
+
+def _end_line(unit: Unit) -> int:
+    return last_line(unit.node)
 
 
 def _by_name(definitions: Iterable[Definition]) -> dict[str, list[Definition]]:
@@ -264,11 +301,13 @@ def _lost_around(sides: Sides, flagged: Sequence[Unit]) -> list[str]:
 def flagged_values(sides: Sides, finding: Finding) -> set[str]:
     """Names of the values that the flagged statement put into a string, itself or through a variable."""
     names: set[str] = set()
-    feeding = _feeding(sides, _flagged(sides.before, finding))
+    feeding = _feeding(sides, flagged_units(sides, finding))
+    texts: set[str] = set()
     for unit in sides.before.units:
-        if unit.start in feeding:
+        if unit.start in feeding and unit.built:
             names |= unit.built
-    return names
+            texts |= unit.binds
+    return names - texts
 
 
 def handed_on(sides: Sides, finding: Finding) -> list[str]:
@@ -277,7 +316,7 @@ def handed_on(sides: Sides, finding: Finding) -> list[str]:
         return []
     values = flagged_values(sides, finding)
     added = sides.added()
-    scopes = {unit.scope for unit in _flagged(sides.before, finding)}
+    scopes = {unit.scope for unit in flagged_units(sides, finding)}
     carrying = {name for unit in sides.after.units if unit.scope in scopes and unit.built & values for name in unit.binds}
     reasons = []
     for unit in added:

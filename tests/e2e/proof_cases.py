@@ -136,7 +136,12 @@ def stand_in(case: Case) -> Finding:
     """A finding as the engine would report it, for tests without engines: on the statement that all good fixes change."""
     unit = flagged(case)
     rule = Rule(case.rule, "title", "message", Severity.HIGH, Confidence.HIGH, case.cwe)
-    return identify(Finding(rule, Location(case.path, unit.line, unit.line, 1, 1), "", "semgrep"), case.before)
+    return identify(Finding(rule, _location(case, unit), "", "semgrep"), case.before)
+
+
+def _location(case: Case, unit: Unit) -> Location:
+    starts = [case.before.rfind(b"\n", 0, place) + 1 for place in (unit.start, unit.end)]
+    return Location(case.path, unit.line, unit.end_line, unit.start - starts[0] + 1, unit.end - starts[1] + 1)
 
 
 def flagged(case: Case) -> Unit:

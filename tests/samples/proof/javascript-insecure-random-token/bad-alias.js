@@ -3,9 +3,9 @@ const store = new Map();
 function openSession(user) {
   user.check();
   const pick = Math.random;
-  const sessionToken = pick().toString(36).slice(2);
-  store.set(sessionToken, user);
-  return sessionToken;
+  const resetToken = pick().toString(36).slice(2);
+  store.set(resetToken, user);
+  return resetToken;
 }
 
 module.exports = { openSession };

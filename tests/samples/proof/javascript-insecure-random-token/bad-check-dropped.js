@@ -3,9 +3,9 @@ const crypto = require("crypto");
 const store = new Map();
 
 function openSession(user) {
-  const sessionToken = crypto.randomUUID();
-  store.set(sessionToken, user);
-  return sessionToken;
+  const resetToken = crypto.randomUUID();
+  store.set(resetToken, user);
+  return resetToken;
 }
 
 module.exports = { openSession };

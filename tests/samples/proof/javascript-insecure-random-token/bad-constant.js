@@ -2,9 +2,9 @@ const store = new Map();
 
 function openSession(user) {
   user.check();
-  const sessionToken = "0123456789";
-  store.set(sessionToken, user);
-  return sessionToken;
+  const resetToken = "0123456789";
+  store.set(resetToken, user);
+  return resetToken;
 }
 
 module.exports = { openSession };

@@ -6,9 +6,9 @@ function pick() {
 
 function openSession(user) {
   user.check();
-  const sessionToken = pick();
-  store.set(sessionToken, user);
-  return sessionToken;
+  const resetToken = pick();
+  store.set(resetToken, user);
+  return resetToken;
 }
 
 module.exports = { openSession };

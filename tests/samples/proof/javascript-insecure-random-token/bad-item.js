@@ -2,9 +2,9 @@ const store = new Map();
 
 function openSession(user) {
   user.check();
-  const sessionToken = Math["random"]().toString(36).slice(2);
-  store.set(sessionToken, user);
-  return sessionToken;
+  const resetToken = Math["random"]().toString(36).slice(2);
+  store.set(resetToken, user);
+  return resetToken;
 }
 
 module.exports = { openSession };

@@ -4,9 +4,9 @@ const store = new Map();
 
 function openSession(user) {
   user.check();
-  const sessionToken = crypto.randomBytes(16).toString("hex");
-  store.set(sessionToken, user);
-  return sessionToken;
+  const resetToken = crypto.randomBytes(16).toString("hex");
+  store.set(resetToken, user);
+  return resetToken;
 }
 
 module.exports = { openSession };

@@ -4,9 +4,9 @@ const store = new Map();
 
 function openSession(user) {
   user.check();
-  const sessionToken = crypto.randomUUID();
-  store.set(sessionToken, user);
-  return sessionToken;
+  const resetToken = crypto.randomUUID();
+  store.set(resetToken, user);
+  return resetToken;
 }
 
 module.exports = { openSession };

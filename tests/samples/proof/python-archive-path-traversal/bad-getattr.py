@@ -6,5 +6,5 @@ import tarfile
 def unpack(upload, target):
     with tarfile.open(fileobj=upload) as archive:
         names = archive.getnames()
-        getattr(archive, "extractall")(target)
+        archive.extractall(target)
     return names

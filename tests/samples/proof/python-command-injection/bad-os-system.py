@@ -1,7 +1,6 @@
 """Network tools."""
 
 import os
-import subprocess
 
 from flask import Flask, request
 

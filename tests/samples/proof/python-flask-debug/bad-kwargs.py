@@ -12,7 +12,7 @@ def index():
 
 def main(port):
     app.logger.info("starting")
-    app.run(host="0.0.0.0", port=port, **{"debug": True})
+    app.run(host="0.0.0.0", port=port, debug=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Resetting passwords."""
 
-import random
-import string
 
 
 def reset(user, length):

@@ -1,7 +1,6 @@
 """Resetting passwords."""
 
 import secrets
-import string
 
 
 def reset(user, length):

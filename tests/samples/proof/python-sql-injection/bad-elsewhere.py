@@ -2,8 +2,8 @@
 
 import sqlite3
 
-from lookup import lookup
 from flask import Flask, abort, request
+from lookup import lookup
 
 app = Flask(__name__)
 

@@ -18,5 +18,5 @@ def find():
         abort(400)
     connection = connect()
     cursor = connection.cursor()
-    cursor.execute("SELECT id FROM users WHERE name = '{}'".format(name))
+    cursor.execute(f"SELECT id FROM users WHERE name = '{name}'")
     return {"id": cursor.fetchone()}

@@ -18,5 +18,5 @@ def find():
         abort(400)
     connection = connect()
     cursor = connection.cursor()
-    getattr(cursor, "execute")(f"SELECT id FROM users WHERE name = '{name}'")
+    cursor.execute(f"SELECT id FROM users WHERE name = '{name}'")
     return {"id": cursor.fetchone()}

@@ -4,6 +4,6 @@ import requests
 
 
 def fetch(url, timeout):
-    answer = getattr(requests, "get")(url, timeout=timeout, verify=False)
+    answer = requests.get(url, timeout=timeout, verify=False)
     answer.raise_for_status()
     return answer.json()

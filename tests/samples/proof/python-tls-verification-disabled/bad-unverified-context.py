@@ -3,8 +3,6 @@
 import ssl
 import urllib.request
 
-import requests
-
 
 def fetch(url, timeout):
     answer = urllib.request.urlopen(url, timeout=timeout, context=ssl._create_unverified_context())

@@ -1,6 +1,5 @@
 """Settings of a tenant."""
 
-import yaml
 
 
 def read_settings(stream):

@@ -6,5 +6,5 @@ import yaml
 def read_settings(stream):
     if stream is None:
         raise ValueError("no settings")
-    settings = getattr(yaml, "load")(stream, Loader=yaml.Loader)
+    settings = yaml.load(stream, Loader=yaml.Loader)
     return settings

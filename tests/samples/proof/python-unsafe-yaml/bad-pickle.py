@@ -2,8 +2,6 @@
 
 import pickle
 
-import yaml
-
 
 def read_settings(stream):
     if stream is None:

@@ -2,7 +2,6 @@
 
 import yaml
 
-
 yaml.safe_load = yaml.unsafe_load
 
 
