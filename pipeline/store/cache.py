@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import delete, func, select, update
 
-from pipeline.store.tables import database_now, scan_cache
+from pipeline.store.columns import database_now
+from pipeline.store.tables import scan_cache
 from pipeline.store.transaction import Transaction, chunks
 
 MAX_BYTES = 512 * 1024 * 1024

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Select, delete, select, update
 
-from pipeline.store.tables import database_now, deliveries, delivery_counts
+from pipeline.store.columns import database_now
+from pipeline.store.tables import deliveries, delivery_counts
 from pipeline.store.transaction import Transaction
 
 BODY_SECONDS = 86_400.0

@@ -12,8 +12,9 @@ from typing import Literal
 from sqlalchemy import select
 
 from pipeline.model.target import PullRequestRef
+from pipeline.store.columns import database_now
 from pipeline.store.installations import Installations
-from pipeline.store.tables import database_now, effects, threads
+from pipeline.store.tables import effects, threads
 from pipeline.store.transaction import Transaction
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from pipeline.errors import FixwrightError, NotConfigured, StaleWrite, StoreError, StoreUnavailable
 from pipeline.store import migrate
-from pipeline.store.tables import database_now
+from pipeline.store.columns import database_now
 from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,9 @@ from sqlalchemy import Row, Select, delete, insert, select, update
 from pipeline.model.finding import Finding
 from pipeline.model.ids import CommitId, FindingId, Handle, RepositoryId, ReviewId
 from pipeline.store.codec import Codec
+from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import database_now, finding_events, finding_states, findings, occurrences, repositories
+from pipeline.store.tables import finding_events, finding_states, findings, occurrences, repositories
 from pipeline.store.transaction import Transaction, Values, chunks
 
 FINDING: Codec[Finding] = Codec(TypeAdapter(Finding))

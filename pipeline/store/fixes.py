@@ -14,8 +14,9 @@ from pipeline.model.fix import Fix, FixStatus, Patch, Proof, Receipt
 from pipeline.model.ids import FindingId, FixId, Handle, RepositoryId, ReviewId
 from pipeline.model.target import PullRequestRef
 from pipeline.store.codec import Codec
+from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import database_now, findings, fixes
+from pipeline.store.tables import findings, fixes
 from pipeline.store.transaction import Transaction
 
 PATCH: Codec[Patch] = Codec(TypeAdapter(Patch))

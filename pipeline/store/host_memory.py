@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Row, delete, select, update
 
 from pipeline.errors import StoreUnavailable
+from pipeline.store.columns import database_now
 from pipeline.store.engine import Database
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import database_now, host_locks, host_memory
+from pipeline.store.tables import host_locks, host_memory
 from pipeline.store.work import Work
 
 _NONCE_BYTES: Final = 12

@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, RowMapping, case, select, update
 
 from pipeline.model.ids import InstallationId, RepositoryId
 from pipeline.model.target import Installation, SourceRepository
+from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import database_now, installations, repositories
+from pipeline.store.tables import installations, repositories
 from pipeline.store.transaction import Transaction
 
 InstallationState = Literal["active", "suspended", "deleted"]

@@ -23,11 +23,11 @@ import psycopg
 
 from pipeline.errors import StoreError, StoreUnavailable
 from pipeline.messages import Envelope
+from pipeline.store.columns import escape_text
 from pipeline.store.engine import parse_url, run_after_commit
 from pipeline.store.identifiers import new_id
 from pipeline.store.intake_writers import OutboxRow, PostgresWriter, Prepared, SqliteWriter, Writer
 from pipeline.store.outbox import encode_envelope
-from pipeline.store.tables import escape_text
 
 log = logging.getLogger(__name__)
 
@@ -57,16 +57,15 @@ class IntakeRow:
     """What is counted: `accepted`, or `ignored` for an event that concerns nobody."""
 
 
-Answer = Callable[[bool | StoreError], None]
-
-
 @dataclass(slots=True)
 class _Waiting:
     """A delivery on its way through the writer."""
 
     row: IntakeRow
     messages: tuple[OutboxRow, ...]
-    answer: Answer
+    future: Future[bool] | asyncio.Future[bool]
+    loop: asyncio.AbstractEventLoop | None
+    """Of an asyncio future, which may be resolved in its own loop only."""
     since: float = field(default_factory=time.monotonic)
 
 
@@ -129,12 +128,8 @@ class Intake:
             StoreUnavailable: too much waits already, or the intake is not running.
         """
         future: Future[bool] = Future()
-
-        def answer(result: bool | StoreError) -> None:
-            if future.set_running_or_notify_cancel():
-                _resolve(future, result)
-
-        self._enqueue(row, envelopes, answer)
+        future.set_running_or_notify_cancel()
+        self._enqueue(row, envelopes, future, None)
         return future
 
     async def accept(self, row: IntakeRow, envelopes: Sequence[Envelope]) -> bool:
@@ -142,14 +137,7 @@ class Intake:
         and is a repeated one when the host delivers it again."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
-
-        def answer(result: bool | StoreError) -> None:
-            try:
-                loop.call_soon_threadsafe(_resolve, future, result)
-            except RuntimeError:
-                log.debug("the event loop ended before its delivery was written")
-
-        self._enqueue(row, envelopes, answer)
+        self._enqueue(row, envelopes, future, loop)
         try:
             return await asyncio.wait_for(future, PATIENCE_SECONDS)
         except TimeoutError:
@@ -157,7 +145,13 @@ class Intake:
 
     # --- inside ---
 
-    def _enqueue(self, row: IntakeRow, envelopes: Sequence[Envelope], answer: Answer) -> None:
+    def _enqueue(
+        self,
+        row: IntakeRow,
+        envelopes: Sequence[Envelope],
+        future: Future[bool] | asyncio.Future[bool],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
         messages = tuple(_message(envelope) for envelope in envelopes)
         with self._room:
             if not self._open:
@@ -165,7 +159,7 @@ class Intake:
             if self._queue.qsize() >= MAX_WAITING or self._bytes + len(row.body) > MAX_WAITING_BYTES:
                 raise StoreUnavailable("too many deliveries wait for the database")
             self._bytes += len(row.body)
-            self._queue.put(_Waiting(row, messages, answer))
+            self._queue.put(_Waiting(row, messages, future, loop))
 
     def _write_all(self) -> None:
         """The writer's thread: until `stop`."""
@@ -199,11 +193,9 @@ class Intake:
                 log.exception("the intake failed by a fault of ours")
                 self._writer.close()
                 results = [StoreError(f"the delivery cannot be kept ({type(exc).__name__})")] * len(fresh)
-        for waiting, result in zip(fresh, results, strict=True):
-            waiting.answer(result)
-        for waiting in batch:
-            if now - waiting.since >= PATIENCE_SECONDS:
-                waiting.answer(StoreUnavailable("the delivery has waited too long for the database"))
+        too_late = [waiting for waiting in batch if now - waiting.since >= PATIENCE_SECONDS]
+        refusal = StoreUnavailable("the delivery has waited too long for the database")
+        _answer([*zip(fresh, results, strict=True), *((waiting, refusal) for waiting in too_late)])
 
     def _commit(self, batch: list[Prepared]) -> list[bool | StoreError]:
         """One transaction for all; when a row of it is refused, one for each, so that only that row fails."""
@@ -269,6 +261,26 @@ def _prepare(waiting: _Waiting) -> Prepared:
         body=zlib.compress(row.body, 1),
         messages=waiting.messages,
     )
+
+
+def _answer(answers: Sequence[tuple[_Waiting, bool | StoreError]]) -> None:
+    """Tell everybody; each event loop is woken once, as a wake-up costs more than writing a row."""
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[_Waiting, bool | StoreError]]] = {}
+    for waiting, result in answers:
+        by_loop.setdefault(waiting.loop, []).append((waiting, result))
+    for loop, mine in by_loop.items():
+        if loop is None:
+            _resolve_all(mine)
+            continue
+        try:
+            loop.call_soon_threadsafe(_resolve_all, mine)
+        except RuntimeError:
+            log.debug("an event loop ended before its deliveries were written")
+
+
+def _resolve_all(answers: Sequence[tuple[_Waiting, bool | StoreError]]) -> None:
+    for waiting, result in answers:
+        _resolve(waiting.future, result)
 
 
 def _resolve(future: Future[bool] | asyncio.Future[bool], result: bool | StoreError) -> None:

@@ -22,8 +22,9 @@ from pipeline.errors import LeaseLost
 from pipeline.messages import Envelope, Message
 from pipeline.model.ids import MessageId
 from pipeline.store.codec import Codec, Unreadable
+from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import database_now, outbox
+from pipeline.store.tables import outbox
 from pipeline.store.transaction import Transaction, chunks
 
 LEASE_SECONDS: Final = 8.0

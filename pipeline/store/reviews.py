@@ -17,10 +17,11 @@ from pipeline.model.review import Change, Conclusion, Review, ReviewStatus, Verd
 from pipeline.model.scan import Gap
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository
 from pipeline.store.codec import Codec
+from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
 from pipeline.store.installations import Installations, to_installation, to_repository
 from pipeline.store.scans import Scans
-from pipeline.store.tables import database_now, installations, repositories, reviews, subjects
+from pipeline.store.tables import installations, repositories, reviews, subjects
 from pipeline.store.transaction import Transaction
 
 CHANGE: Codec[Change] = Codec(TypeAdapter(Change))

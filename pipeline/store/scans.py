@@ -13,8 +13,9 @@ from pipeline.lifecycle import BATCH, SCAN
 from pipeline.model.ids import BatchId, CommitId, ReviewId, ScanId
 from pipeline.model.scan import Batch, BatchStatus, Scan, ScanResult, ScanStatus, ScanType
 from pipeline.store.codec import Codec
+from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import batches, database_now, reviews, scan_results, scans
+from pipeline.store.tables import batches, reviews, scan_results, scans
 from pipeline.store.transaction import Transaction
 
 Side = Literal["base", "head", "history"]

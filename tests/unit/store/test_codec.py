@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 
 from pipeline.model.fix import FileEdit, Patch
 from pipeline.store.codec import Codec, Unreadable
+from pipeline.store.columns import escape_text, unescape_text
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import escape_text, unescape_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 

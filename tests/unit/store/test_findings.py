@@ -57,6 +57,15 @@ def test_what_was_not_looked_for_stays_open(database: Database) -> None:
         assert work.findings.open_on(where, "feature") == sorted(ids.values())
 
 
+def test_a_known_finding_that_reaches_another_branch_is_no_discovery(database: Database) -> None:
+    with database.work() as work:
+        where, one = repository(work), finding(1)
+        work.findings.remember(where, [one], review(work, "a"), "main", commit("a"))
+        work.findings.remember(where, [one], review(work, "b"), "feature", commit("b"))
+        assert kinds(work, 1) == [("detected", "main")]
+        assert len(work.findings.open_on(where, "feature")) == 1
+
+
 def test_branches_are_told_apart(database: Database) -> None:
     with database.work() as work:
         where, one = repository(work), finding(1)

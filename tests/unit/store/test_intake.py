@@ -103,6 +103,20 @@ def test_copies_that_reach_several_processes_are_one(database: Database) -> None
     assert rows(database) == (25, 25)
 
 
+def test_a_delivery_whose_message_cannot_be_kept_is_not_kept_either(database: Database, intake: Intake) -> None:
+    with database.work() as work:
+        if database.dialect == "sqlite":
+            refuse = "CREATE TRIGGER t BEFORE INSERT ON outbox WHEN new.key = 'bad' BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        else:
+            refuse = "ALTER TABLE outbox ADD CONSTRAINT t CHECK (key <> 'bad')"
+        work.transaction.execute(text(refuse))
+    with pytest.raises(StoreError, match="refuses"):
+        intake.submit(delivery("d1"), [envelope("good"), envelope("bad")]).result(10)
+    assert rows(database) == (0, 0)
+    assert intake.submit(delivery("d1"), [envelope("good")]).result(10)
+    assert rows(database) == (1, 1)
+
+
 def test_hostile_texts_are_kept_as_they_are(database: Database, intake: Intake) -> None:
     row = IntakeRow(HOSTILE, HOSTILE, HOSTILE, HOSTILE, os.urandom(100))
     assert intake.submit(row, [envelope(HOSTILE, group=HOSTILE)]).result(10)
@@ -324,7 +338,8 @@ while True:
 
 def test_what_was_acknowledged_survives_kill_9(database: Database) -> None:
     command = [sys.executable, "-c", _VICTIM, database.url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}) as victim:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environment) as victim:
         assert victim.stdout is not None
         acknowledged = [int(victim.stdout.readline()) for _ in range(60)]
         victim.send_signal(signal.SIGKILL)

@@ -184,19 +184,22 @@ def test_transactions_of_one_thread_do_not_nest(database: Database) -> None:
 def test_a_child_process_has_connections_of_its_own(database: Database) -> None:
     with database.work() as work:
         work.outbox.send(envelope("parent"))
+        of_parent = work.transaction.connection.connection.dbapi_connection
     child = os.fork()
     if child == 0:
         try:
             database.dispose_after_fork()
             with database.work() as work:
                 work.outbox.send(envelope("child"))
+                shared = work.transaction.connection.connection.dbapi_connection is of_parent
             database.dispose()
-            os._exit(0)
+            os._exit(1 if shared else 0)
         finally:
-            os._exit(1)
+            os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     with database.work() as work:
         assert work.outbox.backlog().waiting == 2
+        assert work.transaction.connection.connection.dbapi_connection is of_parent, "the child closed nothing of ours"
 
 
 def test_the_clock_of_the_database_is_near_ours(database: Database) -> None:
