@@ -31,6 +31,10 @@ class Work:
         self.cache = Cache(self.transaction)
         self.effects = Effects(self.transaction, self.installations)
 
+    def tidy(self) -> int:
+        """Forget what is kept for a time only: done messages, old deliveries, unused results. Call it now and then; how many rows."""
+        return self.outbox.purge() + self.deliveries.purge() + self.cache.trim()
+
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once after this transaction was committed; never when it was not."""
         self.transaction.after_commit.append(callback)

@@ -15,7 +15,7 @@ from pipeline.errors import StoreError, StoreUnavailable
 from pipeline.ports import HostMemory
 from pipeline.store.engine import Database
 from pipeline.store.host_memory import StoredHostMemory
-from tests.unit.store.samples import HOSTILE, envelope
+from tests.unit.store.samples import HOSTILE, envelope, let_pass
 
 KEY = bytes(range(32))
 
@@ -179,6 +179,22 @@ def test_transactions_of_one_thread_do_not_nest(database: Database) -> None:
             assert other.outbox.backlog().waiting == 0, "a reader sees what is committed"
     with database.work() as work:
         assert work.outbox.backlog().waiting == 1
+
+
+def test_tidying_takes_what_is_old_and_nothing_else(database: Database) -> None:
+    with database.work() as work:
+        work.outbox.send(envelope("done"), envelope("waiting"))
+        claimed = work.outbox.claim(work.outbox.publishable(1)[0].message_id, "me")
+        assert claimed is not None
+        work.outbox.finish(claimed.id, claimed.epoch)
+        work.cache.put_many({b"old": b"1", b"new": b"2"})
+        assert work.tidy() == 0
+    let_pass(database, 8 * 86_400)
+    age(database, b"old", 31)
+    with database.work() as work:
+        assert work.tidy() == 2
+        assert work.outbox.backlog().waiting == 1
+        assert set(work.cache.get_many([b"old", b"new"])) == {b"new"}
 
 
 def test_a_child_process_has_connections_of_its_own(database: Database) -> None:
