@@ -218,10 +218,11 @@ def install(engines_dir: Path, *, wheelhouse: Path | None, say: Callable[[str], 
         raise UsageError(f"{wheelhouse} is not a folder", hint="--wheelhouse DIR: a folder with the wheels of engines.lock")
     home = environment_dir(engines_dir)
     try:
-        engines_dir.mkdir(parents=True, exist_ok=True)
-        with _alone(engines_dir, say):
-            if not home.is_dir():
-                _make(home, wheelhouse, say)
+        if not home.is_dir():  # one that is there may be root's, and we may not even lock it
+            engines_dir.mkdir(parents=True, exist_ok=True)
+            with _alone(engines_dir, say):
+                if not home.is_dir():
+                    _make(home, wheelhouse, say)
     except OSError as error:
         raise UsageError(f"cannot write the engine environment: {error}", hint="set FIXWRIGHT_ENGINES_DIR to a folder of yours") from error
     for name in _KINDS:
