@@ -112,6 +112,14 @@ def apply(source: Source, edits: Iterable[Edit]) -> bytes | None:
         return None
 
 
+def own_line(source: Source, start: int, end: int, comment: bytes) -> Edit | None:
+    """Take out the whole lines of an item that shares them with nothing but its comma and a comment about it."""
+    first, last = source.line_start(start), source.line_end(end)
+    tail = source.data[end:last].strip().removeprefix(b",").strip()
+    alone = not source.data[first:start].strip() and (not tail or tail.startswith(comment))
+    return Edit(first, last, "") if alone and source.data[last - 1 : last] == b"\n" else None
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a fixer wants done to one file, and what it says about it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ class RewriteJavaScript:
         code = parse(source) if rewrite is not None and source is not None else None
         if rewrite is None or code is None:
             return None
+        code.module_style = code.module_style or _is_module(code, files)
         try:
             change = rewrite(code, finding, files)
         except RecursionError:
@@ -49,6 +51,25 @@ class RewriteJavaScript:
             return None
         after = open_source(finding.location.path, patch.edits[0].after)
         return patch if after is not None and parse(after) is not None else None
+
+
+def _is_module(code: Code, files: SourceFiles) -> bool:
+    """True when a file that imports nothing is an ECMAScript module all the same: TypeScript, or by the nearest package.json.
+
+    Source: https://nodejs.org/api/packages.html#determining-module-system
+    """
+    path = code.source.path
+    if path.endswith(".cjs") or "require" in code.names():
+        return False
+    if path.endswith((".ts", ".tsx")):
+        return True
+    folder = path
+    while folder:
+        folder = folder.rpartition("/")[0]
+        content = files.read(f"{folder}/package.json" if folder else "package.json")
+        if content is not None:
+            return re.search(rb'"type"\s*:\s*"module"', content) is not None
+    return False
 
 
 FIXER = RewriteJavaScript()

@@ -21,9 +21,12 @@ _INTEGER = r"[0-9][0-9_]*|1e\d+"
 def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
     """Draw from `crypto` instead of `Math.random`, in the whole value at the finding."""
     calls = code.near(finding.location, {"call_expression"}, lambda c: code.text(c) == "Math.random()")
-    if not calls:
-        return None
-    edits = _uuid_pattern(code, calls[0]) or _integer(code, calls[0]) or _text(code, calls[0])
+    edits: list[Edit] = []
+    for call in calls[:1] or _behind(code, finding):
+        made = _uuid_pattern(code, call) or _integer(code, call) or _text(code, call)
+        if not made:
+            return None
+        edits += [edit for edit in made if edit not in edits]
     if not edits:
         return None
     return Change(
@@ -31,6 +34,18 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
         "draw token from a secure random source",
         "The value comes from the cryptographic generator of the platform, which cannot be predicted from earlier values.",
     )
+
+
+def _behind(code: Code, finding: Finding) -> list[Node]:
+    """The draws in the statements that make the variable at a finding (`return token`)."""
+    for name in code.near(finding.location, {"identifier"}, lambda n: not code.binds(n)):
+        found: list[Node] = []
+        for binding in code.bindings(code.text(name), code.function(name)):
+            line = code.statement(binding)
+            found += [c for c in code.all({"call_expression"}, binding.parent) if code.text(c) == "Math.random()"] if line else []
+        if found:
+            return found
+    return []
 
 
 def _global(code: Code) -> str | None:
@@ -76,7 +91,7 @@ def _integer(code: Code, call: Node) -> list[Edit]:
     high = _added(code.text(factor), 1) if kind == "round" else code.text(factor)
     if high is None or "Math.random" in high:
         return []
-    drawn = _drawn(code, low, high)
+    drawn = _drawn(code, low, high, nested=whole.parent is not None and whole.parent.type in {"binary_expression", "member_expression"})
     return [*drawn[1], Edit(whole.start_byte, whole.end_byte, drawn[0])] if drawn else []
 
 
@@ -127,13 +142,14 @@ def _added(text: str, number: int) -> str | None:
     return f"{text} + {number}" if re.fullmatch(r"[\w.$]+", text) else None
 
 
-def _drawn(code: Code, low: str, high: str) -> tuple[str, list[Edit]] | None:
+def _drawn(code: Code, low: str, high: str, *, nested: bool) -> tuple[str, list[Edit]] | None:
     """Source of an integer from `low` up to, not including, `low + high`."""
     if imports.browser(code):
         name = _global(code)
         modulus = high if re.fullmatch(r"[\w.$]+", high) else f"({high})"
         base = f"{name}.getRandomValues(new Uint32Array(1))[0] % {modulus}"
-        return (f"({base})" if not low else f"({low} + ({base}))", []) if name else None
+        text = f"{low} + ({base})" if low else base
+        return (f"({text})" if nested else text, []) if name else None
     if low and not (re.fullmatch(_INTEGER, low) and re.fullmatch(_INTEGER, high)):
         return None
     found = imports.member(code, "crypto", "randomInt")
@@ -175,19 +191,13 @@ def _text(code: Code, call: Node) -> list[Edit]:
 
 def _digits(code: Code, call: Node) -> Node | None:
     """The whole `Math.random().toString(36)...` that begins with a call."""
-    node = call
-    while (
-        node.parent is not None
-        and node.parent.start_byte == call.start_byte
-        and node.parent.type
-        in {
-            "member_expression",
-            "call_expression",
-            "subscript_expression",
-        }
-    ):
+    chain = {"member_expression", "call_expression", "subscript_expression"}
+    node, found = call, None
+    while node.parent is not None and node.parent.start_byte == call.start_byte and node.parent.type in chain:
         node = node.parent
-    return node if node != call and arguments(node) and _DIGITS.fullmatch(code.text(node)) else None
+        if _DIGITS.fullmatch(code.text(node)):
+            found = node
+    return found
 
 
 def _sum_of_digits(code: Code, node: Node) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from pipeline.rewriting.javascript.code import Code, arguments, is_callback, key
 from pipeline.rewriting.naming import parameter_name
 from pipeline.rewriting.source import Change, Edit
 from pipeline.rewriting.sql import Bound, Existing, Style
-from pipeline.rewriting.template import Template, Unit, join, render
+from pipeline.rewriting.template import Hole, Part, Template, Unit, join, render
 
 _METHODS = frozenset(
     {"query", "execute", "run", "all", "get", "each", "raw", "prepare", "any", "one", "none", "oneOrNone", "manyOrNone", "many"}
@@ -124,7 +125,7 @@ class _Binding:
         self.existing_names: set[str] = set()
 
     def change(self) -> Change | None:
-        whole = join([statement.template for statement in self.built.statements])
+        whole = _with_constants(self.code, join([statement.template for statement in self.built.statements]))
         passed = self.sink.passed
         bound_already = passed is not None and self.sink.driver.passing == "array" and not self._empty(passed)
         if self.sink.driver.passing == "replacements":
@@ -293,6 +294,23 @@ class _Binding:
             if index == 0 or own:
                 edits.append(Edit(after, after, f"{source.indentation(line.start_byte)}{text}\n"))
         return [*edits, self._after(arguments(sink.call)[0], str(name))]
+
+
+def _with_constants(code: Code, whole: Template) -> Template:
+    """Names in template literals that always stand for one plain word (`FROM ${TABLE}`) are text, and stay as they are."""
+    parts: list[Part] = []
+    for part in whole.parts:
+        word = ""
+        if isinstance(part, Hole) and whole.tokens[part.token].opening == "`" and part.code.isidentifier():
+            node = code.root.descendant_for_byte_range(part.start, part.start + len(part.code))
+            value = code.value_of(part.code, node) if node is not None else None
+            statement = code.statement(value) if value is not None and value.type == "string" else None
+            if value is not None and statement is not None and code.text(statement).startswith("const "):
+                word = code.text(value)[1:-1]
+        parts.append(
+            Unit(word, f"${{{part.code}}}", part.token) if isinstance(part, Hole) and re.fullmatch(r"[A-Za-z_]\w*", word) else part
+        )
+    return Template(tuple(parts), whole.tokens, whole.gaps)
 
 
 def _words(parameters: Sequence[Parameter]) -> tuple[str, str]:

@@ -34,7 +34,40 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
         else:
             edit = _add(code, call, f"filter={quote}data{quote}")
         return Change((edit,), "refuse tar members outside the target folder", _SAID, (_NOTE,))
+    return _guard(code, finding)
+
+
+def _guard(code: Code, finding: Finding) -> Change | None:
+    """Members that are written by hand: the joined path is resolved and checked before anything is written there."""
+    for call in code.near(finding.location, cst.Call, lambda _: True):
+        for name in code.all(cst.Name, call):
+            joined = code.assignment(name.value, call)
+            if isinstance(joined, cst.Call) and code.callee(joined) == "os.path.join" and len(joined.args) == 2:
+                return _checked(code, joined, name.value)
     return None
+
+
+def _checked(code: Code, joined: cst.Call, place: str) -> Change | None:
+    """`place = os.path.join(folder, member)` with `realpath` around it and a check behind it."""
+    source, line = code.source, code.statement(joined)
+    folder, member = (code.text(arg.value) for arg in joined.args)
+    path = code.inner(joined.func).removesuffix(".join")
+    end = source.line_end(code.span(joined)[1])
+    if line is None or len(line.body) != 1 or any(arg.star for arg in joined.args) or not folder.isidentifier() or '"' in member:
+        return None
+    if not path.endswith("path") or source.data[end - 1 : end] != b"\n" or f"{place}.endswith(" in source.text:
+        return None  # realpath takes the slash away by which a member is known as a folder
+    indent = source.indentation(code.span(line)[0])
+    step = "\t" if indent.startswith("\t") else "    "
+    separator = f"{path.removesuffix('path')}sep" if path.endswith(".path") else f"{path}.sep"
+    check = (
+        f"{indent}if not {place}.startswith({path}.realpath({folder}) + {separator}):\n"
+        f'{indent}{step}raise ValueError(f"{{{member}}} would be written outside of {{{folder}}}")\n'
+    )
+    start, stop = code.span(joined)
+    edits = (Edit(start, start, f"{path}.realpath("), Edit(stop, stop, ")"), Edit(end, end, check))
+    said = "Before anything is written, the resolved path must lie below the target folder; one that points elsewhere raises ValueError."
+    return Change(edits, "refuse archive members outside the target folder", said)
 
 
 def _add(code: Code, call: cst.Call, text: str) -> Edit:

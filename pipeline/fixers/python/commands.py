@@ -95,9 +95,9 @@ def _fix_call(code: Code, call: cst.Call) -> Change | None:
     removed = [code.span(statement.value) for statement in arguments.built.statements]
     if kind != "subprocess" and kind != "asyncio.create_subprocess_shell":
         removed.append(code.span(call))
-        edits += imports.drop_unused(code, {_root(call.func)} - {"subprocess"}, removed)
+        edits += imports.drop_unused(code, {_root(call.func)} - {"subprocess"}, removed, edits)
     if arguments.quoting:
-        edits += imports.drop_unused(code, arguments.quoting, removed)
+        edits += imports.drop_unused(code, arguments.quoting, removed, edits)
     if not edits:
         return None
     return Change(tuple(edits), "run command without a shell", _explain(arguments))

@@ -18,10 +18,11 @@ _FUNCTIONS = frozenset(
 def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
     """Draw from `secrets` instead of `random`, in the whole statement at the finding."""
     calls = code.near(finding.location, cst.Call, lambda c: _function(code, c) != "")
-    if not calls:
+    line = code.statement(calls[0]) if calls else None
+    together = calls[:1] if line is None else [c for c in code.all(cst.Call, line) if _function(code, c)]
+    calls = together = together or _behind(code, finding)
+    if not together:
         return None
-    line = code.statement(calls[0])
-    together = [calls[0]] if line is None else [c for c in code.all(cst.Call, line) if _function(code, c)]
     outermost = [c for c in together if not any(a in together for a in code.ancestors(c))]
     if len(outermost) != len(together):
         return None
@@ -36,12 +37,24 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
         edits += replaced
     if not name.endswith("SystemRandom()"):
         roots = {_root(call.func) for call in together}
-        edits += imports.drop_unused(code, roots, [code.span(call.func) for call in together])
+        edits += imports.drop_unused(code, roots, [code.span(call.func) for call in together], edits)
     return Change(
         tuple(edits),
         "draw token from a secure random source",
         "The value comes from the operating system's generator, which cannot be predicted from earlier values; its form stays the same.",
     )
+
+
+def _behind(code: Code, finding: Finding) -> list[cst.Call]:
+    """The draws in the statements that make the variable at a finding (`return token`)."""
+    for name in code.near(finding.location, cst.Name, lambda _: True):
+        found: list[cst.Call] = []
+        for binding in code.bindings(name.value, code.block(name)):
+            line = code.statement(binding)
+            found += [call for call in code.all(cst.Call, line) if _function(code, call)] if line is not None else []
+        if found:
+            return found
+    return []
 
 
 def _function(code: Code, call: cst.Call) -> str:

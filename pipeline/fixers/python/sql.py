@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libcst as cst
 
@@ -15,11 +16,11 @@ from pipeline.ports import SourceFiles
 from pipeline.rewriting import sql
 from pipeline.rewriting.naming import parameter_name
 from pipeline.rewriting.python import strings
-from pipeline.rewriting.python.code import Code, argument, keyword
+from pipeline.rewriting.python.code import Code, argument, keyword, string_value
 from pipeline.rewriting.python.imports import remove_line
 from pipeline.rewriting.source import Change, Edit
 from pipeline.rewriting.sql import Bound, Existing, Style
-from pipeline.rewriting.template import Template, Unit, join, render
+from pipeline.rewriting.template import Hole, Part, Template, Unit, join, render
 
 _EXECUTE = frozenset({"execute", "fetch", "fetchrow", "fetchval", "read_sql", "read_sql_query", "raw", "mogrify", "RawSQL", "extra"})
 _PASSED_AS = ("params", "parameters", "args", "vars", "query_params")
@@ -141,6 +142,8 @@ class _Binding:
         self.order: list[int | None] = []
         """What each placeholder stands for, in order: an index into `parameters`, or None for one that was there before."""
         self.existing_names: set[str] = set()
+        self.fixed: set[int] = set()
+        """Literals that stay f-strings."""
 
     def _passed(self) -> cst.Arg | None:
         """The argument that carries parameters already."""
@@ -157,7 +160,7 @@ class _Binding:
     def change(self) -> Change | None:
         if any(arg.star for arg in self.sink.call.args):
             return None
-        whole = join([statement.template for statement in self.built.statements])
+        whole = self._with_constants(join([statement.template for statement in self.built.statements]))
         bound_already = self.passed is not None and not self._passes_nothing()
         fragment = self.sink.text is self.sink.call or self.code.method(self.sink.call) in {"extra", "RawSQL"}
         pieces = sql.plan(whole.parts, self.sink.driver.dialect, bound_already=bound_already, fragment=fragment)
@@ -174,6 +177,32 @@ class _Binding:
     def _passes_nothing(self) -> bool:
         value = self.passed.value if self.passed else None
         return isinstance(value, cst.Tuple | cst.List) and not value.elements
+
+    def _with_constants(self, whole: Template) -> Template:
+        """Names in f-strings that always stand for one plain word (`FROM {TABLE}`) are text, and stay as they are."""
+        inside = {token for token, place in enumerate(whole.tokens) if self._interpolates(place.start)}
+        parts: list[Part] = []
+        for part in whole.parts:
+            word = self._constant(part) if isinstance(part, Hole) and part.token in inside and not part.spec else ""
+            if word and isinstance(part, Hole):
+                self.fixed.add(part.token)
+                parts.append(Unit(word, f"{{{part.code}}}", part.token))
+            else:
+                parts.append(part)
+        tokens = tuple(replace(t, opening=f"f{t.opening}") if n in self.fixed else t for n, t in enumerate(whole.tokens))
+        doubled = [replace(p, raw=p.raw * 2) if isinstance(p, Unit) and p.token in self.fixed and p.raw in {"{", "}"} else p for p in parts]
+        return Template(tuple(doubled), tokens, whole.gaps)
+
+    def _interpolates(self, start: int) -> bool:
+        return self.code.source.slice(start, start + 2).lower().rstrip("\"'") in {"f", "fr", "rf"}
+
+    def _constant(self, hole: Hole) -> str:
+        """The word that a name of the module stands for; "" when it is anything else."""
+        values = self.code.bindings(hole.code, self.code.module)
+        assign = self.code.parent(self.code.parent(values[0]) or values[0]) if len(values) == 1 else None
+        shadowed = hole.code.isidentifier() and any(self.code.bindings(hole.code, f) for f in self.code.all(cst.FunctionDef))
+        value = string_value(assign.value) if isinstance(assign, cst.Assign) and not shadowed else None
+        return value if value is not None and re.fullmatch(r"[A-Za-z_]\w*", value) else ""
 
     # --- text -------------------------------------------------------------------------------------------------------------------------
 

@@ -121,13 +121,12 @@ def _pair(code: Code, assign: cst.Assign, context: str) -> list[Edit]:
     makers = [a.value for a in code.all(cst.Assign) if any(code.inner(t.target) == context for t in a.targets)]
     default = bool(makers) and all(isinstance(m, cst.Call) and code.callee(m) == "ssl.create_default_context" for m in makers)
     lines = [code.statement(a) for a in both]
-    if default and all(_removable(code, line, [entry for entry in lines if entry is not None]) for line in lines):
+    if default and _removable(code, lines):
         return [imports.remove_line(code, line) for line in lines if line is not None]
+    if default and any(line is not None and isinstance(code.parent(code.parent(line) or line), cst.If) for line in lines):
+        return []  # a way out that somebody built on purpose: what becomes of it is for them to say
     if (maker := _bare_client_context(code, makers, context)) is not None:
-        kept = [line for line in lines if line is not None]
-        if all(_removable(code, line, kept) for line in lines):
-            return [maker, *(imports.remove_line(code, line) for line in kept)]
-        return []
+        return [maker, *(imports.remove_line(code, line) for line in lines if line is not None)] if _removable(code, lines) else []
     edits = []
     for entry in both:
         target = entry.targets[0].target
@@ -154,14 +153,9 @@ def _context_of(code: Code, assign: cst.Assign) -> str:
     return code.inner(target.value) if attribute and isinstance(target, cst.Attribute) else ""
 
 
-def _removable(code: Code, line: cst.SimpleStatementLine | None, going: list[cst.SimpleStatementLine]) -> bool:
-    """True when the statement stands alone on its line and its block keeps another statement."""
-    if line is None or len(line.body) != 1:
-        return False
-    block = code.parent(line)
-    if isinstance(block, cst.Module):
-        return True
-    return isinstance(block, cst.IndentedBlock) and any(statement not in going for statement in block.body)
+def _removable(code: Code, lines: list[cst.SimpleStatementLine | None]) -> bool:
+    kept = [line for line in lines if line is not None]
+    return len(kept) == len(lines) and all(imports.removable(code, line, kept) for line in kept)
 
 
 def _has_authorities(code: Code, context: str) -> bool:

@@ -11,7 +11,7 @@ import tree_sitter_typescript
 from tree_sitter import Node
 
 from pipeline.model.finding import Location
-from pipeline.rewriting.source import Edit, Source
+from pipeline.rewriting.source import Edit, Source, own_line
 
 MAX_BYTES = 500_000
 """Larger files are generated or bundled; nobody mends them."""
@@ -231,6 +231,8 @@ def key_of(code: Code, pair: Node) -> str:
 
 def drop_item(code: Code, items: list[Node], item: Node) -> Edit:
     """Take one item out of a list that is separated by commas."""
+    if len(items) > 1 and (line := own_line(code.source, item.start_byte, item.end_byte, b"//")) is not None:
+        return line
     index = items.index(item)
     if index + 1 < len(items):
         return Edit(item.start_byte, items[index + 1].start_byte, "")

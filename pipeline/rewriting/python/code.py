@@ -12,7 +12,7 @@ import tree_sitter_python
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
 from pipeline.model.finding import Location
-from pipeline.rewriting.source import Edit, Source
+from pipeline.rewriting.source import Edit, Source, own_line
 
 N = TypeVar("N", bound=cst.CSTNode)
 
@@ -322,6 +322,13 @@ def keyword(call: cst.Call, name: str) -> cst.Arg | None:
 
 def drop_argument(code: Code, call: cst.Call, arg: cst.Arg) -> Edit:
     """Take one argument out with one comma and the blanks that belong to it; a line that becomes empty goes as well."""
+    if (line := own_line(code.source, *item_span(code, arg), b"#")) is not None and len(call.args) > 1:
+        return line
+    last = code.span(call)[1] - 1
+    if len(call.args) == 1 and code.source.slice(item_span(code, arg)[1], last).strip(" \t\r\n,") == "":
+        first = code.source.data.rfind(b"(", code.span(call.func)[1], item_span(code, arg)[0]) + 1
+        if first and not code.source.slice(first, item_span(code, arg)[0]).strip():
+            return Edit(first, last, "")
     return drop_item(code, call.args, arg)
 
 

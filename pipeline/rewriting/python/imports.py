@@ -127,14 +127,17 @@ def _head(code: Code) -> cst.SimpleStatementLine | None:
     return head
 
 
-def drop_unused(code: Code, names: Collection[str], removed: Sequence[Span]) -> list[Edit]:
-    """Edits that take out top-level imports of `names` which nothing uses but the `removed` places."""
+def drop_unused(code: Code, names: Collection[str], removed: Sequence[Span], added: Sequence[Edit] = ()) -> list[Edit]:
+    """Edits that take out top-level imports of `names` which nothing uses but the `removed` places.
+
+    `added` are the edits that are made already: where one of them puts another import in the place, its blank lines stay.
+    """
     edits: list[Edit] = []
     for name in sorted(names):
         left = [use for use in _uses(code, name) if not any(start <= code.span(use)[0] < end for start, end in removed)]
         exported = any(string_value(node) == name for node in code.all(cst.SimpleString))
         if not left and not exported:
-            edits += _drop(code, name)
+            edits += _drop(code, name, added)
     return edits
 
 
@@ -142,7 +145,7 @@ def _uses(code: Code, name: str) -> list[cst.Name]:
     return [use for use in code.uses(name, code.module) if not _in_import(code, use)]
 
 
-def _drop(code: Code, name: str) -> list[Edit]:
+def _drop(code: Code, name: str, added: Sequence[Edit]) -> list[Edit]:
     for line, part in _top(code):
         if name not in imported(part) or isinstance(part.names, cst.ImportStar):
             continue
@@ -155,8 +158,23 @@ def _drop(code: Code, name: str) -> list[Edit]:
             return [drop_item(code, part.names, alias)]
         if len(line.body) > 1:
             return []
-        return [remove_line(code, line)]
+        plain, tidy = remove_line(code, line), _with_blank_lines(code, line)
+        return [plain if any(plain.start <= edit.start <= tidy.end for edit in added) else tidy]
     return []
+
+
+def _with_blank_lines(code: Code, line: cst.SimpleStatementLine) -> Edit:
+    """The line, and the blank lines that would stand twice without it."""
+    edit, data = remove_line(code, line), code.source.data
+    before = data[: edit.start].rstrip(b" \t")
+    if edit.start and not before.endswith((b"\n\n", b"\n\r\n")):
+        return edit
+    end = edit.end
+    while end < len(data) and not data[end : code.source.line_end(end)].strip():
+        end = code.source.line_end(end)
+        if edit.start:
+            break
+    return Edit(edit.start, end, "")
 
 
 def _local(alias: cst.ImportAlias) -> str:
@@ -169,3 +187,14 @@ def remove_line(code: Code, line: cst.SimpleStatementLine) -> Edit:
     """Take out a statement with its whole line."""
     start, end = code.span(line)
     return Edit(code.source.line_start(start), code.source.line_end(end), "")
+
+
+def removable(code: Code, line: cst.SimpleStatementLine, going: Sequence[cst.SimpleStatementLine] = ()) -> bool:
+    """True when a statement stands alone on its line and its block keeps another one than those that are `going`."""
+    if len(line.body) != 1:
+        return False
+    block = code.parent(line)
+    leaving = {id(entry) for entry in (line, *going)}
+    return isinstance(block, cst.Module) or (
+        isinstance(block, cst.IndentedBlock) and any(id(statement) not in leaving for statement in block.body)
+    )

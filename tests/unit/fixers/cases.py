@@ -1,14 +1,31 @@
-"""How the tests of the fixers say what they expect: a text before, where the finding is, and the text after."""
+"""How the tests of the fixers say what they expect: a text before, where the finding is, and the text after.
+
+A table (`tables/<rule>.txt`) holds cases like this one; `after: nothing` means that the fixer must leave the place alone:
+
+    # a name, as a sentence
+    at: cursor.execute
+    path: app/db.py
+    file requirements.txt:
+    | psycopg2
+    before:
+    | cursor.execute(f"...")
+    after:
+    | cursor.execute("...")
+"""
 
 from __future__ import annotations
 
-import textwrap
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.model.finding import Confidence, Finding, Location, Rule, Secret, Severity
 from pipeline.model.fix import Patch
 from pipeline.ports import Fixer
+from pipeline.syntax import parses
+
+TABLES = Path(__file__).with_name("tables")
 
 
 @dataclass(frozen=True)
@@ -18,12 +35,13 @@ class Case:
     name: str
     before: str
     after: str | None
-    at: str = ""
-    """Text of the finding; the default of the table when empty."""
-    path: str = ""
+    at: str
+    """Text of the finding."""
+    path: str
     files: dict[str, str] = field(default_factory=dict)
     """Other files of the repository."""
-    secret: Secret | None = None
+    also: dict[str, str] = field(default_factory=dict)
+    """Other files as they must be afterwards."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +57,39 @@ class Files:
         return sorted(self.content)
 
 
+def table(rule_id: str, *, at: str, path: str) -> list[Case]:
+    """The cases of one rule. `at` and `path` hold for those that do not say another."""
+    cases: list[Case] = []
+    for block in (TABLES / f"{rule_id}.txt").read_text(encoding="utf-8").split("\n# ")[1:]:
+        name, *lines = block.split("\n")
+        values = {"at": at, "path": path}
+        texts: dict[str, list[str]] = {}
+        current: list[str] = []
+        for line in lines:
+            if line == "|" or line.startswith("| "):
+                current.append(line[2:])
+            elif line.endswith(":"):
+                current = texts.setdefault(line[:-1], [])
+            elif line.strip():
+                key, _, value = line.partition(": ")
+                values[key] = value
+        files = {key[5:]: _text(text) for key, text in texts.items() if key.startswith("file ")}
+        also = {key[6:]: _text(text) for key, text in texts.items() if key.startswith("after ")}
+        after = None if values.get("after") == "nothing" else _text(texts["after"])
+        cases.append(Case(name, _text(texts["before"]), after, values["at"], values["path"], files, also))
+    return cases
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
 def location(path: str, text: str, at: str) -> Location:
     """Where the first occurrence of `at` lies."""
     start = text.index(at)
     end = start + len(at)
     head, tail = text[:start], text[:end]
-    return Location(
-        path, head.count("\n") + 1, tail.count("\n") + 1, start - (head.rfind("\n") + 1) + 1, end - (tail.rfind("\n") + 1) + 1
-    )
+    return Location(path, head.count("\n") + 1, tail.count("\n") + 1, start - (head.rfind("\n") + 1) + 1, end - (tail.rfind("\n") + 1) + 1)
 
 
 def finding(rule_id: str, where: Location, secret: Secret | None = None) -> Finding:
@@ -55,14 +98,34 @@ def finding(rule_id: str, where: Location, secret: Secret | None = None) -> Find
     return Finding(rule, where, "v1:" + "0" * 32, "semgrep", secret=secret)
 
 
-def run(fixer: Fixer, rule_id: str, case: Case, *, at: str, path: str) -> Patch | None:
+def repository(case: Case, text: str) -> Files:
+    """The files of a case, with `text` where the finding is."""
+    return Files({case.path: text.encode(), **{path: content.encode() for path, content in case.files.items()}})
+
+
+def run(fixer: Fixer, rule_id: str, case: Case, secret: Secret | None = None) -> Patch | None:
     """What the fixer makes of a case."""
-    text = dedent(case.before)
-    name = case.path or path
-    files = Files({name: text.encode(), **{other: dedent(content).encode() for other, content in case.files.items()}})
-    return fixer.fix(finding(rule_id, location(name, text, case.at or at), case.secret), files)
+    where = location(case.path, case.before, case.at)
+    return fixer.fix(finding(rule_id, where, secret), repository(case, case.before))
 
 
-def dedent(text: str) -> str:
-    """A text as it is written in a table: the first newline and common indentation go."""
-    return textwrap.dedent(text).removeprefix("\n")
+def check(fixer: Fixer, rule_id: str, case: Case, secret: Secret | None = None) -> None:
+    """The fixer does what the case says; its patch is well formed, parses, and has nothing more to do afterwards."""
+    patch = run(fixer, rule_id, case, secret)
+    if case.after is None:
+        assert patch is None, (patch.edits[0].after or b"").decode()
+        return
+    assert patch is not None, "the fixer left it alone"
+    after = {edit.path: (edit.after or b"").decode() for edit in patch.edits}
+    assert after == {case.path: case.after, **case.also}
+    assert [edit.before for edit in patch.edits] == [repository(case, case.before).read(edit.path) for edit in patch.edits]
+    assert 0 < len(patch.title) <= 60
+    assert patch.title[0].islower()
+    assert patch.explanation.endswith((".", "!"))
+    assert patch.fixer == fixer.name
+    if case.path.endswith(".py"):
+        ast.parse(after[case.path])
+    assert parses(case.path, after[case.path].encode()) in (True, None)
+    line = location(case.path, case.before, case.at).line
+    again = fixer.fix(finding(rule_id, Location(case.path, line, line), secret), repository(case, after[case.path]))
+    assert again is None, f"a second run changed it again:\n{(again.edits[0].after or b'').decode()}"
