@@ -52,7 +52,7 @@ MAX_FINDINGS = 1_000
 
 _GROUP = 200
 """Files of one engine run: often enough to be cancelled, rarely enough that the start (0.1 s) does not count."""
-_RULE_SECONDS = 20
+_RULE_SECONDS = 30
 """For one rule on one file; afterwards the engine gives up on that file and says so."""
 _MEMORY = 2 << 30
 _MEMORY_MIB = 1_800
