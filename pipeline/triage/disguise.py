@@ -7,6 +7,7 @@ import re
 from collections import Counter
 
 from pipeline.model.finding import Finding
+from pipeline.triage.nodes import TEXT_METHODS
 from pipeline.triage.outline import Outline
 from pipeline.triage.survival import Sides, flagged_units
 
@@ -106,9 +107,18 @@ _HARMLESS = frozenset(
 _DANGEROUS_MODULES = frozenset(["pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "jsonpickle", "joblib", "vm", "vm2"])
 
 
-def disguises(sides: Sides, finding: Finding) -> list[str]:
-    """What in the added code of this file hides from engines, one sentence each."""
-    return [*_dynamic(sides), *_renamed(sides, finding), *_redefined(sides), *_another_danger(sides), *_options(sides, finding)]
+_PLAIN_METHODS = frozenset(["", "toString", "slice", "strip", "decode", "encode", "append", "push", "String", "str", "int", "len"])
+"""Called everywhere: that a new function calls them too means nothing."""
+
+
+def disguises(sides: Sides, home: Sides | None, finding: Finding) -> list[str]:
+    """What in the added code of this file hides from engines, one sentence each.
+
+    Args:
+        home: the file where the finding lies, before and after; None when its language is unknown to us.
+    """
+    reasons = [*_dynamic(sides), *_renamed(sides, finding), *_redefined(sides), *_another_danger(sides), *_options(sides, finding)]
+    return reasons + (_moved(sides, home, finding) if home is not None else [])
 
 
 def _count_calls(side: Outline) -> Counter[str]:
@@ -169,7 +179,9 @@ def _renamed(sides: Sides, finding: Finding) -> list[str]:
 def _passed_on(side: Outline, names: set[str]) -> Counter[str]:
     """How often these functions are read without being called. A variable that only has such a name is none of them."""
     own = {name for unit in side.units if not unit.imports for name in unit.binds - unit.parts}
-    return Counter(name for unit in side.units if not unit.imports for name in (unit.parts | (unit.mentions - own)) & names)
+    return Counter(
+        name for unit in side.units if not unit.imports for name in ((unit.parts - unit.written) | (unit.mentions - own)) & names
+    )
 
 
 def _redefined(sides: Sides) -> list[str]:
@@ -201,6 +213,27 @@ def _another_danger(sides: Sides) -> list[str]:
         module = re.split(r"[./:]", origin)[0]
         if module in _DANGEROUS_MODULES and module not in {re.split(r"[./:]", known)[0] for known in sides.before.imported.values()}:
             reasons.append(f"`{origin}` is imported (as `{here}`): it runs what it reads")
+    return reasons
+
+
+def _moved(sides: Sides, home: Sides, finding: Finding) -> list[str]:
+    """The flagged call in a function or file that the patch adds: engines that read one function at a time lose sight of it."""
+    flagged = flagged_units(home, finding)
+    calls = {call.name for unit in flagged for call in unit.calls} - TEXT_METHODS - _PLAIN_METHODS
+    writes = {name for unit in flagged for name in unit.written}
+    given = {name for unit in flagged for name in unit.parts} - calls - {""}
+    known = {definition.name for definition in sides.before.definitions}
+    new = {definition.name for definition in sides.after.definitions} - known
+    reasons = []
+    for unit in sides.added():
+        made = {call.name for call in unit.calls}
+        found = sorted((made & calls) | (unit.written & writes))
+        elsewhere = sides.edit.path != home.edit.path
+        if found and (elsewhere or any(unit.scope == name or unit.scope.startswith(name + ".") for name in new)):
+            where = f"`{unit.scope}`, which the patch adds" if unit.scope else "another file"
+            reasons.append(f"`{found[0]}` moved into {where} ({sides.edit.path}:{unit.line})")
+        if not elsewhere:
+            reasons += [f"`{n}`, which the flagged call was given, is called itself (line {unit.line})" for n in sorted(made & given)]
     return reasons
 
 

@@ -53,12 +53,13 @@ def check_text(patch: Patch, finding: Finding) -> list[ProofCheck]:
     files = len(patch.edits)
     broken = [f"{edit.path} does not parse any more" for edit in patch.edits if _breaks(edit)]
     sides = sides_of(patch)
+    home = next((side for side in sides if side.edit.path == finding.location.path), None)
     kept = emptied(patch.edits)
     hidden = kept_secret(patch, finding)
     if not broken:
         for side in sides:
             kept += lost_behaviour(side, finding)
-            hidden += [*disguises(side, finding), *handed_on(side, finding)]
+            hidden += [*disguises(side, home, finding), *handed_on(side, finding)]
         kept += _lost_entries(patch, finding)
     counted = f"{files} file{'s' * (files != 1)}, {lines} line{'s' * (lines != 1)}"
     return [

@@ -298,6 +298,42 @@ def _plain_exec(case: Case, good: bytes) -> After:
     return _replaced(case, indent + b'new Function("' + quoted + b'")();')
 
 
+def _moved(elsewhere: bool) -> Operator:
+    """The flagged statement as it is, in a new function that is handed what it needs."""
+
+    def operator(case: Case, good: bytes) -> After:
+        unit = flagged(case)
+        read = outline(case.path, case.before)
+        assert read is not None
+        start, end, text, indent = _statement(case)
+        inner = {name for other in read.units if unit.start < other.start < unit.node.end_byte for name in other.loads | other.roots}
+        here = {name for other in read.units if other.scope == unit.scope for name in other.binds}
+        here |= {name for definition in read.definitions if definition.name == unit.scope for name in definition.parameters}
+        needed = ", ".join(sorted((unit.loads | unit.roots | inner) & here - unit.binds - set(read.imported))).encode()
+        made = b", ".join(sorted(name.encode() for name in unit.binds & {n for u in read.units for n in u.loads | u.roots} if unit.assigns))
+        body = b"\n".join(b"    " + line.strip() if case.python else b"  " + line.strip() for line in text.split(b"\n"))
+        imports = [line for line in case.before.split(b"\n") if re.match(rb"import |from |const .*require\(", line)]
+        if case.python:
+            helper = b"def moved(" + needed + b"):\n" + body + (b"\n    return " + made if made else b"") + b"\n"
+            call = indent + (made + b" = " if made else b"") + b"moved(" + needed + b")"
+            lead = b"from moved import moved\n"
+        else:
+            asynchronous = b"async " if b"await" in text else b""
+            returned = b"\n  return " + made + b";" if made else b""
+            helper = asynchronous + b"function moved(" + needed + b") {\n" + body + returned + b"\n}\n"
+            waited = b"await " if asynchronous else b""
+            call = indent + (b"const " + made + b" = " if made else b"") + waited + b"moved(" + needed + b");"
+            lead = b'const moved = require("./moved");\n'
+        after = case.before[:start] + call + case.before[end:]
+        if not elsewhere:
+            return {case.path: after + b"\n\n" + helper}
+        exported = b"" if case.python else b"\nmodule.exports = moved;\n"
+        suffix = "py" if case.python else "js"
+        return {case.path: lead + after, f"shop/moved.{suffix}": b"\n".join(imports) + b"\n\n\n" + helper + exported}
+
+    return operator
+
+
 def _with(path: str, content: bytes) -> Operator:
     def operator(case: Case, good: bytes) -> After:
         return {case.path: good, path: content}
@@ -414,6 +450,8 @@ OPERATORS: Mapping[str, Operator] = {
     "dead: if False": _dead,
     "dead: 1 > 2": _dead_by_comparison,
     "dead: return before": _return_before,
+    "move: new function": _moved(False),
+    "move: another file": _moved(True),
     "wrap: try": _swallow,
     "encode: base64": _encoded,
     "encode: exec": _plain_exec,
