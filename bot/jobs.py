@@ -26,6 +26,7 @@ QUEUES = {INTERACTIVE: "fixwright-interactive", NORMAL: "fixwright", BATCH: "fix
 
 WAKE = "fixwright:wake"
 SWEEP_SECONDS = 2.0
+TIDY_SECONDS = 300.0
 WAIT_SECONDS = 1.0
 JOB_SECONDS = 3600
 RESULT_SECONDS, FAILURE_SECONDS = 60, 3600
@@ -110,6 +111,7 @@ class Relay:
         self._database = database
         self._jobs = jobs
         self._swept = 0.0
+        self._tidied = time.monotonic()
         self._queue_was_down = False
 
     def run(self, stop: threading.Event) -> None:
@@ -136,12 +138,16 @@ class Relay:
                 log.error("message given up after crashes", extra={"message_id": dead.id, "kind": dead.kind})
                 if dead.message is not None:
                     give_up(work, dead.message, WorkerCrashed(f"the worker crashed {dead.crashes} times on it"))
+        if time.monotonic() - self._tidied >= TIDY_SECONDS:
+            self._tidied = time.monotonic()
+            with self._database.work() as work:
+                work.tidy()
 
     def relay(self) -> int:
         """Publish what is due now; how many messages that were."""
         total = 0
         while True:
-            with self._database.work() as work:
+            with self._database.read() as work:
                 due = work.outbox.publishable(PUBLISH_AT_ONCE)
             if not due:
                 return total

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 from pipeline import phrases
-from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, prose, sentence, size
+from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, prose, sentence, size, visible
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch, Proof, ProofWord, Receipt
 
@@ -30,6 +31,8 @@ NAMED = 20
 
 SENTENCE = 600
 """Bytes of one hostile or machine-made sentence before escaping."""
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 BODY = 60_000
 """Bytes of an answer: below every host's limit (GitHub: 65,536 characters of a comment)."""
@@ -114,6 +117,19 @@ def not_proven(proof: Proof) -> str:
     return f"Not proven: {' '.join(sentence(cut(missing, SENTENCE)) for missing in proof.not_proven)}"
 
 
+def receipt_fold(receipt: Receipt | None) -> str:
+    """The receipt itself below a fold, to be saved and verified; empty when it cannot be shown as it is."""
+    if receipt is None or not _DIGEST.fullmatch(receipt.digest):
+        return ""
+    try:
+        text = receipt.envelope.decode("ascii")
+    except UnicodeDecodeError:
+        return ""
+    if "<" in text or visible(text.replace("\n", " ")) != text.replace("\n", " "):
+        return ""
+    return f"<details><summary>receipt.json, <code>{receipt.digest}</code></summary>\n\n{fenced(text, 'json')}\n\n</details>"
+
+
 def _list(words: Sequence[str]) -> str:
     named = ", ".join(code(cut(word, 200)) for word in words[:NAMED])
     return f"{named} and {len(words) - NAMED:,} more" if len(words) > NAMED else named
@@ -141,6 +157,7 @@ def _suggestion(handle: str, text: str, proof: Proof | None, receipt: Receipt | 
         block,
         facts,
         not_proven(proof) if proof else "",
+        receipt_fold(receipt),
     ]
     return "\n\n".join(part.strip() for part in parts if part)
 
@@ -156,4 +173,7 @@ def _patch(handle: str, diff: str, proof: Proof | None, receipt: Receipt | None,
         local = f"fixwright fix . --finding {handle} --patch fix.diff"
         block = f"The patch is not shown here ({escape(why)}): {code(local)} makes it."
     rest = not_proven(proof) if proof else ""
-    return "\n\n".join(part.strip() for part in (head, block, facts, rest) if part)
+    fold = receipt_fold(receipt)
+    parts = [part.strip() for part in (head, block, facts, rest) if part]
+    whole = "\n\n".join([*parts, fold] if fold else parts)
+    return whole if size(whole) <= BODY else "\n\n".join(parts)

@@ -65,6 +65,7 @@ class Setting:
     help: str
     secret: bool = False
     default: str = ""
+    """`{state}` in it stands for the state folder."""
     needed: Literal["receive", "connect", ""] = ""
     """For what it must be set: to accept deliveries, to call the host, or for neither."""
 

@@ -8,7 +8,6 @@ Source: semgrep-interfaces, `semgrep_output_v1.atd` (core_output).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -118,7 +117,8 @@ def parse_answer(stdout: bytes, names: Mapping[str, str]) -> Answer:
         EngineGarbage: not the documented form, or it speaks of files or rules that it was not given.
         EngineMissing: it cannot read our rules: engine and rules do not fit, and that is ours to mend.
     """
-    document = re.sub(rb"\A[.\s]+", b"", stdout)
+    # the engine quotes files as they are: what is no UTF-8 there is none here
+    document = stdout.decode("utf-8", errors="replace").lstrip(".\r\n\t ")
     try:
         output = _Output.model_validate_json(document)
     except ValidationError:

@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
         _say(outcome)
     _deliver(args, files.combined("fix findings"))
     accepted = sum(outcome.accepted for outcome in outcomes)
-    print(f"{accepted} of {len(outcomes)} mended; {len(found) - len(wanted)} findings have no fixer", file=sys.stderr)
+    without = f"; {len(found) - len(fixable)} of {len(found)} findings have no fixer" if len(found) > len(fixable) else ""
+    print(f"{accepted} of {len(outcomes)} mended{without}", file=sys.stderr)
     if any(o.proof is not None and o.proof.word is ProofWord.UNCHECKED for o in outcomes):
         return 3
     return 0 if accepted == len(outcomes) else 1

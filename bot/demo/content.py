@@ -85,10 +85,15 @@ def search(environ, connection):
     wanted = parse_qs(environ.get("QUERY_STRING", ""))
     name = wanted.get("name", [""])[0]
     statement = f"SELECT name, mail FROM members WHERE name = '{name}'"
-    found = []
-    for row in connection.execute(statement):
-        found.append(f"{row[0]} <{row[1]}>")
-    return "\\n".join(found)
+
+    def line(row):
+        shown = row[0].strip()
+        if wanted.get("mail", ["yes"])[0] == "no":
+            return shown
+        return f"{shown} <{row[1]}>"
+
+    rows = connection.execute(statement)
+    return "\\n".join(line(row) for row in rows)
 """,
     "config/backup.py": f'''"""Where backups go."""
 

@@ -16,7 +16,7 @@ def upper_snake(name: str) -> str:
 
 def parameter_name(code: str, taken: Collection[str]) -> str:
     """A name for the value of an expression: `user.name` -> `name`, `form["q"]` -> `q`, else `value`; never one of `taken`."""
-    inner = re.sub(r"^(?:int|str|float)\((.*)\)$", r"\1", code.strip())
+    inner = re.sub(r"^(?:int|str|float)\((.*)\)$", r"\1", code.strip()[-200:])
     match = re.search(r"""(?:^|\.)([A-Za-z_]\w*)$|\[\s*["']([A-Za-z_]\w*)["']\s*\]$|\(\s*["']([A-Za-z_]\w*)["'][^()]*\)$""", inner)
     found = next((group for group in match.groups() if group), "") if match else ""
     base = found.lstrip("_") if found and not keyword.iskeyword(found) else "value"

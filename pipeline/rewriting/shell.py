@@ -97,8 +97,12 @@ def _add(current: list[str | Hole] | None, char: str) -> list[str | Hole]:
     return current
 
 
+MAX_NAME = 200
+"""Characters of an expression in which its name is looked for; hostile code can be long."""
+
+
 def _last_name(code: str) -> str:
-    name = code
+    name = code[-MAX_NAME:]
     while (stripped := re.sub(r"(?:\([^()]*\)|\.(?:strip|trim|join|lower|toString|get)|\s)$", "", name)) != name:
         name = stripped
     return re.sub(r"\W+$", "", name)

@@ -280,9 +280,9 @@ class _Reader:
         if isinstance(following, Hole) or (isinstance(following, Unit) and re.match(r"[\w.(\[\"'`:]", following.char)):
             return False
         previous = self._char(-1)
-        name = re.sub(r"[^\w]+$", "", re.sub(r"\(.*", "", hole.code))
+        name = re.sub(r"[^\w]+$", "", re.sub(r"\(.*", "", hole.code[:200]))
         name = re.split(r"[.\[\"']+", name)[-1] if name else ""
-        sure = re.match(r"(?:int|float|Number|parseInt)\(", hole.code) is not None
+        sure = re.match(r"(?:int|float|Number|parseInt)\(", hole.code[:200]) is not None
         if re.match(r"[\w.\"'`]", previous or " ") or (_FRAGMENT.search(name) and not sure) or not self._takes_value(sure):
             return False
         if self.dialect.strict_types and not sure:

@@ -201,7 +201,9 @@ class _Transport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         deadline = time.monotonic() + self._total
         self._guard.check_url(request)
-        pool = self._pools.setdefault(request.url.host, httpx.HTTPTransport(limits=_LIMITS))
+        pool = self._pools.get(request.url.host)
+        if pool is None:  # making one loads certificates: 20 ms that are paid once a host
+            pool = self._pools[request.url.host] = httpx.HTTPTransport(limits=_LIMITS)
         addresses = self._guard.choose(request, _looked_up(request))
         for number, address in enumerate(addresses, 1):
             try:
@@ -255,7 +257,9 @@ class _AsyncTransport(httpx.AsyncBaseTransport):
         )
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
-        pool = self._pools.setdefault(request.url.host, httpx.AsyncHTTPTransport(limits=_LIMITS))
+        pool = self._pools.get(request.url.host)
+        if pool is None:
+            pool = self._pools[request.url.host] = httpx.AsyncHTTPTransport(limits=_LIMITS)
         addresses = self._guard.choose(request, await asyncio.to_thread(_looked_up, request))
         for address in addresses[:-1]:
             try:

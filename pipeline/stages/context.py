@@ -126,7 +126,7 @@ class Context:
 
     def fence(self) -> None:
         """Raise LeaseLost when another worker has taken this message over."""
-        with self.database.work() as work:
+        with self.database.read() as work:
             work.outbox.check(self.claimed.id, self.claimed.epoch)
 
     @contextmanager
@@ -170,7 +170,7 @@ class Context:
         def wanted() -> bool:
             if review is None:
                 return True
-            with self.database.work() as work:
+            with self.database.read() as work:
                 return work.reviews.get(review).status not in (ReviewStatus.CANCELLED, ReviewStatus.FAILED)
 
         return RunControl(self.places.engines, wanted)
@@ -181,7 +181,7 @@ class Context:
         Raises:
             Superseded: it was cancelled, or this message was worked before: there is nothing to do.
         """
-        with self.database.work() as work:
+        with self.database.read() as work:
             found = work.reviews.get(review)
         if found.status not in expected:
             raise Superseded(f"review {review} is {found.status}")

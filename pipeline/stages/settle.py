@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.messages import Envelope, PublishCheck, SettleReview
-from pipeline.model.finding import Finding
+from pipeline.model.finding import BaselineState, Finding
 from pipeline.model.ids import Handle
 from pipeline.model.review import Review, ReviewStatus, Verdict
 from pipeline.model.scan import Coverage, Gap, ScanResult
@@ -42,8 +42,11 @@ def settle_review(context: Context, message: SettleReview) -> None:
     with context.finish() as work:
         repository = work.installations.upsert_repository(change.repository)
         verdict = with_handles(verdict, work.findings.handles(repository))
-        branch = change.head_ref
-        work.findings.remember(repository, [judged.finding for judged in verdict.judged], review.id, branch, change.head)
+        # A fork's branch may have any name, also that of our default branch.
+        branch = f"pull/{change.pull_request.number}" if change.pull_request else change.head_ref
+        new = [judged.finding for judged in verdict.judged if judged.baseline is BaselineState.NEW]
+        fixed = [judged.finding for judged in verdict.fixed]
+        work.findings.remember(repository, new, review.id, branch, change.head, fixed=fixed)
         work.reviews.save_verdict(review.id, verdict)
         work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
         work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}", group=review.id))

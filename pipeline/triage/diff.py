@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 from pipeline.escaping import can_be_suggested
 from pipeline.model.finding import Location
@@ -73,6 +74,10 @@ SUGGESTED_LINES = 30
 """A longer suggestion is no longer read on a line. (GitLab's own limit is 100 lines above and below.)"""
 
 
+APART = 6
+"""Unchanged lines between two changes that are still one hunk (git shows three around each)."""
+
+
 def suggestion_of(patch: Patch, path: str, added: Sequence[Range]) -> Suggestion | None:
     """The patch as one suggestion, when that is all it is.
 
@@ -89,6 +94,8 @@ def suggestion_of(patch: Patch, path: str, added: Sequence[Range]) -> Suggestion
         return None
     changes = [code for code in SequenceMatcher(None, before, after, autojunk=False).get_opcodes() if code[0] != "equal"]
     if not changes:
+        return None
+    if any(later[1] - earlier[2] > APART for earlier, later in pairwise(changes)):
         return None
     start, end, first, last = changes[0][1], changes[-1][2], changes[0][3], changes[-1][4]
     if start == end:

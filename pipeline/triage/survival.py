@@ -82,7 +82,7 @@ def lost_behaviour(sides: Sides, finding: Finding) -> list[str]:
     flagged = flagged_units(sides, finding) if here else []
     reasons = [*_lost_definitions(sides, finding if here else None, flagged), *_unreachable(sides)]
     for unit in flagged:
-        reasons += _replaced(sides, unit)
+        reasons += _replaced(sides, unit, is_secret=finding.secret is not None)
     if not reasons:
         reasons += _lost_around(sides, flagged)
     return list(dict.fromkeys(reasons))
@@ -192,7 +192,7 @@ def _within(units: Sequence[Unit], scope: str) -> list[Unit]:
     return [unit for unit in units if not scope or unit.scope == scope or unit.scope.startswith(scope + ".")]
 
 
-def _replaced(sides: Sides, unit: Unit) -> list[str]:
+def _replaced(sides: Sides, unit: Unit, *, is_secret: bool) -> list[str]:
     """Why nothing does the flagged statement's work any more; empty when something does."""
     around = _within(sides.after.units, unit.scope)
     before = sum(u.text == unit.text for u in _within(sides.before.units, unit.scope))
@@ -215,8 +215,8 @@ def _replaced(sides: Sides, unit: Unit) -> list[str]:
             return [f"{what} no longer returns what it did"]
     elif unit.calls and not any(call.name not in _NOISE for u in new for call in u.calls) and not any(u.assigns for u in new):
         return [f"{what} called something; nothing is called in its place"]
-    elif unit.binds and (unit.calls or unit.loads) and not any(u.binds & unit.binds and (u.calls or u.loads) for u in new):
-        if any(name in u.loads | u.roots for name in unit.binds for u in around):
+    elif unit.binds and (unit.calls or unit.loads or is_secret) and not any(u.binds & unit.binds and (u.calls or u.loads) for u in new):
+        if is_secret or any(name in u.loads | u.roots for name in unit.binds for u in around):
             return [f"{what} made a value; a constant stands in its place"]
     elif unit.assigns and not unit.binds and not any(u.assigns or u.calls for u in new):
         return [f"{what} was deleted and nothing does its work"]
@@ -286,6 +286,9 @@ def _lost_around(sides: Sides, flagged: Sequence[Unit]) -> list[str]:
             reasons.append(f"{word} was removed")
     feeding = _feeding(sides, flagged)
     excused = {call.name for unit in sides.before.units if unit.start in feeding for call in unit.calls}
+    read_before, read_after = ({n for u in side.units for n in u.loads | u.roots} for side in (sides.before, sides.after))
+    for name in sorted({n for unit in flagged for n in unit.binds} & (read_before - read_after)):
+        reasons.append(f"`{name}` is still there, but nothing uses it any more")
     vanished = {name for unit in flagged for name in unit.binds} - {n for u in sides.after.units for n in u.binds}
     now = Counter(call.name for unit in sides.after.units for call in unit.calls)
     then = Counter(call.name for unit in sides.before.units for call in unit.calls)

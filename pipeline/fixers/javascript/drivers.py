@@ -61,7 +61,7 @@ MAX_FILES = 80
 
 def driver_of(code: Code, receiver: Node | None, files: SourceFiles) -> Driver | None:
     """The driver behind `receiver.query(...)`."""
-    found = set(_of(code, receiver, 5)) if receiver is not None else set()
+    found = set(_of(code, receiver, 5, set())) if receiver is not None else set()
     if not found:
         found = _known(code.imports.values())
     if not found:
@@ -81,11 +81,12 @@ def _known(modules: object) -> set[Driver]:
     return {driver for driver in found if driver is not None}
 
 
-def _of(code: Code, node: Node, depth: int) -> Iterator[Driver]:
+def _of(code: Code, node: Node, depth: int, seen: set[str]) -> Iterator[Driver]:
     """Drivers of the values that an expression may have, as far as the file tells."""
     node = bare(node)
-    if depth == 0:
+    if depth == 0 or code.text(node) in seen:
         return
+    seen.add(code.text(node))
     name = code.qualified(node)
     yield from _known([name])
     if node.type == "new_expression":
@@ -94,16 +95,16 @@ def _of(code: Code, node: Node, depth: int) -> Iterator[Driver]:
     elif node.type in {"await_expression", "call_expression"}:
         inner = node.child_by_field_name("function") or (node.named_children[0] if node.named_children else None)
         if inner is not None:
-            yield from _of(code, inner, depth - 1)
+            yield from _of(code, inner, depth - 1, seen)
     elif node.type == "member_expression":
         base = node.child_by_field_name("object")
         for value in _assigned(code, code.text(node)):
-            yield from _of(code, value, depth - 1)
+            yield from _of(code, value, depth - 1, seen)
         if base is not None:
-            yield from _of(code, base, depth - 1)
+            yield from _of(code, base, depth - 1, seen)
     elif node.type == "identifier":
         for value in _assigned(code, code.text(node)):
-            yield from _of(code, value, depth - 1)
+            yield from _of(code, value, depth - 1, seen)
 
 
 def _assigned(code: Code, name: str) -> Iterator[Node]:

@@ -16,6 +16,10 @@ _LINES = frozenset({"expression_statement", "lexical_declaration", "variable_dec
 _LOOPS = frozenset({"for_statement", "for_in_statement", "while_statement", "do_statement"})
 
 
+MAX_HOLES = 50
+"""More values than that no person puts into one text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One expression that makes text, or a part of it."""
@@ -47,7 +51,7 @@ def find_built(code: Code, query: Node, call: Node) -> Built | None:
     """How the text `query` of `call` is made; None when that cannot be told from the function alone."""
     template = strings.read(code, query)
     if template is not None:
-        return Built((Statement(query, template, None),), conditional=False) if template.holes else None
+        return Built((Statement(query, template, None),), conditional=False) if 0 < len(template.holes) <= MAX_HOLES else None
     return _variable(code, code.text(query), query, call) if query.type == "identifier" else None
 
 
@@ -65,6 +69,8 @@ def _variable(code: Code, name: str, query: Node, call: Node) -> Built | None:
             template = strings.operand_template(code, value)
         statements.append(Statement(value, template, line))
     if not statements or not statements[0].template.tokens or not any(statement.template.holes for statement in statements):
+        return None
+    if sum(len(statement.template.holes) for statement in statements) > MAX_HOLES:
         return None
     if not _only_use(code, name, query, block, chain[0][1]):
         return None
@@ -125,4 +131,6 @@ def _unchanged(code: Code, statement: Statement, block: Node, call: Node) -> boo
     """True when the values that the text takes in are still the same at the call."""
     since, here = statement.value.end_byte, call.start_byte
     names = {code.text(node) for node in code.all({"identifier"}, statement.value)}
-    return not any(since <= binding.start_byte < here for name in names for binding in code.bindings(name, block))
+    return len(names) <= 10 * MAX_HOLES and not any(
+        since <= binding.start_byte < here for name in names for binding in code.bindings(name, block)
+    )

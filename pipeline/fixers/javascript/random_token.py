@@ -9,7 +9,7 @@ from tree_sitter import Node
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
 from pipeline.rewriting.javascript import imports
-from pipeline.rewriting.javascript.code import Code, ancestors, arguments, bare
+from pipeline.rewriting.javascript.code import Code, ancestors, bare
 from pipeline.rewriting.source import Change, Edit
 
 _DIGITS = re.compile(

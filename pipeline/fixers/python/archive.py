@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import libcst as cst
 
 from pipeline.model.finding import Finding
@@ -20,7 +22,7 @@ _NOTE = "The filter needs Python 3.12, or a security release of 3.8 to 3.11 from
 def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
     """Unpack with `filter="data"`; None for anything that is not surely a tar archive."""
     for call in code.near(finding.location, cst.Call, lambda c: code.method(c) in {"extractall", "extract"}):
-        if not isinstance(call.func, cst.Attribute) or not _is_tar(code, call.func.value, call, 4):
+        if not isinstance(call.func, cst.Attribute) or not _is_tar(code, call.func.value, call, set()):
             continue
         if any(arg.star for arg in call.args):
             return None
@@ -40,7 +42,7 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
 def _guard(code: Code, finding: Finding) -> Change | None:
     """Members that are written by hand: the joined path is resolved and checked before anything is written there."""
     for call in code.near(finding.location, cst.Call, lambda _: True):
-        for name in code.all(cst.Name, call):
+        for name in itertools.islice(code.all(cst.Name, call), 20):
             joined = code.assignment(name.value, call)
             if isinstance(joined, cst.Call) and code.callee(joined) == "os.path.join" and len(joined.args) == 2:
                 return _checked(code, joined, name.value)
@@ -80,14 +82,15 @@ def _add(code: Code, call: cst.Call, text: str) -> Edit:
     return Edit(end, end, f",\n{source.indentation(start)}{text}" if own_line else f", {text}")
 
 
-def _is_tar(code: Code, node: cst.BaseExpression, at: cst.CSTNode, depth: int) -> bool:
-    if depth == 0:
-        return False
+def _is_tar(code: Code, node: cst.BaseExpression, at: cst.CSTNode, seen: set[str]) -> bool:
     if isinstance(node, cst.Call):
         return code.callee(node) in {"tarfile.open", "tarfile.TarFile", "tarfile.TarFile.open", "tarfile.TarFile.gzopen"}
     if not isinstance(node, cst.Name | cst.Attribute):
         return False
     text = code.inner(node)
+    if text in seen:
+        return False
+    seen.add(text)
     values = [a.value for a in code.all(cst.Assign) if any(code.inner(t.target) == text for t in a.targets)]
     values += [w.item for w in code.all(cst.WithItem) if w.asname is not None and code.inner(w.asname.name) == text]
     within = {id(block) for block in (code.block(at), code.module)}
@@ -96,4 +99,4 @@ def _is_tar(code: Code, node: cst.BaseExpression, at: cst.CSTNode, depth: int) -
     typed = [p.annotation.annotation for p in code.all(cst.Param) if p.name.value == text and p.annotation is not None]
     if any(code.qualified(annotation) == "tarfile.TarFile" for annotation in typed):
         return True
-    return bool(values) and all(_is_tar(code, value, at, depth - 1) for value in values)
+    return bool(values) and all(_is_tar(code, value, at, seen) for value in values)

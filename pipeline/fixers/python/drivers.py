@@ -78,7 +78,7 @@ MAX_FILES = 80
 
 def driver_of(code: Code, receiver: cst.BaseExpression | None, files: SourceFiles) -> Driver | None:
     """The driver behind `receiver.execute(...)`."""
-    found = set(_of(code, receiver, 5)) if receiver is not None else set()
+    found = set(_of(code, receiver, 5, set())) if receiver is not None else set()
     if not found:
         roots = {name.split(".")[0] if not name.startswith("django.") else name for name in code.imports.values()}
         found = {driver for driver in (_module(root) for root in roots) if driver is not None}
@@ -96,27 +96,28 @@ def _module(dotted: str) -> Driver | None:
     return _MODULES.get(root)
 
 
-def _of(code: Code, node: cst.BaseExpression, depth: int) -> Iterator[Driver]:
-    """Drivers of all values that an expression may have, as far as the file tells."""
+def _of(code: Code, node: cst.BaseExpression, depth: int, seen: set[str]) -> Iterator[Driver]:
+    """Drivers of all values that an expression may have, as far as the file tells; each name is followed once (`seen`)."""
     if depth == 0:
         return
     if isinstance(node, cst.Await):
-        yield from _of(code, node.expression, depth)
+        yield from _of(code, node.expression, depth, seen)
     elif isinstance(node, cst.Call):
         if (driver := _from_import(code, node.func)) is not None:
             yield driver
         elif isinstance(node.func, cst.Attribute):
-            yield from _of(code, node.func.value, depth - 1)
+            yield from _of(code, node.func.value, depth - 1, seen)
         elif isinstance(node.func, cst.Name):
-            yield from _returned(code, node.func.value, depth - 1)
-    elif isinstance(node, cst.Name | cst.Attribute):
+            yield from _returned(code, node.func.value, depth - 1, seen)
+    elif isinstance(node, cst.Name | cst.Attribute) and code.inner(node) not in seen:
+        seen.add(code.inner(node))
         if (driver := _from_import(code, node)) is not None:
             yield driver
             return
         for value in _values(code, code.inner(node)):
-            yield from _of(code, value, depth - 1)
+            yield from _of(code, value, depth - 1, seen)
         if isinstance(node, cst.Attribute):
-            yield from _of(code, node.value, depth - 1)
+            yield from _of(code, node.value, depth - 1, seen)
 
 
 def _from_import(code: Code, node: cst.BaseExpression) -> Driver | None:
@@ -141,12 +142,13 @@ def _values(code: Code, name: str) -> Iterator[cst.BaseExpression]:
             yield parameter.annotation.annotation
 
 
-def _returned(code: Code, function: str, depth: int) -> Iterator[Driver]:
+def _returned(code: Code, function: str, depth: int, seen: set[str]) -> Iterator[Driver]:
     for definition in code.all(cst.FunctionDef):
-        if definition.name.value == function:
+        if definition.name.value == function and f"{function}()" not in seen:
+            seen.add(f"{function}()")
             for statement in code.all(cst.Return, definition):
                 if statement.value is not None:
-                    yield from _of(code, statement.value, depth)
+                    yield from _of(code, statement.value, depth, seen)
 
 
 def _imported_files(code: Code, files: SourceFiles) -> set[Driver]:

@@ -14,6 +14,10 @@ from pipeline.rewriting.template import Template
 _LOG = re.compile(r"(?:^|\.)(?:print|pprint|debug|info|warning|warn|error|exception|critical|log)$")
 
 
+MAX_HOLES = 50
+"""More values than that no person puts into one text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One expression that makes text, or a part of it."""
@@ -45,7 +49,7 @@ def find_built(code: Code, query: cst.BaseExpression, call: cst.Call) -> Built |
     """How the text `query` of `call` is made; None when that cannot be told from the function alone."""
     template = strings.read(code, query)
     if template is not None:
-        return Built((Statement(query, template, None),), conditional=False) if template.holes else None
+        return Built((Statement(query, template, None),), conditional=False) if 0 < len(template.holes) <= MAX_HOLES else None
     return _variable(code, query, call) if isinstance(query, cst.Name) else None
 
 
@@ -62,6 +66,8 @@ def _variable(code: Code, name: cst.Name, call: cst.Call) -> Built | None:
             return None
         statements.append(Statement(value, template, line))
     if not statements[0].template.tokens:
+        return None
+    if sum(len(statement.template.holes) for statement in statements) > MAX_HOLES:
         return None
     first = chain[0][1]
     if not any(statement.template.holes for statement in statements) or not _only_use(code, name, block, code.span(first)[0]):
@@ -124,4 +130,6 @@ def _unchanged(code: Code, statement: Statement, block: cst.CSTNode, here: int) 
     since = code.span(statement.value)[1]
     start, end = code.span(statement.value)
     inside = [name for name in code.all(cst.Name) if start <= code.span(name)[0] < end]
-    return not any(since <= code.span(binding)[0] < here for name in inside for binding in code.bindings(name.value, block))
+    return len(inside) <= 10 * MAX_HOLES and not any(
+        since <= code.span(binding)[0] < here for name in inside for binding in code.bindings(name.value, block)
+    )

@@ -47,6 +47,10 @@ def choose(source: Source, finding: Finding, candidates: Sequence[Candidate]) ->
     """The one literal that a finding means: by its columns, else the only one on its lines that can be a secret."""
     start, end = source.range_of(finding.location)
     fitting = [c for c in candidates if len(c.value) >= MIN_LENGTH and _ends(finding.secret, c.value)]
+    marker = f"<{finding.secret.kind}>" if finding.secret is not None else "<secret>"
+    if marker in finding.excerpt:
+        value = value_behind(source, finding, marker)
+        fitting = [c for c in fitting if value and value in c.value]
     touching = [c for c in fitting if c.start < end and c.end > start]
     if len(touching) > 1:
         inside = [c for c in touching if c.start <= start and end <= c.end]
@@ -54,7 +58,26 @@ def choose(source: Source, finding: Finding, candidates: Sequence[Candidate]) ->
     if not touching:
         first, last = source.line_start(start), source.line_end(max(end - 1, start))
         touching = [c for c in fitting if first <= c.start and c.end <= last and " " not in c.value]
-    return touching[0] if len(touching) == 1 else None
+    return touching[0] if len(touching) == 1 and replaceable(touching[0].value) else None
+
+
+def value_behind(source: Source, finding: Finding, marker: str) -> str:
+    """What stands in the file where the excerpt has only the kind of the secret; "" when the line is another one by now.
+
+    Source: `pipeline.triage.fingerprint.identify_secret`.
+    """
+    line = source.text.split("\n")[finding.location.line - 1 : finding.location.line]
+    before, *others = finding.excerpt.split("\n")[0].split(marker)
+    if not line or not others:
+        return ""
+    pattern = re.escape(before) + "(.+)" + re.escape(others[0]) + "".join(rf"\1{re.escape(other)}" for other in others[1:])
+    match = re.fullmatch(pattern, line[0].removesuffix("\r"))
+    return match[1] if match else ""
+
+
+def replaceable(value: str) -> bool:
+    """True for a literal that is a secret as a whole: a value, a URL or connection string with one, or a scheme and a value."""
+    return " " not in scheme_of(value)[1] or ("=" in value and ";" in value)
 
 
 def _ends(secret: Secret | None, value: str) -> bool:
@@ -72,14 +95,14 @@ def setting_name(words: Sequence[str], secret: Secret | None) -> str:
     """Name of the environment variable.
 
     Args:
-        words: what the source calls the value, best first (`api_key`, `stripe.api_key`); generic names are passed over.
-        secret: its kind names it when the source does not.
+        words: what the source calls the value, best first (`api_key`, `stripe_api_key`).
+        secret: its kind names it when the best of these is a word like `key`.
     """
-    names = [upper_snake(word) for word in words if upper_snake(word)]
-    for name in names:
-        if name not in _GENERIC and len(name) > 2:
-            return name
-    kind = upper_snake(secret.kind) if secret is not None else ""
-    if kind and not re.search(r"GENERIC|HIGH_ENTROPY|UNKNOWN|HARDCODED|^SECRET$", kind):
+    names = [upper_snake(word) for word in words]
+    if names and names[0] not in _GENERIC and len(names[0]) > 2:
+        return names[0]
+    kind = re.sub(r"[^A-Za-z0-9]+", "_", secret.kind).strip("_").upper() if secret is not None else ""
+    if kind and kind not in _GENERIC and not re.search(r"GENERIC|HIGH_ENTROPY|UNKNOWN|HARDCODED|IN_URL|^\d|^SECRET$", kind):
         return kind
-    return next((name for name in names if len(name) > 2), "")
+    specific = next((name for name in names if name not in _GENERIC and len(name) > 2), "")
+    return specific or next((name for name in names if len(name) > 2), "")

@@ -62,8 +62,9 @@ def _names(code: Code, node: cst.SimpleString) -> list[str]:
     for around in (node, *code.ancestors(node)):
         parent = code.parent(around)
         if isinstance(parent, cst.DictElement) and parent.value is around:
-            key = string_value(parent.key)
-            return [key or "", *_target(code, parent)]
+            key = string_value(parent.key) or ""
+            owners = [string_value(a.key) for a in code.ancestors(parent) if isinstance(a, cst.DictElement)]
+            return [key, *(f"{owner}_{key}" for owner in [*owners, *_target(code, parent)] if owner)]
         if isinstance(parent, cst.Arg):
             return _argument_names(code, parent)
         if isinstance(parent, cst.Param):

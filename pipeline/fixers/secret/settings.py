@@ -14,9 +14,9 @@ _SPRING = re.compile(r"(?:^|/)(?:application|bootstrap)(?:-[\w.-]+)?\.(?:propert
 _SHELL = re.compile(r"\.(?:sh|bash)$")
 _NPMRC = re.compile(r"(?:^|/)\.npmrc$")
 
-_ASSIGNMENT = re.compile(
-    r"^(?P<head>\s*(?:export\s+|-\s+)?(?P<name>[\w.:/@-]+?)\s*[=:]\s*)(?P<quote>[\"']?)(?P<value>[^\s\"'#]+)(?P=quote)(?P<tail>\s*(?:#.*)?)$"
-)
+_VALUE = r"""(?P<quote>["']?)(?P<value>[^\s"'#]+)(?P=quote)\s*(?:#.*)?"""
+_EQUALS = re.compile(rf"""\s*(?:export\s+)?(?P<name>[\w.:/@-]+)\s*=\s*{_VALUE}""")
+_YAML = re.compile(rf"""\s*(?:-\s+(?P<item>[\w.-]+)=|(?:-\s+)?(?P<name>[\w.-]+):\s+){_VALUE}""")
 
 
 def knows(path: str) -> bool:
@@ -31,14 +31,15 @@ def take(source: Source, finding: Finding) -> Taken | None:
     """
     start = source.line_start(source.range_of(finding.location)[0])
     line = source.slice(start, source.line_end(start)).rstrip("\r\n")
-    match = _ASSIGNMENT.match(line)
+    match = (_YAML if source.path.endswith((".yml", ".yaml")) else _EQUALS).fullmatch(line)
     if match is None or match["value"].startswith(("$", "{", "&", "*", "!", "|", ">")):
         return None
     place = start + len(line[: match.start("value")].encode())
     candidate = Candidate(place, place + len(match["value"].encode()), match["value"])
     if choose(source, finding, [candidate]) is None or source.text.count(match["value"]) != 1:
         return None
-    name = setting_name([match["name"].split(":")[-1], match["name"]], finding.secret)
+    own = match["name"] or match.groupdict().get("item") or ""
+    name = "NPM_TOKEN" if _NPMRC.search(source.path) else setting_name([own.split(":")[-1], own], finding.secret)
     if _ENV.search(source.path):
         return Taken(
             (Edit(candidate.start - len(match["quote"]), candidate.end + len(match["quote"]), ""),), "", match["value"], emptied=True

@@ -8,8 +8,8 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from pipeline import phrases
-from pipeline.answers import SENTENCE, not_proven, proof_sentences, proof_word
-from pipeline.escaping import code, cut, escape, fenced, prose, sentence, size, visible
+from pipeline.answers import SENTENCE, not_proven, proof_sentences, proof_word, receipt_fold
+from pipeline.escaping import code, cut, escape, prose, sentence, size, visible
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch, Proof, Receipt
 from pipeline.ports import Capabilities
@@ -18,7 +18,6 @@ TITLE = 72
 """Bytes of a title: what git and hosts show of a commit's first line."""
 
 _CONVENTIONAL = re.compile(r"(?:feat|fix|chore|docs|refactor|test|perf|build|ci|style|revert)(\([^)]+\))?!?: \S")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SIGNED_OFF = re.compile(r"^Signed-off-by: .+ <.+@.+>\s*$", re.MULTILINE)
 
 
@@ -113,7 +112,7 @@ def render_pull_request_body(
             f"This {capabilities.pull_request_word} targets the branch of the change: checks filtered by base branch do not run here."
         )
     body = "\n\n".join(part for part in parts if part)
-    fold = _receipt_fold(receipt)
+    fold = receipt_fold(receipt)
     whole = f"{body}\n\n{fold}" if fold else body
     return whole if size(whole) <= capabilities.max_body else cut(body, capabilities.max_body)
 
@@ -123,15 +122,3 @@ def _signature(patch: Patch, receipt: Receipt | None) -> str:
     if receipt is None:
         return f"No receipt · {fixer}"
     return f"Receipt {code(receipt.digest[:19] + '…')} ({code('fixwright verify receipt.json --repo .')}) · {fixer}"
-
-
-def _receipt_fold(receipt: Receipt | None) -> str:
-    if receipt is None or not _DIGEST.fullmatch(receipt.digest):
-        return ""
-    try:
-        text = receipt.envelope.decode("ascii")
-    except UnicodeDecodeError:
-        return ""
-    if "<" in text or visible(text.replace("\n", " ")) != text.replace("\n", " "):
-        return ""
-    return f"<details><summary>receipt.json, <code>{receipt.digest}</code></summary>\n\n{fenced(text, 'json')}\n\n</details>"

@@ -16,6 +16,9 @@ from pipeline.rewriting.source import Edit, Source, own_line
 MAX_BYTES = 500_000
 """Larger files are generated or bundled; nobody mends them."""
 
+MAX_NEAR = 20
+"""How many candidates of one place are tried at most; hostile lines can be long."""
+
 MAX_DEPTH = 400
 """Deeper trees are generated or hostile; everything here that recurses stays far below Python's limit."""
 
@@ -68,7 +71,7 @@ class Code:
             left, right = node.start_byte, node.end_byte
             if node.type in kinds and left < last and right > first and wanted(node):
                 ranked.append((not (left < end and right > start), right - left, left, node))
-        return [entry[3] for entry in sorted(ranked, key=lambda entry: entry[:3])]
+        return [entry[3] for entry in sorted(ranked, key=lambda entry: entry[:3])[:MAX_NEAR]]
 
     def function(self, node: Node) -> Node:
         """The function around a node, or the whole file."""

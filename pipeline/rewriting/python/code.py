@@ -19,6 +19,9 @@ N = TypeVar("N", bound=cst.CSTNode)
 MAX_BYTES = 400_000
 """libcst needs about a second for 50 kB; nobody waits longer for a fix."""
 
+MAX_NEAR = 20
+"""How many candidates of one place are tried at most; hostile lines can be long."""
+
 MAX_DEPTH = 150
 """libcst's parser recurses on the C stack: deeper nesting could end the process (measured: 20,000 parentheses do)."""
 
@@ -87,7 +90,7 @@ class Code:
             left, right = self.span(node)
             if left < last and right > first and wanted(node):
                 ranked.append((not (left < end and right > start), right - left, left, node))
-        return [entry[3] for entry in sorted(ranked, key=lambda entry: entry[:3])]
+        return [entry[3] for entry in sorted(ranked, key=lambda entry: entry[:3])[:MAX_NEAR]]
 
     def keywords_at(self, location: Location, names: Collection[str]) -> list[cst.Arg]:
         """Keyword arguments of these names at a finding, else those of the smallest call at it: engines point at either."""
