@@ -34,6 +34,9 @@ SENTENCE = 600
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
+DECIDING = ("finding gone", "nothing new", "tests", "broken on purpose")
+"""Names of the checks of the gate (`pipeline.triage.proof`) whose outcome a reader wants to know."""
+
 BODY = 60_000
 """Bytes of an answer: below every host's limit (GitHub: 65,536 characters of a comment)."""
 
@@ -104,8 +107,8 @@ def proof_word(proof: Proof | None) -> str:
 
 
 def proof_sentences(proof: Proof) -> str:
-    """What the gate found, check by check, as one paragraph."""
-    said = [sentence(cut(check.said, SENTENCE)) for check in proof.checks if check.passed and check.said]
+    """What the gate found, as one paragraph: what decides, and what could not be checked. The receipt has every check."""
+    said = [sentence(cut(check.said, SENTENCE)) for check in proof.checks if check.passed and check.said and check.name in DECIDING]
     unable = [sentence(cut(check.said, SENTENCE)) for check in proof.checks if check.passed is None and check.said]
     return " ".join([*said, *unable])
 

@@ -93,7 +93,7 @@ PATCH = Patch(
 PROOF = Proof(
     ProofWord.VERIFIED,
     (
-        ProofCheck("rescan", True, "Before: K7Q fires, 16 others. After: 16 others, none new."),
+        ProofCheck("finding gone", True, "Before: K7Q fires, 16 others. After: 16 others, none new."),
         ProofCheck("tests", True, "Tests 212 to 212; 9 run the changed line, 9 of 9 fail when it is broken on purpose."),
     ),
     ("no test sends hostile input here",),

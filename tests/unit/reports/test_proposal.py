@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 
-from pipeline.answers import BODY, Topic, render_answer
+from pipeline.answers import BODY, DECIDING, Topic, render_answer
 from pipeline.escaping import size
 from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, Receipt
 from pipeline.ports import Capabilities
@@ -20,6 +20,7 @@ from pipeline.reports.markdown import (
     render_fix_title,
     render_pull_request_body,
 )
+from pipeline.triage import proof as proof_gate
 from tests.build_reports import leak, weakness
 from tests.unit.reports.hostile import FORGED, TEXTS, seen, triggers
 
@@ -32,7 +33,7 @@ PATCH = Patch(
 PROOF = Proof(
     ProofWord.VERIFIED,
     (
-        ProofCheck("rescan", True, "Before: K7Q fires, 16 others. After: 16 others, none new."),
+        ProofCheck("finding gone", True, "Before: K7Q fires, 16 others. After: 16 others, none new."),
         ProofCheck("tests", True, "Tests 212 to 212; 9 run the changed line, 9 of 9 fail when it is broken on purpose."),
         ProofCheck("lint", None, "`ruff` is not installed here"),
     ),
@@ -219,3 +220,7 @@ def test_hostile_texts_stay_harmless_in_answers(text: str, other: str) -> None:
         assert not FORGED.search(said)
         assert set(seen(said).tags) <= {"p", "strong", "code", "pre", "ul", "li"}
         assert triggers(said) == [] or topic == "opened"
+
+
+def test_the_checks_that_are_told_exist_in_the_gate() -> None:
+    assert {proof_gate.GONE, proof_gate.NOTHING_NEW, proof_gate.TESTS, proof_gate.BROKEN} == set(DECIDING)
