@@ -7,7 +7,7 @@ not looked at; and "verified" is a word for fixes whose changed lines a test of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.model.finding import Finding, Location
@@ -18,6 +18,7 @@ from pipeline.syntax import parses
 from pipeline.triage.baseline import Compared
 from pipeline.triage.disguise import disguises
 from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large, wrong_paths
+from pipeline.triage.outline import outline
 from pipeline.triage.survival import handed_on, lost_behaviour, sides_of
 
 APPLIES = "applies"
@@ -143,7 +144,9 @@ def mapped_line(patch: Patch, location: Location) -> int:
 def check_residue(before: Sequence[Location], after: Sequence[Location], patch: Patch) -> ProofCheck:
     """The dangerous function in any form, dangerous or not: there must be fewer of them, and none on a line that the patch adds."""
     added = {(edit.path, number) for edit in patch.edits for number, _ in added_lines(edit)}
-    old, new = _outermost(before), _outermost(after)
+    # An import line that loses one name is written anew with the others: they were there before. The sum below must still fall.
+    added -= {(edit.path, line) for edit in patch.edits for line in _import_lines(edit)}
+    old, new = sorted(set(before)), sorted(set(after))
     on_added = [place for place in new if any((place.path, line) in added for line in range(place.line, place.end_line + 1))]
     reasons = [f"the same dangerous call stands on an added line ({place.path}:{place.line})" for place in on_added]
     if not reasons and old and len(new) >= len(old):
@@ -151,8 +154,10 @@ def check_residue(before: Sequence[Location], after: Sequence[Location], patch: 
     return _check(NO_RESIDUE, reasons, f"dangerous calls of this kind in these files: {len(old)} -> {len(new)}", len(old), len(new))
 
 
-def _outermost(places: Iterable[Location]) -> list[Location]:
-    return sorted(set(places))
+def _import_lines(edit: FileEdit) -> set[int]:
+    read = outline(edit.path, edit.after) if edit.after is not None else None
+    units = read.units if read is not None else []
+    return {line for unit in units if unit.imports for line in range(unit.line, unit.end_line + 1)}
 
 
 def check_new(finding: Finding, compared: Compared, before: Sequence[Finding], after: Sequence[Finding], patch: Patch) -> ProofCheck:

@@ -488,3 +488,39 @@ def bad_patches(case: Case) -> Iterator[tuple[str, Patch]]:
             patch = case.patch(made)
             if patch.edits:
                 yield name, patch
+
+
+def secret_case() -> Case:
+    """A token in the source. Made here, so that no file of ours holds anything that looks like one."""
+    value = "ghp_" + "k3Vx9QmZ7tRw2LbY5nHc8FdJ4sGp6XeA1uTo"
+    start = f'"""Calls to the host."""\n\nimport os\n\nTOKEN = "{value}"\n\n\ndef headers():\n    return {{"token": TOKEN, "home": os.name}}\n'
+    packed = base64.b64encode(value.encode()).decode()
+
+    def with_(line: str, lead: str = "") -> bytes:
+        return (lead + start.replace(f'TOKEN = "{value}"', line)).encode()
+
+    path = "shop/host.py"
+    bad = {
+        "glued": with_(f'TOKEN = "{value[:10]}" + "{value[10:]}"'),
+        "adjacent texts": with_(f'TOKEN = ("{value[:10]}"\n         "{value[10:]}")'),
+        "joined": with_(f'TOKEN = "".join(["{value[:10]}", "{value[10:]}"])'),
+        "reversed": with_(f'TOKEN = "{value[::-1]}"[::-1]'),
+        "base64": with_(f'TOKEN = b64decode("{packed}").decode()', "from base64 import b64decode\n"),
+        "hex": with_(f'TOKEN = bytes.fromhex("{value.encode().hex()}").decode()'),
+        "default of the environment": with_(f'TOKEN = os.environ.get("TOKEN", "{value}")'),
+        "in a comment": with_(f'TOKEN = os.environ["TOKEN"]  # {value}'),
+        "renamed": with_(f'KEY = "{value}"').replace(b'"token": TOKEN', b'"token": KEY'),
+        "allowed": with_(f'TOKEN = "{value}"  # ' + "gitleaks" + ":allow"),
+        "placeholder": with_('TOKEN = "changeme"').replace(b'"token": TOKEN, ', b""),
+        "no longer used": with_("").replace(b'"token": TOKEN, ', b""),
+    }
+    moved = {path: with_("from shop.token import TOKEN"), "shop/token.py": f'TOKEN = "{value}"\n'.encode()}
+    env_file = {path: with_('TOKEN = os.environ["TOKEN"]'), ".env": f"TOKEN={value}\n".encode()}
+    return Case(
+        rule="secrets",
+        path=path,
+        before=start.encode(),
+        good={"environment": with_('TOKEN = os.environ["TOKEN"]'), "getenv": with_('TOKEN = os.environ.get("TOKEN", "")')},
+        bad={**{name: {path: content} for name, content in bad.items()}, "moved": moved, "into .env": env_file},
+        cwe=798,
+    )
