@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from pipeline.fixers.javascript import commands, dom, random_token, sql, tls
 from pipeline.model.finding import Finding
@@ -24,7 +23,6 @@ _REWRITES: Mapping[str, Rewrite] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class RewriteJavaScript:
     """Fixer for every rule `javascript.*`, one rewrite a rule."""
 

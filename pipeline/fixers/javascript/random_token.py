@@ -40,7 +40,7 @@ def _behind(code: Code, finding: Finding) -> list[Node]:
     """The draws in the statements that make the variable at a finding (`return token`)."""
     for name in code.near(finding.location, {"identifier"}, lambda n: not code.binds(n)):
         found: list[Node] = []
-        for binding in code.bindings(code.text(name), code.function(name)):
+        for binding in code.bindings(code.text(name), code.function(name))[:20]:
             line = code.statement(binding)
             found += [c for c in code.all({"call_expression"}, binding.parent) if code.text(c) == "Math.random()"] if line else []
         if found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from pipeline.fixers.python import archive, commands, flask_debug, random_token, sql, tls, yaml_load
 from pipeline.model.finding import Finding
@@ -25,7 +24,6 @@ _REWRITES: Mapping[str, Rewrite] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class RewritePython:
     """Fixer for every rule `python.*`, one rewrite a rule."""
 

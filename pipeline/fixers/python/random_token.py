@@ -49,7 +49,7 @@ def _behind(code: Code, finding: Finding) -> list[cst.Call]:
     """The draws in the statements that make the variable at a finding (`return token`)."""
     for name in code.near(finding.location, cst.Name, lambda _: True):
         found: list[cst.Call] = []
-        for binding in code.bindings(name.value, code.block(name)):
+        for binding in code.bindings(name.value, code.block(name))[:20]:
             line = code.statement(binding)
             found += [call for call in code.all(cst.Call, line) if _function(code, call)] if line is not None else []
         if found:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pipeline.fixers.secret import javascript, python, settings
 from pipeline.fixers.secret.literals import Taken
@@ -29,7 +28,6 @@ _NAME_LIMIT = 40
 Taker = Callable[[Source, Finding], Taken | None]
 
 
-@dataclass(frozen=True, slots=True)
 class SecretFixer:
     """Fixer for every rule `secrets.*`."""
 

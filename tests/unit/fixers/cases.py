@@ -16,6 +16,7 @@ A table (`tables/<rule>.txt`) holds cases like this one; `after: nothing` means 
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,3 +130,8 @@ def check(fixer: Fixer, rule_id: str, case: Case, secret: Secret | None = None) 
     line = location(case.path, case.before, case.at).line
     again = fixer.fix(finding(rule_id, Location(case.path, line, line), secret), repository(case, after[case.path]))
     assert again is None, f"a second run changed it again:\n{(again.edits[0].after or b'').decode()}"
+
+
+def dedent(text: str) -> str:
+    """A text as it is written in a test: the first newline and common indentation go."""
+    return textwrap.dedent(text).removeprefix("\n")
