@@ -1,0 +1,99 @@
+"""What the Semgrep scanner promises beyond the common suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.model.finding import Confidence
+from pipeline.model.scan import GapClass
+from pipeline.scanners.semgrep import SCANNER, residues
+from tests.contract.scanning import World, installed, look, tree
+
+pytestmark = pytest.mark.engines
+
+VIEW = """from flask import request
+
+
+def find(cursor):
+    name = request.form["name"]
+    cursor.execute(
+        f"SELECT * FROM users WHERE name = '{name}'"
+    )
+"""
+
+
+def test_the_finding_says_where_the_data_comes_from(tmp_path: Path) -> None:
+    (finding,) = look(SCANNER, tmp_path / "tree", {"app/db.py": VIEW}).findings
+    assert finding.detail == "comes from request.form (line 5)"
+    assert finding.source is not None
+    assert (finding.source.path, finding.source.line) == ("app/db.py", 5)
+    assert (finding.location.line, finding.location.end_line, finding.location.column) == (6, 7, 5)
+    assert finding.scope == "find"
+    assert finding.rule.confidence is Confidence.HIGH
+
+
+def test_a_parameter_is_less_sure_and_says_so(tmp_path: Path) -> None:
+    (finding,) = look(
+        SCANNER, tmp_path / "tree", {"a.py": "def f(db, name):\n    db.execute('SELECT * FROM t WHERE n = ' + name)\n"}
+    ).findings
+    assert finding.detail == "comes from parameter name (line 1)"
+    assert finding.rule.confidence is Confidence.MEDIUM
+    assert finding.rule.id == "python.sql-injection"
+
+
+def test_a_random_number_is_reported_where_it_is_made(tmp_path: Path) -> None:
+    source = "import random\n\n\ndef new_token():\n    number = random.getrandbits(64)\n    return hex(number)\n"
+    (finding,) = look(SCANNER, tmp_path / "tree", {"a.py": source}).findings
+    assert finding.location.line == 5
+    assert finding.detail == "ends in new_token (line 6)"
+
+
+def test_what_does_not_parse_is_a_gap_with_what_was_found_all_the_same(tmp_path: Path) -> None:
+    seen = look(
+        SCANNER, tmp_path / "tree", {"broken.py": VIEW + "\n\ndef g():\n    x = 5 5\n", "broken.tsx": "const a = <div>\n", "fine.py": VIEW}
+    )
+    assert seen.gaps["broken.py"].reason == "does not parse as python"
+    assert seen.gaps["broken.tsx"].reason == "does not parse as tsx"
+    assert {gap.gap_class for gap in seen.gaps.values()} == {GapClass.LIMIT}
+    assert seen.covered == {"fine.py"}
+    assert sorted(f.location.path for f in seen.findings) == ["broken.py", "fine.py"]
+
+
+def test_a_minified_file_is_a_limit_that_names_its_line(tmp_path: Path) -> None:
+    seen = look(SCANNER, tmp_path / "tree", {"vendor.min.js": "var a=1;" * 2_000 + "\n", "app.js": "const a = 1\n"})
+    assert seen.gaps["vendor.min.js"].reason == "minified (a line of 16,000 characters)"
+    assert seen.gaps["vendor.min.js"].gap_class is GapClass.LIMIT
+    assert seen.covered == {"app.js"}
+
+
+def test_what_no_rule_reads_is_not_applicable(tmp_path: Path) -> None:
+    seen = look(SCANNER, tmp_path / "tree", {"main.go": "package main\n", "style.css": "a {}\n"})
+    assert {gap.gap_class for gap in seen.gaps.values()} == {GapClass.NOT_APPLICABLE}
+    assert not seen.covered
+
+
+def test_text_in_a_legacy_encoding_is_read(tmp_path: Path) -> None:
+    source = ("# -*- coding: latin-1 -*-\n# caf\u00e9\n" + VIEW).encode("latin-1")
+    seen = look(SCANNER, tmp_path / "tree", {"a.py": source})
+    assert [f.location.line for f in seen.findings] == [8]
+    assert seen.covered == {"a.py"}
+
+
+def test_many_files_are_one_answer(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {f"m{n}.py": VIEW if n % 50 == 0 else f"x = {n}\n" for n in range(450)}
+    seen = look(SCANNER, tmp_path / "tree", files)
+    assert len(seen.findings) == 9
+    assert seen.covered == files.keys()
+
+
+def test_residues_name_places_in_the_repository(tmp_path: Path) -> None:
+    found = residues("python.sql-injection", tree(tmp_path / "tree", {"a\nb.py": VIEW, "x.md": "db.execute(q)"}), installed(SCANNER), 60.0)
+    assert {place.path for place in found} == {"a\nb.py"}
+
+
+def test_residues_of_nothing_need_no_engine(tmp_path: Path) -> None:
+    assert residues("python.sql-injection", tree(tmp_path / "tree", {"x.md": ""}), World(tmp_path), 1.0) == []
+    with pytest.raises(KeyError):
+        residues("python.nothing", tree(tmp_path / "other", {"a.py": ""}), World(tmp_path), 1.0)
