@@ -75,3 +75,7 @@ class Users:
 def asked():
     who = input("Who? ")
     connection.execute("SELECT * FROM users WHERE name = '" + who + "'")  # expect: python.sql-injection
+
+
+def own_wrapper():
+    return query_db("SELECT * FROM users WHERE name = '" + request.args["name"] + "'")  # expect: python.sql-injection
