@@ -19,7 +19,9 @@ from pipeline.model.target import CommitRef, Installation, Permission, PullReque
 from pipeline.ports import Capabilities, CodeHost, Command, Configuration, Fixer, GitCredentials, HostMemory, Provider, Scanner
 from pipeline.receipts import Signer
 from pipeline.sandbox.git import Mirror
+from pipeline.scanners import semgrep
 from pipeline.stages.examine import RunControl
+from pipeline.stages.prove import Engines, Residues
 from pipeline.store.engine import Database
 from pipeline.store.outbox import Claimed
 from pipeline.store.work import Work
@@ -33,6 +35,8 @@ class Plugins:
     scanners: Mapping[ScanType, Scanner]
     fixers: Sequence[Fixer]
     commands: Mapping[str, Command]
+    residues: Residues = semgrep.residues
+    """Finds what is left of a rule's dangerous function; the gate of a fix asks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,10 @@ class Context:
                 return work.reviews.get(review).status not in (ReviewStatus.CANCELLED, ReviewStatus.FAILED)
 
         return RunControl(self.places.engines, wanted)
+
+    def engines(self, control: RunControl) -> Engines:
+        """The same engines that judge changes, for the gate of a fix."""
+        return Engines(control, tuple(self.plugins.scanners.values()), self.plugins.residues)
 
     def wanted(self, review: ReviewId, *expected: ReviewStatus) -> Review:
         """The review, when it is in one of the expected states.

@@ -53,7 +53,9 @@ def run_fix(context: Context, message: RunFix) -> None:
         error = "no fixer has a patch for this place"
     else:
         try:
-            proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=context.control())
+            control = context.control()
+            engines = context.engines(control)
+            proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines)
         except (EngineError, SandboxUnavailable) as failure:
             error = failure.message
     if patch is not None and proof is not None and proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):

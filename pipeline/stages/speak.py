@@ -89,6 +89,8 @@ def _offers(context: Context, review: Review, policy: Policy, speakable: Sequenc
     mirror = context.mirror(review.installation, change.repository)
     fetch_change(mirror, change)
     files = CommitFiles(mirror, change.head)
+    control = context.control(review.id)
+    engines = context.engines(control)
     deadline = time.monotonic() + AHEAD_SECONDS
     offers: dict[str, Offer] = {}
     for judged in speakable[:AHEAD_FINDINGS]:
@@ -99,7 +101,7 @@ def _offers(context: Context, review: Review, policy: Policy, speakable: Sequenc
             continue
         try:
             proof = prove(
-                finding=judged.finding, patch=patch, files=files, policy=policy, control=context.control(review.id), run_tests=False
+                finding=judged.finding, patch=patch, files=files, policy=policy, control=control, run_tests=False, engines=engines
             )
         except (EngineError, SandboxUnavailable) as failure:
             log.warning("no fix could be checked ahead", extra={"review_id": review.id, "code": failure.code})
