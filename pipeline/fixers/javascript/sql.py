@@ -279,7 +279,10 @@ class _Binding:
         sink = self.sink
         if sink.passed is not None or self.style is not Style.QMARK or sink.driver.passing != "array" or sink.config is not None:
             return None
-        name = next((n for n in ("params", "queryParams", "values") if n not in self.code.names()), None)
+        block = self.code.function(sink.call)
+        taken = {self.code.text(node) for node in self.code.all({"identifier"}, block)}
+        free = (n for n in ("params", "queryParams", "values") if n not in taken and not self.code.bindings(n, self.code.root))
+        name = next(free, None)
         end = self.code.semicolon
         edits: list[Edit] = []
         for index, statement in enumerate(self.built.statements):

@@ -95,6 +95,10 @@ def _sink(code: Code, call: cst.Call, files: SourceFiles) -> Sink | None:
     if isinstance(query.value, cst.Call) and _is_text(code, query.value):
         inner = argument(query.value, 0)
         return Sink(call, inner, query.value, drivers.SQLALCHEMY) if inner else None
+    made = code.assignment(query.value.value, call) if isinstance(query.value, cst.Name) else None
+    if isinstance(made, cst.Call) and _is_text(code, made):
+        inner = argument(made, 0)
+        return Sink(made, inner, made, drivers.SQLALCHEMY) if inner else None
     driver = _driver(code, call, files)
     return Sink(call, query, None, driver) if driver else None
 
@@ -344,7 +348,10 @@ class _Binding:
         passing = self.sink.driver.passing
         if self.passed is not None or self.style is Style.DOLLAR or (passing == "mapping" and self.sink.call is self.sink.text):
             return None
-        name = next((n for n in ("params", "query_params", "bound_params") if n not in self.code.names()), None)
+        block = self.code.block(self.sink.call)
+        taken = {node.value for node in self.code.all(cst.Name, block)}
+        free = (n for n in ("params", "query_params", "bound_params") if n not in taken and not self.code.bindings(n, self.code.module))
+        name = next(free, None)
         edits: list[Edit] = []
         for index, statement in enumerate(self.built.statements):
             own = [parameter for parameter in self.parameters if parameter.built == index]
