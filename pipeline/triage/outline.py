@@ -57,10 +57,11 @@ class Call:
     name: str
     path: str
     root: str
-    first: str = ""
-    """Its first argument, when that is nothing but a name."""
+    given: frozenset[str] = frozenset()
+    """Its arguments in front of the first plain string, as far as they are nothing but a name."""
     built: frozenset[str] = frozenset()
-    """Names that are put into a string that is its first argument (concatenation, interpolation, format)."""
+    """Names that are put into a string (concatenation, interpolation, format) in those arguments: behind a plain text, which is then the
+    statement or command, a built string is a value."""
     literal: str = ""
     """Its first argument, when that is a plain string."""
 
@@ -309,16 +310,19 @@ class _Reader:
         arguments = node.child_by_field_name("arguments")
         if target is None:
             return
-        first = next(iter(arguments.named_children), None) if arguments is not None else None
         built: set[str] = set()
-        literal = name = ""
-        if first is not None:
-            literal = string_of(first) if first.type == "string" and not builds(first) else ""
-            name = decode(first.text or b"") if first.type == "identifier" else ""
+        given: set[str] = set()
+        literal = ""
+        for number, argument in enumerate(arguments.named_children if arguments is not None else ()):
+            if argument.type == "string" and not builds(argument):
+                literal = literal if number else string_of(argument)
+                break
+            if argument.type == "identifier":
+                given.add(decode(argument.text or b""))
             # A list of arguments or parameters is no text: what is built in it stays one value.
-            inside = () if first.type in ("list", "tuple", "array", "object", "dictionary") else walk(first)
-            built = {found for inner in inside if builds(inner) for found in raw_names(inner)}
-        call = Call(last_name(target), flat(target), root_name(target), name, frozenset(built), literal)
+            if argument.type not in ("list", "tuple", "array", "object", "dictionary", *FUNCTIONS):
+                built |= {found for inner in walk(argument) if builds(inner) for found in raw_names(inner)}
+        call = Call(last_name(target), flat(target), root_name(target), frozenset(given), frozenset(built), literal)
         unit.calls.append(call)
         if call.name in ROUTE_METHODS and literal.startswith("/"):
             self.out.routes.append(f"{call.path} {literal}")
@@ -332,7 +336,7 @@ class _Reader:
         name = string_of(key) or flat(key)
         if node.type == "pair":
             unit.parts.add(name)
-        if truth is not None and value.type in PLAIN:
+        if truth is not None and (value.type in PLAIN or (value.type == "string" and truth is False)):
             unit.options[name] = (truth, flat(value))
 
     def _identifier(self, node: Node, name: str, unit: Unit) -> None:

@@ -19,6 +19,7 @@ from pipeline.triage.baseline import Compared
 from pipeline.triage.disguise import disguises
 from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large, wrong_paths
 from pipeline.triage.outline import outline
+from pipeline.triage.remedy import no_remedies
 from pipeline.triage.survival import handed_on, lost_behaviour, sides_of
 
 APPLIES = "applies"
@@ -60,7 +61,7 @@ def check_text(patch: Patch, finding: Finding) -> list[ProofCheck]:
     if not broken:
         for side in sides:
             kept += lost_behaviour(side, finding)
-            hidden += [*disguises(side, home, finding), *handed_on(side, finding)]
+            hidden += [*disguises(side, home, finding), *handed_on(side, finding), *no_remedies(side, finding)]
         kept += _lost_entries(patch, finding)
     counted = f"{files} file{'s' * (files != 1)}, {lines} line{'s' * (lines != 1)}"
     return [

@@ -325,6 +325,6 @@ def handed_on(sides: Sides, finding: Finding) -> list[str]:
     for unit in added:
         for call in unit.calls:
             told = call.name in _NOISE or call.name.endswith(("Error", "Exception")) or call.name in ("split", "quote", "format", "join")
-            if not told and (call.built & values or call.first in carrying):
+            if not told and (call.built & values or call.given & carrying):
                 reasons.append(f"line {unit.line} hands `{call.path[:60]}` a text that is still built from the flagged value")
     return reasons

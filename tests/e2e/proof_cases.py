@@ -1,8 +1,8 @@
 """Good fixes and bad patches for the gate: written ones from `tests/samples/proof`, and mechanical ones made of the good fixes.
 
 A case is a folder named for a rule: `before`, `good-*` (fixes that must be accepted), `bad-*` (patches that must be refused; the name is
-the operator; `bad-x.new.y.py` is a file that `bad-x` adds). On top of each good fix and of each flagged statement, `operators` makes the
-bad patches that are the same for every rule.
+the operator; `bad-x.new.y.py` is a file that `bad-x` adds), and `statements.txt` (each put in the place of the flagged statement, each
+bad). On top of each good fix and of each flagged statement, `OPERATORS` makes the bad patches that are the same for every rule.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ class Case:
     bad: Mapping[str, Mapping[str, bytes]]
     """Operator -> contents of the files that the patch leaves (the flagged file among them)."""
     cwe: int
+    statements: tuple[bytes, ...] = ()
+    """Each is a bad replacement of the flagged statement."""
 
     @property
     def python(self) -> bool:
@@ -129,7 +131,8 @@ def _load(folder: Path) -> Case:
         operator, _, new = file.name.removeprefix("bad-").removesuffix(suffix).partition(".new.")
         target = f"shop/{new}{suffix}" if new else path
         bad.setdefault(operator, {})[target] = file.read_bytes()
-    return Case(f"{language}.{name}", path, (folder / f"before{suffix}").read_bytes(), good, bad, CWES[name])
+    statements = tuple((folder / "statements.txt").read_bytes().strip().split(b"\n---\n"))
+    return Case(f"{language}.{name}", path, (folder / f"before{suffix}").read_bytes(), good, bad, CWES[name], statements)
 
 
 def stand_in(case: Case) -> Finding:
@@ -481,6 +484,8 @@ def bad_patches(case: Case) -> Iterator[tuple[str, Patch]]:
     """Every bad patch of a case, with the name of its operator."""
     for name, after in case.bad.items():
         yield f"written: {name}", case.patch(after)
+    for statement in case.statements:
+        yield f"written: {statement.decode()}", case.patch(_replaced(case, _statement(case)[3] + statement))
     good = next(iter(case.good.values()))
     for name, operator in OPERATORS.items():
         made = operator(case, good)
@@ -493,7 +498,9 @@ def bad_patches(case: Case) -> Iterator[tuple[str, Patch]]:
 def secret_case() -> Case:
     """A token in the source. Made here, so that no file of ours holds anything that looks like one."""
     value = "ghp_" + "k3Vx9QmZ7tRw2LbY5nHc8FdJ4sGp6XeA1uTo"
-    start = f'"""Calls to the host."""\n\nimport os\n\nTOKEN = "{value}"\n\n\ndef headers():\n    return {{"token": TOKEN, "home": os.name}}\n'
+    start = (
+        f'"""Calls to the host."""\n\nimport os\n\nTOKEN = "{value}"\n\n\ndef headers():\n    return {{"token": TOKEN, "home": os.name}}\n'
+    )
     packed = base64.b64encode(value.encode()).decode()
 
     def with_(line: str, lead: str = "") -> bytes:

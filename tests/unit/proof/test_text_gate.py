@@ -106,6 +106,25 @@ def test_a_setting_may_be_taken_back() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cwe", "before", "after", "why"),
+    [
+        (295, "r = get(url, verify=False)\n", "r = get(url, verify=True)\n", ""),
+        (295, "r = get(url, verify=False)\n", "r = get(url.replace('https:', 'http:'))\n", "no TLS"),
+        (338, "t = random.choice(a)\n", "t = a[0]\n", "not drawn"),
+        (338, "t = random.choice(a)\n", "t = pick(a)\n", "not drawn"),
+        (338, "t = random.choice(a)\n", "t = secrets.choice(a)\n", ""),
+        (338, "t = random.choice(a)\n", "t = random.SystemRandom().choice(a)\n", ""),
+        (79, "box.innerHTML = name\n", "box.onclick = name\n", "runs as well"),
+        (79, "box.innerHTML = name\n", "box.textContent = name\n", ""),
+    ],
+)
+def test_the_same_weakness_one_step_further_is_no_fix(cwe: int, before: str, after: str, why: str) -> None:
+    said = "; ".join(refused(edit(before, after), at(1, cwe=cwe)))
+    assert why in said
+    assert bool(why) == bool(said)
+
+
+@pytest.mark.parametrize(
     ("path", "kind"),
     [
         (".github/workflows/ci.yml", "a workflow of the build"),
