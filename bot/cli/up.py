@@ -10,16 +10,19 @@ import threading
 import time
 from collections.abc import Mapping
 
-from bot.embedded import Queue, open_queue
+from bot.embedded import Queue, answers, open_queue
 from bot.logs import configure_logs
 from bot.settings import Settings, read_settings
 from bot.wiring import wire
+from pipeline.errors import QueueUnavailable
 from pipeline.sandbox.service import Service, python
 
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS = (0.2, 1.0, 3.0, 10.0)
 STABLE_SECONDS = 60.0
+QUEUE_SECONDS = 1.0
+"""Between two looks at a Valkey that is not our child, or two attempts to start ours."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,14 +39,14 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     queue = open_queue(settings)
+    supervisor = Supervisor(settings, queue)
     try:
         app = wire(settings, queue.url)
         app.database.migrate()
         app.database.dispose()
-        Supervisor(settings, queue).run(stop)
+        supervisor.run(stop)
     finally:
-        if queue.service is not None:
-            queue.service.stop()
+        supervisor.close()
     return 0
 
 
@@ -58,6 +61,7 @@ class Supervisor:
         self._running: dict[str, tuple[Service, float]] = {}
         self._falls: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
+        self._queue_not_before = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Start everything and look after it until `stop` is set."""
@@ -65,15 +69,36 @@ class Supervisor:
         log.info("fixwright is starting", extra={"url": self._settings.url, "state": str(self._settings.state_dir)})
         try:
             while not stop.is_set():
-                if self._queue.service is not None and self._queue.service.exit_code() is not None:
-                    log.error("the bundled Valkey ended; starting it again")
-                    self._queue = open_queue(self._settings)
+                self._look_after_queue()
                 for name in self._wanted:
                     self._look_after(name, environment)
                 stop.wait(0.2)
         finally:
             for service, _ in self._running.values():
                 service.stop(15.0)
+
+    def close(self) -> None:
+        """End the bundled Valkey, when it is ours."""
+        if self._queue.service is not None:
+            self._queue.service.stop()
+
+    def _look_after_queue(self) -> None:
+        """The bundled Valkey is our child, or that of a process that was here first and takes it along when it ends."""
+        now = time.monotonic()
+        if self._settings.redis_url or now < self._queue_not_before:
+            return
+        if self._queue.service is None:
+            self._queue_not_before = now + QUEUE_SECONDS
+            gone = not answers(self._queue.url)
+        else:
+            gone = self._queue.service.exit_code() is not None
+        if gone:
+            log.error("the bundled Valkey ended; starting it again")
+            try:
+                self._queue = open_queue(self._settings)
+            except QueueUnavailable as error:
+                log.error("it does not start; trying again", extra={"error": error.message, "hint": error.hint})
+                self._queue_not_before = now + QUEUE_SECONDS
 
     def _environment(self) -> Mapping[str, str]:
         child = {"REDIS_URL": self._queue.url}
@@ -92,7 +117,7 @@ class Supervisor:
                 return
             falls = self._falls[name] = self._falls.get(name, 0) + 1
             wait = RESTART_SECONDS[min(falls, len(RESTART_SECONDS)) - 1]
-            log.error("a process ended; starting it again", extra={"process": name, "exit_code": code, "seconds": wait})
+            log.error("a process ended; starting it again", extra={"name_of_process": name, "exit_code": code, "seconds": wait})
             del self._running[name]
             self._not_before[name] = now + wait
         if now >= self._not_before.get(name, 0.0):

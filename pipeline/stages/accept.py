@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from pipeline.messages import INTERACTIVE, NORMAL, AcceptEvent, Envelope, Message, Reply, Speak, StartReview, WithdrawReview
+from pipeline.messages import HOLD, INTERACTIVE, NORMAL, AcceptEvent, Envelope, Message, Reply, Speak, StartReview, WithdrawReview
 from pipeline.model.event import CommentEvent, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent, RerunEvent
 from pipeline.model.review import ReviewStatus
 from pipeline.ports import CommandCall, ReviewView
@@ -65,7 +65,7 @@ def _pull_request(context: Context, message: AcceptEvent, event: PullRequestEven
 
 def _start(work: Work, message: AcceptEvent, event: PullRequestEvent) -> None:
     start = StartReview(event.installation, event.pull_request.repository, pull_request=event.pull_request)
-    _send(work, start, f"start:{message.delivery}")
+    _send(work, start, f"start:{message.delivery}", group=f"accept:{message.delivery}", hold=HOLD)
 
 
 def _push(context: Context, message: AcceptEvent, event: PushEvent) -> None:
@@ -75,7 +75,7 @@ def _push(context: Context, message: AcceptEvent, event: PushEvent) -> None:
         if concerns:
             before = None if ZERO.match(event.before) else event.before
             start = StartReview(event.installation, event.repository, before=before, after=event.after, ref=event.ref)
-            _send(work, start, f"start:{message.delivery}")
+            _send(work, start, f"start:{message.delivery}", group=f"accept:{message.delivery}", hold=HOLD)
 
 
 def _rerun(context: Context, message: AcceptEvent, event: RerunEvent) -> None:
@@ -108,7 +108,7 @@ def _comment(context: Context, message: AcceptEvent, event: CommentEvent) -> Non
         log.info("command refused", extra={"command": command.name, "permission": str(permission)})
         reply = Reply(event.installation, event.comment, command.name, render_answer("permission", command=command.usage))
         with context.finish() as work:
-            _send(work, reply, f"reply:{message.delivery}", priority=INTERACTIVE)
+            _send(work, reply, f"reply:{message.delivery}", priority=INTERACTIVE, group=f"accept:{message.delivery}", hold=HOLD)
         return
     host.acknowledge(event.comment)
     with context.finish() as work:
@@ -122,7 +122,8 @@ def _comment(context: Context, message: AcceptEvent, event: CommentEvent) -> Non
             finding_marker=marker,
         )
         for number, following in enumerate(command.run(call, view)):
-            _send(work, following, f"{following.kind}:{message.delivery}:{number}", priority=INTERACTIVE)
+            key = f"{following.kind}:{message.delivery}:{number}"
+            _send(work, following, key, priority=INTERACTIVE, group=f"accept:{message.delivery}", hold=HOLD)
 
 
 def _view(work: Work, event: CommentEvent) -> tuple[ReviewView, str]:
@@ -139,5 +140,5 @@ def _view(work: Work, event: CommentEvent) -> tuple[ReviewView, str]:
     return ReviewView(review.id, settled, judged), marker
 
 
-def _send(work: Work, message: Message, key: str, *, priority: int = NORMAL, group: str = "") -> None:
-    work.outbox.send(Envelope(message, key, priority=priority, group=group))
+def _send(work: Work, message: Message, key: str, *, priority: int = NORMAL, group: str = "", hold: float = 0.0) -> None:
+    work.outbox.send(Envelope(message, key, priority=priority, group=group, hold=hold))

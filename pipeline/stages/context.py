@@ -127,6 +127,8 @@ class Context:
     claimed: Claimed
     hosts: dict[str, CodeHost] = field(default_factory=dict)
     finished: bool = False
+    follow: str = ""
+    """Group with which this worker goes on when the message is done; its own group unless the stage says otherwise."""
 
     def fence(self) -> None:
         """Raise LeaseLost when another worker has taken this message over."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipeline.errors import EngineError, SandboxUnavailable
-from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, RequestFix, RunFix
+from pipeline.messages import HOLD, INTERACTIVE, Envelope, ProposeFix, RequestFix, RunFix
 from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
 from pipeline.patches import render_diff
 from pipeline.policy import Policy
@@ -25,11 +25,12 @@ def request_fix(context: Context, message: RequestFix) -> None:
         repository = work.installations.upsert_repository(review.change.repository)
         fix, created = work.fixes.create(repository, review.id, message.fingerprint, message.handle)
         if created:
-            work.outbox.send(Envelope(RunFix(fix, message.comment), f"run_fix:{fix}", priority=INTERACTIVE, group=f"fix:{fix}"))
+            work.outbox.send(Envelope(RunFix(fix, message.comment), f"run_fix:{fix}", priority=INTERACTIVE, group=f"fix:{fix}", hold=HOLD))
         elif work.fixes.get(fix).status not in (FixStatus.PENDING, FixStatus.RUNNING):
             asked = message.comment.id if message.comment else ""
             key = f"propose_fix:{fix}:{asked}"
-            work.outbox.send(Envelope(ProposeFix(fix, message.comment), key, priority=INTERACTIVE, group=f"fix:{fix}"))
+            work.outbox.send(Envelope(ProposeFix(fix, message.comment), key, priority=INTERACTIVE, group=f"fix:{fix}", hold=HOLD))
+    context.follow = f"fix:{fix}"
 
 
 def run_fix(context: Context, message: RunFix) -> None:
@@ -86,6 +87,6 @@ def _record(
         status = FixStatus.COMPLETED if receipt is not None else FixStatus.FAILED
         work.fixes.move(fix.id, FixStatus.RUNNING, status, error=error)
         work.outbox.send(
-            Envelope(ProposeFix(fix.id, message.comment), f"propose_fix:{fix.id}", priority=INTERACTIVE, group=f"fix:{fix.id}")
+            Envelope(ProposeFix(fix.id, message.comment), f"propose_fix:{fix.id}", priority=INTERACTIVE, group=f"fix:{fix.id}", hold=HOLD)
         )
     log.info("fix ended", extra={"fix_id": fix.id, "status": str(status), "word": str(proof.word) if proof else ""})

@@ -6,7 +6,7 @@ import hashlib
 import logging
 
 from pipeline.errors import PolicyInvalid
-from pipeline.messages import Envelope, RunScan, StartReview, WithdrawReview
+from pipeline.messages import HOLD, Envelope, RunScan, StartReview, WithdrawReview
 from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.review import Change, Review, ReviewStatus
 from pipeline.model.scan import Gap, GapClass, ScanType
@@ -44,10 +44,13 @@ def start_review(context: Context, message: StartReview) -> None:
     policy, source, gaps = _policy(review, mirror)
     with context.finish() as work:
         work.reviews.set_policy(review.id, policy.model_dump_json(), source, gaps)
-        for scan_type in _scans(context, policy):
+        for number, scan_type in enumerate(_scans(context, policy)):
             scan = work.reviews.add_batch(review.id, scan_type, change.head, required=scan_type in policy.engines.required)
-            work.outbox.send(Envelope(RunScan(scan, review.id), f"run_scan:{scan}"))
+            # This worker does the first one itself; the others are for whoever is free.
+            hold = 0.0 if number else HOLD
+            work.outbox.send(Envelope(RunScan(scan, review.id), f"run_scan:{scan}", group=review.id, hold=hold))
         work.reviews.move(review.id, ReviewStatus.PLANNED, ReviewStatus.SCANNING)
+    context.follow = review.id
 
 
 def review_key(change: Change, again: str = "") -> str:

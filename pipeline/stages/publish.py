@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipeline.errors import HostForbidden, HostNotFound
-from pipeline.messages import Envelope, PublishCheck, Reply, Speak, WithdrawReview
+from pipeline.messages import HOLD, Envelope, PublishCheck, Reply, Speak, WithdrawReview
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Report
 from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
@@ -31,7 +31,7 @@ def publish_check(context: Context, message: PublishCheck) -> None:
         if review.status is ReviewStatus.PUBLISHING:
             work.reviews.move(review.id, ReviewStatus.PUBLISHING, ReviewStatus.DONE)
         if speaks:
-            work.outbox.send(Envelope(Speak(review.id), f"speak:{review.id}", group=review.id))
+            work.outbox.send(Envelope(Speak(review.id), f"speak:{review.id}", group=review.id, hold=HOLD))
 
 
 def publish_head(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from pipeline.errors import EngineError, EngineMissing, StaleWrite
-from pipeline.messages import Envelope, RunScan, SettleReview
+from pipeline.messages import HOLD, Envelope, RunScan, SettleReview
 from pipeline.model.ids import ReviewId
 from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.scan import Coverage, Gap, GapClass, Scan, ScanResult, ScanStatus, ScanType
@@ -73,7 +73,7 @@ def end_scan(work: Work, review: ReviewId, scan: Scan, error: str) -> None:
     live = work.reviews.get(review).status is ReviewStatus.SCANNING
     if live and work.reviews.pending_scans(review) == 0:
         work.reviews.move(review, ReviewStatus.SCANNING, ReviewStatus.SETTLING)
-        work.outbox.send(Envelope(SettleReview(review), f"settle:{review}", group=review))
+        work.outbox.send(Envelope(SettleReview(review), f"settle:{review}", group=review, hold=HOLD))
 
 
 def _sides(context: Context, review: Review, scan: Scan, policy: Policy) -> dict[Side, ScanResult]:

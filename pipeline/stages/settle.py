@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from pipeline.messages import Envelope, PublishCheck, SettleReview
+from pipeline.messages import HOLD, Envelope, PublishCheck, SettleReview
 from pipeline.model.finding import BaselineState, Finding
 from pipeline.model.ids import Handle
 from pipeline.model.review import Review, ReviewStatus, Verdict
@@ -49,7 +49,7 @@ def settle_review(context: Context, message: SettleReview) -> None:
         work.findings.remember(repository, new, review.id, branch, change.head, fixed=fixed)
         work.reviews.save_verdict(review.id, verdict)
         work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
-        work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}", group=review.id))
+        work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}", group=review.id, hold=HOLD))
 
 
 def compare_sides(

@@ -100,7 +100,7 @@ class Backlog:
 
 
 def encode_envelope(envelope: Envelope) -> tuple[str, str, str, str, int, str, float]:
-    """An envelope as (id, key, kind, body, priority, group, delay), for the hand-written writer too."""
+    """An envelope as (id, key, kind, body, priority, group, delay), for the hand-written writer too; that one holds nothing back."""
     message = envelope.message
     return (new_id(), envelope.key, message.kind, MESSAGE.dump(message), envelope.priority, envelope.group, float(envelope.delay))
 
@@ -128,7 +128,7 @@ class Outbox:
                     "status": "pending",
                     "created_at": database_now(),
                     "due_at": due,
-                    "publish_at": due,
+                    "publish_at": due + envelope.hold,
                 }
             )
         if rows and self._transaction.add_missing(outbox, rows, ["key"]):

@@ -182,11 +182,19 @@ def test_what_was_looked_at_once_is_not_looked_at_again(bench: Bench, repo: Loca
     assert scanner.looked == ["d.txt"]
 
 
-def test_closing_ends_a_live_review(bench: Bench, repo: LocalRepo) -> None:
-    head = repo.commit({"c.txt": "fine\n"}, branch="feature")
+def test_closing_while_engines_run_ends_the_review(bench: Bench, repo: LocalRepo) -> None:
+    head = repo.commit({"c.txt": "BAD\n"}, branch="feature")
     ref = bench.pull_request(repo, "feature")
+
+    def close_while_scanning() -> None:
+        with bench.app.database.read() as work:
+            closed = work.reviews.live_of(ref) == []
+        if not closed:
+            bench.close_pull_request(repo, ref, "close")
+            bench.work_key("accept:close")
+
+    bench.use(scanners=[LineScanner(before=close_while_scanning), LineScanner(ScanType.SECRETS)])
     bench.changed(ref)
-    bench.work_until(head)
-    bench.close_pull_request(repo, ref)
     bench.work()
-    assert bench.checks(repo, head)[0].conclusion == "cancelled"
+    assert [check.conclusion for check in bench.checks(repo, head)] == ["cancelled"]
+    assert bench.said(repo, ref).threads == []
