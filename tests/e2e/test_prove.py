@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -215,6 +216,40 @@ def test_a_test_that_failed_before_and_passes_now_is_the_hostile_input(engines: 
     assert proof.word is ProofWord.VERIFIED
     assert check_of(proof, gate.TESTS) == "Tests 3 -> 4 (1 failed before, 0 fail after)"
     assert proof.not_proven == ()
+
+
+@needs_engines
+@needs_isolation
+def test_a_javascript_fix_is_verified_by_nodes_own_test_runner(engines: Engines) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    before = b"""const { Client } = require("pg");
+
+exports.find = async (req, client = new Client()) => {
+  const found = await client.query(`SELECT id FROM users WHERE name = '${req.query.name}'`);
+  return found.rows;
+};
+"""
+    after = before.replace(
+        b"`SELECT id FROM users WHERE name = '${req.query.name}'`", b'"SELECT id FROM users WHERE name = $1", [req.query.name]'
+    )
+    pg = b"exports.Client = class {};\n"
+    guard = b"""const test = require("node:test");
+const assert = require("node:assert");
+const { find } = require("../app");
+
+test("rows", async () => {
+  const client = { query: async () => ({ rows: [7] }) };
+  assert.deepStrictEqual(await find({ query: { name: "ann" } }, client), [7]);
+});
+test("sum", () => assert.equal(1 + 1, 2));
+"""
+    files = {"app.js": before, "node_modules/pg/index.js": pg, "test/app.test.js": guard}
+    finding = found(engines, "app.js", before)[0]
+    proof = checked(engines, finding, Patch((FileEdit("app.js", before, after),)), files, tests=True)
+    assert proof.word is ProofWord.VERIFIED, proof
+    assert check_of(proof, gate.TESTS) == "Tests 2 -> 2"
+    assert check_of(proof, gate.BROKEN) == "1 run the changed line, 1 of 1 fail when it is broken on purpose"
 
 
 @needs_engines
