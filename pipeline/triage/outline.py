@@ -134,8 +134,6 @@ class Outline:
     """`app.get /users` for each registration with a literal path, decorators included."""
     imported: dict[str, str] = field(default_factory=dict)
     """Name here -> where it comes from (`os.path`, `./db`)."""
-    relative: set[str] = field(default_factory=set)
-    """Names that come from the repository itself by a relative import."""
     too_deep: bool = False
     """True when the file is nested deeper than MAX_DEPTH: what lies below was not read, so nothing may be concluded."""
 
@@ -375,8 +373,6 @@ class _Reader:
         here = flat(alias) if alias is not None else full if statement.type == "import_from_statement" else full.split(".")[0]
         unit.binds.add(here)
         self.out.imported[here] = ".".join(part for part in (origin, full) if part)
-        if origin.startswith("."):
-            self.out.relative.add(here)
 
     def _require(self, node: Node) -> None:
         target = node.child_by_field_name("name")
@@ -385,5 +381,3 @@ class _Reader:
             return
         for name, member in destructured(target):
             self.out.imported[name] = f"{literal}.{member}" if member else literal
-            if literal.startswith("."):
-                self.out.relative.add(name)
