@@ -17,6 +17,7 @@ from bot import __version__
 from bot.cli import make_parser
 from pipeline.plugins import discover
 from pipeline.ports import Command, Renderer
+from pipeline.triage import intent, proof
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -159,6 +160,14 @@ def test_every_slash_command_has_its_section_and_none_is_invented() -> None:
     page = _text(ROOT / "docs" / "reference" / "commands.md")
     found = discover(pipeline.commands, "COMMAND", Command)
     assert re.findall(r"^## `(.+)`$", page, re.MULTILINE) == [command.usage for command in found.values()]
+
+
+def test_the_gate_is_described_check_by_check_in_its_order() -> None:
+    page = _text(ROOT / "docs" / "guide" / "fixes.md").partition("## The gate")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([a-z ]+) \| (.+) \|$", page, re.MULTILINE)[1:]
+    assert [name for name, _ in rows] == list(proof.ORDER)
+    asked = dict(rows)
+    assert f"at most {intent.MAX_FILES} files and {intent.MAX_LINES} lines" in asked[proof.SIZE]
 
 
 def test_every_report_format_is_described() -> None:
