@@ -138,12 +138,18 @@ def _socket(folder: Path) -> Path:
     if len(os.fsencode(direct)) <= SOCKET_PATH_LIMIT:
         return direct
     name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
-    short = Path(tempfile.gettempdir()) / f"fixwright-{os.geteuid()}-{name}"
+    short = _short_folder(f"fixwright-{os.geteuid()}-{name}")
     short.mkdir(mode=0o700, exist_ok=True)
     status = short.lstat()
     if status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise QueueUnavailable(f"{short} is not ours alone", hint="remove it, or use a shorter FIXWRIGHT_STATE_DIR")
     return short / "valkey.sock"
+
+
+def _short_folder(name: str) -> Path:
+    """In the place for temporary files, unless that has a long name too."""
+    chosen = Path(tempfile.gettempdir()) / name
+    return chosen if len(os.fsencode(chosen / "valkey.sock")) <= SOCKET_PATH_LIMIT else Path("/tmp") / name  # noqa: S108  # checked by its owner and mode
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pipeline.commands
 import pipeline.fixers
@@ -11,6 +12,7 @@ import providers
 from bot import __version__
 from bot.jobs import Jobs
 from bot.settings import Settings
+from pipeline.model.review import Change
 from pipeline.plugins import discover
 from pipeline.ports import Command, Fixer, HostMemory, Provider, Scanner
 from pipeline.receipts import Signer, load_signer
@@ -29,6 +31,8 @@ class App:
     jobs: Jobs
     memory: HostMemory
     places: Places
+    fetched: set[tuple[Path, Change]] = field(default_factory=set)
+    """See `pipeline.stages.context.Context.fetched`."""
 
 
 def discover_plugins() -> Plugins:

@@ -176,7 +176,7 @@ def work_message(app: App, message_id: MessageId) -> None:
 
 def _attempt(app: App, claimed: Claimed) -> str:
     """One attempt at one message; the group to go on with when it is done, empty when it is not."""
-    context = Context(app.database, app.memory, app.plugins, app.places, claimed)
+    context = Context(app.database, app.memory, app.plugins, app.places, claimed, fetched=app.fetched)
     fields = {"message_id": claimed.id, "kind": claimed.message.kind, "attempt": claimed.attempts}
     try:
         with _lease(app, claimed):

@@ -13,7 +13,7 @@ from pipeline.model.event import CommentRef
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.report import Check, CheckRef, Thread, ThreadRef
-from pipeline.model.review import Review, ReviewStatus
+from pipeline.model.review import Change, Review, ReviewStatus
 from pipeline.model.scan import ScanType
 from pipeline.model.target import CommitRef, Installation, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
 from pipeline.ports import Capabilities, CodeHost, Command, Configuration, Fixer, GitCredentials, HostMemory, Provider, Scanner
@@ -25,6 +25,9 @@ from pipeline.stages.prove import Engines, Residues
 from pipeline.store.engine import Database
 from pipeline.store.outbox import Claimed
 from pipeline.store.work import Work
+
+HISTORY = 250
+"""Commits of one change that are searched for secrets; more is a gap. GitHub lists 250 too (REST "List commits on a pull request")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,8 @@ class Context:
     places: Places
     claimed: Claimed
     hosts: dict[str, CodeHost] = field(default_factory=dict)
+    fetched: set[tuple[Path, Change]] = field(default_factory=set)
+    """Changes that this process has brought to a mirror: a worker that goes on with a review need not ask git again."""
     finished: bool = False
     follow: str = ""
     """Group with which this worker goes on when the message is done; its own group unless the stage says otherwise."""
@@ -169,6 +174,20 @@ class Context:
         capabilities = self.capabilities(installation)
         credentials = self.host(installation).credentials(repository)
         return Mirror.open(self.places.mirrors / f"{name}.git", repository.clone_url, credentials, allow_local=capabilities.local_git)
+
+    def mirror_of(self, review: Review) -> Mirror:
+        """A mirror that has exactly what a review reads: both ends, the policy's commit, and the commits between.
+
+        Raises:
+            CommitMissing: one of them is gone from the host.
+        """
+        change = review.change
+        mirror = self.mirror(review.installation, change.repository)
+        if (mirror.git.git_dir, change) not in self.fetched:
+            depth = min(change.commits, HISTORY) + 1
+            mirror.fetch(list({change.policy_commit: 1, change.base: 1, change.head: depth}.items()))
+            self.fetched.add((mirror.git.git_dir, change))
+        return mirror
 
     def control(self, review: ReviewId | None = None) -> RunControl:
         """What a scanner may know; it is cancelled when the review is no longer wanted."""

@@ -12,7 +12,6 @@ from pipeline.policy import Policy
 from pipeline.receipts import Base, describe
 from pipeline.stages.context import Context
 from pipeline.stages.ladder import make_patch
-from pipeline.stages.plan import fetch_change
 from pipeline.stages.prove import CommitFiles, prove
 
 log = logging.getLogger(__name__)
@@ -43,8 +42,7 @@ def run_fix(context: Context, message: RunFix) -> None:
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
         judged = work.reviews.verdict(review.id).judged
     finding = next(j.finding for j in judged if j.finding.handle == fix.handle)
-    mirror = context.mirror(review.installation, review.change.repository)
-    fetch_change(mirror, review.change)
+    mirror = context.mirror_of(review)
     files = CommitFiles(mirror, review.change.head)
     patch = make_patch(context.plugins.fixers, finding, files)
     proof: Proof | None = None

@@ -19,9 +19,6 @@ from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
 
-HISTORY = 250
-"""Commits of one change that are searched for secrets; more is a gap. GitHub lists 250 too (REST "List commits on a pull request")."""
-
 
 def start_review(context: Context, message: StartReview) -> None:
     """Plan one review. Running it again continues where a crash left it."""
@@ -39,8 +36,7 @@ def start_review(context: Context, message: StartReview) -> None:
             return
     host = context.host(review.installation)
     host.ensure_check(CommitRef(change.repository, change.head), render_progress(key=check_key(review.id)))
-    mirror = context.mirror(review.installation, change.repository)
-    fetch_change(mirror, change)
+    mirror = context.mirror_of(review)
     policy, source, gaps = _policy(review, mirror)
     with context.finish() as work:
         work.reviews.set_policy(review.id, policy.model_dump_json(), source, gaps)
@@ -73,17 +69,6 @@ def review_key(change: Change, again: str = "") -> str:
 def check_key(review: ReviewId) -> str:
     """Key of the check of a review on the host."""
     return f"fixwright:{review}"
-
-
-def fetch_change(mirror: Mirror, change: Change) -> None:
-    """Bring exactly what a review reads: both ends, the policy's commit, and the commits between.
-
-    Raises:
-        CommitMissing: one of them is gone from the host.
-    """
-    depth = min(change.commits, HISTORY) + 1
-    wants = {change.policy_commit: 1, change.base: 1, change.head: depth}
-    mirror.fetch(list(wants.items()))
 
 
 def _change(context: Context, message: StartReview) -> Change | None:

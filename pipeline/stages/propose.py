@@ -13,7 +13,6 @@ from pipeline.model.review import Review
 from pipeline.model.target import PullRequestRef
 from pipeline.reports.markdown import render_answer, render_commit_message, render_fix_title, render_pull_request_body
 from pipeline.stages.context import Context
-from pipeline.stages.plan import fetch_change
 from pipeline.triage.diff import Suggestion, suggestion_of
 
 log = logging.getLogger(__name__)
@@ -46,8 +45,7 @@ def _suggestion(context: Context, review: Review, finding: Finding, patch: Patch
     """The patch as lines to put in the place of the thread's own; None when it reaches further."""
     if not context.capabilities(review.installation).suggestions or review.change.pull_request is None:
         return None
-    mirror = context.mirror(review.installation, review.change.repository)
-    fetch_change(mirror, review.change)
+    mirror = context.mirror_of(review)
     path = finding.location.path
     added = mirror.added_lines(review.change.base, review.change.head, [path])
     return suggestion_of(patch, path, added.get(path, []))

@@ -12,10 +12,9 @@ from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.scan import Coverage, Gap, GapClass, Scan, ScanResult, ScanStatus, ScanType
 from pipeline.policy import Policy
 from pipeline.sandbox.git import Changed
-from pipeline.stages.context import Context
+from pipeline.stages.context import HISTORY, Context
 from pipeline.stages.examine import SideFile, examine_sides
 from pipeline.stages.history import attribute, read_history
-from pipeline.stages.plan import HISTORY, fetch_change
 from pipeline.store.scans import Side
 from pipeline.store.work import Work
 
@@ -81,8 +80,7 @@ def _sides(context: Context, review: Review, scan: Scan, policy: Policy) -> dict
     scanner = context.plugins.scanners.get(scan.scan_type)
     if scanner is None:
         raise EngineMissing(f"there is no engine for {scan.scan_type} in this version", engine=str(scan.scan_type))
-    mirror = context.mirror(review.installation, change.repository)
-    fetch_change(mirror, change)
+    mirror = context.mirror_of(review)
     changed, truncated = mirror.changes(change.base, change.head, limit=CHANGED_FILES)
     control = context.control(review.id)
     cache = StoredCache(context)

@@ -14,7 +14,6 @@ from pipeline.policy import PLACES, Policy
 from pipeline.sandbox.git import Changed
 from pipeline.stages.context import Context
 from pipeline.stages.examine import merge
-from pipeline.stages.plan import fetch_change
 from pipeline.stages.scan import CHANGED_FILES
 from pipeline.triage.baseline import Compared, compare
 from pipeline.triage.gate import decide_verdict
@@ -29,8 +28,7 @@ def settle_review(context: Context, message: SettleReview) -> None:
         results = work.reviews.scan_results(review.id)
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
         gaps = work.reviews.policy_gaps(review.id)
-    mirror = context.mirror(review.installation, change.repository)
-    fetch_change(mirror, change)
+    mirror = context.mirror_of(review)
     changed, _ = mirror.changes(change.base, change.head, limit=CHANGED_FILES)
     sides = {side: [result for name, result in results if name == side] for side in ("base", "head", "history")}
     compared = compare_sides(sides["base"], sides["head"], sides["history"], changed)

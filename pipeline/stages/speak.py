@@ -22,7 +22,6 @@ from pipeline.sandbox.git import Mirror
 from pipeline.stages.attention import candidates, speakable_of
 from pipeline.stages.context import Context
 from pipeline.stages.ladder import make_patch
-from pipeline.stages.plan import fetch_change
 from pipeline.stages.prove import CommitFiles, prove
 from pipeline.stages.publish import publish_head
 from pipeline.triage.diff import Suggestion, suggestion_of
@@ -86,8 +85,7 @@ def _worth_a_thread(speakable: Sequence[Judged], offers: Mapping[str, Offer]) ->
 def _offers(context: Context, review: Review, policy: Policy, speakable: Sequence[Judged]) -> dict[str, Offer]:
     """Patches that passed the gate ahead of speaking; nothing of the repository is executed for them."""
     change = review.change
-    mirror = context.mirror(review.installation, change.repository)
-    fetch_change(mirror, change)
+    mirror = context.mirror_of(review)
     files = CommitFiles(mirror, change.head)
     control = context.control(review.id)
     engines = context.engines(control)
