@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -52,6 +53,19 @@ def test_every_package_says_what_it_is_for() -> None:
 
 def test_every_test_module_says_what_it_holds() -> None:
     assert [_name(path) for path in _sources("tests") if path.name.startswith("test_") and not ast.get_docstring(_tree(path))] == []
+
+
+def test_every_part_of_the_domain_has_its_layer_in_the_drawing() -> None:
+    """The drawing of 0001, the folder, and the contract in pyproject.toml tell the same."""
+    record = (ROOT / "docs" / "decisions" / "0001-house.md").read_text("utf-8")
+    drawn = [set(re.findall(r"\w+", line)) for line in re.findall(r"^    ([\w |]+)$", record, re.MULTILINE)]
+    parts = {path.stem for path in (ROOT / "pipeline").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()} - {"__init__"}
+    assert set().union(*drawn) == parts
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["name"] == "inside pipeline")
+    held = [set(re.findall(r"\w+", layer)) & parts for layer in layers]
+    assert len(held) == len(drawn)
+    assert [sorted(names - row) for names, row in zip(held, drawn, strict=True) if names - row] == []
 
 
 # --- text -----------------------------------------------------------------------------------------------------------------------------
