@@ -16,10 +16,10 @@ from pipeline.patches import render_diff
 from pipeline.plugins import discover
 from pipeline.ports import Fixer
 from pipeline.sandbox.git import Worktree
-from pipeline.stages.choose import choose
 from pipeline.stages.examine import RunControl
 from pipeline.stages.folder import judge_folder
 from pipeline.stages.mend import Outcome, PatchedFiles, mend
+from pipeline.stages.select import pick
 from pipeline.stages.sources import FolderFiles
 
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     found = [j.finding for j in judgement.verdict.judged if j.baseline is BaselineState.NEW]
     fixers = list(discover(pipeline.fixers, "FIXER", Fixer).values())
     fixable = [f for f in found if any(fixer.answers(f.rule.id) for fixer in fixers)]
-    wanted = [choose(found, args.finding)] if args.finding else fixable
+    wanted = [pick(args.finding, found)] if args.finding else fixable
     files = PatchedFiles(FolderFiles(Worktree.open(args.path)))
     outcomes = []
     for outcome in mend(wanted, files, fixers, judgement.policy, control, said=_begin):

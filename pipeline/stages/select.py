@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 from pipeline.errors import FixwrightError, UsageError
+from pipeline.escaping import visible
 from pipeline.model.finding import Finding
 from pipeline.stages.prove import Engines, RepositoryFiles
 from pipeline.triage.handles import assign, parse_handle
+
+_PLACE = re.compile(r"(.+):(\d{1,9})")
 
 MAX_BYTES = 200_000_000
 """Bytes of all files together that are looked at for a handle; a place costs one file."""
@@ -21,53 +25,69 @@ class NothingThere(FixwrightError):
 
 
 def select_finding(name: str, files: RepositoryFiles, engines: Engines) -> Finding:
-    """The finding that `name` means in this state of the repository, with its handle.
+    """The finding that `name` means in this state of the repository, with its handle. A place costs a look at one file, a handle at all.
 
     Raises:
-        NothingThere: there is none; UsageError: the name is neither a handle nor a place, or means several findings;
+        NothingThere, UsageError: see `pick`.
         EngineError, SandboxUnavailable: it cannot be looked for.
     """
-    place = re.fullmatch(r"(.+):(\d{1,9})", name)
-    if place is not None:
-        return _at(place[1].removeprefix("./"), int(place[2]), files, engines)
-    handle = parse_handle(name)
-    if handle is None:
-        raise UsageError(f"'{name}' is neither a handle (K7Q) nor a place (FILE:LINE)")
-    findings = _all(files, engines)
-    handles = assign([finding.fingerprint for finding in findings], {})
-    found = [finding for finding in findings if handles[finding.fingerprint] == handle]
-    if not found:
-        raise NothingThere(f"no finding here is called {handle}")
-    return _only(found, handle)
-
-
-def _only(found: list[Finding], name: str) -> Finding:
-    if len(found) > 1:
-        places = ", ".join(f"{f.location.path}:{f.location.line}" for f in found[:10])
-        raise UsageError(f"{name} means {len(found)} findings: {places}", hint="name one of them as FILE:LINE")
-    handle = assign([found[0].fingerprint], {})[found[0].fingerprint]
-    return dataclasses.replace(found[0], handle=found[0].handle or handle)
-
-
-def _at(path: str, line: int, files: RepositoryFiles, engines: Engines) -> Finding:
+    place = _PLACE.fullmatch(name)
+    if place is None:
+        return pick(name, _all(files, engines))
+    path = place[1].removeprefix("./")
     content = files.read(path)
     if content is None:
-        raise NothingThere(f"there is no file {path} here that can be looked at")
+        raise NothingThere(f"there is no file {visible(path)} here that can be looked at")
     findings, coverage = engines.look({path: content})
-    found = [f for f in findings if f.location.line <= line <= f.location.end_line]
-    exact = [f for f in found if f.location.line == line]
-    if not found:
+    try:
+        return pick(name, findings)
+    except NothingThere as nothing:
         gaps = "".join(f"; {gap.engine}: {gap.reason}" for gap in coverage.breaking)
-        raise NothingThere(f"no finding at {path}:{line}{gaps}")
-    best = exact or found
-    if len(best) > 1:
-        # Several rules on one line: the worst one is meant, unless two are equally bad.
-        worst = max(f.rule.severity for f in best)
-        best = [f for f in best if f.rule.severity == worst]
+        raise NothingThere(f"{nothing.message}{gaps}") from None
+
+
+def pick(name: str, findings: Sequence[Finding]) -> Finding:
+    """The one of these findings that `name` means, with its handle.
+
+    Raises:
+        NothingThere: there is none; UsageError: the name is neither a handle nor a place, or means several findings.
+    """
+    handles = assign([finding.fingerprint for finding in findings], {})
+    named = [f if f.handle else dataclasses.replace(f, handle=handles[f.fingerprint]) for f in findings]
+    place = _PLACE.fullmatch(name)
+    if place is not None:
+        return _at(place[1].removeprefix("./"), int(place[2]), named)
+    handle = parse_handle(name)
+    if handle is None:
+        raise UsageError(f"'{visible(name)}' is neither a handle (K7Q) nor a place (FILE:LINE)")
+    found = [finding for finding in named if finding.handle == handle]
+    if not found:
+        raise NothingThere(f"no finding here is called {handle}", hint=_some(named))
+    if len(found) > 1:
+        raise UsageError(f"{handle} means {len(found)} findings: {_places(found)}", hint="name one of them as FILE:LINE")
+    return found[0]
+
+
+def _at(path: str, line: int, findings: Sequence[Finding]) -> Finding:
+    """On one line the worst is meant; two rules that are equally bad are told apart by their handles."""
+    here = [f for f in findings if f.location.path == path and f.location.line <= line <= f.location.end_line]
+    best = [f for f in here if f.location.line == line] or here
+    if not best:
+        raise NothingThere(f"no finding at {visible(path)}:{line}", hint=_some(findings))
+    worst = max(f.rule.severity for f in best)
+    best = [f for f in best if f.rule.severity == worst]
     if len({f.rule.id for f in best}) > 1:
         rules = ", ".join(sorted({f.rule.id for f in best}))
-        raise UsageError(f"{path}:{line} has findings of several rules: {rules}", hint="name one of them by its handle")
-    return _only(best[:1], f"{path}:{line}")
+        raise UsageError(f"{visible(path)}:{line} has findings of several rules: {rules}", hint="name one of them by its handle")
+    return best[0]
+
+
+def _places(findings: Sequence[Finding]) -> str:
+    return ", ".join(f"{visible(f.location.path)}:{f.location.line}" for f in findings[:10])
+
+
+def _some(findings: Sequence[Finding]) -> str:
+    return f"found here: {_places(findings)}" if findings else ""
 
 
 def _all(files: RepositoryFiles, engines: Engines) -> list[Finding]:
