@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.settings import VARIABLES, variable_of
+from bot.wiring import discover_plugins
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("bot", "providers", "pipeline")
 OURS = (*PACKAGES, "tests", "benchmarks")
@@ -66,6 +69,23 @@ def test_every_part_of_the_domain_has_its_layer_in_the_drawing() -> None:
     held = [set(re.findall(r"\w+", layer)) & parts for layer in layers]
     assert len(held) == len(drawn)
     assert [sorted(names - row) for names, row in zip(held, drawn, strict=True) if names - row] == []
+
+
+INTERNAL = {"FIXWRIGHT_EMBEDDED_CHILD", "FIXWRIGHT_TMPDIR"}
+"""Handed from `fixwright up` to its children; read by the sandbox, which must not know the settings of the edge."""
+
+
+def test_no_setting_is_read_that_doctor_does_not_list() -> None:
+    listed = {variable.name for variable in VARIABLES}
+    listed |= {variable_of(provider, setting.name) for provider in discover_plugins().providers.values() for setting in provider.settings}
+    named = {
+        node.value: _name(path)
+        for path in _sources(*PACKAGES)
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"FIXWRIGHT_[A-Z_]*[A-Z]", node.value)
+    }
+    assert len(named) > 5
+    assert {name: place for name, place in named.items() if name not in listed | INTERNAL} == {}
 
 
 # --- text -----------------------------------------------------------------------------------------------------------------------------
