@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,39 @@ def instant(folder: Path) -> Path:
 def _write_program(path: Path, script: str) -> None:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
+
+
+class HeldEngine:
+    """One engine in a copy of the environment that waits, while it is held, before it begins: a test decides how long it works."""
+
+    def __init__(self, folder: Path, engine: str) -> None:
+        home = engines.environment_dir(folder)
+        self._gate = home / "held"
+        self._program = home / "engines" / PROGRAMS[engine]
+        self.folder = copy_with(folder, engine, f'while [ -e {self._gate} ]; do sleep 0.05; done\nexec "$REAL" "$@"')
+
+    def hold(self) -> None:
+        """From now on it waits."""
+        self._gate.touch()
+
+    def release(self) -> None:
+        """Let it go on, and all that come."""
+        self._gate.unlink(missing_ok=True)
+
+    def at_work(self) -> list[int]:
+        """Processes that run it, or that were started to run it."""
+        return [pid for pid, arguments in processes() if str(self._program) in arguments]
+
+
+def processes() -> Iterator[tuple[int, list[str]]]:
+    """All processes of this machine with their arguments; those of the kernel have none."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            yield int(entry.name), os.fsdecode(line).split("\0")[:-1]
 
 
 def _link(source: str, target: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -30,26 +31,32 @@ class Service:
         env: Mapping[str, str] | None = None,
         log: Path | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
+        keep: Sequence[int] = (),
     ) -> Service:
         """Start a program; must be called from the main thread, because the kernel binds its life to the calling thread.
 
         Args:
             log: file that gets its output; None shares ours.
             stop_signal: what it gets when we die.
+            keep: descriptors that it inherits, a lock for example.
         """
         parent = os.getpid()
 
         def bind_life() -> None:
-            _prctl(PR_SET_PDEATHSIG, stop_signal)
+            die_with_parent(stop_signal)
             if os.getppid() != parent:
                 os._exit(1)
 
-        if log is None:
-            process = subprocess.Popen(list(argv), env=dict(env or os.environ), stdin=subprocess.DEVNULL, preexec_fn=bind_life)
-            return cls(process, name)
-        with log.open("ab") as output:
+        with contextlib.ExitStack() as files:
+            output = None if log is None else files.enter_context(log.open("ab"))
             process = subprocess.Popen(
-                list(argv), env=dict(env or os.environ), stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=bind_life
+                list(argv),
+                env=dict(env or os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=bind_life,
+                pass_fds=tuple(keep),
             )
         return cls(process, name)
 
@@ -76,6 +83,11 @@ class Service:
 def python(*arguments: str) -> list[str]:
     """Command line that runs this interpreter with these arguments."""
     return [sys.executable, *arguments]
+
+
+def die_with_parent(number: signal.Signals) -> None:
+    """From now on the kernel sends us this signal when the thread that forked us ends. Source: prctl(2), PR_SET_PDEATHSIG."""
+    _prctl(PR_SET_PDEATHSIG, number)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -274,11 +274,11 @@ def _write(path: Path, content: bytes) -> None:
 def _ensure_ended_well(finished: Finished, files: Sequence[TreeFile]) -> None:
     what = files[0].path if len(files) == 1 else f"{len(files)} files"
     if finished.timed_out:
-        raise EngineTimedOut(f"semgrep did not finish {what} within {finished.seconds:.0f} s", engine=NAME)
+        raise EngineTimedOut(f"semgrep timed out on {what} after {finished.seconds:.0f} s", engine=NAME)
     if finished.out_of_memory:
         raise EngineOutOfMemory(f"semgrep ran out of memory on {what}", engine=NAME)
     if finished.truncated:
         raise EngineCrashed(f"semgrep wrote more than anybody can read about {what}", engine=NAME)
     if finished.exit_code != 0:
         reason = f"signal {finished.signal}" if finished.signal else f"exit code {finished.exit_code}"
-        raise EngineCrashed(f"semgrep ended with {reason} on {what}", engine=NAME)
+        raise EngineCrashed(f"semgrep crashed on {what} ({reason})", engine=NAME)

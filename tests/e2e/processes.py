@@ -15,8 +15,11 @@ import httpx
 
 from bot.demo.local import free_port
 from bot.settings import engines_dir
+from pipeline.store.engine import Database
+from pipeline.store.outbox import Backlog
 from providers.local.record import CheckRecord, Conversation, PullRequestRecord, RepositoryRecord
 from providers.local.repository import describe
+from tests.engines import processes
 from tests.harness import LocalRepo, git
 
 T = TypeVar("T")
@@ -27,6 +30,8 @@ class Running:
 
     def __init__(self, tmp_path: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = tmp_path
+        self.temporary = tmp_path / "tmp"
+        self.temporary.mkdir()
         port = free_port()
         kept = {k: v for k, v in os.environ.items() if not k.startswith("FIXWRIGHT_") and k not in ("REDIS_URL", "DATABASE_URL")}
         self.environment = {
@@ -36,6 +41,7 @@ class Running:
             "FIXWRIGHT_PORT": str(port),
             "FIXWRIGHT_LOCAL_WEBHOOK_SECRET": "a secret of this test",
             "FIXWRIGHT_RETRY_CAP": "2",
+            "TMPDIR": str(self.temporary),
             **(environment or {}),
         }
         self.url = f"http://127.0.0.1:{port}"
@@ -64,11 +70,18 @@ class Running:
         except httpx.HTTPError:
             return False
 
-    def stop(self) -> None:
-        """SIGTERM, as an operator would."""
-        if self.process is not None and self.process.poll() is None:
+    def stop(self) -> int:
+        """SIGTERM, as an operator would; its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(60)
+        return self.process.wait(60)
+
+    def kill(self) -> None:
+        """SIGKILL `fixwright up` alone."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
 
     def fixwright(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
         """Run the command line with the same settings."""
@@ -118,61 +131,75 @@ class Running:
             time.sleep(0.05)
         raise AssertionError(f"no {what} within {seconds} s; the log:\n{self.log.read_text()[-3000:]}")
 
-    def workers(self) -> list[int]:
-        """Process ids of the worker and of what it forked, newest last."""
+    def worker(self) -> int:
+        """Process id of the worker; 0 while there is none."""
         assert self.process is not None
-        children = _children()
-        found = []
-        for pid in children.get(self.process.pid, []):
-            if "worker" in _command(pid):
-                found.append(pid)
-                found += _below(pid, children)
-        return found
+        return next((pid for pid in _children(self.process.pid) if _arguments(pid)[-1:] == ["worker"]), 0)
 
-    def kill_workers(self) -> None:
-        """SIGKILL the worker and everything below it, as the kernel's OOM killer or a power cut would."""
-        for pid in self.workers():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+    def forked(self) -> int:
+        """Process id of the child in which the worker does a message; 0 while it does none."""
+        worker = self.worker()
+        return next((pid for pid in _children(worker) if _arguments(pid)[-1:] == ["worker"]), 0) if worker else 0
+
+    def kill_worker(self, parent: bool, child: bool) -> None:
+        """SIGKILL, as the kernel's OOM killer or a power cut would."""
+        doomed = [pid for pid, wanted in ((self.worker(), parent), (self.forked(), child)) if wanted]
+        assert all(doomed)
+        for pid in doomed:
+            os.kill(pid, signal.SIGKILL)
+
+    def backlog(self) -> Backlog:
+        """What the outbox holds."""
+        database = Database.open(self.database_url)
+        try:
+            with database.read() as work:
+                return work.outbox.backlog()
+        finally:
+            database.dispose()
+
+    def idle(self, seconds: float = 60) -> None:
+        """Wait until nothing is waiting or running, and see that nothing was given up."""
+        self.wait("rest", lambda: (self.backlog().waiting, self.backlog().running) == (0, 0), seconds)
+        assert self.backlog().dead == 0
+
+    @property
+    def database_url(self) -> str:
+        """Of the database that it uses."""
+        return self.environment.get("DATABASE_URL") or f"sqlite:///{self.folder / 'state' / 'fixwright.db'}"
 
     def processes_left(self) -> list[str]:
-        """Commands of processes that still have our state folder in their environment or arguments."""
-        mark = self.environment["FIXWRIGHT_STATE_DIR"].encode()
+        """Commands of processes that still have our folder in their environment or arguments, also engines in the sandbox."""
+        mark = str(self.folder)
         left = []
-        for pid in (int(name.name) for name in Path("/proc").iterdir() if name.name.isdigit()):
-            if pid == os.getpid():
-                continue
-            try:
-                if mark in Path(f"/proc/{pid}/environ").read_bytes() or mark in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    left.append(_command(pid))
-            except OSError:
-                continue
+        for pid, arguments in processes():
+            if pid != os.getpid() and (any(mark in word for word in arguments) or mark in _environment(pid)):
+                left.append(" ".join(arguments))
         return left
 
-
-def _children() -> dict[int, list[int]]:
-    tree: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            tree.setdefault(int(fields[1]), []).append(int(entry.name))
-    return tree
+    def folders_left(self) -> list[str]:
+        """Temporary files: what a worker that waits for work keeps, its own empty folder, is none."""
+        return [str(path.relative_to(self.temporary)) for path in self.temporary.glob("*/*")]
 
 
-def _below(pid: int, tree: dict[int, list[int]]) -> list[int]:
+def _children(pid: int) -> list[int]:
     found: list[int] = []
-    for child in tree.get(pid, []):
-        found += [child, *_below(child, tree)]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(word) for word in task.read_text().split()]
+        except OSError:
+            continue
     return found
 
 
-def _command(pid: int) -> str:
+def _arguments(pid: int) -> list[str]:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> str:
+    try:
+        return os.fsdecode(Path(f"/proc/{pid}/environ").read_bytes())
     except OSError:
         return ""
