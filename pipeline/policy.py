@@ -6,8 +6,7 @@ Read from the base branch at the base commit, never from the change itself. The 
 from __future__ import annotations
 
 import fnmatch
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -25,6 +24,9 @@ PLACES: Mapping[str, tuple[str, ...]] = {
 """Where the policy may stand, by provider; the first one that exists is taken."""
 
 MAX_BYTES = 64 * 1024
+
+MAX_DEPTH = 16
+"""Collections in each other; a policy has three."""
 
 SeverityWord = Literal["low", "medium", "high", "critical"]
 ConfidenceWord = Literal["low", "medium", "high"]
@@ -103,56 +105,45 @@ class Policy(_Part):
 
 
 def _matches(pattern: str, path: str) -> bool:
-    rooted = pattern.startswith("/")
+    """By segments, so that the time is bounded by their number: a pattern and a file name may both be hostile."""
     folder = pattern.endswith("/")
-    core = pattern.strip("/")
+    words = pattern.strip("/").split("/")
+    if len(words) == 1 and not pattern.startswith("/"):
+        words = ["**", *words]
     parts = path.split("/")
-    if "/" in core or rooted:
-        candidates = ["/".join(parts[: n + 1]) for n in range(len(parts))]
-        regex = re.compile(_translate(core))
-        hits = [c for c in candidates if regex.fullmatch(c)]
-        return any(c != path for c in hits) if folder else bool(hits)
-    names = parts[:-1] if folder else parts
-    return any(fnmatch.fnmatchcase(name, core) for name in names)
+    return any(length < len(parts) or not folder for length in _lengths(words, parts))
 
 
-def _translate(pattern: str) -> str:
-    out = ""
-    position = 0
-    while position < len(pattern):
-        if pattern.startswith("**/", position):
-            out, position = out + "(?:.*/)?", position + 3
-        elif pattern.startswith("**", position):
-            out, position = out + ".*", position + 2
-        elif pattern[position] == "*":
-            out, position = out + "[^/]*", position + 1
-        elif pattern[position] == "?":
-            out, position = out + "[^/]", position + 1
+def _lengths(words: Sequence[str], parts: Sequence[str]) -> set[int]:
+    """How many leading segments of a path a pattern may take: `**` takes any number of them, at the end of a pattern at least one."""
+    taken = {0}
+    for number, word in enumerate(words):
+        if word == "**":
+            least = min(taken, default=len(parts)) + (number == len(words) - 1)
+            taken = set(range(least, len(parts) + 1))
         else:
-            out, position = out + re.escape(pattern[position]), position + 1
-    return out
+            taken = {n + 1 for n in taken if n < len(parts) and fnmatch.fnmatchcase(parts[n], word)}
+    return taken
 
 
 def parse_policy(content: bytes) -> Policy:
     """The policy in a file.
 
     Raises:
-        PolicyInvalid: not UTF-8, not YAML, not a mapping, larger than 64 KiB, an unknown key or a wrong value; `line` says where.
+        PolicyInvalid: not UTF-8, not YAML, not a mapping, larger than 64 KiB, nested too deep, an alias, a key that is unknown or
+            stands twice, or a wrong value; `line` says where.
     """
     if len(content) > MAX_BYTES:
         raise PolicyInvalid(f"the policy is larger than {MAX_BYTES // 1024} KiB")
     try:
-        text = content.decode("utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        loaded: Any = yaml.safe_load(text)
+        node = _compose(content.decode("utf-8"))
+        loaded: Any = yaml.SafeLoader("").construct_document(node) if node is not None else None
     except UnicodeDecodeError:
         raise PolicyInvalid("the policy is not UTF-8 text") from None
-    except RecursionError:
-        raise PolicyInvalid("the policy is nested too deep") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise PolicyInvalid(f"the policy is not YAML: {error.problem}", line=line) from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise PolicyInvalid("the policy is not YAML") from error
     if loaded is None:
         return Policy()
@@ -165,6 +156,38 @@ def parse_policy(content: bytes) -> Policy:
         where = ".".join(str(part) for part in first["loc"])
         words = {"extra_forbidden": "there is no such key"}.get(first["type"], first["msg"].removeprefix("Value error, "))
         raise PolicyInvalid(f"{where}: {words}", line=_line_of(node, first["loc"])) from None
+
+
+def _compose(text: str) -> yaml.Node | None:
+    """The document as nodes. A policy needs no alias, and without them nothing grows while it is read.
+
+    Raises:
+        PolicyInvalid: nested too deep, an alias (so no merge key either), or a key that stands twice: a
+            reader would see one of them and the gate the other.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise PolicyInvalid("the policy is nested too deep", line=line)
+        if isinstance(event, yaml.AliasEvent):
+            raise PolicyInvalid("a policy cannot use aliases", line=line)
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    waiting = [root] if root is not None else []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                waiting.append(value)
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in seen:
+                        raise PolicyInvalid(f"{key.value[:100]!r} stands twice", line=key.start_mark.line + 1)
+                    seen.add(key.value)
+    return root
 
 
 def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
