@@ -1,0 +1,222 @@
+"""A whole Fixwright in one process before the double of GitHub: deliveries come in over HTTP, everything else goes out over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import httpx2
+from sqlalchemy import func, select
+from starlette.testclient import TestClient
+
+from bot.asgi import make_asgi
+from bot.worker import work_message
+from pipeline.model.finding import Confidence, Finding, Location, Rule, Secret, Severity
+from pipeline.model.ids import MessageId
+from pipeline.model.scan import Covered, FindingSeen, Output, ScanRequest, ScanType, Tree
+from pipeline.ports import Control
+from pipeline.store.tables import outbox, reviews
+from pipeline.triage.fingerprint import identify_secret
+from providers.github.client import close_line
+from providers.github.provider import GitHubProvider
+from tests.fakes import BAD_LINE, GoodFixer, LineScanner
+from tests.harness import Bench
+from tests.worlds.github.hooks import Delivery
+from tests.worlds.github.model import CheckRun, PullRequest, Repository, ReviewComment
+from tests.worlds.github.world import GithubWorld, new_key
+
+KEY_RULE = Rule("fake.key", "A key in the code", "Anyone who reads the code has this key.", Severity.HIGH, Confidence.HIGH, 798)
+KEY = re.compile(r"key-[0-9a-z]{20}")
+VALUE = "key-" + "a1b2c3d4e5" * 2
+"""What `KeyScanner` takes for a secret."""
+
+
+class KeyScanner(LineScanner):
+    """Finds what looks like a key, instantly."""
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        super().__init__(ScanType.SECRETS, before)
+
+    def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:
+        """Line by line; the value leaves only as a keyed hash."""
+        self._before()
+        for file in request.tree.files:
+            content = (request.tree.root / file.on_disk).read_bytes()
+            for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
+                for match in KEY.finditer(line):
+                    where = Location(file.path, number, number, match.start() + 1, match.end() + 1)
+                    hashed = hmac.new(request.secret_key, match[0].encode(), hashlib.sha256).hexdigest()
+                    secret = Secret("test key", hashed, match[0][-4:])
+                    yield FindingSeen(identify_secret(Finding(KEY_RULE, where, "", self.name, secret=secret), content, match[0]))
+            yield Covered((file.path,))
+
+
+def bad_words(rule: str, tree: Tree, control: Control, seconds: float) -> Sequence[Location]:
+    """Every BAD in a tree: what the gate calls residues."""
+    if rule != BAD_LINE.id:
+        raise KeyError(rule)
+    found = []
+    for file in tree.files:
+        lines = (tree.root / file.on_disk).read_text("utf-8", "replace").splitlines()
+        found += [Location(file.path, number, number) for number, line in enumerate(lines, 1) if "BAD" in line]
+    return found
+
+
+@cache
+def app_key() -> str:
+    """One RSA key for all worlds of a run: making one takes longer than a test."""
+    return new_key()
+
+
+class GithubBench(Bench):
+    """An app, GitHub, and the wire between them. Nothing happens until `settle`."""
+
+    def __init__(self, tmp_path: Path, world: GithubWorld, database_url: str, environment: Mapping[str, str] | None = None) -> None:
+        settings = {
+            "FIXWRIGHT_GITHUB_APP_ID": str(world.app_id),
+            "FIXWRIGHT_GITHUB_PRIVATE_KEY": world.private_key_pem,
+            "FIXWRIGHT_GITHUB_WEBHOOK_SECRET": world.webhook_secret,
+            "FIXWRIGHT_GITHUB_API_URL": world.api_url,
+            "FIXWRIGHT_RETRY_CAP": "0.1",
+        }
+        super().__init__(tmp_path, database_url, settings | dict(environment or {}))
+        self.world = world
+        self.delivered = 0
+        self.client = TestClient(make_asgi(self.app))
+        self.client.__enter__()
+        self.look_with(LineScanner(), KeyScanner())
+
+    def look_with(self, *scanners: LineScanner) -> None:
+        """Put these engines in place, with the fixer that mends what the first kind finds."""
+        self.use(scanners=scanners, fixers=[GoodFixer()])
+        self.app.plugins = replace(self.app.plugins, residues=bad_words)
+
+    def live_by_the_worlds_clock(self) -> None:
+        """When the world's clock is set ahead, so is ours."""
+        provider = GitHubProvider(clock=self.world.github.state.seconds)
+        self.app.plugins = replace(self.app.plugins, providers={**self.app.plugins.providers, "github": provider})
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.client.__exit__(None, None, None)
+        close_line()
+        super().close()
+
+    # --- GitHub's side ---
+
+    def repository(self, files: Mapping[str, str | bytes | None], name: str = "shop") -> Repository:
+        """A repository of octo's in which ada may write and eve may read."""
+        made = self.world.create_repository("octo", name, files=files)
+        self.world.set_permission("ada", made, "write")
+        self.world.set_permission("eve", made, "read")
+        return made
+
+    def change(self, repository: Repository, files: Mapping[str, str | bytes | None], branch: str = "feature") -> PullRequest:
+        """A branch with one commit, and its pull request."""
+        self.world.commit(repository, branch, files)
+        return self.world.open_pull_request("ada", repository, branch, "main", "Change it")
+
+    def post(self, delivery: Delivery) -> httpx2.Response:
+        """One delivery, as GitHub sends it."""
+        answer: httpx2.Response = self.client.post("/webhooks/github", content=delivery.body, headers=delivery.headers)
+        return answer
+
+    def post_copies(self, delivery: Delivery, count: int) -> list[int]:
+        """The same delivery many times, from 16 connections."""
+        with ThreadPoolExecutor(16) as pool:
+            return [answer.status_code for answer in pool.map(lambda _: self.post(delivery), range(count))]
+
+    def take(self) -> None:
+        """Everything that happened on GitHub since the last time is delivered, in order."""
+        waiting = self.world.hooks.deliveries[self.delivered :]
+        for delivery in waiting:
+            answer = self.post(delivery)
+            assert answer.status_code == 202, answer.text
+        self.delivered += len(waiting)
+
+    # --- our side ---
+
+    def settle(self, seconds: float = 60.0) -> None:
+        """Deliver and work until both sides are quiet: what we do there comes back to us as deliveries."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.take()
+            if not self.work_some() and self.delivered == len(self.world.hooks.deliveries):
+                return
+            assert time.monotonic() < deadline, "it never became quiet"
+
+    def start(self, name: str) -> None:
+        """Do what the newest delivery of this name leads to, up to the new review, while another is under way."""
+        delivery = self.world.hooks.of(*name.split("."))[-1]
+        for kind in ("accept_event", "start_review"):
+            with self.app.database.read() as work:
+                statement = select(outbox.c.id).where(outbox.c.kind == kind, outbox.c.key.contains(delivery.id))
+                found = work.transaction.execute(statement).scalar_one()
+            work_message(self.app, MessageId(found))
+
+    def work_some(self) -> bool:
+        """Work what can be claimed now; False when nothing is left to do at all."""
+        with self.app.database.read() as work:
+            statement = select(outbox.c.id).where(outbox.c.status.in_(["pending", "running"]))
+            waiting = [MessageId(found) for found in work.transaction.execute(statement.order_by(outbox.c.created_at)).scalars()]
+        for identity in waiting:
+            work_message(self.app, identity)
+        if waiting and self.unfinished():
+            time.sleep(0.02)  # a retry that is not due yet
+        return bool(waiting)
+
+    def unfinished(self) -> int:
+        """How many messages are neither done nor dead."""
+        return self._count(outbox.c.status.in_(["pending", "running"]))
+
+    def dead(self) -> list[tuple[str, str]]:
+        """Messages that were given up: kind and code."""
+        with self.app.database.read() as work:
+            statement = select(outbox.c.kind, outbox.c.error_code).where(outbox.c.status == "dead")
+            return [(row.kind, row.error_code) for row in work.transaction.execute(statement)]
+
+    def sent(self, kind: str) -> int:
+        """How many messages of a kind there ever were."""
+        return self._count(outbox.c.kind == kind)
+
+    def reviews(self, head: str) -> int:
+        """How many reviews of a head there ever were."""
+        with self.app.database.read() as work:
+            statement = select(func.count()).select_from(reviews).where(reviews.c.head == head)
+            return int(work.transaction.execute(statement).scalar_one())
+
+    def _count(self, condition: object) -> int:
+        with self.app.database.read() as work:
+            statement = select(func.count()).select_from(outbox).where(condition)  # type: ignore[arg-type]  # any clause
+            return int(work.transaction.execute(statement).scalar_one())
+
+    # --- what people see ---
+
+    def runs(self, repository: Repository, sha: str) -> list[CheckRun]:
+        """Our check runs on a commit."""
+        return self.world.checks(repository, sha)
+
+    def ours(self, repository: Repository) -> list[PullRequest]:
+        """Pull requests that we opened."""
+        return [pull for pull in repository.pulls.values() if pull.user is self.world.app.bot]
+
+    def threads(self, pull: PullRequest) -> list[ReviewComment]:
+        """First comments of our threads."""
+        return [c for c in pull.review_comments if c.reply_to is None and c.user is self.world.app.bot]
+
+    def answers(self, pull: PullRequest) -> list[str]:
+        """Everything that we wrote in the conversation and in threads, but for the threads' first comments and the summary."""
+        bot = self.world.app.bot
+        spoken = [c.body for c in pull.comments if c.user is bot and "fixwright:comment:" not in c.body]
+        return spoken + [c.body for c in pull.review_comments if c.user is bot and c.reply_to is not None]
+
+    def our_branches(self, repository: Repository) -> list[str]:
+        """Names of branches below `fixwright/`."""
+        return sorted(ref.removeprefix("refs/heads/") for ref in repository.git.refs() if ref.startswith("refs/heads/fixwright/"))
