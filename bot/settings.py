@@ -41,6 +41,7 @@ VARIABLES: Final = (
     Variable("DATABASE_URL", "own PostgreSQL; unset: SQLite in the state folder", secret=True),
     Variable("FIXWRIGHT_WORKERS", "worker processes that `fixwright up` starts", "1"),
     Variable("FIXWRIGHT_ENGINE_SECONDS", "longest run of one engine on one change", "120"),
+    Variable("FIXWRIGHT_TMPDIR", "where private trees of a scan are made", "the system's place for temporary files"),
     Variable("FIXWRIGHT_LOG_FORMAT", "text or json", "text"),
     Variable("FIXWRIGHT_LOG_LEVEL", "debug, info, warning or error", "info"),
     Variable("FIXWRIGHT_RETRY_CAP", "longest wait in seconds before a failed message is tried again", "3600"),

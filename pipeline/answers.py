@@ -169,10 +169,12 @@ def _patch(handle: str, diff: str, proof: Proof | None, receipt: Receipt | None,
     at = f" at {code(cut(phrases.where(finding), 200))}" if finding else ""
     facts = f"{proof_sentences(proof)} {proof_word(proof)}.{_digest(receipt)}" if proof else ""
     head = f"A fix for {code(handle)}{at}, to be applied with `git apply`: no branch could be made for it."
-    hidden = any(line and not can_be_suggested(line) for line in diff.split("\n"))
+    secret = finding is not None and finding.secret is not None
+    hidden = secret or any(line and not can_be_suggested(line) for line in diff.split("\n"))
     block = fenced(diff, "diff")
     if hidden or size(block) + size(head) + size(facts) > BODY:
         why = "it holds characters that cannot be shown" if hidden else "it is too long for a comment"
+        why = "it would show the secret" if secret else why
         local = f"fixwright fix . --finding {handle} --patch fix.diff"
         block = f"The patch is not shown here ({escape(why)}): {code(local)} makes it."
     rest = not_proven(proof) if proof else ""

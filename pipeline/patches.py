@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import PatchRefused
+from pipeline.model.finding import Finding
 from pipeline.model.fix import FileEdit, Patch
 from pipeline.ports import SourceFiles
 
@@ -75,6 +76,28 @@ def render_diff(patch: Patch) -> str:
         PatchRefused: a content has a NUL byte, which no text diff can carry.
     """
     return b"".join(_render_edit(edit) for edit in sorted(patch.edits, key=lambda e: e.path)).decode("utf-8", "surrogateescape")
+
+
+CONCEALED = "(a line that held a secret)"
+
+
+def conceal(diff: str) -> str:
+    """A diff whose removed lines are not shown: those of a patch that takes a secret out hold it.
+
+    What is added and what stays was looked at by the gate, which refuses a patch after which the value still stands somewhere.
+    """
+    shown: list[str] = []
+    in_hunk = False
+    for line in diff.split("\n"):
+        in_hunk = not line.startswith("diff --git ") and (in_hunk or line.startswith("@@ "))
+        shown.append(f"-{CONCEALED}" if in_hunk and line.startswith("-") else line)
+    return "\n".join(shown)
+
+
+def diff_of(finding: Finding, patch: Patch) -> str:
+    """The diff of a patch for a finding, as it may be kept and shown: `render_diff`, concealed when the finding is a secret."""
+    diff = render_diff(patch)
+    return conceal(diff) if finding.secret is not None else diff
 
 
 def diff_digest(diff: str) -> str:

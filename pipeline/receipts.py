@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pipeline.errors import NotConfigured, ReceiptRefused, UsageError
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch, Proof, Receipt
-from pipeline.patches import diff_digest, render_diff
+from pipeline.patches import diff_digest, diff_of
 from pipeline.ports import SourceFiles
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -159,7 +159,7 @@ def describe(*, finding: Finding, patch: Patch, base: Base, proof: Proof, tool: 
         tool: name and version of the program that proved it.
         made: when; now when left out.
     """
-    diff = render_diff(patch)
+    diff = diff_of(finding, patch)
     return Statement(
         type="https://in-toto.io/Statement/v1",
         subject=(Subject(name="patch.diff", digest={"sha256": diff_digest(diff)}),),

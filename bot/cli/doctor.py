@@ -72,7 +72,8 @@ def _settings(settings: Settings, plugins: Plugins) -> Iterator[Line]:
     }
     for variable in VARIABLES:
         shown = "set" if variable.secret and env.get(variable.name) else effective.get(variable.name, env.get(variable.name, ""))
-        yield Line(variable.name, f"{shown or '(unset)'}  {variable.help}")
+        unset = f"({variable.default or 'unset'})"
+        yield Line(variable.name, f"{shown or unset}  {variable.help}")
     for provider in plugins.providers.values():
         values = settings.provider(provider)
         for setting in provider.settings:
@@ -87,7 +88,12 @@ def _machine() -> Iterator[Line]:
     yield Line("git", git or "not found", git is not None, "install git")
     try:
         level = best_level()
-        yield Line("sandbox", f"{level}: {why(level)}", level.isolates, "install bubblewrap, or allow unprivileged user namespaces")
+        yield Line(
+            "sandbox",
+            f"{level} ({why(level)})" if why(level) else f"{level}",
+            level.isolates,
+            "install bubblewrap, or allow unprivileged user namespaces",
+        )
     except SandboxUnavailable as error:
         yield Line("sandbox", error.message, False, error.hint)
 

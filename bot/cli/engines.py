@@ -34,4 +34,6 @@ def run(args: argparse.Namespace) -> int:
         except EngineMissing as error:
             said, complete = error.message, False
         print(f"{state.name:12} {state.version:12} {said}")
+    if not complete:
+        print("fixwright: run: fixwright engines install", file=sys.stderr)
     return 0 if complete else 3

@@ -53,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
             args.output.write_bytes(document)
         except OSError as error:
             raise UsageError(f"{args.output} cannot be written: {error.strerror}") from None
+    if any(not gap.path and gap.blame == "us" for gap in judgement.verdict.coverage.breaking):
+        print("fixwright: not everything could be checked here; see: fixwright doctor, fixwright engines install", file=sys.stderr)
     if _found(judgement, threshold):
         return 1
     return 3 if judgement.verdict.incomplete else 0

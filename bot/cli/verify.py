@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bot.settings import state_dir
 from pipeline.errors import GitError, NotConfigured, PatchRefused, ReceiptRefused, UsageError
-from pipeline.patches import MAX_DIFF, diff_digest, parse_diff, render_diff
+from pipeline.patches import MAX_DIFF, conceal, diff_digest, parse_diff, render_diff
 from pipeline.receipts import MAX_RECEIPT, Statement, has_key, key_id, load_public, load_signer, read_receipt, standing
 from pipeline.sandbox.git import Worktree
 from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles
@@ -93,10 +93,12 @@ def _commit_files(worktree: Worktree, commit: str) -> RepositoryFiles | None:
 def _same_patch(statement: Statement, raw: bytes, files: RepositoryFiles | None) -> None:
     """The same diff, or another spelling of it that leaves the same files. Raises ReceiptRefused."""
     diff = raw.decode("utf-8", "surrogateescape")
-    if diff_digest(diff) == statement.subject[0].digest["sha256"]:
+    proved = statement.subject[0].digest["sha256"]
+    if proved in (diff_digest(diff), diff_digest(conceal(diff))):
         return
     if files is not None:
         with contextlib.suppress(PatchRefused):
-            if diff_digest(render_diff(parse_diff(diff, files))) == statement.subject[0].digest["sha256"]:
+            own = render_diff(parse_diff(diff, files))
+            if proved in (diff_digest(own), diff_digest(conceal(own))):
                 return
     raise ReceiptRefused("the receipt speaks of another patch")

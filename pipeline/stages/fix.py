@@ -6,8 +6,9 @@ import logging
 
 from pipeline.errors import EngineError, SandboxUnavailable
 from pipeline.messages import HOLD, INTERACTIVE, Envelope, ProposeFix, RequestFix, RunFix
+from pipeline.model.finding import Finding
 from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
-from pipeline.patches import render_diff
+from pipeline.patches import diff_of
 from pipeline.policy import Policy
 from pipeline.receipts import Base, describe
 from pipeline.stages.context import Context
@@ -61,13 +62,14 @@ def run_fix(context: Context, message: RunFix) -> None:
         base = Base("commit", review.change.head)
         statement = describe(finding=finding, patch=patch, base=base, proof=proof, tool=f"fixwright {context.places.version}")
         receipt = context.places.signer().sign(statement)
-    _record(context, message, fix, patch, proof, receipt, error)
+    _record(context, message, fix, finding, patch, proof, receipt, error)
 
 
 def _record(
     context: Context,
     message: RunFix,
     fix: Fix,
+    finding: Finding,
     patch: Patch | None,
     proof: Proof | None,
     receipt: Receipt | None,
@@ -75,7 +77,7 @@ def _record(
 ) -> None:
     with context.finish() as work:
         if patch is not None:
-            work.fixes.save_patch(fix.id, render_diff(patch), patch)
+            work.fixes.save_diff(fix.id, diff_of(finding, patch))
         if proof is not None:
             work.fixes.save_proof(fix.id, proof)
         if receipt is not None:

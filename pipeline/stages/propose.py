@@ -11,8 +11,11 @@ from pipeline.model.finding import Finding
 from pipeline.model.fix import BranchCommit, Fix, FixStatus, Patch, Proof, PullRequestDraft
 from pipeline.model.review import Review
 from pipeline.model.target import PullRequestRef
+from pipeline.patches import diff_of
 from pipeline.reports.markdown import render_answer, render_commit_message, render_fix_title, render_pull_request_body
 from pipeline.stages.context import Context
+from pipeline.stages.ladder import make_patch
+from pipeline.stages.sources import CommitFiles
 from pipeline.triage.diff import Suggestion, suggestion_of
 
 log = logging.getLogger(__name__)
@@ -22,11 +25,11 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
     """A suggestion when the patch is one hunk on lines that the change added; else a stacked pull request; from a fork, the patch."""
     with context.database.work() as work:
         fix = work.fixes.get(message.fix)
-        patch = work.fixes.patch(message.fix)
         review = work.reviews.get(fix.review)
         judged = work.reviews.verdict(fix.review).judged
     finding = next(j.finding for j in judged if j.finding.handle == fix.handle)
-    if fix.status is FixStatus.FAILED or patch is None or fix.proof is None or fix.receipt is None:
+    patch = _same_patch(context, review, fix, finding) if fix.status is not FixStatus.FAILED else None
+    if patch is None or fix.proof is None or fix.receipt is None:
         _answer(context, review, message.comment, fix, render_answer("refused", handle=fix.handle, proof=fix.proof, error=fix.error))
         with context.finish():
             return
@@ -39,6 +42,13 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         with context.finish():
             return
     _pull_request(context, message, fix, review, finding, patch, fix.proof)
+
+
+def _same_patch(context: Context, review: Review, fix: Fix, finding: Finding) -> Patch | None:
+    """The patch that was proved, made again: a patch that takes a secret out is never kept. None when another one is made now."""
+    files = CommitFiles(context.mirror_of(review), review.change.head)
+    patch = make_patch(context.plugins.fixers, finding, files)
+    return patch if patch is not None and diff_of(finding, patch) == fix.diff else None
 
 
 def _suggestion(context: Context, review: Review, finding: Finding, patch: Patch) -> Suggestion | None:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, func, select, update
 
 from pipeline.errors import StaleWrite
 from pipeline.lifecycle import FIX_RUN
-from pipeline.model.fix import Fix, FixStatus, Patch, Proof, Receipt
+from pipeline.model.fix import Fix, FixStatus, Proof, Receipt
 from pipeline.model.ids import FindingId, FixId, Handle, RepositoryId, ReviewId
 from pipeline.model.target import PullRequestRef
 from pipeline.store.codec import Codec
@@ -19,7 +19,6 @@ from pipeline.store.identifiers import new_id
 from pipeline.store.tables import findings, fixes
 from pipeline.store.transaction import Transaction
 
-PATCH: Codec[Patch] = Codec(TypeAdapter(Patch))
 PROOF: Codec[Proof] = Codec(TypeAdapter(Proof))
 RECEIPT: Codec[Receipt] = Codec(TypeAdapter(Receipt))
 PULL_REQUEST: Codec[PullRequestRef] = Codec(TypeAdapter(PullRequestRef))
@@ -69,11 +68,6 @@ class Fixes:
         """Of the finding that is to be mended."""
         return str(self._get(fix_id, fixes.c.fingerprint))
 
-    def patch(self, fix_id: FixId) -> Patch | None:
-        """The patch with its whole file contents; None when none was made."""
-        found = self._get(fix_id, fixes.c.patch)
-        return PATCH.unpack(found) if isinstance(found, bytes) else None
-
     def move(self, fix_id: FixId, old: FixStatus | Collection[FixStatus], new: FixStatus, *, error: str = "") -> None:
         """Move a fix run that is in (one of) the state(s) `old`; `error` is a sentence for people.
 
@@ -88,9 +82,9 @@ class Fixes:
         if self._transaction.changed(moved.values(status=new, error=error, updated_at=database_now())) != 1:
             raise StaleWrite(f"fix {fix_id} is not {' or '.join(sorted(olds))} any more")
 
-    def save_patch(self, fix_id: FixId, diff: str, patch: Patch) -> None:
-        """Keep the patch, and the unified diff that is derived from it."""
-        self._set(fix_id, diff=diff, patch=PATCH.pack(patch))
+    def save_diff(self, fix_id: FixId, diff: str) -> None:
+        """Keep the diff as it may be shown. The patch itself is made again when it is needed: what it takes out may be a secret."""
+        self._set(fix_id, diff=diff)
 
     def save_proof(self, fix_id: FixId, proof: Proof) -> None:
         """Keep what the gate said."""

@@ -293,7 +293,6 @@ fixes = Table(
     _text("fingerprint"),
     _text("handle"),
     Column("status", Text, nullable=False),
-    Column("patch", LargeBinary, nullable=True),
     _text("diff", ""),
     Column("proof", Text, nullable=True),
     Column("receipt", Text, nullable=True),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import PatchRefused
 from pipeline.model.fix import FileEdit, Patch
-from pipeline.patches import added_lines, parse_diff, removed_lines, render_diff
+from pipeline.patches import CONCEALED, added_lines, conceal, parse_diff, removed_lines, render_diff
 
 
 class Memory:
@@ -162,3 +162,14 @@ def test_added_and_removed_lines_carry_their_own_numbers() -> None:
 def test_a_binary_content_has_no_text_diff() -> None:
     with pytest.raises(PatchRefused, match="binary"):
         render_diff(Patch((FileEdit("a.png", None, b"\0"),)))
+
+
+def test_a_concealed_diff_shows_nothing_that_was_removed() -> None:
+    value = "hunter2-" + "value"
+    before = f"a\n-- {value}\nkey = '{value}'\nz\n".encode()
+    patch = Patch((FileEdit("conf.py", before, b"a\nkey = read()\nz\n"),))
+    shown = conceal(render_diff(patch))
+    assert value not in shown
+    assert "+key = read()" in shown
+    assert "--- a/conf.py" in shown
+    assert shown.count(CONCEALED) == 2

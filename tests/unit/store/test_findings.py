@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import IllegalMove, StaleWrite
 from pipeline.model.finding import Secret
-from pipeline.model.fix import FileEdit, FixStatus, Patch, Proof, ProofCheck, ProofWord, Receipt
+from pipeline.model.fix import FixStatus, Proof, ProofCheck, ProofWord, Receipt
 from pipeline.model.ids import CommitId, FixId, Handle
 from pipeline.store.engine import Database
 from pipeline.store.work import Work
@@ -171,23 +171,18 @@ def test_a_fix_of_a_finding_that_nobody_saw_is_refused(database: Database) -> No
 
 
 def test_everything_about_a_fix_comes_out_as_it_went_in(database: Database) -> None:
-    patch = Patch(
-        (FileEdit(HOSTILE, b"\xff\x00", b"new\r\n"), FileEdit("made.py", None, b"")), "bind user name", fixer="rewrite", notes=("n",)
-    )
     proof = Proof(ProofWord.VERIFIED, (ProofCheck("parses", True, HOSTILE), ProofCheck("tests", None, "none")), ("tests",))
     receipt = Receipt(b'{"payload": "\xff"}', "sha256:" + "0" * 64)
     with database.work() as work:
         fix = a_fix(work)
         before = work.fixes.get(fix)
         assert (before.status, before.proof, before.receipt, before.pull_request) == (FixStatus.PENDING, None, None, None)
-        assert work.fixes.patch(fix) is None
-        work.fixes.save_patch(fix, HOSTILE, patch)
+        work.fixes.save_diff(fix, HOSTILE)
         work.fixes.save_proof(fix, proof)
         work.fixes.save_receipt(fix, receipt)
         work.fixes.save_pull_request(fix, pull_request(12))
     with database.work() as work:
         found = work.fixes.get(fix)
-        assert work.fixes.patch(fix) == patch
         assert (found.diff, found.proof, found.receipt, found.pull_request) == (HOSTILE, proof, receipt, pull_request(12))
         assert work.fixes.fingerprint(fix) == finding().fingerprint
 

@@ -265,7 +265,6 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("handle", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("patch", sa.LargeBinary(), nullable=True),
         sa.Column("diff", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("proof", sa.Text(), nullable=True),
         sa.Column("receipt", sa.Text(), nullable=True),
