@@ -152,7 +152,8 @@ def find(engines_dir: Path, name: str) -> Engine:
     home = environment_dir(engines_dir)
     binary = home / "engines" / kind.called
     if not os.access(binary, os.X_OK):
-        raise EngineMissing(f"{name} is not installed in {home}", engine=name, hint=_HINT)
+        # Its message stands in checks that anybody can read: no path of ours.
+        raise EngineMissing(f"{name} is not installed here", engine=name, hint=_HINT)
     return Engine(name, _locked()[kind.package], binary, (home,), {"SSL_CERT_FILE": str(home / "engines" / "certificates.pem")})
 
 

@@ -146,9 +146,9 @@ def _history(scanner: Scanner, mirror: Mirror, base: CommitId, head: CommitId, p
     history = read_history(mirror, base, head, HISTORY)
     try:
         layers = examine_sides(scanner, dict(enumerate(history.layers)), mirror, policy, control, secret_key=_RUN_KEY)
-    except EngineError:
-        # The same engine has failed on the head, which says so.
-        return ScanResult((), Coverage(commits=history.commits))
+    except EngineError as failure:
+        # What it failed on may be gone from the head again.
+        return ScanResult((), Coverage(gaps=(_failed(failure),), commits=history.commits))
     return attribute(history, list(layers.values()))
 
 
@@ -157,7 +157,11 @@ def _look(scanner: Scanner, files: list[SideFile], blobs: Mirror | DiskBlobs, po
     try:
         return examine(scanner, files, blobs, policy, control, secret_key=_RUN_KEY)
     except EngineError as failure:
-        return ScanResult((), Coverage(gaps=(Gap(failure.engine, "", failure.message, GapClass.ERROR, failure.blame),)))
+        return ScanResult((), Coverage(gaps=(_failed(failure),)))
+
+
+def _failed(failure: EngineError) -> Gap:
+    return Gap(failure.engine, "", failure.message, GapClass.ERROR, failure.blame)
 
 
 def _decide(
