@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import CommitMissing, GitError
+from pipeline.errors import CommitMissing, GitError, PatchRefused
 from pipeline.model.fix import FileEdit
 from pipeline.model.ids import CommitId
 from pipeline.sandbox.gitrun import Git
@@ -17,6 +17,9 @@ NAME, EMAIL = "Fixwright", "fixwright@localhost"
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,200}")
 _HEX = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 ZERO = "0" * 40
+FOLDER = "040000"
+REGULAR = ("100644", "100755")
+"""Modes of what a patch may write: never a link, a submodule or a folder."""
 
 
 class LocalRepository:
@@ -68,7 +71,8 @@ class LocalRepository:
         """A commit on `parent` with these edits. The same arguments give the same commit: its date is the parent's.
 
         Raises:
-            GitError: an edit's `before` is not what the parent has.
+            PatchRefused: an edit's `before` is not what the parent has, is no regular file, or names what git would not track; or all
+            together change nothing.
         """
         with tempfile.TemporaryDirectory(prefix="fixwright-index-") as folder:
             indexed = replace(self._git, extra_env={"GIT_INDEX_FILE": str(Path(folder) / "index")})
@@ -76,6 +80,8 @@ class LocalRepository:
             for edit in edits:
                 self._stage(indexed, parent, edit)
             tree = indexed.read("write-tree").stdout.decode().strip()
+        if tree == self._git.read("rev-parse", "--verify", "--end-of-options", f"{_commit(parent)}^{{tree}}").stdout.decode().strip():
+            raise PatchRefused("the patch changes nothing on that commit")
         when = self._git.read("log", "-1", "--format=%ct +0000", "--end-of-options", _commit(parent)).stdout.decode().strip()
         people = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _identity(when)}
         author = replace(self._git, extra_env=people)
@@ -84,15 +90,32 @@ class LocalRepository:
 
     def _stage(self, indexed: Git, parent: CommitId, edit: FileEdit) -> None:
         path = edit.path.encode("utf-8", "surrogateescape")
-        listed = self._git.read("ls-tree", "-z", "--end-of-options", _commit(parent), "--", edit.path).stdout
-        mode, before = (listed.split(b" ", 1)[0].decode(), listed.split(b"\t", 1)[0].split()[2].decode()) if listed else ("100644", "")
+        mode, before = self._entry(parent, edit.path)
+        if mode not in ("", *REGULAR):
+            raise PatchRefused(f"{edit.path!r} is no regular file (mode {mode})")
         if (edit.before is None) != (not before) or (before and self._blob(edit.before or b"", write=False) != before):
-            raise GitError(f"the patch does not fit: {edit.path!r} is not what it was made for")
+            raise PatchRefused(f"the patch does not fit: {edit.path!r} is not what it was made for")
+        mode = mode or REGULAR[0]
         if edit.after is None:
             line = b"0 " + ZERO.encode() + b"\t" + path
         else:
             line = f"{mode} {self._blob(edit.after, write=True)}\t".encode() + path
         indexed.read("update-index", "-z", "--index-info", stdin=line + b"\0")
+
+    def _entry(self, parent: CommitId, path: str) -> tuple[str, str]:
+        """Mode and blob of a path in a commit, empty when there is nothing. Raises PatchRefused for one that leads elsewhere."""
+        parts = path.split("/")
+        # git itself drops such a path with a warning and goes on.
+        if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
+            raise PatchRefused(f"{path!r} is no path that can be committed")
+        for depth in range(1, len(parts) + 1):
+            listed = self._git.read("ls-tree", "-z", "--end-of-options", _commit(parent), "--", "/".join(parts[:depth])).stdout
+            if not listed:
+                return "", ""
+            mode, _, name = listed.split(b"\t", 1)[0].decode().split()
+            if depth < len(parts) and mode != FOLDER:
+                raise PatchRefused(f"{path!r} leads through something that is no folder")
+        return mode, name
 
     def _blob(self, content: bytes, *, write: bool) -> str:
         arguments = ["hash-object", "--stdin", "--no-filters", *(["-w"] if write else [])]
@@ -107,8 +130,13 @@ def _identity(when: str) -> list[tuple[str, str]]:
     return [("NAME", NAME), ("EMAIL", EMAIL), ("DATE", when)]
 
 
+def is_branch_name(name: str) -> bool:
+    """True for names of branches that we use: plainer than what git allows (git-check-ref-format)."""
+    return bool(_BRANCH.fullmatch(name)) and not name.endswith((".lock", "/", ".")) and not any(bad in name for bad in ("..", "//", "@{"))
+
+
 def _branch(name: str) -> str:
-    if not _BRANCH.fullmatch(name) or ".." in name or name.endswith((".lock", "/", ".")) or "//" in name or "@{" in name:
+    if not is_branch_name(name):
         raise GitError(f"{name!r} is no branch name that we use")
     return name
 

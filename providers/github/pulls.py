@@ -74,6 +74,8 @@ class _PermissionAnswer(Answer):
 
 def permission(api: Api, repository: SourceRepository, user: UserRef) -> Permission:
     """What that very account may do. A login that meanwhile belongs to somebody else gives NONE."""
+    if not user.login:
+        return Permission.NONE
     try:
         answer = api.get(repository, READ, repository_path(repository, "collaborators", user.login, "permission"), _PermissionAnswer)
     except HostNotFound:

@@ -8,7 +8,7 @@ import pwd
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline.errors import GitError, HostNotFound, HostRejected, HostUnavailable
+from pipeline.errors import GitError, HostNotFound, HostRejected, HostUnavailable, PatchRefused
 from pipeline.model.event import CommentRef
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
@@ -23,7 +23,7 @@ from pipeline.model.target import (
     UserRef,
 )
 from pipeline.ports import GitCredentials
-from pipeline.sandbox.localgit import LocalRepository
+from pipeline.sandbox.localgit import LocalRepository, is_branch_name
 from providers.local.record import (
     AnnotationRecord,
     CheckRecord,
@@ -189,7 +189,7 @@ class LocalHost:
 
     def ensure_branch(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
         """See the port. The same patch on the same parent gives the same commit, so a repeated call finds it there."""
-        if not commit.branch.startswith(BRANCHES):
+        if not commit.branch.startswith(BRANCHES) or not is_branch_name(commit.branch):
             raise HostRejected(f"'{commit.branch}' is no branch of ours")
         try:
             git = LocalRepository(Path(repository.clone_url))
@@ -198,6 +198,8 @@ class LocalHost:
             if existing is not None and existing != made and not git.is_ours(existing):
                 raise HostRejected(f"branch {commit.branch} exists with commits of other people")
             git.move_branch(commit.branch, made, existing)
+        except PatchRefused as refused:
+            raise HostRejected(refused.message) from refused
         except GitError as error:
             raise HostUnavailable(f"the branch cannot be written: {error.message}") from error
         return CommitRef(repository, made)
@@ -210,16 +212,17 @@ class LocalHost:
         )
 
     def ensure_closed(self, ref: PullRequestRef, reason: str) -> None:
-        """See the port."""
+        """See the port. The reason stands there first: after a crash in between, the next call closes."""
+        if self._find(ref).state != "open":
+            return
+        self.ensure_comment(ref, "closed", reason)
         record = self.record(ref.repository)
         with record.locked():
             known = record.pull_requests()
-            found = next((p for p in known.pulls if p.number == ref.number and p.state == "open"), None)
-            if found is None:
-                return
-            found.state = "closed"
+            for found in known.pulls:
+                if found.number == ref.number and found.state == "open":
+                    found.state = "closed"
             record.save_pull_requests(known)
-        self.ensure_comment(ref, "closed", reason)
 
     def _find(self, ref: PullRequestRef) -> PullRequestRecord:
         found = next((p for p in self.record(ref.repository).pull_requests().pulls if p.number == ref.number), None)
