@@ -49,7 +49,7 @@ run: $(STAMP) engines
 
 test: $(DEV) engines
 	@tests/prepare.sh
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 check: $(DEV)
 	@$(BIN)/ruff check .

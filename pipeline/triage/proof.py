@@ -14,6 +14,7 @@ from pipeline.model.finding import Finding, Location
 from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, TestRun
 from pipeline.model.scan import EngineInfo
 from pipeline.patches import added_lines, changed_ranges, split_lines
+from pipeline.phrases import plural
 from pipeline.syntax import parses
 from pipeline.triage.baseline import Compared
 from pipeline.triage.disguise import disguises
@@ -174,7 +175,7 @@ def check_new(finding: Finding, compared: Compared, before: Sequence[Finding], a
         if f.secret is not None and f.fingerprint not in known and more and (f.location.path, f.location.line) in added:
             reasons.append(f"a secret is added at {f.location.path}:{f.location.line}")
     left = len(after) - sum(_alike(f, finding) for f in after)
-    return _check(NOTHING_NEW, reasons, f"{others} others -> {left} others, none new", others, left)
+    return _check(NOTHING_NEW, reasons, f"{plural(others, 'other finding')} before, {left} after, none new", others, left)
 
 
 # --- what the tests tell --------------------------------------------------------------------------------------------------------------
@@ -197,8 +198,8 @@ def check_tests(before: TestRun, after: TestRun, flaky: frozenset[str] = frozens
     reasons = []
     if failing:
         shown = ", ".join(failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
-        reasons.append(f"{len(failing)} tests that passed {'are gone or fail' if gone else 'fail'} now: {shown}")
-    said = f"Tests {len(before.passed)} -> {len(after.passed)}"
+        reasons.append(f"{plural(len(failing), 'test')} that passed {'are gone or fail' if gone else 'fail'} now: {shown}")
+    said = f"{plural(len(before.passed), 'test')} passed before, {len(after.passed)} after"
     if before.failed:
         said += f" ({len(before.failed)} failed before, {len(after.failed)} fail after)"
     return _check(TESTS, reasons, said, len(before.passed), len(after.passed))
@@ -230,7 +231,11 @@ def check_broken(after: TestRun, broken: Sequence[Broken], flaky: frozenset[str]
     lines = "the changed line" if len(broken) == 1 else f"the {len(broken)} changed statements"
     them = "it is" if len(broken) == 1 else "they are"
     return ProofCheck(
-        BROKEN, True, f"{count} run {lines}, {count} of {count} fail when {them} broken on purpose", len(passing), len(passing) - count
+        BROKEN,
+        True,
+        f"{plural(count, 'test')} {'runs' if count == 1 else 'run'} {lines}, {count} of {count} fail when {them} broken on purpose",
+        len(passing),
+        len(passing) - count,
     )
 
 

@@ -101,8 +101,8 @@ def test_a_secret_on_an_added_line_is_refused_also_when_it_looks_like_an_old_one
 @pytest.mark.parametrize(
     ("before", "after", "flaky", "passed", "said"),
     [
-        (run(3), run(3), frozenset(), True, "Tests 3 -> 3"),
-        (run(3), run(4), frozenset(), True, "Tests 3 -> 4"),
+        (run(3), run(3), frozenset(), True, "3 tests passed before, 3 after"),
+        (run(3), run(4), frozenset(), True, "3 tests passed before, 4 after"),
         (run(3, ("old",)), run(3, ("old",)), frozenset(), True, "1 failed before, 1 fail after"),
         (run(3), run(2, ("t2",)), frozenset(), False, "1 tests that passed fail now: t2"),
         (run(3), run(2), frozenset(), False, "gone or fail"),
