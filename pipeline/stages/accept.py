@@ -15,8 +15,8 @@ from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
 
-COMMAND = re.compile(r"^/(?P<name>[a-z]{2,20})(?:[ \t]+(?P<arguments>[^\r\n]{0,500}))?[ \t]*$", re.MULTILINE)
-"""A command stands at the beginning of a line; quoted text (`> /fix`) is none."""
+COMMAND = re.compile(r"^/(?P<name>[a-z]{2,20})(?:[ \t]+(?P<arguments>[^\r\n]{0,500}))?[ \t]*\r?$", re.MULTILINE)
+"""A command stands at the beginning of a line; quoted text (`> /fix`) is none. Browsers end lines with CR LF."""
 
 ZERO = re.compile(r"^0+$")
 

@@ -1,0 +1,249 @@
+"""One suite for every provider: what it is, what it believes, and what it understands."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import BadSignature, DeliveryRefused, MalformedDelivery, NotConfigured
+from pipeline.model.event import CommentEvent, Delivery, PullRequestAction, PullRequestEvent, PushEvent
+from pipeline.ports import CodeHost, Provider
+from tests.contract.hosts import PREVIOUS, PROVIDERS, SECRET, Kind, World, ground_of
+
+every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
+UNSIGNED = Delivery("any", "", {}, b"{}")
+
+
+@pytest.fixture(scope="module", params=sorted(PROVIDERS))
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One for all tests: receiving is pure."""
+    with ground_of(request.param, tmp_path_factory.mktemp("ground")) as ground:
+        yield ground.new(tmp_path_factory.mktemp("world"))
+
+
+# --- what it is ---
+
+
+@every_provider
+def test_its_name_can_stand_in_an_address_and_in_a_variable(provider: Provider) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9]{1,20}", provider.name)
+
+
+@every_provider
+def test_its_limits_are_usable(provider: Provider) -> None:
+    limits = provider.capabilities
+    assert limits.pull_request_word
+    assert limits.annotations >= 1
+    assert limits.max_body >= 10_000
+    assert limits.max_title >= 50
+    assert 1 <= limits.threads <= 20
+
+
+@every_provider
+def test_its_settings_are_told_apart_and_explained(provider: Provider) -> None:
+    names = [setting.name for setting in provider.settings]
+    assert len(set(names)) == len(names)
+    for setting in provider.settings:
+        assert re.fullmatch(r"[A-Z][A-Z0-9_]*", setting.name)
+        assert setting.help
+        assert not (setting.secret and setting.default), "a secret has no default"
+        # What a name of this kind holds must never be printed.
+        assert setting.secret or not re.search("SECRET|KEY|TOKEN|PASSWORD", setting.name)
+
+
+@every_provider
+def test_without_its_secret_it_accepts_nothing_and_names_the_setting(provider: Provider) -> None:
+    needed = [setting.name for setting in provider.settings if setting.needed == "receive"]
+    assert needed
+    for configuration in ({}, dict.fromkeys(needed, "")):
+        with pytest.raises(NotConfigured) as refused:
+            provider.receive(UNSIGNED, configuration)
+        assert f"FIXWRIGHT_{provider.name.upper()}_{needed[0]}" in refused.value.hint
+
+
+def test_without_what_it_needs_it_does_not_connect_and_names_the_setting(world: World) -> None:
+    for setting in world.provider.settings:
+        if setting.needed == "connect":
+            rest = {name: value for name, value in world.configuration.items() if name != setting.name}
+            with pytest.raises(NotConfigured) as refused:
+                world.provider.connect(world.installation, rest, world.memory)
+            assert f"FIXWRIGHT_{world.provider.name.upper()}_{setting.name}" in refused.value.hint
+
+
+def test_connecting_has_every_verb_of_the_port(world: World) -> None:
+    host = world.host()
+    verbs = [name for name in vars(CodeHost) if not name.startswith("_")]
+    assert "ensure_threads" in verbs
+    assert [verb for verb in verbs if not callable(getattr(host, verb, None))] == []
+
+
+# --- what it believes ---
+
+
+@pytest.mark.parametrize("secret", [SECRET, PREVIOUS], ids=["current", "previous"])
+def test_a_delivery_signed_with_an_active_secret_is_believed(world: World, secret: str) -> None:
+    received = world.provider.receive(world.signed("opened", world.payload("opened"), secret), world.configuration)
+    assert isinstance(received.event, PullRequestEvent)
+
+
+def test_the_previous_secret_does_not_count_once_it_is_gone(world: World) -> None:
+    configuration = {name: value for name, value in world.configuration.items() if name != "WEBHOOK_SECRET_PREVIOUS"}
+    with pytest.raises(BadSignature):
+        world.provider.receive(world.signed("opened", world.payload("opened"), PREVIOUS), configuration)
+
+
+@pytest.mark.parametrize("secret", ["", "another one", SECRET + " ", SECRET.upper(), "s\u00e9cret"])
+def test_any_other_secret_is_refused(world: World, secret: str) -> None:
+    with pytest.raises(BadSignature) as refused:
+        world.provider.receive(world.signed("opened", world.payload("opened"), secret), world.configuration)
+    assert SECRET not in f"{refused.value} {refused.value.hint}"
+
+
+def test_a_delivery_without_a_signature_is_refused(world: World) -> None:
+    signed = world.signed("opened", world.payload("opened"))
+    headers = {name: value for name, value in signed.headers.items() if "signature" not in name}
+    with pytest.raises(BadSignature):
+        world.provider.receive(replace(signed, headers=headers), world.configuration)
+    with pytest.raises(BadSignature):
+        world.provider.receive(replace(signed, headers={}), world.configuration)
+
+
+@pytest.mark.parametrize("value", ["", "sha256=", "v1,", "sha256=" + "0" * 64, "v1," + "A" * 44, "\u00e9" * 40, "x" * 10_000])
+def test_a_signature_that_is_none_is_refused(world: World, value: str) -> None:
+    signed = world.signed("opened", world.payload("opened"))
+    headers = {name: value if "signature" in name else kept for name, kept in signed.headers.items()}
+    with pytest.raises(BadSignature):
+        world.provider.receive(replace(signed, headers=headers), world.configuration)
+
+
+def test_one_changed_byte_is_refused(world: World) -> None:
+    signed = world.signed("opened", world.payload("opened"))
+    for at in range(0, len(signed.body), max(1, len(signed.body) // 40)):
+        body = signed.body[:at] + bytes([signed.body[at] ^ 1]) + signed.body[at + 1 :]
+        with pytest.raises(BadSignature):
+            world.provider.receive(replace(signed, body=body), world.configuration)
+
+
+@pytest.mark.parametrize("age", [-3_600.0, -400.0, 400.0, 86_400.0])
+def test_an_old_delivery_is_refused_where_deliveries_tell_their_age(world: World, age: float) -> None:
+    delivery = world.signed("opened", world.payload("opened"), age=age)
+    if not world.signs_time:
+        # Then only the delivery's id keeps it from counting twice; it is in the store.
+        assert world.provider.receive(delivery, world.configuration).delivery_id
+        return
+    with pytest.raises(BadSignature):
+        world.provider.receive(delivery, world.configuration)
+
+
+def test_who_cannot_sign_learns_nothing_about_bodies(world: World) -> None:
+    for body in (b"", b"{", b"[]", world.payload("opened")):
+        with pytest.raises(BadSignature):
+            world.provider.receive(world.signed("opened", body, "another one"), world.configuration)
+
+
+# --- what it understands ---
+
+
+def test_an_opened_pull_request_is_understood(world: World) -> None:
+    received = world.provider.receive(world.signed("opened", world.payload("opened")), world.configuration)
+    event = received.event
+    assert isinstance(event, PullRequestEvent)
+    assert (event.action, event.pull_request.number, event.head) == (PullRequestAction.OPENED, world.ref.number, world.tip("feature"))
+    repository, known = event.pull_request.repository, world.source
+    assert (repository.provider, repository.external_id, repository.full_name) == (known.provider, known.external_id, known.full_name)
+    assert repository.clone_url == known.clone_url
+    assert event.installation.provider == world.provider.name
+    assert event.installation.external_id == world.installation.external_id
+    assert "opened" in received.name
+
+
+def test_a_comment_is_understood(world: World) -> None:
+    received = world.provider.receive(world.signed("comment", world.payload("comment")), world.configuration)
+    event = received.event
+    assert isinstance(event, CommentEvent)
+    assert (event.body, event.comment.pull_request.number, event.comment.in_thread) == ("/fix", world.ref.number, False)
+    assert (event.sender.login, event.sender.bot) == ("ada", False)
+
+
+def test_a_push_is_understood(world: World) -> None:
+    event = world.provider.receive(world.signed("push", world.payload("push")), world.configuration).event
+    assert isinstance(event, PushEvent)
+    assert event.after == world.tip("feature")
+
+
+def test_what_does_not_concern_us_is_acknowledged(world: World) -> None:
+    received = world.provider.receive(world.signed("unknown", world.payload("unknown")), world.configuration)
+    assert received.event is None
+    assert received.delivery_id
+    assert received.name
+
+
+def test_the_same_delivery_has_the_same_id_and_others_have_others(world: World) -> None:
+    kinds: tuple[Kind, ...] = ("opened", "comment", "opened")
+    ids = [
+        world.provider.receive(world.signed(kind, world.payload("opened" if kind == "opened" else "comment")), world.configuration)
+        for kind in kinds
+    ]
+    assert ids[0].delivery_id == ids[2].delivery_id != ids[1].delivery_id
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"7",
+        b"{}",
+        b"\xff\xfe{}",
+        b"NaN",
+        b'{"a":' * 2_000 + b"1" + b"}" * 2_000,
+        b"[" * 100_000,
+        b'{"repository": null, "sender": null}',
+    ],
+    ids=lambda body: f"{body[:12]!r}",
+)
+@pytest.mark.parametrize("kind", ["opened", "comment", "push"])
+def test_a_signed_body_that_is_not_what_the_host_sends_is_malformed_or_ignored(world: World, kind: Kind, body: bytes) -> None:
+    try:
+        received = world.provider.receive(world.signed(kind, body), world.configuration)
+    except MalformedDelivery as refused:
+        assert len(refused.message) < 500
+        return
+    assert received.event is None
+
+
+@pytest.mark.parametrize("kind", ["opened", "comment", "push"])
+def test_a_known_event_with_any_field_of_another_type_is_understood_ignored_or_refused(world: World, kind: Kind) -> None:
+    whole = json.loads(world.payload(kind))
+    wrong: tuple[object, ...] = (None, [], {}, -1, 10**30, "", "\x00", "\ud800", "../../x", True)
+    for path in [(key,) for key in whole] + [("repository", key) for key in whole["repository"]]:
+        for value in wrong:
+            changed = json.loads(json.dumps(whole))
+            place = changed if len(path) == 1 else changed["repository"]
+            place[path[-1]] = value
+            try:
+                world.provider.receive(world.signed(kind, json.dumps(changed).encode()), world.configuration)
+            except DeliveryRefused:
+                continue
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.binary(max_size=200)
+    | st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5).map(lambda v: json.dumps(v).encode())
+)
+def test_whatever_is_signed_the_answer_is_a_typed_one(world: World, body: bytes) -> None:
+    for kind in ("opened", "comment", "push", "unknown"):
+        try:
+            world.provider.receive(world.signed(kind, body), world.configuration)
+        except DeliveryRefused:
+            continue
