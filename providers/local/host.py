@@ -55,7 +55,9 @@ class LocalHost:
         path = Path(repository.clone_url)
         try:
             owner = pwd.getpwuid(path.stat().st_uid).pw_name
-        except (OSError, KeyError):
+        except OSError:
+            return Permission.NONE
+        except KeyError:
             owner = ""
         if user.login and user.login == owner:
             return Permission.ADMIN
