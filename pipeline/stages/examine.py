@@ -7,6 +7,7 @@ of a push follows its diff.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from pipeline.errors import Superseded
 from pipeline.model.finding import Finding
@@ -211,8 +212,8 @@ def _from_cache(info: EngineInfo, versions: list[_Version], cache: Cache | None,
     for key, version in keys.items():
         entry = known.get(key)
         try:
-            remembered = _CACHED.validate_json(entry) if entry is not None else None
-        except ValidationError:
+            remembered = _CACHED.validate_python(json.loads(entry)) if entry is not None else None
+        except ValueError:  # no JSON, or of another version
             log.warning("cache entry unreadable, looked at anew", extra={"engine": info.name})
             remembered = None
         if remembered is None:
@@ -308,7 +309,12 @@ def _remember(info: EngineInfo, batch: list[_Version], cache: Cache | None, seen
     if cache is None or not info.file_local or seen.run_gaps:
         return
     lasting = {v: seen.versions[v] for v in batch if all(gap.gap_class is not GapClass.ERROR for gap in seen.versions[v].gaps)}
-    cache.put_many({cache_key(info, v.path, v.blob, salt): _CACHED.dump_json(entry) for v, entry in lasting.items()})
+    cache.put_many({cache_key(info, v.path, v.blob, salt): _dump(entry) for v, entry in lasting.items()})
+
+
+def _dump(entry: CachedFile) -> bytes:
+    """ASCII: a path may hold bytes that are no UTF-8, which pydantic's own JSON refuses."""
+    return json.dumps(_CACHED.dump_python(entry, mode="json"), separators=(",", ":")).encode("ascii")
 
 
 def _result(
