@@ -204,8 +204,8 @@ def proven(engines: Engines, files: Mapping[str, bytes], after: bytes = FIXED, p
 def test_a_fix_whose_line_is_run_and_guarded_by_tests_is_verified(engines: Engines) -> None:
     proof = proven(engines, {**BASE, "tests/test_db.py": GUARD})
     assert proof.word is ProofWord.VERIFIED, proof
-    assert check_of(proof, gate.TESTS) == "Tests 3 -> 3"
-    assert check_of(proof, gate.BROKEN) == "2 run the changed line, 2 of 2 fail when it is broken on purpose"
+    assert check_of(proof, gate.TESTS) == "3 tests passed before, 3 after"
+    assert check_of(proof, gate.BROKEN) == "2 tests run the changed line, 2 of 2 fail when it is broken on purpose"
     assert proof.not_proven == ("no test sends hostile input here",)
 
 
@@ -214,7 +214,7 @@ def test_a_fix_whose_line_is_run_and_guarded_by_tests_is_verified(engines: Engin
 def test_a_test_that_failed_before_and_passes_now_is_the_hostile_input(engines: Engines) -> None:
     proof = proven(engines, {**BASE, "tests/test_db.py": GUARD + HOSTILE})
     assert proof.word is ProofWord.VERIFIED
-    assert check_of(proof, gate.TESTS) == "Tests 3 -> 4 (1 failed before, 0 fail after)"
+    assert check_of(proof, gate.TESTS) == "3 tests passed before, 4 after (1 failed before, 0 fail after)"
     assert proof.not_proven == ()
 
 
@@ -248,8 +248,8 @@ test("sum", () => assert.equal(1 + 1, 2));
     finding = found(engines, "app.js", before)[0]
     proof = checked(engines, finding, Patch((FileEdit("app.js", before, after),)), files, tests=True)
     assert proof.word is ProofWord.VERIFIED, proof
-    assert check_of(proof, gate.TESTS) == "Tests 2 -> 2"
-    assert check_of(proof, gate.BROKEN) == "1 run the changed line, 1 of 1 fail when it is broken on purpose"
+    assert check_of(proof, gate.TESTS) == "2 tests passed before, 2 after"
+    assert check_of(proof, gate.BROKEN) == "1 test runs the changed line, 1 of 1 fail when it is broken on purpose"
 
 
 @needs_engines
@@ -283,7 +283,7 @@ def test_a_fix_that_breaks_a_test_is_refused(engines: Engines) -> None:
 def test_the_policys_command_is_used_and_a_hanging_one_ends(engines: Engines) -> None:
     tests = {**BASE, "tests/test_db.py": GUARD}
     quick = Policy(tests=PolicyTests(command=("python3", "-m", "unittest", "-v", "tests.test_db.FindTest.test_found")))
-    assert check_of(proven(engines, tests, policy=quick), gate.TESTS) == "Tests 1 -> 1"
+    assert check_of(proven(engines, tests, policy=quick), gate.TESTS) == "1 test passed before, 1 after"
     hanging = Policy(tests=PolicyTests(command=("python3", "-c", "import time; time.sleep(60)"), timeout=1))
     proof = proven(engines, tests, policy=hanging)
     assert (proof.word, check_of(proof, gate.TESTS)) == (ProofWord.RESCANNED, "the tests did not end within 1 s")
@@ -316,7 +316,7 @@ class NosyTest(unittest.TestCase):
 """
     proof = proven(engines, {**BASE, "tests/test_db.py": GUARD, "tests/test_nosy.py": nosy.encode()})
     assert proof.word is ProofWord.VERIFIED
-    assert check_of(proof, gate.TESTS) == "Tests 7 -> 7"
+    assert check_of(proof, gate.TESTS) == "7 tests passed before, 7 after"
 
 
 @needs_engines

@@ -104,7 +104,7 @@ def test_a_secret_on_an_added_line_is_refused_also_when_it_looks_like_an_old_one
         (run(3), run(3), frozenset(), True, "3 tests passed before, 3 after"),
         (run(3), run(4), frozenset(), True, "3 tests passed before, 4 after"),
         (run(3, ("old",)), run(3, ("old",)), frozenset(), True, "1 failed before, 1 fail after"),
-        (run(3), run(2, ("t2",)), frozenset(), False, "1 tests that passed fail now: t2"),
+        (run(3), run(2, ("t2",)), frozenset(), False, "1 test that passed fail now: t2"),
         (run(3), run(2), frozenset(), False, "gone or fail"),
         (run(3), run(2, ("t2",)), frozenset({"t2"}), True, ""),
         (run(said="no python3"), run(), frozenset(), None, "no python3"),
@@ -121,13 +121,13 @@ def test_no_test_that_passed_may_fail(before: Ran, after: Ran, flaky: frozenset[
 @pytest.mark.parametrize(
     ("runs", "passed", "said"),
     [
-        ([run(1, ("t1", "t2"))], True, "2 run the changed line, 2 of 2 fail when it is broken"),
-        ([run(2), run(1)], True, "2 run the 2 changed statements"),
+        ([run(1, ("t1", "t2"))], True, "2 tests run the changed line, 2 of 2 fail when it is broken"),
+        ([run(2), run(1)], True, "2 tests run the 2 changed statements"),
         ([run(3)], None, "no test fails when a.py:1 is broken"),
         ([run(1), run(3)], None, "no test fails when a.py:2 is broken"),
         ([], None, "no changed line can be executed"),
         ([run(said="the tests did not end within 15 s")], None, "did not end"),
-        ([run(0, ("<tests>",))], True, "3 run"),
+        ([run(0, ("<tests>",))], True, "3 tests run"),
     ],
 )
 def test_every_changed_statement_needs_a_test_that_notices(runs: list[Ran], passed: bool | None, said: str) -> None:
