@@ -100,7 +100,8 @@ def parses(path: str, content: bytes) -> bool | None:
         return None
     if language == "python" and _interpreter_parses(content):
         return True
-    return not _tree(language, content).root_node.has_error
+    root = _tree(language, content).root_node
+    return not root.has_error or all(map(_is_typed_tag, _broken(root)))
 
 
 def syntax_tree(path: str, content: bytes) -> Tree | None:
@@ -131,6 +132,30 @@ def scope_at(path: str, content: bytes, line: int) -> str:
     if language is None:
         return ""
     return ".".join(name for first, last, name in _spans(language, content) if first <= line <= last)[:_SCOPE_LIMIT]
+
+
+def _broken(node: Node) -> Iterator[Node]:
+    """Where the parser had to guess: nodes that it made up, and nodes that it could not make sense of."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if node.is_error or node.is_missing:
+            yield node
+        elif node.has_error:
+            waiting.extend(node.children)
+
+
+def _is_typed_tag(node: Node) -> bool:
+    """Whether a guess stands for nothing wrong: a template whose tag has type arguments, as every styled component has.
+
+    tree-sitter-typescript reads `tag<Name>` before a template, but not `tag<{ a: string }>` (it makes up a `!`) and not `tag<A, B>` (it sets
+    the tag aside). Nothing is lost of the rest of the file.
+    """
+    if node.is_missing:
+        before = node.prev_sibling
+        return node.type == "!" and before is not None and before.type == "instantiation_expression"
+    after = node.next_sibling
+    return [child.type for child in node.children] == ["instantiation_expression"] and after is not None and after.type == "template_string"
 
 
 def _interpreter_parses(content: bytes) -> bool:

@@ -57,6 +57,10 @@ _RULE_SECONDS = 30
 _MEMORY = 2 << 30
 _MEMORY_MIB = 1_800
 """Below the sandbox's limit, so that the engine gives up on a file instead of being killed with all of them."""
+_RUNTIME = {"OCAMLRUNPARAM": "s=4M"}
+"""Words of the engine's minor heap (32 MB). With its default all its threads meet for a collection every 2 MB, and on a machine that has
+other work they wait for each other longer than they scan: 18.7 s instead of 6.0 s of processor time for 39,000 lines on two busy cores.
+Source: OCaml manual, OCAMLRUNPARAM; chapter "Memory management", stop-the-world minor collections."""
 _ANALYZERS = {"python": "python", "javascript": "javascript", "typescript": "typescript", "tsx": "typescript"}
 
 
@@ -231,7 +235,7 @@ def _run(tree: Tree, files: Sequence[TreeFile], document: bytes, control: Contro
             _command(engine.binary.resolve(), rules, targets, len(files)),
             limits=Limits(wall=wall, cpu=wall * 2, memory=_MEMORY),
             readable=(*engine.mounts, tree.root, rules, targets),
-            env=engine.env,
+            env={**engine.env, **_RUNTIME},
         )
     _ensure_ended_well(finished, files)
     return parse_answer(finished.stdout, {str(tree.root / file.on_disk): file.path for file in files})

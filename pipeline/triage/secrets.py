@@ -106,11 +106,10 @@ def rule_of(detector: str) -> Rule:
     """Our rule for what a detector finds: `secrets.<kind>`, CWE-798 (use of hard-coded credentials)."""
     kebab, name = kind_of(detector)
     generic = detector in GENERIC
-    article = "An" if name[0].lower() in "aeiou" else "A"
     return Rule(
         id=f"secrets.{kebab}",
         title=f"{name[0].upper()}{name[1:]} in the source",
-        message=f"{article} {name} stands in the source, so whoever can read the repository, now or later, can use it.",
+        message=f"Anyone who can read this repository, now or later, has this {name}.",
         severity=Severity.MEDIUM if generic else Severity.HIGH,
         confidence=Confidence.LOW if generic else Confidence.HIGH,
         cwe=798,

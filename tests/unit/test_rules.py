@@ -198,6 +198,36 @@ def test_the_residue_is_empty_where_the_safe_form_stands(rule_id: str, tmp_path:
     assert residues(rule_id, tree(tmp_path / "tree", {name: HARMLESS[rule_id]}), installed(SCANNER), 60.0) == []
 
 
+TABLE = 'TABLE = "users"\n'
+BY_CONSTANT = '    db.execute(f"SELECT * FROM {TABLE} WHERE x = ?", (name,))\n'
+QUIET_SQL = {
+    "the name of a table is a constant of the file": TABLE + "def f(db, name):\n" + BY_CONSTANT,
+    "literal conditions with values": 'def f(rows, n):\n    return rows.extra(where=["name = %s"], params=[n])\n',
+}
+LOUD_SQL = {
+    "a second hole": TABLE + 'def f(db, name):\n    db.execute(f"SELECT * FROM {TABLE} WHERE x = {name}")\n',
+    "assigned twice": TABLE + "TABLE = read()\ndef f(db, name):\n" + BY_CONSTANT,
+    "assigned in a function": TABLE + "def g(n):\n    global TABLE\n    TABLE = n\ndef f(db, name):\n" + BY_CONSTANT,
+    "a parameter": TABLE + "def f(db, name, TABLE):\n" + BY_CONSTANT,
+    "a local variable": TABLE + "def f(db, name):\n    TABLE = name\n" + BY_CONSTANT,
+    "a loop": TABLE + "def f(db, name):\n  for TABLE in name:\n" + BY_CONSTANT,
+    "an import": "from elsewhere import TABLE\ndef f(db, name):\n" + BY_CONSTANT,
+    "an import in its place": TABLE + "from request import name as TABLE\ndef f(db, name):\n" + BY_CONSTANT,
+    "written through globals": TABLE + 'def f(db, name):\n    globals()["TABLE"] = name\n' + BY_CONSTANT,
+    "a condition with a hole": 'def f(rows, n):\n    return rows.extra(where=[f"name = {n}"], params=[])\n',
+    "a condition that is joined": 'def f(rows, n):\n    return rows.extra(where=["name = " + n])\n',
+    "another door beside": 'def f(rows, n):\n    return rows.extra(where=["a"], params=[], tables=n)\n',
+}
+
+
+@pytest.mark.engines
+def test_the_residue_allows_only_what_is_fixed_in_the_file(tmp_path: Path) -> None:
+    cases = {**QUIET_SQL, **LOUD_SQL}
+    files: dict[str, str | bytes] = {f"{n}.py": text for n, text in enumerate(cases.values())}
+    shown = {place.path for place in residues("python.sql-injection", tree(tmp_path / "tree", files), installed(SCANNER), 60.0)}
+    assert {name for name, path in zip(cases, files, strict=True) if path in shown} == set(LOUD_SQL)
+
+
 def test_the_rules_are_exactly_these() -> None:
     assert {rule.id: rule.cwe for rule in load().rules.values()} == TWELVE
 
@@ -208,6 +238,7 @@ def test_a_rule_says_everything_a_reader_needs(rule_id: str) -> None:
     assert 0 < len(rule.title.split()) <= 8
     assert rule.message.endswith(".")
     assert len(rule.message.split(". ")) <= 2
+    assert re.match("(Anyone|Whoever) .* can .*|Anyone who .* is offered ", rule.message), "the first sentence says who can do what"
     assert rule.help.endswith(".")
     assert not rule.shadow
     assert residue(rule_id)

@@ -70,6 +70,20 @@ def test_garbage_does_not_parse(path: str, content: bytes) -> None:
     assert parses(path, content) is False
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"const A = styled.div<{ wide: boolean }>`width: 1px;`\n",
+        b"const A = styled(Link)<{\n  /** why */\n  wide?: boolean;\n}>`\n  width: ${(p) => p.wide}px;\n`;\n",
+        b"const q = gql<Answer, Variables>`query { a }`;\n",
+    ],
+)
+@pytest.mark.parametrize("path", ["a.ts", "a.tsx"])
+def test_a_template_with_a_typed_tag_is_a_program(path: str, content: bytes) -> None:
+    assert parses(path, content) is True
+    assert parses(path, content + b"const a = 5 5 5 ) (;\n") is False
+
+
 def test_an_unknown_language_is_not_judged() -> None:
     assert parses("a.go", b"package main") is None
     assert scope_at("a.go", b"func main() {}", 1) == ""

@@ -17,3 +17,7 @@ function register(user) {
   user.apiKey = Math.random().toString(36) // expect: javascript.insecure-random-token
   return save({ name: user.name, password: Math.random().toString(36) }) // expect: javascript.insecure-random-token
 }
+
+const sessionToken = Math.random().toString(36) // expect: javascript.insecure-random-token
+const adminToken = `${Date.now()}-${Math.random()}` // expect: javascript.insecure-random-token
+const latest_token = Math.random().toString(16) // expect: javascript.insecure-random-token

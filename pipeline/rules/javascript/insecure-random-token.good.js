@@ -13,6 +13,10 @@ function jitter(maxTokens) {
   return maxTokens * Math.random()
 }
 
+const promptMaxTokens = Math.floor(Math.random() * 4096)
+const completionTokens = Math.ceil(Math.random() * 10)
+const n_tokens = Math.ceil(Math.random() * 10)
+const numTokens = Math.ceil(Math.random() * 10)
 const tokenExpired = Math.random() < 0.5
 
-export { token, sessionId, color, key, delay, item, jitter, tokenExpired }
+export { token, sessionId, color, key, delay, item, jitter, tokenExpired, promptMaxTokens, n_tokens, numTokens, completionTokens }

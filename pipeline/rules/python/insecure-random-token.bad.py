@@ -29,3 +29,9 @@ def one_time(user):
 
 class Config:
     SECRET_KEY = "".join(random.sample(string.ascii_letters, 20))  # expect: python.insecure-random-token
+
+
+def login(user):
+    session_token = str(random.random())  # expect: python.insecure-random-token
+    admin_token = random.randbytes(16)  # expect: python.insecure-random-token
+    return user, session_token, admin_token

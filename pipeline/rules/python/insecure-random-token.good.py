@@ -26,5 +26,7 @@ def game(tokens, words):
     delay = random.uniform(0.5, 1.5)
     next_token = random.choice(tokens)
     max_tokens = random.randint(10, 100)
+    n_tokens = random.randint(10, 100)
+    completion_tokens = random.randint(10, 100)
     random.shuffle(words)
-    return dice, delay, next_token, max_tokens
+    return dice, delay, next_token, max_tokens, n_tokens, completion_tokens
