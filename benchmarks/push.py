@@ -1,4 +1,4 @@
-"""From a delivery to its finished check: beside a floor script that only does what cannot be left out, and in small and large repositories."""
+"""From a delivery to its finished check: beside a floor script that does only what cannot be left out; in small and large repositories."""
 
 from __future__ import annotations
 

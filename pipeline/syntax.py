@@ -148,7 +148,7 @@ def _broken(node: Node) -> Iterator[Node]:
 def _is_typed_tag(node: Node) -> bool:
     """Whether a guess stands for nothing wrong: a template whose tag has type arguments, as every styled component has.
 
-    tree-sitter-typescript reads `tag<Name>` before a template, but not `tag<{ a: string }>` (it makes up a `!`) and not `tag<A, B>` (it sets
+    tree-sitter-typescript reads `tag<Name>` before a template, but not `tag<{ a: string }>` (it makes up a `!`), nor `tag<A, B>` (it sets
     the tag aside). Nothing is lost of the rest of the file.
     """
     if node.is_missing:

@@ -107,7 +107,7 @@ class Server:
     def __init__(self, github: Github, host: str = "127.0.0.1", port: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # What is accepted inherits it. asyncio sets it by itself only on sockets made with IPPROTO_TCP; without it every answer waits 40 ms.
+        # What is accepted inherits it. asyncio sets it only on sockets made with IPPROTO_TCP; without it every answer waits 40 ms.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.bind((host, port))
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
