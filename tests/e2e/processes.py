@@ -77,6 +77,13 @@ class Running:
             self.process.terminate()
         return self.process.wait(60)
 
+    def close(self) -> None:
+        """Whatever happened: nothing of ours goes on."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+            self.wait("the end of all children", lambda: not self.processes_left(), 30)
+
     def kill(self) -> None:
         """SIGKILL `fixwright up` alone."""
         assert self.process is not None

@@ -69,18 +69,27 @@ def _start(tmp_path: Path) -> Scene:
 
 def _end(scene: Scene) -> None:
     scene.engine.release()
-    if scene.running.process is not None:
+    try:
         scene.running.stop()
-    assert scene.running.processes_left() == []
-    assert list(scene.running.temporary.iterdir()) == []
+        assert scene.running.processes_left() == []
+        assert list(scene.running.temporary.iterdir()) == []
+    finally:
+        scene.running.close()
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def module_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """One for all tests that kill workers only."""
     scene = _start(tmp_path_factory.mktemp("crashes"))
     yield scene
     _end(scene)
+
+
+@pytest.fixture
+def shared(module_scene: Scene) -> Iterator[Scene]:
+    """A test that failed does not hold up the next one."""
+    yield module_scene
+    module_scene.engine.release()
 
 
 @pytest.fixture
@@ -166,6 +175,7 @@ def test_a_stop_in_the_middle_of_work_is_no_failure(scene: Scene) -> None:
     assert scene.running.processes_left() == []
     assert scene.running.folders_left() == []
     backlog = scene.running.backlog()
+    assert backlog.waiting > 0
     assert (backlog.running, backlog.dead) == (0, 0)
     assert _crashes(scene.running) == 0
     scene.engine.release()
