@@ -161,6 +161,20 @@ class GithubBench(Bench):
                 found = work.transaction.execute(statement).scalar_one()
             work_message(self.app, MessageId(found))
 
+    def work_review(self, number: int) -> None:
+        """Do all that the review of a pull request still needs, whatever else is due."""
+        with self.app.database.read() as work:
+            identity = work.transaction.execute(select(reviews.c.id).where(reviews.c.pull_request == number)).scalar_one()
+        for _ in range(10):
+            with self.app.database.read() as work:
+                statement = select(outbox.c.id).where(outbox.c.status == "pending", outbox.c.body.contains(str(identity)))
+                waiting = [MessageId(found) for found in work.transaction.execute(statement).scalars()]
+            for message in waiting:
+                work_message(self.app, message)
+            if not waiting:
+                return
+        raise AssertionError("the review never ended")
+
     def work_some(self) -> bool:
         """Work what can be claimed now; False when nothing is left to do at all."""
         with self.app.database.read() as work:

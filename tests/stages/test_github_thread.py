@@ -11,7 +11,7 @@ from pipeline.errors import EngineMissing
 from tests.fakes import FailingScanner, LineScanner
 from tests.stages.github import VALUE, GithubBench, KeyScanner, app_key
 from tests.worlds.github import faults
-from tests.worlds.github.model import PullRequest, Repository
+from tests.worlds.github.model import CheckRun, PullRequest, Repository
 from tests.worlds.github.world import GithubWorld
 
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}
@@ -105,25 +105,47 @@ def test_a_force_push_in_the_middle_leaves_only_the_new_heads_verdict(github: Gi
     assert len(github.world.notifying_calls(pull)) == 1
 
 
-@pytest.mark.parametrize("count", [51, 500])
-def test_many_findings_arrive_within_githubs_limits(github: GithubBench, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "line", "threads"), [(51, "BAD", 5), (500, "BAD", 5), (51, VALUE[:-2], 10)], ids=["51", "500", "51 secrets"]
+)
+def test_many_findings_arrive_within_githubs_limits(github: GithubBench, count: int, line: str, threads: int) -> None:
     repository = github.repository(OLD)
-    pull = github.change(repository, {"many.txt": "".join(f"BAD number {n}\n" for n in range(count))})
+    pull = github.change(repository, {"many.txt": "".join(f"{line}{n % 90 + 10} in line {n}\n" for n in range(count))})
     github.settle()
     (run,) = github.runs(repository, pull.head_sha)
     assert run.conclusion == "failure"
     assert run.title is not None
     assert f"{count} block" in run.title
-    threads = github.threads(pull)
-    assert 1 <= len(threads) <= 10
+    opened = github.threads(pull)
+    assert len(opened) == threads <= 10
     # Every finding has one place: a thread or an annotation.
-    placed = [c.original.line for c in threads] + [a["start_line"] for a in run.annotations]
-    assert sorted(placed, key=str) == sorted(range(1, count + 1), key=str)
-    batches = [len(e.body["output"].get("annotations", [])) for e in github.world.effects if "check-runs" in e.path]
-    assert max(batches) <= 50
-    assert all(len((text or "").encode()) <= 65_535 for text in (run.summary, run.text))
+    places = [c.original.line or 0 for c in opened] + [int(a["start_line"]) for a in run.annotations]
+    assert sorted(places) == list(range(1, count + 1))
+    within_limits(github, run)
     assert len(github.world.notifying_calls(pull)) == 1
     assert github.dead() == []
+
+
+@pytest.mark.parametrize("count", [50, 51, 500])
+def test_a_check_ends_with_its_last_annotations_and_not_before(github: GithubBench, count: int) -> None:
+    github.use(fixers=[])
+    repository = github.repository(OLD)
+    pull = github.change(repository, {"many.txt": "".join(f"BAD number {n}\n" for n in range(count))})
+    github.settle()
+    (run,) = github.runs(repository, pull.head_sha)
+    assert sorted(a["start_line"] for a in run.annotations) == list(range(1, count + 1))
+    within_limits(github, run)
+    writes = [e.body for e in github.world.effects if "/check-runs" in e.path]
+    sent = [len(body["output"].get("annotations", [])) for body in writes]
+    assert sent == [0, *[50] * (count // 50), *([count % 50] if count % 50 else [])]
+    assert ["conclusion" in body for body in writes] == [False] * (len(writes) - 1) + [True]
+
+
+def within_limits(github: GithubBench, run: CheckRun) -> None:
+    """At most 50 annotations a request, and texts that GitHub does not cut."""
+    bodies = [e.body for e in github.world.effects if "/check-runs" in e.path]
+    assert max(len(body["output"].get("annotations", [])) for body in bodies) <= 50
+    assert all(len((text or "").encode()) <= 65_535 for text in (run.summary, run.text))
 
 
 def test_a_second_pull_request_into_a_lax_base_does_not_turn_the_head_green(github: GithubBench) -> None:
@@ -141,6 +163,28 @@ def test_a_second_pull_request_into_a_lax_base_does_not_turn_the_head_green(gith
     github.world.close("ada", pull)
     github.settle()
     assert github.runs(repository, pull.head_sha)[-1].conclusion == "success"
+
+
+def test_while_the_strict_one_is_still_being_checked_the_lax_one_finishes_nothing(github: GithubBench) -> None:
+    repository = github.repository(OLD)
+    github.world.commit(repository, "lax", {".github/fixwright.yml": "gate: {block: never}\n"})
+    pull = github.change(repository, {"c.txt": "BAD\n"})
+    meanwhile: list[set[str]] = []
+
+    def judge_the_other_one_first() -> None:
+        if not meanwhile:
+            meanwhile.append(set())
+            second = github.world.open_pull_request("ada", repository, "feature", "lax", "Around the gate")
+            github.take()
+            github.start("pull_request.opened")
+            github.work_review(second.number)
+            meanwhile.append({run.status for run in github.runs(repository, pull.head_sha)})
+
+    github.look_with(LineScanner(before=judge_the_other_one_first), KeyScanner())
+    github.settle()
+    assert meanwhile == [set(), {"in_progress"}]
+    runs = github.runs(repository, pull.head_sha)
+    assert [(run.status, run.conclusion) for run in runs] == [("completed", "failure")] * 2
 
 
 def test_a_clean_change_is_green_and_nobody_is_told(github: GithubBench) -> None:
