@@ -27,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(error)
         return exit_code(error)
     except BrokenPipeError:
-        # The reader went away (`fixwright scan . | head`): nothing is wrong, and Python must not complain while it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader went away (`fixwright doctor | head`): nothing is wrong.
+        _stop_talking()
         return OK
     except KeyboardInterrupt:
         print("\nfixwright: interrupted", file=sys.stderr)
@@ -58,6 +58,20 @@ def exit_code(error: FixwrightError) -> int:
     if isinstance(error, EngineError | SandboxUnavailable):
         return UNCHECKED
     return UNCHECKED
+
+
+def show(document: bytes) -> None:
+    """Write a document to stdout. A reader that goes away early (`| head`) does not change what the command answers."""
+    try:
+        sys.stdout.buffer.write(document)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _stop_talking()
+
+
+def _stop_talking() -> None:
+    """Python flushes stdout once more while it ends, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_error(error: FixwrightError) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pipeline.fixers
+from bot.cli import show
 from bot.settings import engines_dir
 from pipeline.errors import EngineMissing, UsageError
 from pipeline.escaping import visible
@@ -84,11 +85,7 @@ def _say(outcome: Outcome) -> None:
 def _deliver(args: argparse.Namespace, patch: Patch) -> None:
     """Apply, save or show."""
     if args.apply:
-        for edit in patch.edits:
-            place = args.path.joinpath(*edit.path.split("/"))
-            if place.is_symlink() or edit.after is None:
-                raise UsageError(f"{place} is not a plain file any more")
-            place.write_bytes(edit.after)
+        _apply(Worktree.open(args.path).root, patch)
         return
     text = render_diff(patch).encode("utf-8", "surrogateescape") if patch.edits else b""
     if args.patch is not None:
@@ -97,4 +94,16 @@ def _deliver(args: argparse.Namespace, patch: Patch) -> None:
         except OSError as error:
             raise UsageError(f"{args.patch} cannot be written: {error.strerror}") from None
         return
-    sys.stdout.buffer.write(text)
+    show(text)
+
+
+def _apply(root: Path, patch: Patch) -> None:
+    """Write the files; names of a patch are relative to the top of the repository."""
+    for edit in patch.edits:
+        place = root.joinpath(*edit.path.split("/"))
+        if place.is_symlink() or edit.after is None:
+            raise UsageError(f"{visible(edit.path)} is not a plain file any more")
+        try:
+            place.write_bytes(edit.after)
+        except OSError as error:
+            raise UsageError(f"{visible(edit.path)} cannot be written: {error.strerror}") from None

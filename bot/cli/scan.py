@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pipeline.reports
 from bot import __version__
+from bot.cli import show
 from bot.settings import engines_dir
 from pipeline.errors import UsageError
 from pipeline.model.finding import BaselineState, Confidence, Severity
@@ -46,8 +47,7 @@ def run(args: argparse.Namespace) -> int:
     report = _report(judgement, args, time.monotonic() - started)
     document = discover(pipeline.reports, "RENDERER", Renderer)[args.format].render(report)
     if args.output is None:
-        sys.stdout.buffer.write(document)
-        sys.stdout.buffer.flush()
+        show(document)
     else:
         try:
             args.output.write_bytes(document)
