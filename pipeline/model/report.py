@@ -25,7 +25,7 @@ class Report:
     fixes: dict[str, str] = field(default_factory=dict)
     """Fingerprint -> what is offered ("fix suggested in the thread")."""
     excerpts: dict[str, tuple[tuple[int, str], ...]] = field(default_factory=dict)
-    """Fingerprint -> numbered source lines for the terminal; hostile text."""
+    """`path:line:column`, or fingerprint where it is the only one -> numbered source lines for the terminal; hostile text."""
     color: bool = False
     """True when the reader is a terminal that shows colours (and NO_COLOR is not set)."""
 

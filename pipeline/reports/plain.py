@@ -68,7 +68,8 @@ def _excerpt(finding: Finding, report: Report) -> list[str]:
     hint = visible(report.fixes.get(finding.fingerprint, ""))
     if finding.secret is not None:
         return [f"{INDENT}{_fit(hint, WIDTH - len(INDENT))}"] if hint else []
-    lines = report.excerpts.get(finding.fingerprint, ())
+    at = finding.location
+    lines = report.excerpts.get(f"{at.path}:{at.line}:{at.column}", report.excerpts.get(finding.fingerprint, ()))
     hint = hint or visible(finding.rule.help)
     if not lines:
         return [f"{INDENT}{_fit(hint, WIDTH - len(INDENT))}"] if hint else []

@@ -30,6 +30,7 @@ from pipeline.model.scan import Covered, EngineInfo, FindingSeen, Gap, GapClass,
 from pipeline.ports import Control
 from pipeline.sandbox.process import Finished, Limits, run_isolated
 from pipeline.sandbox.tree import private_folder
+from pipeline.triage import places
 from pipeline.triage import secrets as triage
 from pipeline.triage.fingerprint import identify_secret
 
@@ -172,7 +173,7 @@ SCANNER = Secrets()
 @cache
 def _digest() -> str:
     """Of everything that makes a finding besides the engine: its configuration and our triage."""
-    content = CONFIGURATION.read_bytes() + b"\0" + Path(triage.__file__).read_bytes()
+    content = b"\0".join(path.read_bytes() for path in (CONFIGURATION, Path(triage.__file__), Path(places.__file__)))
     return hashlib.sha256(content).hexdigest()[:12]
 
 

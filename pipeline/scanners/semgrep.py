@@ -11,15 +11,17 @@ The engine is silent about files that it cannot read. So each file is parsed her
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from pipeline import engines, rulebook
 from pipeline.errors import EngineCrashed, EngineError, EngineOutOfMemory, EngineTimedOut
-from pipeline.model.finding import Finding, Location, Rule
+from pipeline.model.finding import Confidence, Finding, Location, Rule
 from pipeline.model.scan import (
     Covered,
     EngineInfo,
@@ -39,6 +41,7 @@ from pipeline.sandbox.process import Finished, Limits, run_isolated
 from pipeline.sandbox.tree import private_folder
 from pipeline.semgrepjson import Answer, Match, parse_answer
 from pipeline.syntax import language_of, parses
+from pipeline.triage import places
 from pipeline.triage.fingerprint import identify
 
 NAME = "semgrep"
@@ -76,7 +79,7 @@ class Semgrep:
 
     def info(self, control: Control) -> EngineInfo:
         """The engine that would run now. Raises EngineMissing."""
-        return EngineInfo(NAME, engines.find(control.engines_dir, NAME).version, rulebook.load().digest)
+        return EngineInfo(NAME, engines.find(control.engines_dir, NAME).version, _digest())
 
     def concerns(self, path: str) -> bool:
         """True for Python, JavaScript and TypeScript."""
@@ -99,13 +102,26 @@ class Semgrep:
             if control.cancelled():
                 return
             group = targets[start : start + _GROUP]
-            yield from _scan_group(request.tree, group, book, control, deadline, failed)
+            try:
+                yield from _scan_group(request.tree, group, book, control, deadline, failed)
+            except EngineTimedOut as error:
+                if start == 0:
+                    raise
+                # what was found before stays found
+                yield from (GapSeen(Gap(NAME, file.path, "semgrep timed out", GapClass.ERROR, error.blame)) for file in targets[start:])
+                return
             yield Progress(start + len(group), len(targets))
         if failed and len(failed) == len(targets):
             raise failed[0]
 
 
 SCANNER = Semgrep()
+
+
+@cache
+def _digest() -> str:
+    """Of everything that makes a finding besides the engine: the rules, and what we say of places."""
+    return hashlib.sha256(rulebook.load().digest.encode() + b"\0" + Path(places.__file__).read_bytes()).hexdigest()[:12]
 
 
 def residues(rule_id: str, tree: Tree, control: Control, seconds: float) -> list[Location]:
@@ -197,7 +213,10 @@ def _finding(variant: rulebook.Variant, match: Match) -> Finding:
     elif source is not None:
         kind = "parameter " if variant.of_parameter and match.source_text.isidentifier() else ""
         detail = f"comes from {kind}{match.source_text} (line {source.line})"
-    return Finding(variant.rule, location, "", NAME, detail=detail, source=source)
+    rule = variant.rule
+    if places.is_test(location.path) or (variant.of_parameter and places.is_chore(location.path)):
+        rule = dataclasses.replace(rule, confidence=Confidence.LOW)  # whoever decides what it is given is a developer
+    return Finding(rule, location, "", NAME, detail=detail, source=source)
 
 
 def _distinct(findings: Iterator[Finding]) -> list[Finding]:

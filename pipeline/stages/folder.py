@@ -68,7 +68,7 @@ class Judgement:
     base: CommitId | None
     """The merge base that it was compared with, None for a scan of everything."""
     excerpts: Mapping[str, tuple[tuple[int, str], ...]]
-    """Numbered lines around each finding, by fingerprint."""
+    """Numbered lines around each finding, by `path:line:column`: the same text may stand in several files."""
 
 
 def available_scanners(types: Sequence[ScanType] | None) -> dict[ScanType, Scanner]:
@@ -184,7 +184,7 @@ def _excerpts(verdict: Verdict, on_disk: Mapping[str, Path]) -> dict[str, tuple[
         location = judged.finding.location
         content = _read(on_disk.get(location.path)) if judged.finding.secret is None else None
         if content is not None:
-            found[judged.finding.fingerprint] = _lines(content, judged)
+            found[f"{location.path}:{location.line}:{location.column}"] = _lines(content, judged)
     return found
 
 

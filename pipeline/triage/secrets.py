@@ -12,6 +12,7 @@ from collections import Counter
 from functools import cache
 
 from pipeline.model.finding import Confidence, Rule, Severity
+from pipeline.triage import places
 
 GENERIC = frozenset(
     {"generic-api-key", "generic-password", "generic-credential-uri", "jwt", "jwt-base64", "curl-auth-header", "curl-auth-user"}
@@ -60,6 +61,7 @@ _PLACEHOLDER = re.compile(
     r"""example | change[_-]?(me|it|this) | \byour[_-]? | ^your | place[_-]?holder | dummy | fake | sample | \btodo\b
     | replace[_-]?(me|with|this) | insert[_-]? | redacted | masked | not[_-]?a?[_-]?real | foo_?bar | lorem | xxxx | \*\*\* | \.\.\.
     | ^<.*>$ | ^\[.*\]$ | \$\{ | \$\( | ^\$\w+$ | \{\{ | ^%\w+%$ | ^%\(?\w*\)?s$ | ^\#\{ | ^\{\w*\}$ | ^@\w+@$
+    | ^EJ\[\d+: | ^ENC\[ | ^\{cipher\} | ^x-(access-token|oauth-basic)$
     | 123456789 | abcdefgh | deadbeef | ^test(ing)?[_-]?\w{0,12}$
     | ^(secret|password|passwd|passphrase|token|api[_-]?key|none|null|true|false|undefined)$""",
     re.IGNORECASE | re.VERBOSE,
@@ -67,6 +69,8 @@ _PLACEHOLDER = re.compile(
 _LOOKUP = re.compile(
     r"environ|getenv|process\.env|\benv\(|config\(|vault|secretsmanager|get_secret|secret_key_ref|secretKeyRef", re.IGNORECASE
 )
+_ADDRESS = re.compile(r"0x[0-9a-f]{40}", re.IGNORECASE)
+"""Of an account on a chain of blocks: everybody sees it."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DIGEST = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{56}|[0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128}", re.IGNORECASE)
 _DIGEST_NAME = re.compile(r"sha\d|md5|digest|checksum|integrity|commit|revision|\brev\b|hash|etag|fingerprint|blob", re.IGNORECASE)
@@ -76,11 +80,9 @@ _LOCK_FILE = re.compile(
     r"(^|/)(package-lock\.json|npm-shrinkwrap\.json|yarn\.lock|pnpm-lock\.yaml|bun\.lock|deno\.lock|poetry\.lock|uv\.lock|pdm\.lock|Pipfile\.lock"
     r"|Cargo\.lock|composer\.lock|Gemfile\.lock|go\.sum|packages\.lock\.json|gradle\.lockfile|verification-metadata\.xml|requirements[\w.-]*\.txt)$"
 )
-_EXAMPLE_PLACE = re.compile(
-    r"(^|/)(tests?|__tests__|testdata|specs?|fixtures?|mocks?|examples?|samples?|demos?|docs?|documentation|node_modules|vendor|third_party)/"
-    r"|(^|/)(test_[^/]*|[^/]*[._-](test|spec)s?\.\w+|readme[^/]*|changelog[^/]*)$|\.(example|sample|template|dist|md|mdx|rst|adoc|ipynb|map)$|\.min\.",
-    re.IGNORECASE,
-)
+_REFUSED = re.compile(r"wrong|incorrect|invalid|mismatch|not[_-]?(correct|right)", re.IGNORECASE)
+"""What tests call the password that must not open anything."""
+_ROUTE = re.compile(r"/?[a-z][a-z_-]*(/[a-z_-]+)+/?")
 _STRONG_NAME = re.compile(
     r"(db|database|mysql|postgres\w*|pg|redis|mongo\w*|smtp|mail|ldap|ftp|admin|root|prod\w*|master|service|jwt|session|signing|encryption|secret|private|api|auth|access|client)"
     r"[\w.-]{0,20}?(pass(word|wd|phrase)?|pwd|secret|key|token|credential)",
@@ -141,7 +143,7 @@ def confidence_of(detector: str, value: str, line: str, path: str, said: str) ->
         return _generic(detector, value, line, path, said)
     if _TEST_KEY.search(value):
         return Confidence.LOW
-    if _EXAMPLE_PLACE.search(path):
+    if places.is_example(path):
         return Confidence.MEDIUM
     return Confidence.HIGH if said == "high" else Confidence.MEDIUM
 
@@ -171,18 +173,27 @@ def _private_key(value: str, path: str) -> Confidence | None:
     body = "".join(line for line in value.splitlines() if not line.startswith("-----"))
     if entropy(body) < 3.5:
         return None
-    return Confidence.MEDIUM if "ENCRYPTED" in value or _EXAMPLE_PLACE.search(path) else Confidence.HIGH
+    return Confidence.MEDIUM if "ENCRYPTED" in value or places.is_example(path) else Confidence.HIGH
 
 
 def _generic(detector: str, value: str, line: str, path: str, said: str) -> Confidence | None:
-    if _LOCK_FILE.search(path) or _UUID.fullmatch(value) or _LOOKUP.search(line.replace(value, "")):
+    if _LOCK_FILE.search(path) or _UUID.fullmatch(value) or _ADDRESS.fullmatch(value) or _LOOKUP.search(line.replace(value, "")):
         return None
     if _DIGEST.fullmatch(value) and _DIGEST_NAME.search(line.replace(value, "")):
         return None
     if detector == "generic-api-key" and entropy(value) < 3.2:
         return None
-    if _EXAMPLE_PLACE.search(path) or len(line) > 2_000:
-        return Confidence.LOW
+    if detector == "generic-password" and (places.is_translation(path) or _is_text(value, line)):
+        return None
+    if places.is_example(path) or len(line) > 2_000:
+        return None if _REFUSED.search(value) else Confidence.LOW
     mixed = sum(any(test(c) for c in value) for test in (str.isdigit, str.islower, str.isupper)) >= 2
     strong = said in ("medium", "high") or _STRONG_NAME.search(line.replace(value, "")) is not None
     return Confidence.MEDIUM if strong and mixed and len(value) >= 8 and entropy(value) >= 2.8 else Confidence.LOW
+
+
+def _is_text(value: str, line: str) -> bool:
+    """Words for a reader, a route, or what a shell takes when a variable is empty: they stand behind the word password and are none."""
+    sentence = " " in value.strip() and (value[0].isupper() or value[-1] in ".?!:")  # a passphrase is neither
+    words = not any(map(str.isdigit, value)) and (sentence or not value.isascii())
+    return words or _ROUTE.fullmatch(value) is not None or re.search(r"\$\{\w+:?[-+?=]" + re.escape(value), line) is not None

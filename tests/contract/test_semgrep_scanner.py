@@ -97,3 +97,25 @@ def test_residues_of_nothing_need_no_engine(tmp_path: Path) -> None:
     assert residues("python.sql-injection", tree(tmp_path / "tree", {"x.md": ""}), World(tmp_path), 1.0) == []
     with pytest.raises(KeyError):
         residues("python.nothing", tree(tmp_path / "other", {"a.py": ""}), World(tmp_path), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("app/db.py", Confidence.MEDIUM),
+        ("tests/test_db.py", Confidence.LOW),
+        ("app/db_test.py", Confidence.LOW),
+        ("scripts/fill.py", Confidence.LOW),
+        ("app/migrations/0002_fill.py", Confidence.LOW),
+        ("latest/db.py", Confidence.MEDIUM),
+    ],
+)
+def test_a_parameter_in_a_test_or_a_script_counts_for_little(tmp_path: Path, path: str, expected: Confidence) -> None:
+    source = "def f(db, name):\n    db.execute('SELECT * FROM t WHERE n = ' + name)\n"
+    (finding,) = look(SCANNER, tmp_path / "tree", {path: source}).findings
+    assert finding.rule.confidence is expected
+
+
+def test_request_data_in_a_script_is_as_sure_as_anywhere(tmp_path: Path) -> None:
+    seen = look(SCANNER, tmp_path / "tree", {"scripts/server.py": VIEW, "tests/app.py": VIEW})
+    assert [finding.rule.confidence for finding in seen.findings] == [Confidence.HIGH, Confidence.LOW]

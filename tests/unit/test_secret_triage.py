@@ -42,11 +42,21 @@ def test_a_token_with_a_form_of_its_own_is_sure(detector: str, value: str) -> No
         "fixtures/a.json",
         "node_modules/a/b.js",
         ".env.example",
+        ".env.test",
+        "caddytest/a.go",
+        "test-utils/a.ts",
+        "cypress/login.js",
+        "db/seeds.rb",
     ],
 )
 def test_where_people_put_examples_it_is_less_sure_but_not_dropped(path: str) -> None:
     assert judge("github-pat", GITHUB, path=path) is Confidence.MEDIUM
     assert judge("generic-api-key", API_KEY, path=path, said="medium") is Confidence.LOW
+
+
+@pytest.mark.parametrize("path", ["latest/config.py", "contest/app.py", "attest/app.py", "app/testimonials.py", "src/fastest/a.py"])
+def test_a_name_that_only_ends_like_tests_is_no_place_for_examples(path: str) -> None:
+    assert judge("github-pat", GITHUB, path=path) is Confidence.HIGH
 
 
 @pytest.mark.parametrize(
@@ -85,6 +95,49 @@ def test_a_placeholder_is_none(detector: str, value: str) -> None:
 )
 def test_a_look_up_is_none(line: str) -> None:
     assert judge("generic-password", PASSWORD, line=line.format(PASSWORD)) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("config/locales/de.yml", "Passwort"),
+        ("web/src/i18n/ar_SA.json", "Kennwort2"),
+        ("conf/locale/locale_cs-CZ.ini", "Heslo"),
+        ("po/fr.po", "Mot"),
+        ("src/messages_pt_BR.properties", "Senha"),
+        ("app/form.py", "Zaboravljena lozinka?"),
+        ("app/form.py", "\u30d1\u30b9\u30ef\u30fc\u30c9"),
+        ("app/urls.py", "/api/documents/remove_password/"),
+        ("app/mail.go", "auth/reset_passwd"),
+        ("tests/test_login.py", "wrong-password"),
+        ("spec/login_spec.rb", "incorrectpass"),
+    ],
+)
+def test_words_for_a_reader_are_none(path: str, value: str) -> None:
+    assert judge("generic-password", value, path=path, line=f'password = "{value}"') is None
+
+
+def test_a_password_with_a_blank_or_a_slash_is_still_one() -> None:
+    for value in ("correct horse 7 battery", "correct horse battery", "a/7Kq" + "Zp9w/x", "wrong-password"):
+        assert judge("generic-password", value) is not None
+    assert judge("generic-api-key", API_KEY, path="config/locales/de.yml") is not None
+
+
+@pytest.mark.parametrize(
+    ("detector", "value"),
+    [
+        ("generic-password", "EJ[1:b7A3qs6f9TQ3YGMN" + "pycH0heHfjzUW160JLgA5HCLw34=:g6GR5S6s]"),
+        ("generic-password", "ENC[AES256_GCM,data:" + "b7A3qs6f9TQ3]"),
+        ("generic-credential-uri", "x-access-token"),
+        ("generic-api-key", "0x36435796Ca9be2bf" + "150CE0dECc2D8Fab5C4d6E13"),
+    ],
+)
+def test_what_is_encrypted_or_public_is_none(detector: str, value: str) -> None:
+    assert judge(detector, value) is None
+
+
+def test_what_a_shell_takes_for_an_empty_variable_is_none() -> None:
+    assert judge("generic-password", "has-password}", line='case "${MVNW_PASSWORD:+has-password}" in') is None
 
 
 @pytest.mark.parametrize("digits", [32, 40, 64, 128])
