@@ -137,7 +137,8 @@ class HostGarbage(HostError):
 class HostUnauthorized(HostError):
     """The host refuses our credentials (401), also after they were made anew once."""
 
-    code = "HOST_UNAUTHORIZED"
+    # A key is changed by people, within minutes: what waits for it must not be lost meanwhile.
+    code, retryable = "HOST_UNAUTHORIZED", True
 
 
 class HostForbidden(HostError):

@@ -17,6 +17,9 @@ from pipeline.stages.prove import CommitFiles, prove
 
 log = logging.getLogger(__name__)
 
+STILL_RUNNING = 15.0
+"""Seconds after which somebody who asked for a fix that was being made is answered."""
+
 
 def request_fix(context: Context, message: RequestFix) -> None:
     """Make the fix run of a finding, once: who asks again gets the same answer again."""
@@ -26,10 +29,12 @@ def request_fix(context: Context, message: RequestFix) -> None:
         fix, created = work.fixes.create(repository, review.id, message.fingerprint, message.handle)
         if created:
             work.outbox.send(Envelope(RunFix(fix, message.comment), f"run_fix:{fix}", priority=INTERACTIVE, group=f"fix:{fix}", hold=HOLD))
-        elif work.fixes.get(fix).status not in (FixStatus.PENDING, FixStatus.RUNNING):
-            asked = message.comment.id if message.comment else ""
-            key = f"propose_fix:{fix}:{asked}"
-            work.outbox.send(Envelope(ProposeFix(fix, message.comment), key, priority=INTERACTIVE, group=f"fix:{fix}", hold=HOLD))
+        else:
+            running = work.fixes.get(fix).status in (FixStatus.PENDING, FixStatus.RUNNING)
+            key = f"propose_fix:{fix}:{message.comment.id if message.comment else ''}"
+            delay = STILL_RUNNING if running else 0.0
+            answer = ProposeFix(fix, message.comment)
+            work.outbox.send(Envelope(answer, key, priority=INTERACTIVE, delay=delay, group=f"fix:{fix}", hold=HOLD))
     context.follow = f"fix:{fix}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pipeline.errors import HostForbidden, HostNotFound, HostRejected
+from pipeline.errors import HostForbidden, HostNotFound, HostRejected, StaleWrite
 from pipeline.messages import ProposeFix
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import Finding
@@ -27,6 +27,8 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         fix = work.fixes.get(message.fix)
         review = work.reviews.get(fix.review)
         judged = work.reviews.verdict(fix.review).judged
+    if fix.status in (FixStatus.PENDING, FixStatus.RUNNING):
+        raise StaleWrite(f"fix {fix.id} is still being made")
     finding = next(j.finding for j in judged if j.finding.handle == fix.handle)
     patch = _same_patch(context, review, fix, finding) if fix.status is not FixStatus.FAILED else None
     if patch is None or fix.proof is None or fix.receipt is None:
@@ -80,10 +82,13 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
         log.warning("the host refused the pull request of a fix", extra={"fix_id": fix.id, "code": refused.code})
         _answer(context, review, message.comment, fix, as_patch)
         with context.finish() as work:
-            work.fixes.move(fix.id, FixStatus.COMPLETED, FixStatus.PR_CREATION_FAILED, error=refused.message)
+            if fix.status is FixStatus.COMPLETED:
+                work.fixes.move(fix.id, FixStatus.COMPLETED, FixStatus.PR_CREATION_FAILED, error=refused.message)
         return
     _answer(context, review, message.comment, fix, _opened(fix, opened))
     with context.finish() as work:
+        if fix.status is FixStatus.PR_CREATION_FAILED:
+            work.fixes.move(fix.id, FixStatus.PR_CREATION_FAILED, FixStatus.COMPLETED)
         work.fixes.save_pull_request(fix.id, opened)
 
 
