@@ -7,17 +7,25 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
 
 from bot.settings import Settings
 
 TOKENS = re.compile(
-    r"gh[opsur]_[A-Za-z0-9._-]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9._-]{16,}|fxw_[a-z]+_[A-Za-z0-9_]{16,}"
+    r"gh[opsur]_[A-Za-z0-9._-]{20,}|github_pat_[A-Za-z0-9_]{20,}"
+    r"|gl(?:pat|dt|rt|rtr|ptt|cbt|ft|soat|ffct|imt|agent|oas|wt)-[A-Za-z0-9._-]{16,}"
+    r"|fxw_[a-z]+_[A-Za-z0-9_]{16,}"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}|xox[a-z]-[A-Za-z0-9-]{10,}|sk_live_[A-Za-z0-9]{16,}"
+    r"|eyJ[A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]*"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
-    r"|(?i:authorization:?\s*(?:basic|bearer|token)\s+)[A-Za-z0-9+/=._-]{8,}"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?i:(?:authorization|private-token|job-token|x-gitlab-token|cookie)[\"']?\s*[:=,]\s*b?[\"']?(?:(?:basic|bearer|token)\s+)?)[^\s\"',]{6,}"
+    r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{16,}"
+    r"|(?i:\bpassword\s*=\s*)'?[^\s']+"
+    r"|(?<=://)[^/\s]*:[^/\s]*(?=@)"
 )
-"""Shapes of credentials: GitHub's tokens in old and new form (GitHub docs "Authentication", format since 2026-04), URLs with passwords."""
+"""Shapes of credentials: GitHub's tokens in old and new form (GitHub docs "Authentication", format since 2026-04), GitLab's (docs "Token
+overview"), JSON Web Tokens, private keys, headers that carry them, PostgreSQL's connection strings, URLs with passwords."""
 
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
 
@@ -47,7 +55,8 @@ class EventFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line; a traceback becomes the field `trace`."""
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
-        fields = {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
+        # uvicorn says its message a second time, for a coloured terminal.
+        fields = {k: v for k, v in record.__dict__.items() if k not in _STANDARD and k != "color_message"}
         if record.exc_info:
             fields["trace"] = self.formatException(record.exc_info)
         clean = self._redactor.clean
@@ -60,11 +69,19 @@ class EventFormatter(logging.Formatter):
         return f"{when} {record.levelname.lower()} {record.name} {clean(record.getMessage())}{tail}"
 
 
+def known_secrets(environment: Mapping[str, str]) -> list[str]:
+    """Values of settings that are secret by their name, each line of a longer one, and the passwords in the URLs of own servers."""
+    named = [value for name, value in environment.items() if re.search(r"SECRET|TOKEN|PRIVATE_KEY|PASSWORD|API_KEY", name)]
+    lines = [line.strip() for value in named for line in value.splitlines()[1:] if not line.startswith("-----")]
+    urls = [environment.get(name, "") for name in ("DATABASE_URL", "REDIS_URL")]
+    passwords = [part for url in urls for raw in re.findall(r"(?<=://)[^/\s]*?:([^/\s]*)(?=@)", url) for part in (raw, unquote(raw))]
+    return [*named, *lines, *passwords]
+
+
 def configure_logs(settings: Settings) -> None:
     """Send all logs to stderr in our format. Calling it again replaces the handler."""
-    secrets = [value for name, value in settings.environment.items() if re.search(r"SECRET|TOKEN|PRIVATE_KEY|PASSWORD", name)]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(EventFormatter(Redactor(secrets), as_json=settings.log_format == "json"))
+    handler.setFormatter(EventFormatter(Redactor(known_secrets(settings.environment)), as_json=settings.log_format == "json"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

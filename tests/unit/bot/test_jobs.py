@@ -1,0 +1,184 @@
+"""The relay between the outbox and the queue: what is due wakes a worker, also when the queue was away or forgot everything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import Row, select
+
+from bot.embedded import open_queue
+from bot.jobs import QUEUES, Jobs, Relay
+from bot.settings import read_settings
+from pipeline.errors import QueueUnavailable
+from pipeline.messages import BATCH, INTERACTIVE, NORMAL, Envelope, SettleReview
+from pipeline.model.ids import MessageId, ReviewId
+from pipeline.store.engine import Database
+from pipeline.store.outbox import MAX_CRASHES
+from pipeline.store.tables import outbox
+
+
+class Scene:
+    """A database and a queue that a test switches on and off."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.settings = read_settings({"FIXWRIGHT_STATE_DIR": str(tmp_path / "state")})
+        self.settings.state_dir.mkdir()
+        self.database = Database.open(self.settings.database_url)
+        self.database.migrate()
+        self._queue = open_queue(self.settings)
+        self.url = self._queue.url
+        self.jobs = Jobs(self.url)
+        self.relay = Relay(self.database, self.jobs)
+
+    def start(self) -> None:
+        self._queue = open_queue(self.settings)
+
+    def stop(self) -> None:
+        if self._queue.service is not None:
+            self._queue.service.stop()
+
+    def send(self, key: str, priority: int = NORMAL, delay: float = 0.0) -> MessageId:
+        with self.database.work() as work:
+            work.outbox.send(Envelope(SettleReview(ReviewId(key)), key, priority=priority, delay=delay))
+        return MessageId(self.row(key).id)
+
+    def row(self, key: str) -> Row[Any]:
+        with self.database.read() as work:
+            return work.transaction.execute(select(outbox).where(outbox.c.key == key)).one()
+
+    def queued(self, priority: int = NORMAL) -> list[str]:
+        with redis.Redis.from_url(self.url) as client:
+            return [name.decode() for name in client.lrange(f"rq:queue:{QUEUES[priority]}", 0, -1)]
+
+    def crash(self, identifier: MessageId) -> None:
+        """A worker takes the message and is never heard of again."""
+        with self.database.work() as work:
+            assert work.outbox.claim(identifier, "a worker that dies", seconds=-1.0) is not None
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path)
+    yield made
+    made.stop()
+    made.jobs.client.close()
+    made.database.dispose()
+
+
+def _wait(look: Callable[[], object], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_is_due_is_published_by_its_priority_and_the_rest_is_not(scene: Scene) -> None:
+    now, soon, slow, later = scene.send("now"), scene.send("soon", INTERACTIVE), scene.send("slow", BATCH), scene.send("later", delay=60)
+    assert scene.relay.relay() == 3
+    assert [scene.queued(priority) for priority in (INTERACTIVE, NORMAL, BATCH)] == [[soon], [now], [slow]]
+    assert scene.row("later").publishes == 0
+    assert later not in scene.queued()
+    assert scene.relay.relay() == 0
+
+
+def test_a_queue_that_is_away_costs_no_message(scene: Scene) -> None:
+    scene.stop()
+    identifier = scene.send("kept")
+    with pytest.raises(QueueUnavailable):
+        scene.relay.relay()
+    assert scene.row("kept").publishes == 0
+    scene.start()
+    assert scene.relay.relay() == 1
+    assert scene.queued() == [identifier]
+
+
+def test_waking_a_queue_that_is_away_costs_no_time(scene: Scene) -> None:
+    scene.stop()
+    begun = time.monotonic()
+    with pytest.raises(QueueUnavailable):
+        scene.jobs.wake()
+    assert time.monotonic() - begun < 1.0
+
+
+def test_a_relay_outlives_a_queue_that_goes_and_comes_back_empty(scene: Scene) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=scene.relay.run, args=(stop,))
+    thread.start()
+    try:
+        before = scene.send("before")
+        _wait(lambda: before in scene.queued())
+        with redis.Redis.from_url(scene.url) as client:
+            client.flushall()
+        scene.stop()
+        while_away = scene.send("while away")
+        time.sleep(1.5)
+        scene.start()
+        _wait(lambda: {before, while_away} <= set(scene.queued()))
+    finally:
+        stop.set()
+        thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_what_a_queue_forgot_is_published_again(scene: Scene) -> None:
+    identifier = scene.send("forgotten")
+    scene.relay.relay()
+    with redis.Redis.from_url(scene.url) as client:
+        client.flushall()
+    assert scene.relay.relay() == 0
+    _wait(scene.relay.relay, 4.0)
+    assert scene.queued() == [identifier]
+
+
+def test_a_message_that_is_worked_on_is_not_published_again(scene: Scene) -> None:
+    identifier = scene.send("running")
+    scene.relay.relay()
+    with scene.database.work() as work:
+        assert work.outbox.claim(identifier, "a worker") is not None
+    time.sleep(2.2)
+    scene.relay.sweep()
+    assert scene.relay.relay() == 0
+
+
+def test_the_sweep_takes_back_what_a_dead_worker_held(scene: Scene) -> None:
+    identifier = scene.send("held")
+    scene.crash(identifier)
+    assert scene.relay.relay() == 0
+    scene.relay.sweep()
+    assert (scene.row("held").status, scene.row("held").crashes) == ("pending", 1)
+    assert scene.relay.relay() == 1
+    assert scene.queued() == [identifier]
+
+
+def test_publishing_twice_lets_one_worker_win(scene: Scene) -> None:
+    identifier = scene.send("twice")
+    with scene.database.read() as work:
+        due = work.outbox.publishable(10)
+    scene.jobs.publish(due)
+    scene.jobs.publish(due)
+    with scene.database.work() as work:
+        assert work.outbox.claim(identifier, "one") is not None
+        assert work.outbox.claim(identifier, "other") is None
+
+
+def test_a_message_that_kills_its_workers_is_given_up(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    identifier = scene.send("deadly")
+    for _ in range(MAX_CRASHES - 1):
+        scene.crash(identifier)
+        scene.relay.sweep()
+        assert scene.row("deadly").status == "pending"
+    with scene.database.work() as work:
+        # Of a kind for whose end nothing else has to be done.
+        work.transaction.execute(outbox.update().where(outbox.c.key == "deadly").values(kind="unknown", body='{"kind": "unknown"}'))
+        work.transaction.execute(outbox.update().where(outbox.c.key == "deadly").values(status="running", lease_until=1.0))
+    scene.relay.sweep()
+    assert (scene.row("deadly").status, scene.row("deadly").error_code) == ("dead", "WORKER_CRASHED")
+    assert "given up after crashes" in caplog.text
+    scene.relay.sweep()
+    assert scene.relay.relay() == 0
