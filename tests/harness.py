@@ -146,12 +146,20 @@ class Bench:
 
     def close_pull_request(self, repo: LocalRepo, ref: PullRequestRef, delivery: str = "") -> None:
         """Close it, and deliver that."""
+        self._set_state(repo, ref, "closed")
+        self.changed(ref, PullRequestAction.CLOSED, delivery)
+
+    def reopen_pull_request(self, repo: LocalRepo, ref: PullRequestRef) -> None:
+        """Open it again, and deliver that."""
+        self._set_state(repo, ref, "open")
+        self.changed(ref, PullRequestAction.REOPENED)
+
+    def _set_state(self, repo: LocalRepo, ref: PullRequestRef, state: str) -> None:
         record = self.record(repo)
         with record.locked():
             known = record.pull_requests()
-            next(p for p in known.pulls if p.number == ref.number).state = "closed"
+            next(p for p in known.pulls if p.number == ref.number).state = state
             record.save_pull_requests(known)
-        self.changed(ref, PullRequestAction.CLOSED, delivery)
 
     def changed(self, ref: PullRequestRef, action: PullRequestAction = PullRequestAction.OPENED, delivery: str = "") -> None:
         """Deliver that something happened to a pull request."""

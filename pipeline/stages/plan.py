@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from contextlib import AbstractContextManager, nullcontext
 
 from pipeline.errors import PolicyInvalid
-from pipeline.messages import HOLD, Envelope, RunScan, StartReview, WithdrawReview
+from pipeline.messages import HOLD, Envelope, PublishCheck, RunScan, StartReview, WithdrawReview
 from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.review import Change, Review, ReviewStatus
 from pipeline.model.scan import Gap, GapClass, ScanType
@@ -19,21 +20,29 @@ from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 60.0
+"""How long a look at the head of a pull request may take before somebody else may look too."""
+
 
 def start_review(context: Context, message: StartReview) -> None:
     """Plan one review. Running it again continues where a crash left it."""
-    change = _change(context, message)
-    if change is None:
-        with context.finish():
-            return
-    with context.database.work() as work:
-        key = review_key(change, message.again)
-        identifier, _ = work.reviews.create(key, message.installation, change, status=ReviewStatus.PLANNED)
-        _supersede(work, identifier, change)
-        review = work.reviews.get(identifier)
+    with _alone(context, message):
+        change = _change(context, message)
+        if change is None:
+            with context.finish():
+                return
+        with context.database.work() as work:
+            key = review_key(change, message.again)
+            identifier, _ = work.reviews.create(key, message.installation, change, status=ReviewStatus.PLANNED)
+            _supersede(work, identifier, change)
+            review = work.reviews.get(identifier)
     if review.status is not ReviewStatus.PLANNED:
-        with context.finish():
-            return
+        with context.finish() as work:
+            settled = review.status in (ReviewStatus.DONE, ReviewStatus.FAILED)
+            if settled and len(work.reviews.of_head(change.repository, change.head)) > 1:
+                # It was closed meanwhile, and the others spoke without it.
+                work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}:{context.claimed.id}", group=review.id))
+        return
     host = context.host(review.installation)
     host.ensure_check(CommitRef(change.repository, change.head), render_progress(key=check_key(review.id)))
     mirror = context.mirror_of(review)
@@ -47,6 +56,15 @@ def start_review(context: Context, message: StartReview) -> None:
             work.outbox.send(Envelope(RunScan(scan, review.id), f"run_scan:{scan}", group=review.id, hold=hold))
         work.reviews.move(review.id, ReviewStatus.PLANNED, ReviewStatus.SCANNING)
     context.follow = review.id
+
+
+def _alone(context: Context, message: StartReview) -> AbstractContextManager[None]:
+    """From the look at the head to the review of it nobody else does the same: a slow look must not supersede what a later one saw."""
+    if message.pull_request is None:
+        return nullcontext()
+    repository = message.repository
+    name = f"start:{repository.provider}:{repository.instance}:{repository.external_id}:{message.pull_request.number}"
+    return context.memory.lock(name, LOOK_SECONDS)
 
 
 def review_key(change: Change, again: str = "") -> str:

@@ -23,8 +23,8 @@ UNSETTLED = (ReviewStatus.PLANNED, ReviewStatus.SCANNING, ReviewStatus.SETTLING)
 
 
 def publish_check(context: Context, message: PublishCheck) -> None:
-    """Finish the check of a settled (or given up) review, then let it speak."""
-    review = context.wanted(message.review, ReviewStatus.PUBLISHING, ReviewStatus.FAILED)
+    """Finish the check of a settled (or given up) review, then let it speak. One that was published before is shown again."""
+    review = context.wanted(message.review, ReviewStatus.PUBLISHING, ReviewStatus.FAILED, ReviewStatus.DONE)
     publish_head(context, review.installation, review.change.repository, review.change.head)
     speaks = review.status is ReviewStatus.PUBLISHING and review.change.pull_request is not None and not review.change.draft
     with context.finish() as work:
@@ -44,7 +44,8 @@ def publish_head(
     """Show on a commit the worst verdict of all open changes that have it as their head.
 
     While one of them is not settled yet none is finished: the last to settle finishes all. A second pull request with the same head
-    and a lax base can so never turn the first one green.
+    and a lax base can so never turn the first one green. Checks of reviews that ended say the same: hosts look at the newest check,
+    whichever that is.
 
     Args:
         threaded: fingerprints that have a thread, once that is known; before, those that may get one are held back from annotations.
@@ -58,9 +59,10 @@ def publish_head(
             worst = max(summaries, key=lambda summary: (summary.conclusion or Conclusion.SUCCESS).rank)
             review = work.reviews.get(worst.id)
             report = _report(context, worst, review, work.reviews.verdict(worst.id), work.reviews.policy_source(worst.id))
+            everyone = work.reviews.all_of_head(repository, head)
         held = candidates(context, review, report.verdict) if threaded is None else threaded
-        for summary in summaries:
-            check = render_check(report, context.capabilities(installation), key=check_key(summary.id), threaded=held)
+        for shown in everyone:
+            check = render_check(report, context.capabilities(installation), key=check_key(shown), threaded=held)
             host.ensure_check(CommitRef(repository, head), check)
 
 

@@ -138,6 +138,11 @@ class Reviews(Scans):
         )
         return [_to_summary(row) for row in self._transaction.execute(statement)]
 
+    def all_of_head(self, repository: SourceRepository, commit: CommitId) -> list[ReviewId]:
+        """Every review that ever had `commit` as its head, also cancelled ones, oldest first: each may have a check of its own there."""
+        statement = _selected().where(_of_repository(repository), reviews.c.head == commit)
+        return [ReviewId(row.id) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+
     def planned_of(self, repository: SourceRepository, commit: CommitId) -> list[ReviewId]:
         """The reviews of a head that were made but whose scans were not, oldest first."""
         statement = _selected().where(_of_repository(repository), reviews.c.head == commit, reviews.c.status == ReviewStatus.PLANNED)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import delete
 
 from pipeline.errors import EngineCrashed, EngineError, EngineGarbage, EngineMissing, EngineOutOfMemory, EngineTimedOut
 from pipeline.model.event import PullRequestAction, PushEvent
 from pipeline.model.ids import CommitId
 from pipeline.model.scan import ScanType
 from pipeline.model.target import UserRef
+from pipeline.store.tables import scan_cache
 from tests.fakes import FailingScanner, LineScanner
 from tests.harness import INSTALLATION, Bench, LocalRepo
 
@@ -99,6 +101,46 @@ def test_closing_the_strict_one_leaves_the_verdict_of_the_other(bench: Bench, re
     bench.close_pull_request(repo, strict)
     bench.work()
     assert bench.checks(repo, head)[-1].conclusion == "success"
+
+
+def test_closing_and_reopening_the_strict_one_changes_every_check_of_the_head(bench: Bench, repo: LocalRepo) -> None:
+    repo.commit({".github/fixwright.yml": "gate: {block: never}\n"}, branch="lax", start="main")
+    head = repo.commit({"c.txt": "BAD\n"}, branch="feature", start="main")
+    bench.changed(bench.pull_request(repo, "feature", "lax"))
+    bench.work()
+    strict = bench.pull_request_again(repo, "feature", "main")
+    bench.changed(strict)
+    bench.work()
+    assert [c.conclusion for c in bench.checks(repo, head)] == ["failure", "failure"]
+    bench.close_pull_request(repo, strict)
+    bench.work()
+    assert [c.conclusion for c in bench.checks(repo, head)] == ["success", "success"]
+    bench.reopen_pull_request(repo, strict)
+    bench.work()
+    assert [c.conclusion for c in bench.checks(repo, head)] == ["failure", "failure"]
+
+
+def test_closing_one_of_two_while_it_is_checked_leaves_no_check_in_progress(bench: Bench, repo: LocalRepo) -> None:
+    repo.commit({}, branch="other", start="main")
+    head = repo.commit({"c.txt": "fine\n"}, branch="feature", start="main")
+    bench.review(repo, "feature", "main")
+    second = bench.pull_request_again(repo, "feature", "other")
+    seen: list[str | None] = []
+
+    def close_while_scanning() -> None:
+        if not seen:
+            seen.extend(check.conclusion for check in bench.checks(repo, head))
+            bench.close_pull_request(repo, second, "close")
+            bench.work_key("accept:close")
+
+    bench.use(scanners=[LineScanner(before=close_while_scanning), LineScanner(ScanType.SECRETS)])
+    # Nothing of the first review may be remembered, or no engine runs.
+    with bench.app.database.work() as work:
+        work.transaction.execute(delete(scan_cache))
+    bench.changed(second)
+    bench.work()
+    assert seen == ["success", None]
+    assert [(c.status, c.conclusion) for c in bench.checks(repo, head)] == [("completed", "success")] * 2
 
 
 @pytest.mark.parametrize(
