@@ -36,9 +36,9 @@ from pipeline.store.outbox import LEASE_SECONDS, Claimed
 log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 2.0
-ATTEMPTS = 5
 BACKOFF = (5.0, 30.0, 120.0, 600.0, 3600.0)
 """Seconds before another attempt, each with full jitter on its upper half."""
+ATTEMPTS = 1 + len(BACKOFF)
 
 WORKER_TTL, MONITORING_SECONDS, MAINTENANCE_SECONDS = 25, 5, 5
 """RQ's own defaults notice a killed worker after minutes; these after seconds. Our leases are quicker still and are what counts."""
@@ -186,7 +186,7 @@ def _attempt(app: App, claimed: Claimed) -> str:
         return ""
     except RateLimited as error:
         log.warning("the host asked us to wait", extra={**fields, "seconds": error.retry_after})
-        _again(app, claimed, error, max(error.retry_after, 1.0))
+        _give_back(app, claimed, max(error.retry_after, 1.0))
         return ""
     except FixwrightError as error:
         log.warning("message failed", extra={**fields, "code": error.code, "error": error.message})
@@ -215,11 +215,11 @@ def _again(app: App, claimed: Claimed, error: FixwrightError, seconds: float | N
         log.warning("the failure could not be recorded", extra={"message_id": claimed.id, "code": failure.code})
 
 
-def _give_back(app: App, claimed: Claimed) -> None:
-    """The message is free at once, and this attempt was none."""
+def _give_back(app: App, claimed: Claimed, seconds: float = 0.0) -> None:
+    """The message is free after so many seconds, and this attempt was none."""
     try:
         with app.database.work() as work:
-            work.outbox.release(claimed.id, claimed.epoch)
+            work.outbox.release(claimed.id, claimed.epoch, seconds)
     except (LeaseLost, StoreError) as failure:
         # It was finished a moment ago, or its lease runs out.
         log.info("nothing to give back", extra={"message_id": claimed.id, "code": failure.code})
