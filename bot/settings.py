@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -95,13 +95,12 @@ class Settings:
         """
         if self.secret_key:
             return self.secret_key
-        path = self.state_dir / "secret.key"
-        if self.own_servers and not path.exists():
+        if self.own_servers:
             raise NotConfigured(
                 "an own database or Redis needs FIXWRIGHT_SECRET_KEY: every process must have the same key",
                 hint="export FIXWRIGHT_SECRET_KEY=$(head -c 32 /dev/urandom | base64)",
             )
-        return _stored_key(path)
+        return _stored_key(self.state_dir / "secret.key")
 
     def subkey(self, purpose: str) -> bytes:
         """32 bytes for one purpose (HKDF-SHA256, RFC 5869)."""
@@ -213,7 +212,11 @@ def _stored_key(path: Path) -> bytes:
             pass
         finally:
             temporary.unlink()
-    key = _decode_key(path.read_text("ascii").strip())
-    if not key:
-        raise NotConfigured(f"{path} holds no key", hint="restore it from a backup, or remove it to make a new one")
-    return key
+    try:
+        return _decode_key(path.read_text("ascii").strip()) or _no_key(path)
+    except (NotConfigured, OSError, ValueError):
+        return _no_key(path)
+
+
+def _no_key(path: Path) -> NoReturn:
+    raise NotConfigured(f"{path} holds no key that can be read", hint="restore it from a backup, or remove it to make a new one")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Mapping
 
 from starlette.requests import ClientDisconnect, Request
@@ -50,8 +49,6 @@ class Webhooks:
         self._providers = providers
         self._configurations = configurations
         self._intake = intake
-        self.counts: Counter[tuple[str, str]] = Counter()
-        """How many deliveries of each provider ended how."""
 
     def routes(self) -> list[Route]:
         """Both forms of the address."""
@@ -69,13 +66,10 @@ class Webhooks:
         try:
             outcome, received = await self._accept(provider, request)
         except FixwrightError as error:
-            self.counts[name, error.code] += 1
             log.info("delivery refused", extra={"provider": name, "code": error.code, "error": error.message})
             return problem(error)
         except ClientDisconnect:
-            self.counts[name, "disconnected"] += 1
             return Response(status_code=400)
-        self.counts[name, outcome] += 1
         log.info(
             "delivery", extra={"provider": name, "delivery_id": received.delivery_id, "name_of_event": received.name, "outcome": outcome}
         )
@@ -90,9 +84,10 @@ class Webhooks:
             received = await asyncio.to_thread(provider.receive, delivery, configuration)
         else:
             received = provider.receive(delivery, configuration)
-        if received.event is None:
-            return "ignored", received
         identity = received.delivery_id
+        if received.event is None:
+            await self._intake.accept(IntakeRow(provider.name, instance, identity, received.name, b"", "ignored"), ())
+            return "ignored", received
         envelope = Envelope(
             AcceptEvent(identity, received.event), f"accept:{provider.name}:{instance}:{identity}", group=f"accept:{identity}"
         )

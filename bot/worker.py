@@ -25,6 +25,7 @@ from bot.logs import configure_logs
 from bot.settings import read_settings
 from bot.wiring import App, wire
 from pipeline.errors import FixwrightError, InternalFault, LeaseLost, RateLimited, StoreError
+from pipeline.messages import ProposeFix, PublishCheck, Reply, Speak, WithdrawReview
 from pipeline.model.ids import MessageId
 from pipeline.sandbox.service import die_with_parent
 from pipeline.sandbox.workfolder import WorkFolder, work_folder
@@ -53,11 +54,18 @@ class Stopping(BaseException):
     """SIGTERM reached the process that works a message. Not an `Exception`: no stage may take it for a fault and go on."""
 
 
-def retry_in(attempts: int, cap: float) -> float | None:
-    """Seconds before the next attempt, None when there have been enough."""
-    if attempts >= ATTEMPTS:
+ANSWERS = (PublishCheck, WithdrawReview, Speak, Reply, ProposeFix)
+"""What a host waits for. A check that is in progress may not stay so because the host was away for an afternoon."""
+
+ANSWER_ATTEMPTS = ATTEMPTS + 72
+"""Three days more, hourly."""
+
+
+def retry_in(attempts: int, cap: float, last: int = ATTEMPTS) -> float | None:
+    """Seconds before the next attempt, None when there have been enough (`last`)."""
+    if attempts >= last:
         return None
-    base = min(BACKOFF[attempts - 1], cap)
+    base = min(BACKOFF[min(attempts, len(BACKOFF)) - 1], cap)
     # Jitter spreads a herd; it needs no secrecy.
     return base * (0.5 + random.random() / 2)  # noqa: S311
 
@@ -190,7 +198,8 @@ def _attempt(app: App, claimed: Claimed) -> str:
         return ""
     except FixwrightError as error:
         log.warning("message failed", extra={**fields, "code": error.code, "error": error.message})
-        _again(app, claimed, error, retry_in(claimed.attempts, app.settings.retry_cap) if error.retryable else None)
+        last = ANSWER_ATTEMPTS if isinstance(claimed.message, ANSWERS) else ATTEMPTS
+        _again(app, claimed, error, retry_in(claimed.attempts, app.settings.retry_cap, last) if error.retryable else None)
         return ""
     except Stopping:
         _give_back(app, claimed)

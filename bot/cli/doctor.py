@@ -118,11 +118,13 @@ def _database(settings: Settings) -> Iterator[Line]:
         database = Database.open(settings.database_url)
         database.healthy()
         with database.read() as work:
-            backlog = work.outbox.backlog()
+            backlog, counted = work.outbox.backlog(), work.deliveries.counts()
         said = (
             f"{kind}; {backlog.waiting} waiting, {backlog.running} running, {backlog.dead} given up, oldest {backlog.oldest_seconds:.0f} s"
         )
         yield Line("database", said, backlog.dead == 0, "given-up messages are named in the worker's log")
+        for line in counted:
+            yield Line(f"deliveries of {line.provider}", f"{line.name}: {line.count} {line.outcome}")
         database.dispose()
     except FixwrightError as error:
         yield Line("database", f"{kind}; {error.message}", False, error.hint)

@@ -160,18 +160,29 @@ def _deliver(args: argparse.Namespace) -> int:
     connection = Connection.read(args.connection)
     repository = describe(args.connection.parent if args.connection.parent.name != ".git" else args.connection.parent.parent)
     git = LocalRepository(Path(repository.clone_url))
+    missed: list[HostUnavailable] = []
     for line in sys.stdin:
-        before, after, name = line.split()
-        branch = name.removeprefix("refs/heads/")
-        if name == branch or branch.startswith("fixwright/"):
-            continue
-        if branch == repository.default_branch:
-            connection.send(repository, "push", ref=branch, before=before, after=after)
-        elif after == ZERO:
-            _close_of_branch(connection, repository, branch)
-        else:
-            _pushed(connection, repository, git, branch, CommitId(after))
+        try:
+            _deliver_ref(connection, repository, git, line)
+        except HostUnavailable as error:
+            missed.append(error)
+            print(f"fixwright: not delivered: {visible(line.split()[2])}", file=sys.stderr)
+    if missed:
+        raise missed[0]
     return 0
+
+
+def _deliver_ref(connection: Connection, repository: SourceRepository, git: LocalRepository, line: str) -> None:
+    before, after, name = line.split()
+    branch = name.removeprefix("refs/heads/")
+    if name == branch or branch.startswith("fixwright/"):
+        return
+    if branch == repository.default_branch:
+        connection.send(repository, "push", ref=branch, before=before, after=after)
+    elif after == ZERO:
+        _close_of_branch(connection, repository, branch)
+    else:
+        _pushed(connection, repository, git, branch, CommitId(after))
 
 
 def _pushed(connection: Connection, repository: SourceRepository, git: LocalRepository, branch: str, head: CommitId) -> None:

@@ -29,7 +29,16 @@ log = logging.getLogger(__name__)
 
 
 def give_up(work: Work, message: Message, error: FixwrightError) -> None:
-    """Record that a message is dead, in the transaction that makes it dead: its review ends as "could not check", its fix as failed."""
+    """Record what follows from a dead message, in the transaction that makes it dead: its review ends as "could not check", its fix as
+    failed. Where that cannot be recorded the message is dead all the same, so that one such message does not stop all others."""
+    try:
+        with work.apart():
+            _give_up(work, message, error)
+    except (FixwrightError, ValueError) as failure:
+        log.error("what follows from a dead message is lost", extra={"kind": message.kind, "code": error.code, "error": str(failure)})
+
+
+def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
     match message:
         case RunScan() | SettleReview():
             fail_review(work, message.review, error)

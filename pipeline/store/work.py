@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
@@ -34,6 +35,12 @@ class Work:
     def tidy(self) -> int:
         """Forget what is kept for a time only: done messages, old deliveries, unused results. Call it now and then; how many rows."""
         return self.outbox.purge() + self.deliveries.purge() + self.cache.trim()
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """A part that may fail on its own: when it raises, only what it wrote is undone."""
+        with self.transaction.connection.begin_nested():
+            yield
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` once after this transaction was committed; never when it was not."""
