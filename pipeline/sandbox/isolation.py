@@ -158,11 +158,17 @@ def _links() -> tuple[tuple[str, str], ...]:
     return tuple((str(Path(name).readlink()), name) for name in SYSTEM_FOLDERS if Path(name).is_symlink())
 
 
-def bubblewrap_command(plan: Plan, files: Sequence[tuple[int, str]]) -> tuple[list[str], bytes, tuple[str, ...]]:
+SPARE_SECONDS = 5.0
+"""Our own clock outside comes first; the one inside only ends what has lost us."""
+
+
+def bubblewrap_command(plan: Plan, files: Sequence[tuple[int, str]], wall: float) -> tuple[list[str], bytes, tuple[str, ...]]:
     """What to execute for a plan of level bubblewrap.
 
     Args:
         files: (descriptor with the content, path inside) of `plan.files`.
+        wall: seconds after which the program must be gone whatever became of us. bwrap asks the kernel to end it with its parent only
+            some moments after it was made; who dies just then leaves it behind, and timeout(1) inside ends it.
 
     Returns:
         The command line, of which `{args}` stands for a descriptor with the second part; bubblewrap's own arguments, NUL-separated; and,
@@ -188,7 +194,8 @@ def bubblewrap_command(plan: Plan, files: Sequence[tuple[int, str]]) -> tuple[li
         arguments += ["--perms", "0644", "--ro-bind-data", str(descriptor), place]
     arguments += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", plan.cwd]
     prlimit = program("prlimit")
-    command = [program("bwrap"), "--args", "{args}", "--", prlimit, f"--nproc={plan.processes}", "--", *plan.argv]
+    clock = [program("timeout"), "--foreground", "--signal=KILL", f"{wall + SPARE_SECONDS:.0f}"]
+    command = [program("bwrap"), "--args", "{args}", "--", prlimit, f"--nproc={plan.processes}", "--", *clock, *plan.argv]
     encoded = b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
     return command, encoded, tuple(source for source, _, _ in plan.mounts) if staged else ()
 
@@ -197,7 +204,7 @@ def program(name: str) -> str:
     """Full path of a program of the system. Raises SandboxUnavailable."""
     found = shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin:" + os.environ.get("PATH", ""))
     if found is None:
-        package = {"bwrap": "bubblewrap", "prlimit": "util-linux"}.get(name, name)
+        package = {"bwrap": "bubblewrap", "prlimit": "util-linux", "timeout": "coreutils"}.get(name, name)
         raise SandboxUnavailable(f"{name} is not installed", hint=f"install the package {package}")
     return found
 

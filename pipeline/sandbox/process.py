@@ -123,7 +123,7 @@ def _start_isolated(plan: isolation.Plan, limits: Limits, stdin: bytes) -> Finis
         passed: list[int] = []
         if plan.how == Level.BUBBLEWRAP:
             files = [(open_files.enter_context(_handed_over(content.encode())), place) for place, content in plan.files]
-            command, arguments, stages = isolation.bubblewrap_command(plan, files)
+            command, arguments, stages = isolation.bubblewrap_command(plan, files, limits.wall)
             passed += [*(descriptor for descriptor, _ in files), open_files.enter_context(_handed_over(arguments))]
             command[command.index("{args}")] = str(passed[-1])
             plan = replace(plan, wrapper=(*_limited(plan), *command), stages=stages)

@@ -49,7 +49,10 @@ class Scene:
         return said if len(said.threads) == 2 else None
 
     def wait_for_work(self) -> list[int]:
-        return self.running.wait("an engine at work", self.engine.at_work, 60)
+        found = self.running.wait("an engine at work", self.engine.at_work, 60)
+        # bwrap binds the sandbox's life to its own some moments after it was made; what dies before is ended by the clock inside.
+        time.sleep(0.5)
+        return found
 
     def wait_for_death(self) -> None:
         self.running.wait("the end of the engine", lambda: not self.engine.at_work(), 5)
@@ -62,8 +65,11 @@ def _start(tmp_path: Path) -> Scene:
     engine = HeldEngine(tmp_path / "engines", "betterleaks")
     running = Running(tmp_path, {"FIXWRIGHT_ENGINES_DIR": str(engine.folder)})
     running.start()
-    running.repo.commit(content.MAIN, "first")
+    first = running.repo.commit(content.MAIN, "first")
     running.push("main")
+    # The push to the default branch is looked at too; only what a test pushes may be at work when it kills.
+    running.wait("a look at the default branch", lambda: any(check.status == "completed" for check in running.checks(first)))
+    running.idle()
     return Scene(running, engine)
 
 
