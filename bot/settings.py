@@ -145,11 +145,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     port = _number(env, "FIXWRIGHT_PORT", 8080, 0, 65_535)
     host = env.get("FIXWRIGHT_HOST", "") or "127.0.0.1"
     database = env.get("DATABASE_URL", "")
-    redis = env.get("REDIS_URL", "")
+    redis = _address(env, "REDIS_URL", ("redis", "rediss", "unix"))
     return Settings(
         host=host,
         port=int(port),
-        url=(env.get("FIXWRIGHT_URL", "") or f"http://{host}:{int(port)}").rstrip("/"),
+        url=(_address(env, "FIXWRIGHT_URL", ("http", "https")) or f"http://{host}:{int(port)}").rstrip("/"),
         state_dir=state,
         engines_dir=engines_dir(env),
         redis_url=redis,
@@ -173,6 +173,13 @@ def _number(env: Mapping[str, str], name: str, default: float, low: float, high:
         raise NotConfigured(f"{name} is not a number: '{text}'") from None
     if not low <= value <= high:
         raise NotConfigured(f"{name} must be between {low:g} and {high:g}, it is {value:g}")
+    return value
+
+
+def _address(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:
+    value = env.get(name, "")
+    if value and not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise NotConfigured(f"{name} must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     return value
 
 

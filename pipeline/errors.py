@@ -237,13 +237,14 @@ class SandboxUnavailable(FixwrightError):
 
 
 class PolicyInvalid(FixwrightError):
-    """The repository's policy file cannot be used; `line` is 1-based, 0 when unknown."""
+    """The repository's policy file cannot be used; `line` is 1-based, 0 when unknown; `path` is empty before it is known."""
 
     code = "POLICY_INVALID"
 
     def __init__(self, message: str, *, line: int = 0, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.line = line
+        self.path = ""
 
 
 class PatchRefused(FixwrightError):

@@ -58,7 +58,7 @@ class Engines(_Part):
 class Gate(_Part):
     """What a new finding does to the check."""
 
-    block: SeverityWord | Literal["never"] = Field(default="high", description="New findings of this severity or worse fail the check.")
+    block: Literal[SeverityWord, "never"] = Field(default="high", description="New findings of this severity or worse fail the check.")
     warn: SeverityWord = Field(default="low", description="New findings of this severity or worse are listed; the rest is counted.")
     confidence: ConfidenceWord = Field(default="medium", description="Findings below this confidence never block.")
 
@@ -214,12 +214,16 @@ def load_policy(provider: str, read: Callable[[str], bytes | None]) -> tuple[Pol
         read: content of a file at the base commit, None when it does not exist.
 
     Raises:
-        PolicyInvalid: see `parse_policy`.
+        PolicyInvalid: see `parse_policy`; `path` says which file.
     """
     for path in PLACES.get(provider, PLACES["local"]):
         content = read(path)
         if content is not None:
-            return parse_policy(content), path
+            try:
+                return parse_policy(content), path
+            except PolicyInvalid as error:
+                error.path = path
+                raise
     return Policy(), "defaults"
 
 

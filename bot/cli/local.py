@@ -284,8 +284,8 @@ def _print(pull: PullRequestRecord, checks: Checks, said: Conversation) -> None:
     for check in checks.checks:
         print(f"  check    {check.conclusion or check.status}: {visible(check.title)}")
     for thread in said.threads:
-        state = "resolved" if thread.resolved else "open"
-        print(f"  thread   {visible(thread.path)}:{thread.line} {state}, {thread.id}, {len(thread.comments)} comments")
+        state, count = "resolved" if thread.resolved else "open", len(thread.comments)
+        print(f"  thread   {visible(thread.path)}:{thread.line} {state}, {thread.id}, {count} comment{'' if count == 1 else 's'}")
     for comment in said.comments:
         first = comment.body.splitlines()[0] if comment.body else ""
         print(f"  comment  {comment.author}: {visible(first)}")

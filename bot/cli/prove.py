@@ -65,7 +65,7 @@ def _state(repo: Path, rev: str | None) -> tuple[RepositoryFiles, Base | None]:
         return FolderFiles(worktree), None
     if not worktree.is_git:
         raise UsageError(f"{repo} is no git repository, so there is no commit to prove on", hint="leave --base out")
-    commit = worktree.resolve(rev)
+    commit = worktree.named(rev)
     return CommitFiles(worktree.as_mirror(), commit), Base("commit", commit)
 
 

@@ -19,7 +19,7 @@ from pipeline.model.scan import ScanType
 from pipeline.plugins import discover
 from pipeline.ports import Renderer
 from pipeline.stages.examine import RunControl
-from pipeline.stages.folder import Judgement, judge_folder
+from pipeline.stages.folder import Judgement, available_scanners, judge_folder
 
 FORMATS = ("text", "json", "sarif", "markdown")
 
@@ -27,7 +27,7 @@ FORMATS = ("text", "json", "sarif", "markdown")
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("scan", help="scan a folder or a git repository on this machine")
-    parser.add_argument("path", type=Path, metavar="PATH")
+    parser.add_argument("path", type=Path, metavar="PATH", help="a git repository or a plain folder")
     parser.add_argument("--base", metavar="REV", help="judge only what changed since REV (a commit or branch)")
     parser.add_argument("--type", metavar="TYPES", help="comma-separated: secrets_scan, semgrep_scan (default: all)")
     parser.add_argument("--format", choices=FORMATS, default="text")
@@ -79,7 +79,7 @@ def _types(text: str | None) -> list[ScanType] | None:
     try:
         return [ScanType(word.strip()) for word in text.split(",")]
     except ValueError:
-        raise UsageError(f"'{text}' names no scan type", hint=f"one or more of {', '.join(ScanType)}") from None
+        raise UsageError(f"'{text}' names no scan type", hint=f"one or more of {', '.join(sorted(available_scanners(None)))}") from None
 
 
 def _severity(word: str | None) -> Severity | None:

@@ -56,6 +56,7 @@ class Service:
                 stdout=output,
                 stderr=output,
                 preexec_fn=bind_life,
+                process_group=0,  # Ctrl-C reaches us alone, and we end them in order
                 pass_fds=tuple(keep),
             )
         return cls(process, name)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import UsageError
+from pipeline.errors import GitError, UsageError
 from pipeline.model.ids import BlobId, CommitId
 from pipeline.sandbox.gitrun import Git
 from pipeline.sandbox.mirror import Mirror
@@ -92,6 +92,13 @@ class Worktree:
     def resolve(self, rev: str) -> CommitId:
         """The commit that a branch, tag or short name means. Raises GitError; UsageError without git."""
         return resolve(self._git(), rev)
+
+    def named(self, rev: str) -> CommitId:
+        """The same for what a person typed: UsageError when it means no commit."""
+        try:
+            return self.resolve(rev)
+        except GitError as error:
+            raise UsageError(error.message, hint="a shallow clone may have to fetch it first") from None
 
     def merge_base(self, a: CommitId, b: CommitId) -> CommitId | None:
         """Where two commits' histories part."""

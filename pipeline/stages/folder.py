@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline.scanners
-from pipeline.errors import EngineError, UsageError
+from pipeline.errors import EngineError, PolicyInvalid, UsageError
 from pipeline.model.finding import Judged
 from pipeline.model.ids import BlobId, CommitId
 from pipeline.model.review import Verdict
@@ -97,12 +97,12 @@ def judge_folder(path: Path, base: str | None, types: Sequence[ScanType] | None,
         return _whole(worktree, scanners, control)
     if not worktree.is_git:
         raise UsageError(f"{path} is no git repository, so there is no base to compare with", hint="leave --base out")
-    return _against(worktree, worktree.resolve(base), scanners, control)
+    return _against(worktree, worktree.named(base), scanners, control)
 
 
 def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Control) -> Judgement:
     on_disk = dict(worktree.files(MAX_FILES + 1))
-    policy, source = load_policy("local", lambda name: _read(on_disk.get(name)))
+    policy, source = _policy(lambda name: _read(on_disk.get(name)))
     # Every file is looked at: what the folder itself says about exclusions counts only once it stands in a base.
     everything = policy.model_copy(update={"paths": type(policy.paths)()})
     names = sorted(on_disk)[:MAX_FILES]
@@ -123,7 +123,7 @@ def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType,
     head = worktree.resolve("HEAD")
     base = worktree.merge_base(revision, head) or revision
     mirror = worktree.as_mirror()
-    policy, source = load_policy("local", lambda name: mirror.file(revision, name))
+    policy, source = _policy(lambda name: mirror.file(revision, name))
     changed = worktree.changed_since(base)
     on_disk = dict(worktree.files(MAX_FILES))
     new = [SideFile(c.path, _name(c.path), c.new_mode) for c in changed if c.new_blob.strip("0")]
@@ -140,6 +140,15 @@ def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType,
     verdict = _decide(policy, scanners, compared, ledger(sides["head"], sides["history"], changed, ()), added)
     where = source if source == "defaults" else f"{source} at {revision[:7]}"
     return Judgement(verdict, policy, where, base, _excerpts(verdict, on_disk))
+
+
+def _policy(read: Callable[[str], bytes | None]) -> tuple[Policy, str]:
+    """The policy in force. An error names the file and the line, which nobody else says on a command line."""
+    try:
+        return load_policy("local", read)
+    except PolicyInvalid as error:
+        place = f"{error.path}:{error.line}" if error.line else error.path
+        raise PolicyInvalid(f"{place}: {error.message}", line=error.line) from None
 
 
 def _history(scanner: Scanner, mirror: Mirror, base: CommitId, head: CommitId, policy: Policy, control: Control) -> ScanResult:

@@ -108,7 +108,7 @@ def test_nothing_to_scan_is_0(tmp_path: Path, with_git: bool) -> None:
 def test_a_repository_without_commits_has_no_base(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     folder = _folder(tmp_path, {"a.py": GOOD})
     git(folder, "init", "--quiet")
-    assert _scan(folder, "--base", "main") in (2, 3)
+    assert _scan(folder, "--base", "main") == 2
     assert capsysbinary.readouterr().err.startswith(b"fixwright: ")
 
 
@@ -131,6 +131,11 @@ def test_a_wrong_call_is_2_and_one_clear_line(tmp_path: Path, capsysbinary: pyte
     shown = capsysbinary.readouterr()
     assert shown.err.startswith(b"fixwright: ")
     assert shown.err.count(b"\n") <= 2
+
+
+def test_a_wrong_policy_is_2_and_names_file_and_line(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert _scan(_folder(tmp_path, {".fixwright.yml": "gate:\n  block: hihg\n"})) == 2
+    assert capsysbinary.readouterr().err.startswith(b"fixwright: .fixwright.yml:2: gate.block: ")
 
 
 @pytest.mark.parametrize("arguments", [[], ["scan"], ["scan", ".", "--format", "html"], ["fly"], ["fix", ".", "--apply", "--patch", "x"]])

@@ -168,7 +168,7 @@ NOBODY = "postgresql://fixwright:a-password-of-this-test@127.0.0.1:9/fixwright"
 WRONG = {
     "no Redis": ({"REDIS_URL": "redis://127.0.0.1:9/0", "FIXWRIGHT_SECRET_KEY": KEY}, 3, "REDIS_URL is set, but no Redis answers there"),
     "no socket": ({"REDIS_URL": "unix:///nowhere/redis.sock", "FIXWRIGHT_SECRET_KEY": KEY}, 3, "REDIS_URL"),
-    "no URL": ({"REDIS_URL": "nonsense", "FIXWRIGHT_SECRET_KEY": KEY}, 3, "REDIS_URL"),
+    "no URL": ({"REDIS_URL": "nonsense", "FIXWRIGHT_SECRET_KEY": KEY}, 2, "REDIS_URL must begin with redis://"),
     "no PostgreSQL": ({"DATABASE_URL": NOBODY, "FIXWRIGHT_SECRET_KEY": KEY}, 3, "database"),
     "another database": ({"DATABASE_URL": "mysql://a-password-of-this-test@localhost/x", "FIXWRIGHT_SECRET_KEY": KEY}, 2, "'mysql'"),
     "no key": ({"DATABASE_URL": NOBODY}, 2, "FIXWRIGHT_SECRET_KEY"),

@@ -81,7 +81,7 @@ def test_what_warns_is_severity_alone() -> None:
         (b"# ours\ngates:\n  block: high\n", 2, "gates: there is no such key"),
         (b"gate:\n  block: high\n  warm: low\n", 3, "gate.warm: there is no such key"),
         (b"gate:\n  warn: hihg\n", 2, "gate.warn: Input should be"),
-        (b"gate:\n  block: hihg\n", 2, "gate.block"),
+        (b"gate:\n  block: hihg\n", 2, "gate.block: Input should be 'low', 'medium', 'high', 'critical' or 'never'"),
         (b"gate:\n\n\n  - block\n", 1, "gate"),
         (b"on_incomplete: pass\n", 1, "on_incomplete"),
         (b"tests:\n  command: pytest -q\n", 2, "tests.command"),

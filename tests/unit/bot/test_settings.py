@@ -48,6 +48,8 @@ def test_subkeys_differ_by_purpose_and_stay_the_same(tmp_path: Path) -> None:
         ("FIXWRIGHT_SECRET_KEY", "c2hvcnQ="),
         ("FIXWRIGHT_SECRET_KEY", "???"),
         ("FIXWRIGHT_LOG_FORMAT", "xml"),
+        ("FIXWRIGHT_URL", "fixwright.example.com"),
+        ("REDIS_URL", "http://queue.example.com"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(tmp_path: Path, name: str, value: str) -> None:

@@ -127,14 +127,19 @@ class GitServer:
             "git", "http-backend", stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env=environment
         )
         feeding = asyncio.create_task(self._feed(process, receive))
+        drained = False
         try:
             await self._drain(process, send)
+            drained = True
         finally:
             feeding.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await feeding
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            if not drained:  # killing one that ends by itself reaps it before asyncio does, which then warns
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            elif process.stdin is not None:
+                process.stdin.close()
             await process.wait()
 
     async def _feed(self, process: asyncio.subprocess.Process, receive: Receive) -> None:
