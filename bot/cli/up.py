@@ -19,7 +19,8 @@ from pipeline.sandbox.service import Service, python
 
 log = logging.getLogger(__name__)
 
-RESTART_SECONDS = (0.2, 1.0, 3.0, 10.0)
+RESTART_SECONDS = (0.2, 0.5, 1.0, 2.0)
+"""Waits before a fallen process is started again. Short: a killed worker's work is to be resumed within 15 s, and its lease takes 8 of them."""
 STABLE_SECONDS = 60.0
 QUEUE_SECONDS = 1.0
 """Between two looks at a Valkey that is not our child, or two attempts to start ours."""
