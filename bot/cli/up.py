@@ -20,7 +20,7 @@ from pipeline.sandbox.service import Service, python
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS = (0.2, 0.5, 1.0, 2.0)
-"""Waits before a fallen process is started again. Short: a killed worker's work is to be resumed within 15 s, and its lease takes 8 of them."""
+"""Waits before a fallen process is started again: a killed worker's work is to be resumed within 15 s, of which its lease takes 8."""
 STABLE_SECONDS = 60.0
 QUEUE_SECONDS = 1.0
 """Between two looks at a Valkey that is not our child, or two attempts to start ours."""
