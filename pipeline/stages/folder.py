@@ -18,7 +18,7 @@ from pipeline.plugins import discover
 from pipeline.policy import Policy, load_policy
 from pipeline.ports import Control, Scanner
 from pipeline.sandbox.git import Changed, Mirror, Worktree
-from pipeline.stages.examine import SideFile, examine, examine_sides
+from pipeline.stages.examine import SideFile, examine_sides
 from pipeline.stages.history import attribute, read_history
 from pipeline.stages.settle import compare_sides, ledger, with_handles
 from pipeline.triage.baseline import Compared
@@ -26,6 +26,8 @@ from pipeline.triage.gate import decide_verdict
 
 MAX_FILES = 200_000
 HISTORY = 1_000
+SECONDS = 900.0
+"""Wall-clock limit of one engine on one batch of files. A person who waits can interrupt; a check on a host has a shorter one."""
 
 _RUN_KEY = secrets.token_bytes(32)
 """Tells values of secrets apart within this run; it is never written anywhere."""
@@ -154,7 +156,7 @@ def _policy(read: Callable[[str], bytes | None]) -> tuple[Policy, str]:
 def _history(scanner: Scanner, mirror: Mirror, base: CommitId, head: CommitId, policy: Policy, control: Control) -> ScanResult:
     history = read_history(mirror, base, head, HISTORY)
     try:
-        layers = examine_sides(scanner, dict(enumerate(history.layers)), mirror, policy, control, secret_key=_RUN_KEY)
+        layers = examine_sides(scanner, dict(enumerate(history.layers)), mirror, policy, control, secret_key=_RUN_KEY, seconds=SECONDS)
     except EngineError as failure:
         # What it failed on may be gone from the head again.
         return ScanResult((), Coverage(gaps=(_failed(failure),), commits=history.commits))
@@ -164,7 +166,7 @@ def _history(scanner: Scanner, mirror: Mirror, base: CommitId, head: CommitId, p
 def _look(scanner: Scanner, files: list[SideFile], blobs: Mirror | DiskBlobs, policy: Policy, control: Control) -> ScanResult:
     """An engine that fails is a gap of this scan, and the others go on."""
     try:
-        return examine(scanner, files, blobs, policy, control, secret_key=_RUN_KEY)
+        return examine_sides(scanner, {"": files}, blobs, policy, control, secret_key=_RUN_KEY, seconds=SECONDS)[""]
     except EngineError as failure:
         return ScanResult((), Coverage(gaps=(_failed(failure),)))
 

@@ -196,4 +196,4 @@ def _is_text(value: str, line: str) -> bool:
     """Words for a reader, a route, or what a shell takes when a variable is empty: they stand behind the word password and are none."""
     sentence = " " in value.strip() and (value[0].isupper() or value[-1] in ".?!:")  # a passphrase is neither
     words = not any(map(str.isdigit, value)) and (sentence or not value.isascii())
-    return words or _ROUTE.fullmatch(value) is not None or re.search(r"\$\{\w+:?[-+?=]" + re.escape(value), line) is not None
+    return words or _ROUTE.fullmatch(value) is not None or re.search(r"\$\{\w+[:+?=-]*" + re.escape(value), line) is not None

@@ -137,7 +137,8 @@ def test_what_is_encrypted_or_public_is_none(detector: str, value: str) -> None:
 
 
 def test_what_a_shell_takes_for_an_empty_variable_is_none() -> None:
-    assert judge("generic-password", "has-password}", line='case "${MVNW_PASSWORD:+has-password}" in') is None
+    for value in ("has-password}", "+has-password}"):
+        assert judge("generic-password", value, line='case "${MVNW_PASSWORD:+has-password}" in') is None
 
 
 @pytest.mark.parametrize("digits", [32, 40, 64, 128])

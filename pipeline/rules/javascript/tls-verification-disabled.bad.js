@@ -16,3 +16,11 @@ const pool = new Pool({
 agent.options.rejectUnauthorized = false // expect: javascript.tls-verification-disabled
 request({ url: 'https://example.org', strictSSL: false }) // expect: javascript.tls-verification-disabled
 tls.connect({ host: 'example.org', checkServerIdentity: () => undefined }) // expect: javascript.tls-verification-disabled
+
+const cache = createClient({
+  url: 'rediss://cache',
+  socket: {
+    tls: true,
+    rejectUnauthorized: false, // expect: javascript.tls-verification-disabled
+  },
+})
