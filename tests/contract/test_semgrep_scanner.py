@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.engines import environment_dir
 from pipeline.model.finding import Confidence
-from pipeline.model.scan import GapClass
+from pipeline.model.scan import GapClass, ScanRequest
 from pipeline.scanners.semgrep import SCANNER, residues
-from tests.contract.scanning import World, installed, look, tree
+from tests.contract.scanning import Seen, World, installed, look, tree
 
 pytestmark = pytest.mark.engines
 
@@ -119,3 +120,23 @@ def test_a_parameter_in_a_test_or_a_script_counts_for_little(tmp_path: Path, pat
 def test_request_data_in_a_script_is_as_sure_as_anywhere(tmp_path: Path) -> None:
     seen = look(SCANNER, tmp_path / "tree", {"scripts/server.py": VIEW, "tests/app.py": VIEW})
     assert [finding.rule.confidence for finding in seen.findings] == [Confidence.HIGH, Confidence.LOW]
+
+
+SLOW = """#!/bin/sh
+grep -q slow "$4" && sleep 60
+scanned=$(grep -o '"fpath": "[^"]*"' "$4" | cut -d'"' -f4 | sed 's/.*/"&"/' | paste -sd,)
+echo "{\\"results\\": [], \\"errors\\": [], \\"paths\\": {\\"scanned\\": [$scanned]}}"
+"""
+
+
+def test_when_time_runs_out_what_was_looked_at_before_still_counts(tmp_path: Path) -> None:
+    world = World(tmp_path / "engines")
+    fake = environment_dir(world.engines_dir) / "engines" / "osemgrep"
+    fake.parent.mkdir(parents=True)
+    fake.write_text(SLOW)
+    for path in (fake, *list(fake.parents)[:3]):
+        path.chmod(0o755)
+    files: dict[str, str | bytes] = {**{f"a{number:03}.py": "x = 1\n" for number in range(200)}, "slow.py": "x = 1\n"}
+    seen = Seen(tuple(SCANNER.scan(ScanRequest(tree(tmp_path / "tree", files), seconds=12.0), world)))
+    assert len(seen.covered) == 200
+    assert {path: (gap.reason, gap.gap_class) for path, gap in seen.gaps.items()} == {"slow.py": ("semgrep timed out", GapClass.ERROR)}
