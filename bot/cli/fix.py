@@ -56,6 +56,9 @@ def run(args: argparse.Namespace) -> int:
     _deliver(args, files.combined("fix findings"))
     accepted = sum(outcome.accepted for outcome in outcomes)
     without = f"; {len(found) - len(fixable)} of {len(found)} findings have no fixer" if len(found) > len(fixable) else ""
+    if not outcomes:
+        print("nothing to mend" if not found else f"no fixer answers any of the {len(found)} findings", file=sys.stderr)
+        return 0 if not found else 1
     print(f"{accepted} of {len(outcomes)} mended{without}", file=sys.stderr)
     if any(o.proof is not None and o.proof.word is ProofWord.UNCHECKED for o in outcomes):
         return 3

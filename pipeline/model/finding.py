@@ -101,7 +101,7 @@ class Finding:
     excerpt: str = ""
     """The flagged lines, at most 10 and 2,000 characters, a secret's value replaced by its kind. Hostile text."""
     detail: str = ""
-    """What is particular here, e.g. `comes from request.form (line 38)`; plain text, may be empty."""
+    """What is particular here, e.g. "comes from `request.form` (line 38)"; text with code in backticks, may be empty. Hostile."""
     source: Location | None = None
     """Where the hostile data enters, when the engine knows."""
     secret: Secret | None = None

@@ -212,7 +212,8 @@ def _finding(variant: rulebook.Variant, match: Match) -> Finding:
         location, source = source, None
     elif source is not None:
         kind = "parameter " if variant.of_parameter and match.source_text.isidentifier() else ""
-        detail = f"comes from {kind}{match.source_text} (line {source.line})"
+        shown = match.source_text.replace("`", "'")
+        detail = f"comes from {kind}`{shown}` (line {source.line})"
     rule = variant.rule
     if places.is_test(location.path) or (variant.of_parameter and places.is_chore(location.path)):
         rule = dataclasses.replace(rule, confidence=Confidence.LOW)  # whoever decides what it is given is a developer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
+from pipeline.errors import HostForbidden, HostNotFound, HostRejected
 from pipeline.messages import HOLD, INTERACTIVE, NORMAL, AcceptEvent, Envelope, Message, Reply, Speak, StartReview, WithdrawReview
 from pipeline.model.event import CommentEvent, InstallationEvent, PullRequestAction, PullRequestEvent, PushEvent, RerunEvent
 from pipeline.model.review import ReviewStatus
@@ -71,6 +72,8 @@ def _start(work: Work, message: AcceptEvent, event: PullRequestEvent) -> None:
 def _push(context: Context, message: AcceptEvent, event: PushEvent) -> None:
     # A branch that has a pull request is judged through it; of the others only the default branch concerns anybody.
     concerns = event.ref == event.repository.default_branch and not ZERO.match(event.after) and not event.sender.bot
+    # Of a public repository everybody reads the check: what the default branch has would be disclosed there before it is mended.
+    concerns = concerns and event.repository.private
     with context.finish() as work:
         if concerns:
             before = None if ZERO.match(event.before) else event.before
@@ -110,7 +113,10 @@ def _comment(context: Context, message: AcceptEvent, event: CommentEvent) -> Non
         with context.finish() as work:
             _send(work, reply, f"reply:{message.delivery}", priority=INTERACTIVE, group=f"accept:{message.delivery}", hold=HOLD)
         return
-    host.acknowledge(event.comment)
+    try:
+        host.acknowledge(event.comment)
+    except (HostForbidden, HostNotFound, HostRejected) as error:
+        log.info("command not acknowledged", extra={"command": command.name, "code": error.code})
     with context.finish() as work:
         view, marker = _view(work, event)
         call = CommandCall(

@@ -32,7 +32,8 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
     finding = next(j.finding for j in judged if j.finding.handle == fix.handle)
     patch = _same_patch(context, review, fix, finding) if fix.status is not FixStatus.FAILED else None
     if patch is None or fix.proof is None or fix.receipt is None:
-        _answer(context, review, message.comment, fix, render_answer("refused", handle=fix.handle, proof=fix.proof, error=fix.error))
+        error = fix.error or "the fixers make another patch now than the one that was proved; ask again after the next push"
+        _answer(context, review, message.comment, fix, render_answer("refused", handle=fix.handle, proof=fix.proof, error=error))
         with context.finish():
             return
     suggestion = _suggestion(context, review, finding, patch) if message.comment and message.comment.in_thread else None

@@ -27,7 +27,7 @@ def find(cursor):
 
 def test_the_finding_says_where_the_data_comes_from(tmp_path: Path) -> None:
     (finding,) = look(SCANNER, tmp_path / "tree", {"app/db.py": VIEW}).findings
-    assert finding.detail == "comes from request.form (line 5)"
+    assert finding.detail == "comes from `request.form` (line 5)"
     assert finding.source is not None
     assert (finding.source.path, finding.source.line) == ("app/db.py", 5)
     assert (finding.location.line, finding.location.end_line, finding.location.column) == (6, 7, 5)
@@ -39,7 +39,7 @@ def test_a_parameter_is_less_sure_and_says_so(tmp_path: Path) -> None:
     (finding,) = look(
         SCANNER, tmp_path / "tree", {"a.py": "def f(db, name):\n    db.execute('SELECT * FROM t WHERE n = ' + name)\n"}
     ).findings
-    assert finding.detail == "comes from parameter name (line 1)"
+    assert finding.detail == "comes from parameter `name` (line 1)"
     assert finding.rule.confidence is Confidence.MEDIUM
     assert finding.rule.id == "python.sql-injection"
 

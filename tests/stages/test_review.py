@@ -23,7 +23,7 @@ def test_only_what_the_change_introduced_is_new(bench: Bench, repo: LocalRepo) -
     assert check.conclusion == "failure"
     assert "a.txt:4" in check.title
     assert "1 blocks" in check.title
-    assert "Older, not shown: 1" in check.summary
+    assert "Older in these files, not shown: 1" in check.summary
 
 
 def test_a_clean_change_is_a_green_check_and_not_a_word_more(bench: Bench, repo: LocalRepo) -> None:

@@ -113,7 +113,7 @@ def _facts(report: Report, more: int, details_url: str) -> str:
     if verdict.fixed:
         parts.append(f"Fixed here: {len(verdict.fixed):,}.")
     if verdict.older and not report.whole:
-        parts.append(f"Older, not shown: {link(f'{verdict.older:,}', details_url)}.")
+        parts.append(f"Older in these files, not shown: {link(f'{verdict.older:,}', details_url)}.")
     gaps = phrases.not_checked(verdict.coverage)
     if gaps:
         named = ", ".join(_gap(*gap) for gap in gaps[:NAMED_GAPS])

@@ -106,7 +106,7 @@ def test_at_most_eight_lines_stand_above_the_fold(count: int, notes: int, broken
 def test_gaps_stand_above_the_fold_and_completeness_below() -> None:
     page, fold = check(typical()).summary.split("<details>")
     assert "**Not checked:** `static/app.min.js` (larger than 1 MB; semgrep)" in page
-    assert "Fixed here: 3. Older, not shown: 14." in page
+    assert "Fixed here: 3. Older in these files, not shown: 14." in page
     assert "1.168.0" not in page
     assert "Checked: 11 of 12 files, 3 of 3 commits, in 4.1 s" in fold
     assert "5f0c9a1b2d3e" in fold
