@@ -63,7 +63,7 @@ def readiness(app: App) -> tuple[dict[str, str], bool]:
         checks["queue"] = f"{error.message}; deliveries are kept"
     able = []
     for name, provider in app.plugins.providers.items():
-        missing = [s.name for s in provider.settings if s.needed == "receive" and s.name not in app.places.configurations.get(name, {})]
+        missing = [s.name for s in provider.settings if s.needed == "receive" and s.name not in app.places.configurations.of(name, "")]
         checks[f"provider {name}"] = f"needs FIXWRIGHT_{name.upper()}_{missing[0]}" if missing else "ok"
         able.append(not missing)
     return checks, ready and any(able)

@@ -20,7 +20,7 @@ from pipeline.errors import (
 )
 from pipeline.messages import AcceptEvent, Envelope
 from pipeline.model.event import Delivery, Received
-from pipeline.ports import Configuration, Provider
+from pipeline.ports import Configurations, Provider
 from pipeline.store.intake import Intake, IntakeRow
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ STATUS: Mapping[type[FixwrightError], int] = {
 class Webhooks:
     """The routes of all providers."""
 
-    def __init__(self, providers: Mapping[str, Provider], configurations: Mapping[str, Configuration], intake: Intake) -> None:
+    def __init__(self, providers: Mapping[str, Provider], configurations: Configurations, intake: Intake) -> None:
         self._providers = providers
         self._configurations = configurations
         self._intake = intake
@@ -79,7 +79,7 @@ class Webhooks:
         body = await _body(request)
         instance = request.path_params.get("instance", "")
         delivery = Delivery(provider.name, instance, {k.lower(): v for k, v in request.headers.items()}, body)
-        configuration = self._configurations.get(provider.name, {})
+        configuration = self._configurations.of(provider.name, instance)
         if len(body) > INLINE:
             received = await asyncio.to_thread(provider.receive, delivery, configuration)
         else:

@@ -10,6 +10,7 @@ import pipeline.fixers
 import pipeline.scanners
 import providers
 from bot import __version__
+from bot.configurations import SettingsOfHosts
 from bot.jobs import Jobs
 from bot.settings import Settings
 from pipeline.model.review import Change
@@ -68,7 +69,7 @@ def wire(settings: Settings, redis_url: str) -> App:
         engines=settings.engines_dir,
         hash_key=settings.subkey("secret hashes"),
         signer=signer,
-        configurations={name: settings.provider(provider) for name, provider in plugins.providers.items()},
+        configurations=SettingsOfHosts(settings, plugins.providers),
         version=__version__,
         engine_seconds=settings.engine_seconds,
     )

@@ -7,10 +7,12 @@ same key twice is once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 from pipeline.model.event import CommentRef, Event
-from pipeline.model.ids import CommitId, FixId, ReviewId, ScanId
+from pipeline.model.finding import SuppressionKind
+from pipeline.model.ids import CommitId, FixId, RepositoryId, ReviewId, ScanId
 from pipeline.model.review import Conclusion
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
 
@@ -39,7 +41,20 @@ class StartReview:
     ref: str = ""
     again: str = ""
     """Unique text when somebody asked for a fresh run of the same head; empty otherwise."""
+    queued: bool = False
+    """True for a merge queue's commit `after` on the branch `ref`, whose base is `before`; `base_ref` is where it would go."""
+    base_ref: str = ""
     kind: Literal["start_review"] = "start_review"
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRepository:
+    """Look at everything on a repository's default branch: after it was added, by its schedule, or because rules or engines changed."""
+
+    installation: Installation
+    repository: SourceRepository
+    why: Literal["added", "schedule", "rules", "asked"] = "added"
+    kind: Literal["scan_repository"] = "scan_repository"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +71,8 @@ class SettleReview:
     """All scans of a review ended: decide the verdict."""
 
     review: ReviewId
+    again: bool = False
+    """True when a review that has its verdict is judged anew, from the scans it has: a waiver was given, ended or expired."""
     kind: Literal["settle_review"] = "settle_review"
 
 
@@ -98,6 +115,31 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Waive:
+    """Somebody with write permission says that a finding may stand, or that a secret was revoked."""
+
+    installation: Installation
+    review: ReviewId
+    fingerprint: str
+    handle: str
+    suppression: SuppressionKind
+    """WAIVER or ROTATED."""
+    reason: str
+    sender: UserRef
+    until: date | None = None
+    comment: CommentRef | None = None
+    kind: Literal["waive"] = "waive"
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeRepository:
+    """Forget a repository: its findings, reviews, cached results and mirror. Sent when it or its installation is gone."""
+
+    repository: RepositoryId
+    kind: Literal["purge_repository"] = "purge_repository"
+
+
+@dataclass(frozen=True, slots=True)
 class RequestFix:
     """Somebody wants a finding fixed: make the fix run, unless one exists."""
 
@@ -130,7 +172,20 @@ class ProposeFix:
 
 
 Message = (
-    AcceptEvent | StartReview | RunScan | SettleReview | PublishCheck | Speak | WithdrawReview | Reply | RequestFix | RunFix | ProposeFix
+    AcceptEvent
+    | StartReview
+    | ScanRepository
+    | RunScan
+    | SettleReview
+    | PublishCheck
+    | Speak
+    | WithdrawReview
+    | Reply
+    | Waive
+    | PurgeRepository
+    | RequestFix
+    | RunFix
+    | ProposeFix
 )
 """Told apart by `kind`."""
 

@@ -50,6 +50,8 @@ class Capabilities:
     """How many threads we open at most on one change; the rest stays in the check."""
     redelivers: bool = False
     """True when the host keeps a refused delivery and can deliver it again."""
+    advisories: bool = False
+    """True when the host has private drafts of security advisories."""
     buttons: int = 3
     """How many buttons a check may have."""
     local_git: bool = False
@@ -74,11 +76,43 @@ Configuration = Mapping[str, str]
 """Values of a provider's settings by `Setting.name`; unset ones are absent."""
 
 
+class Configurations(Protocol):
+    """Settings of every instance of every provider: from the environment, and what setup has stored."""
+
+    def of(self, provider: str, instance: str) -> Configuration:
+        """Those of one instance. `instance` is the name in `/webhooks/{provider}/{instance}`, or what `Installation.instance` says; a
+        name that nobody stored anything for means the default one, which the environment configures. Empty when nothing is set."""
+
+    def instances(self, provider: str) -> Sequence[str]:
+        """Names of all instances that anything is set for; `""` is the default one."""
+
+
 @dataclass(frozen=True, slots=True)
 class GitCredentials:
     """Short-lived and read-only. `header` is a whole HTTP header line (`Authorization: Basic ...`), empty when none is needed."""
 
     header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """A policy that stands elsewhere than in the repository that it rules."""
+
+    content: bytes
+    where: str
+    """For people: `acme/.github: fixwright.yml at 9d1f0aa`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdvisoryDraft:
+    """What a private draft of a security advisory says. Plain Markdown, escaped already."""
+
+    summary: str
+    """At most 1,024 characters (GitHub, REST "Create a repository security advisory")."""
+    description: str
+    severity: Literal["low", "medium", "high", "critical"]
+    cwe: tuple[str, ...] = ()
+    """`CWE-89`."""
 
 
 class HostMemory(Protocol):
@@ -100,6 +134,24 @@ class HostMemory(Protocol):
 class CodeHost(Protocol):
     """One code host, signed in to one installation. Raises `HostError` subclasses only. Every `ensure_` reads before it writes:
     called twice with the same arguments, also after a crash in the middle, it leaves one effect."""
+
+    def repositories(self) -> Sequence[SourceRepository]:
+        """Every repository that the installation may see."""
+
+    def describe(self, repository: SourceRepository) -> SourceRepository:
+        """How it is now: name, default branch, visibility. Raises HostNotFound when it is gone or no longer ours to see."""
+
+    def tip(self, repository: SourceRepository, branch: str) -> CommitId:
+        """Newest commit of a branch. Raises HostNotFound when there is no such branch, or it has no commit yet."""
+
+    def open_pull_requests(self, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
+        """The open pull requests with the heads that they have now; unchanged answers cost no budget."""
+
+    def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:
+        """The owner's own policy above this repository's; None when there is none or it is not ours to read."""
+
+    def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:
+        """Make a private draft of a security advisory, and give its address. Raises HostForbidden when we may not."""
 
     def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
         """What `user` may do, asked now. NONE for an unknown user; never an exception for that."""

@@ -59,6 +59,8 @@ class PullRequestEvent:
     sender: UserRef
     action: PullRequestAction
     head: CommitId
+    merged: bool = False
+    """Of a closed one: whether its change is in the base now. A hint too."""
     kind: Literal["pull_request"] = "pull_request"
 
 
@@ -110,7 +112,94 @@ class RerunEvent:
     kind: Literal["rerun"] = "rerun"
 
 
-Event = PushEvent | PullRequestEvent | CommentEvent | InstallationEvent | RerunEvent
+@dataclass(frozen=True, slots=True)
+class ButtonEvent:
+    """Somebody pressed a button of our check. Who it is says the host; what he may do is asked before anything happens."""
+
+    installation: Installation
+    repository: SourceRepository
+    sender: UserRef
+    head: CommitId
+    identifier: str
+    """`CheckAction.identifier` of the button."""
+    kind: Literal["button"] = "button"
+
+
+@dataclass(frozen=True, slots=True)
+class MergeGroupEvent:
+    """A merge queue made a commit that would become the branch's tip, or threw it away."""
+
+    installation: Installation
+    repository: SourceRepository
+    head: CommitId
+    base: CommitId
+    base_ref: str
+    """Branch that it would be merged into, without `refs/heads/`."""
+    head_ref: str
+    """The queue's temporary branch, without `refs/heads/`."""
+    destroyed: bool = False
+    kind: Literal["merge_group"] = "merge_group"
+
+
+class RepositoryAction(StrEnum):
+    """What happened to a repository, as far as it concerns us."""
+
+    RENAMED = "renamed"
+    """Or transferred within the same installation: its number stays."""
+    ARCHIVED = "archived"
+    UNARCHIVED = "unarchived"
+    DELETED = "deleted"
+    PRIVATIZED = "privatized"
+    PUBLICIZED = "publicized"
+    CHANGED = "changed"
+    """Another default branch."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryEvent:
+    """A repository was renamed, moved, archived, deleted, or changed its visibility. `repository` is how it is afterwards."""
+
+    installation: Installation
+    repository: SourceRepository
+    action: RepositoryAction
+    kind: Literal["repository"] = "repository"
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadEvent:
+    """Somebody resolved or reopened a conversation on a pull request; it need not be one of ours."""
+
+    installation: Installation
+    pull_request: PullRequestRef
+    sender: UserRef
+    thread: str
+    """The host's number of the thread's first comment."""
+    resolved: bool
+    kind: Literal["thread"] = "thread"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEvent:
+    """A person may have lost rights: in one repository, or (None) in everything of the installation's account."""
+
+    installation: Installation
+    user: UserRef
+    repository: SourceRepository | None = None
+    kind: Literal["member"] = "member"
+
+
+Event = (
+    PushEvent
+    | PullRequestEvent
+    | CommentEvent
+    | InstallationEvent
+    | RerunEvent
+    | ButtonEvent
+    | MergeGroupEvent
+    | RepositoryEvent
+    | ThreadEvent
+    | MemberEvent
+)
 """Told apart by `kind`."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from enum import IntEnum, StrEnum
 
 from pipeline.model.ids import BlobId, CommitId, Handle
@@ -131,6 +132,34 @@ class Standing(StrEnum):
     """Below what the policy wants to read about: only in the count."""
 
 
+class SuppressionKind(StrEnum):
+    """Where a suppression comes from. None of them can come from the change that it would help."""
+
+    WAIVER = "waiver"
+    """A person's `/waive`."""
+    ROTATED = "rotated"
+    """A person's `/rotated`: the secret was revoked, so that its presence in the history does no more harm."""
+    POLICY = "policy"
+    """An entry of the base's policy."""
+    CODE = "code"
+    """A comment `fixwright: ignore[rule] reason` that the base has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Why a finding may stand, said by whom, and until when."""
+
+    kind: SuppressionKind
+    reason: str
+    """Never empty. Hostile text."""
+    by: str
+    """Login of a person, or the file that says so: `.github/fixwright.yml`."""
+    until: date | None = None
+    """Last day on which it holds; None: without an end."""
+    expired: bool = False
+    """True when that day is over: the finding counts again, and is told as expired, not as new."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A finding in the light of a change and a policy."""
@@ -142,6 +171,8 @@ class Judged:
     """True when its first line is a line that the change added, so that a thread can stand there."""
     reason: str = ""
     """Why it stands so, for `waived`."""
+    suppression: Suppression | None = None
+    """Of a waived finding; or an expired one of a finding that counts again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,11 @@ class Change:
     draft: bool = False
     from_fork: bool = False
     title: str = ""
+    whole: bool = False
+    """True when everything at `head` is looked at, whatever was there before: the first and the repeated scan of a default branch.
+    `base` is `head` then. Such a review has no check, no threads and no comment: it tells the repository's own list of findings."""
+    queued: bool = False
+    """True for a merge queue's commit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,19 @@ from pipeline.model.report import Check, CheckRef, Thread, ThreadRef
 from pipeline.model.review import Change, Review, ReviewStatus
 from pipeline.model.scan import ScanType
 from pipeline.model.target import CommitRef, Installation, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
-from pipeline.ports import Capabilities, CodeHost, Command, Configuration, Fixer, GitCredentials, HostMemory, Provider, Scanner
+from pipeline.ports import (
+    AdvisoryDraft,
+    Capabilities,
+    CodeHost,
+    Command,
+    Configurations,
+    Fixer,
+    GitCredentials,
+    HostMemory,
+    PolicyFile,
+    Provider,
+    Scanner,
+)
 from pipeline.receipts import Signer
 from pipeline.sandbox.git import Mirror
 from pipeline.scanners import semgrep
@@ -52,8 +64,8 @@ class Places:
     """Key of the keyed hashes of secret values."""
     signer: Callable[[], Signer]
     """Makes or loads the key that signs receipts."""
-    configurations: Mapping[str, Configuration]
-    """Settings of each provider by its name."""
+    configurations: Configurations
+    """Settings of each instance of each provider."""
     version: str
     engine_seconds: float = 120.0
     """Wall-clock limit of one run of one engine."""
@@ -65,6 +77,31 @@ class FencedHost:
 
     host: CodeHost
     fence: Callable[[], None]
+
+    def repositories(self) -> Sequence[SourceRepository]:
+        """See `CodeHost.repositories`."""
+        return self.host.repositories()
+
+    def describe(self, repository: SourceRepository) -> SourceRepository:
+        """See `CodeHost.describe`."""
+        return self.host.describe(repository)
+
+    def tip(self, repository: SourceRepository, branch: str) -> CommitId:
+        """See `CodeHost.tip`."""
+        return self.host.tip(repository, branch)
+
+    def open_pull_requests(self, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
+        """See `CodeHost.open_pull_requests`."""
+        return self.host.open_pull_requests(repository)
+
+    def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:
+        """See `CodeHost.policy_parent`."""
+        return self.host.policy_parent(repository)
+
+    def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:
+        """See `CodeHost.draft_advisory`."""
+        self.fence()
+        return self.host.draft_advisory(repository, draft)
 
     def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
         """See `CodeHost.permission`."""
@@ -162,7 +199,7 @@ class Context:
     def host(self, installation: Installation) -> CodeHost:
         """The code host of an installation, fenced by our lease."""
         if installation.id not in self.hosts:
-            configuration = self.places.configurations.get(installation.provider, {})
+            configuration = self.places.configurations.of(installation.provider, installation.instance)
             connected = self.provider(installation).connect(installation, configuration, self.memory)
             self.hosts[installation.id] = FencedHost(connected, self.fence)
         return self.hosts[installation.id]

@@ -109,6 +109,30 @@ delivery_counts = Table(
     Column("count", BigInteger, nullable=False),
 )
 
+instances = Table(
+    "instances",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("provider"),
+    _text("instance"),
+    Column("settings", LargeBinary, nullable=False),
+    _moment("created_at"),
+    _moment("updated_at"),
+    UniqueConstraint("provider", "instance"),
+)
+"""Settings of a provider's instance that were made by setup rather than by the environment. `settings` is sealed."""
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("slug"),
+    _text("name"),
+    _moment("created_at"),
+    UniqueConstraint("slug"),
+)
+"""Who owns what: an installation is in one organization, and its repositories with it."""
+
 installations = Table(
     "installations",
     metadata,
@@ -118,10 +142,12 @@ installations = Table(
     _text("external_id"),
     _text("account"),
     _text("state", "active"),
+    _key("organization_id", "organizations", nullable=True),
     _moment("created_at"),
     _moment("updated_at"),
     UniqueConstraint("provider", "instance", "external_id"),
 )
+"""`state`: active, suspended, deleted. `organization_id` is null until it was told apart from the default one."""
 
 repositories = Table(
     "repositories",
@@ -135,10 +161,19 @@ repositories = Table(
     _text("clone_url"),
     Column("private", Boolean, nullable=False),
     _text("installation"),
+    _text("state", "active"),
+    Column("policy", Text, nullable=True),
+    _text("policy_source", ""),
+    _moment("scan_due_at", nullable=True),
+    _moment("scanned_at", nullable=True),
+    _text("scanned_with", ""),
     _moment("created_at"),
     _moment("updated_at"),
     UniqueConstraint("provider", "instance", "external_id"),
+    Index("ix_repositories_scan_due_at", "scan_due_at"),
 )
+"""Source repositories. `state`: active, disabled (by the operator), archived, gone. `policy`: the last one that could be used, as JSON.
+`scan_due_at`: when the whole default branch is to be looked at next; `scanned_with`: digest of the rules and engines of the last look."""
 
 reviews = Table(
     "reviews",
@@ -276,12 +311,34 @@ finding_events = Table(
     _text("branch"),
     Column("commit", Text, nullable=False),
     Column("kind", Text, nullable=False),
+    _text("actor", ""),
+    _text("detail", ""),
     _moment("at"),
     Index("ix_finding_events_finding_id", "finding_id", "position"),
     Index("ix_finding_events_repository_id", "repository_id", "position"),
     sqlite_autoincrement=True,
 )
-"""Append only. `kind`: detected, resolved_auto, reopened."""
+"""Append only. `kind`: see `pipeline.store.findings.FindingEventKind`. `actor`: login of a person, empty when nobody acted."""
+
+waivers = Table(
+    "waivers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _key("repository_id", "repositories"),
+    _text("fingerprint"),
+    _text("keyed_hash", ""),
+    Column("kind", Text, nullable=False),
+    _text("reason"),
+    _text("person_id"),
+    _text("person_login"),
+    Column("pull_request", Integer, nullable=True),
+    Column("until", Text, nullable=True),
+    _moment("created_at"),
+    _moment("ended_at", nullable=True),
+    Index("ix_waivers_repository_id", "repository_id", "fingerprint"),
+)
+"""`kind`: waiver, rotated. `keyed_hash`: of the secret that was rotated, so that another one on the same line is not. `until`: ISO date,
+the last day; null: without an end. `ended_at`: taken back by a person."""
 
 fixes = Table(
     "fixes",
@@ -323,9 +380,10 @@ threads = Table(
     Column("pull_request", Integer, primary_key=True),
     Column("remote_id", HostileText, primary_key=True),
     _text("fingerprint"),
+    _text("resolved", ""),
     _moment("created_at"),
 )
-"""Threads that we opened: the host's number -> what they are about."""
+"""Threads that we opened: the host's number -> what they are about. `resolved`: by whom ("us", "person"), empty while it is open."""
 
 scan_cache = Table(
     "scan_cache",

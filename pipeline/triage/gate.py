@@ -10,11 +10,11 @@ The rules are ARCHITECTURE, "Never a false green":
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.errors import Blame
-from pipeline.model.finding import BaselineState, Finding, Judged, Standing
+from pipeline.model.finding import BaselineState, Finding, Judged, Standing, Suppression
 from pipeline.model.review import Conclusion, Verdict
 from pipeline.model.scan import Coverage, Gap, GapClass, ScanType
 from pipeline.policy import Policy
@@ -45,6 +45,7 @@ def decide_verdict(
     added: Mapping[str, Sequence[Range]],
     notes: tuple[str, ...] = (),
     failures: Sequence[ScanFailure] = (),
+    suppressed: Callable[[Finding], Suppression | None] = lambda _: None,
 ) -> Verdict:
     """The verdict on a change.
 
@@ -56,6 +57,7 @@ def decide_verdict(
         added: lines that the change added, by path. A new finding elsewhere is still new (a removed guard has no line): it only cannot
             have a thread on its line.
         failures: scans that failed and left no gap. A failed scan that the policy does not require is said in a note.
+        suppressed: why a new finding may stand: waivers, the base's policy, comments in the base. An expired one lets it count again.
 
     Returns:
         Findings of shadow rules are in no count and no list.
@@ -65,7 +67,7 @@ def decide_verdict(
     gaps = tuple(dict.fromkeys([*coverage.gaps, *(Gap(f.engine, "", f.message, GapClass.ERROR, f.blame) for f in failed)]))
     gaps += tuple(_never_ran(policy, coverage, gaps, failed))
     ledger = replace(coverage, gaps=gaps)
-    judged = _judge(policy, compared, added)
+    judged = _judge(policy, compared, added, suppressed)
     shown = [f for f in (*compared.unchanged, *compared.not_reevaluated) if not f.rule.shadow]
     blocked = any(j.standing is Standing.BLOCKS for j in judged)
     return Verdict(
@@ -95,9 +97,14 @@ def standing(policy: Policy, finding: Finding) -> Standing:
     return Standing.WARNS if policy.warns(finding.rule.severity) else Standing.COUNTED
 
 
-def _judge(policy: Policy, compared: Compared, added: Mapping[str, Sequence[Range]]) -> tuple[Judged, ...]:
+def _judge(
+    policy: Policy,
+    compared: Compared,
+    added: Mapping[str, Sequence[Range]],
+    suppressed: Callable[[Finding], Suppression | None],
+) -> tuple[Judged, ...]:
     new = [
-        Judged(finding, BaselineState.NEW, standing(policy, finding), in_added(finding.location, added))
+        _stand(policy, finding, in_diff=in_added(finding.location, added), suppression=suppressed(finding))
         for finding in compared.new
         if not finding.rule.shadow
     ]
@@ -106,6 +113,14 @@ def _judge(policy: Policy, compared: Compared, added: Mapping[str, Sequence[Rang
     fixed = [Judged(f, BaselineState.FIXED, Standing.COUNTED) for f in compared.fixed if not f.rule.shadow]
     unknown = [Judged(f, BaselineState.NOT_REEVALUATED, Standing.COUNTED) for f in compared.not_reevaluated if not f.rule.shadow]
     return (*new, *fixed, *unknown)
+
+
+def _stand(policy: Policy, finding: Finding, *, in_diff: bool, suppression: Suppression | None) -> Judged:
+    """A suppression of what would not be shown anyway changes nothing."""
+    usual = standing(policy, finding)
+    if suppression is None or suppression.expired or usual is Standing.COUNTED:
+        return Judged(finding, BaselineState.NEW, usual, in_diff, suppression=suppression)
+    return Judged(finding, BaselineState.NEW, Standing.WAIVED, in_diff, suppression.reason, suppression)
 
 
 def _conclude(policy: Policy, blocked: bool, breaking: Sequence[Gap]) -> Conclusion:

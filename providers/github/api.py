@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pipeline.errors import RateLimited
 from pipeline.model.target import SourceRepository
 from pipeline.ports import HostMemory
-from providers.github.auth import Permissions, SignIn
+from providers.github.auth import EVERY, Permissions, SignIn
 from providers.github.client import Client, Json, path
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -36,6 +36,16 @@ class Api:
     ) -> list[_Model]:
         """All items of a list; `inside` is the key of the list when an object is around it."""
         return self._do(repository, grant, lambda token: self._client.pages(address, model, token=token, inside=inside))
+
+    def everything(self, grant: Permissions, address: str, model: type[_Model], *, inside: str) -> list[_Model]:
+        """All items of a list that is about no single repository."""
+        return self._patiently(
+            lambda: self.sign_in.with_token(EVERY, grant, lambda token: self._client.pages(address, model, token=token, inside=inside))
+        )
+
+    def get_named(self, name: str, grant: Permissions, address: str, model: type[_Model]) -> _Model:
+        """One object of a repository of the same owner of which only the name is known."""
+        return self._patiently(lambda: self.sign_in.with_token(name, grant, lambda token: self._client.get(address, model, token=token)))
 
     def send(self, repository: SourceRepository, grant: Permissions, method: str, address: str, body: Json, model: type[_Model]) -> _Model:
         """One write."""

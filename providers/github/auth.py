@@ -38,12 +38,17 @@ TOLERATED_SKEW = 30.0
 Permissions = Mapping[str, str]
 """What a token may do, in GitHub's words: `{"checks": "write"}`."""
 READ: Permissions = {"metadata": "read", "contents": "read", "pull_requests": "read"}
+METADATA: Permissions = {"metadata": "read"}
 CLONE: Permissions = {"contents": "read"}
 CHECK: Permissions = {"checks": "write"}
 SPEAK: Permissions = {"pull_requests": "write", "issues": "write"}
 RESOLVE: Permissions = {"pull_requests": "write", "contents": "write"}
 """GitHub asks for both where a thread is resolved; an App without write access to contents cannot."""
+ADVISE: Permissions = {"repository_advisories": "write"}
 PROPOSE: Permissions = {"contents": "write", "pull_requests": "write"}
+
+EVERY = ""
+"""Stands for all repositories of the installation: only for listing them."""
 
 _Result = TypeVar("_Result")
 
@@ -96,6 +101,11 @@ class SignIn:
         """Number of our App."""
         return self._key.app_id
 
+    @property
+    def installation(self) -> str:
+        """GitHub's number of the installation."""
+        return self._installation
+
     def bot_login(self) -> str:
         """Login under which what we write appears: `<slug>[bot]`. No person can have a login with brackets."""
         name = f"github/{self._site}/app/{self.app_id}"
@@ -110,7 +120,7 @@ class SignIn:
         """A token for one repository and these permissions, from memory or made now.
 
         Args:
-            repository: GitHub's number of it.
+            repository: GitHub's number of it; its name without owner where only that is known; or `EVERY`.
             not_this: a token that GitHub has just refused; another one is handed out.
         """
         name = self._name(repository, permissions)
@@ -148,7 +158,7 @@ class SignIn:
         return (token, float(until)) if self._clock() < float(until) else None
 
     def _mint(self, name: str, repository: str, permissions: Permissions) -> tuple[str, float]:
-        body = {"repository_ids": [int(repository)], "permissions": dict(permissions)}
+        body = {**_narrowed(repository), "permissions": dict(permissions)}
         address = path("app", "installations", self._installation, "access_tokens")
         try:
             answer = self._as_app(lambda signed: self._client.send("POST", address, body, TokenAnswer, jwt=signed))
@@ -171,3 +181,10 @@ class SignIn:
                 raise
             log.warning("github.clock_differs", extra={"seconds": round(skew)})
         return call(self._key.token(now=self._clock(), skew=skew))
+
+
+def _narrowed(repository: str) -> dict[str, object]:
+    """What limits a token to one repository (REST "Create an installation access token for an app")."""
+    if repository == EVERY:
+        return {}
+    return {"repository_ids": [int(repository)]} if repository.isdigit() else {"repositories": [repository]}

@@ -12,8 +12,8 @@ from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Check, CheckRef, Thread, ThreadRef
 from pipeline.model.target import CommitRef, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
-from pipeline.ports import Capabilities, GitCredentials, HostMemory
-from providers.github import branches, checks, comments, pulls, threads
+from pipeline.ports import AdvisoryDraft, Capabilities, GitCredentials, HostMemory, PolicyFile
+from providers.github import branches, checks, comments, pulls, repositories, threads
 from providers.github.api import Api
 from providers.github.auth import CLONE
 from providers.github.settings import Site
@@ -25,8 +25,32 @@ class GitHubHost:
     def __init__(self, api: Api, memory: HostMemory, site: Site, limits: Capabilities) -> None:
         self._api, self._memory, self._site, self._limits = api, memory, site, limits
 
-    def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
+    def repositories(self) -> Sequence[SourceRepository]:
         """See `pipeline.ports.CodeHost`; so with all methods here."""
+        return repositories.repositories(self._api, self._site)
+
+    def describe(self, repository: SourceRepository) -> SourceRepository:
+        """One request, by its number."""
+        return repositories.describe(self._api, repository)
+
+    def tip(self, repository: SourceRepository, branch: str) -> CommitId:
+        """One request."""
+        return repositories.tip(self._api, repository, branch)
+
+    def open_pull_requests(self, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
+        """Pages of 100."""
+        return repositories.open_pull_requests(self._api, repository)
+
+    def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:
+        """`fixwright.yml` in the owner's `.github`."""
+        return repositories.policy_parent(self._api, repository)
+
+    def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:
+        """A draft that only the repository's administrators see."""
+        return repositories.draft_advisory(self._api, repository, draft)
+
+    def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
+        """One request."""
         return pulls.permission(self._api, repository, user)
 
     def credentials(self, repository: SourceRepository) -> GitCredentials:

@@ -18,7 +18,7 @@ from providers.github.host import GitHubHost
 from providers.github.receive import receive
 from providers.github.settings import SETTINGS, AppSettings, Site
 
-CAPABILITIES = Capabilities(annotations=50, max_body=65_535, max_title=255, threads=10, redelivers=True, buttons=3)
+CAPABILITIES = Capabilities(annotations=50, max_body=65_535, max_title=255, threads=10, redelivers=True, buttons=3, advisories=True)
 """Sources beside the fields of `Capabilities`."""
 
 

@@ -6,9 +6,10 @@ import getpass
 import hashlib
 import pwd
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import GitError, HostNotFound, HostRejected, HostUnavailable, PatchRefused
+from pipeline.errors import GitError, HostForbidden, HostNotFound, HostRejected, HostUnavailable, PatchRefused
 from pipeline.model.event import CommentRef
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
@@ -22,7 +23,7 @@ from pipeline.model.target import (
     SourceRepository,
     UserRef,
 )
-from pipeline.ports import GitCredentials
+from pipeline.ports import AdvisoryDraft, GitCredentials, PolicyFile
 from pipeline.sandbox.localgit import LocalRepository, is_branch_name
 from providers.local.record import (
     AnnotationRecord,
@@ -49,6 +50,49 @@ class LocalHost:
     def record(self, repository: SourceRepository) -> RepositoryRecord:
         """Where the answers of a repository land."""
         return RepositoryRecord(self._root, repository.external_id)
+
+    def repositories(self) -> Sequence[SourceRepository]:
+        """Those that were connected are known by their records alone; nothing lists them here."""
+        return ()
+
+    def describe(self, repository: SourceRepository) -> SourceRepository:
+        """The folder is what it is; its HEAD names the default branch."""
+        path = Path(repository.clone_url)
+        if not path.is_dir():
+            raise HostNotFound(f"{repository.full_name} is gone")
+        try:
+            default = LocalRepository(path).default_branch()
+        except GitError as error:
+            raise HostUnavailable(f"the repository cannot be read: {error.message}") from error
+        return replace(repository, default_branch=default or repository.default_branch)
+
+    def tip(self, repository: SourceRepository, branch: str) -> CommitId:
+        """From git itself."""
+        try:
+            found = LocalRepository(Path(repository.clone_url)).branch(branch)
+        except GitError as error:
+            raise HostUnavailable(f"the repository cannot be read: {error.message}") from error
+        if found is None:
+            raise HostNotFound(f"there is no branch {branch} in {repository.full_name}")
+        return found
+
+    def open_pull_requests(self, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
+        """Those of the record whose head branch is still there."""
+        git = LocalRepository(Path(repository.clone_url))
+        found = []
+        for pull in self.record(repository).pull_requests().pulls:
+            head = git.branch(pull.head_ref) if pull.state == PullRequestState.OPEN else None
+            if head is not None:
+                found.append((PullRequestRef(repository, pull.number), head))
+        return found
+
+    def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:  # noqa: ARG002  # the port's signature
+        """Nobody owns several repositories here."""
+        return None
+
+    def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:  # noqa: ARG002  # the port's signature
+        """See `Capabilities.advisories`."""
+        raise HostForbidden("git itself has no advisories")
 
     def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
         """The owner of the repository's folder may do everything; `git config fixwright.writer NAME` there names who may write."""

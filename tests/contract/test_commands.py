@@ -19,7 +19,7 @@ from pipeline.model.ids import Handle, InstallationId, ReviewId
 from pipeline.model.target import Installation, Permission, PullRequestRef, SourceRepository, UserRef
 from pipeline.plugins import discover
 from pipeline.ports import Command, CommandCall, ReviewView
-from pipeline.stages.accept import COMMAND
+from pipeline.stages.accept.comments import COMMAND
 
 COMMANDS = discover(pipeline.commands, "COMMAND", Command)
 every_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))

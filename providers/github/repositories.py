@@ -1,0 +1,143 @@
+"""Repositories of an installation: which there are, how they are now, and what is open in them.
+
+Sources: docs REST "List repositories accessible to the app installation", "Get a repository", "Get a branch", "List pull requests",
+"Get repository content", "Create a repository security advisory".
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.model.ids import CommitId
+from pipeline.model.target import PullRequestRef, SourceRepository
+from pipeline.ports import AdvisoryDraft, PolicyFile
+from providers.github.api import Api, repository_path
+from providers.github.auth import ADVISE, CLONE, METADATA, READ
+from providers.github.client import Answer, path
+from providers.github.payloads import Sha
+from providers.github.settings import Site
+
+PARENT_REPOSITORY, PARENT_FILE = ".github", "fixwright.yml"
+"""Where an owner's policy stands: GitHub's own place for an organization's defaults."""
+
+MAX_POLICY = 64 * 1024
+"""Bytes; see `pipeline.policy.MAX_BYTES`."""
+
+
+NO_POLICY = b"\0"
+"""Stands for something that cannot be a policy: whoever parses it says so, and nothing is in force by mistake."""
+
+
+class _RepositoryAnswer(Answer):
+    id: int
+    full_name: str
+    default_branch: str = ""
+    clone_url: str
+    private: bool = True
+    archived: bool = False
+
+
+class _Tip(Answer):
+    sha: Sha
+
+
+class _Branch(Answer):
+    commit: _Tip
+
+
+class _Head(Answer):
+    sha: Sha
+
+
+class _OpenPull(Answer):
+    number: int
+    head: _Head
+
+
+class _Content(Answer):
+    type: str = ""
+    encoding: str = ""
+    content: str = ""
+    size: int = 0
+
+
+class _Advisory(Answer):
+    html_url: str
+
+
+def repositories(api: Api, site: Site) -> Sequence[SourceRepository]:
+    """All of them, in GitHub's order."""
+    address = path("installation", "repositories", per_page=100)
+    listed = api.everything(METADATA, address, _RepositoryAnswer, inside="repositories")
+    return [_source(found, site, api.sign_in.installation) for found in listed]
+
+
+def describe(api: Api, repository: SourceRepository) -> SourceRepository:
+    """By its number: a name can meanwhile belong to another one. Raises HostNotFound."""
+    found = api.get(repository, READ, f"/repositories/{int(repository.external_id)}", _RepositoryAnswer)
+    return replace(
+        repository,
+        full_name=found.full_name,
+        default_branch=found.default_branch,
+        clone_url=found.clone_url,
+        private=found.private,
+    )
+
+
+def tip(api: Api, repository: SourceRepository, branch: str) -> CommitId:
+    """Raises HostNotFound, also for an empty repository."""
+    return CommitId(api.get(repository, READ, repository_path(repository, "branches", branch), _Branch).commit.sha)
+
+
+def open_pull_requests(api: Api, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
+    """Newest first."""
+    address = repository_path(repository, "pulls", state="open", sort="created", direction="desc", per_page=100)
+    return [(PullRequestRef(repository, p.number), CommitId(p.head.sha)) for p in api.pages(repository, READ, address, _OpenPull)]
+
+
+def policy_parent(api: Api, repository: SourceRepository) -> PolicyFile | None:
+    """`fixwright.yml` of the owner's repository `.github`, when the App is installed there or it is public."""
+    owner = repository.full_name.partition("/")[0]
+    parent = replace(repository, full_name=f"{owner}/{PARENT_REPOSITORY}")
+    if parent.full_name.lower() == repository.full_name.lower():
+        return None  # it is ruled by itself
+    address = repository_path(parent, "contents", PARENT_FILE)
+    try:
+        try:
+            found = api.get_named(PARENT_REPOSITORY, CLONE, address, _Content)
+        except HostForbidden:  # the App is not installed there; everybody may read it when it is public
+            found = api.get(repository, READ, address, _Content)
+    except (HostNotFound, HostForbidden):
+        return None
+    where = f"{parent.full_name}: {PARENT_FILE}"
+    if found.type != "file" or found.encoding != "base64" or found.size > MAX_POLICY:
+        return PolicyFile(NO_POLICY, where)
+    return PolicyFile(b64decode(found.content), where)
+
+
+def draft_advisory(api: Api, repository: SourceRepository, draft: AdvisoryDraft) -> str:
+    """Raises HostForbidden when the App has no such permission, or the repository is not public."""
+    body = {
+        "summary": draft.summary,
+        "description": draft.description,
+        "severity": draft.severity,
+        "cwe_ids": list(draft.cwe),
+        "vulnerabilities": [{"package": {"ecosystem": "other", "name": repository.full_name}}],
+    }
+    return api.send(repository, ADVISE, "POST", repository_path(repository, "security-advisories"), body, _Advisory).html_url
+
+
+def _source(found: _RepositoryAnswer, site: Site, installation: str) -> SourceRepository:
+    return SourceRepository(
+        provider="github",
+        instance=site.web_host,
+        external_id=str(found.id),
+        full_name=found.full_name,
+        default_branch=found.default_branch,
+        clone_url=found.clone_url,
+        private=found.private,
+        installation=installation,
+    )
