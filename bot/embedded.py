@@ -72,6 +72,11 @@ def open_queue(settings: Settings) -> Queue:
         return Queue(url, _start(folder, socket, url, lock))
 
 
+def address(settings: Settings) -> str:
+    """Where the queue is or would be; nothing is started for it."""
+    return settings.redis_url or f"unix://{_socket(settings.state_dir / 'valkey')}"
+
+
 def ping(url: str) -> None:
     """Raise QueueUnavailable unless a Redis answers there."""
     if not answers(url):

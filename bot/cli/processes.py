@@ -1,11 +1,11 @@
-"""What web, worker and relay have in common: settings, logs, the queue, the schema."""
+"""What commands have in common that touch the store: settings, logs, the queue, the schema."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bot.embedded import open_queue
+from bot.embedded import address, open_queue
 from bot.logs import configure_logs
 from bot.settings import read_settings
 from bot.wiring import App, wire
@@ -31,3 +31,21 @@ def opened() -> Iterator[App]:
     finally:
         if queue.service is not None:
             queue.service.stop()
+
+
+@contextmanager
+def stored() -> Iterator[App]:
+    """A wired application for a look at the store, or a change of it, beside the running processes. No queue is started: a message
+    that is sent wakes a worker when there is one, and waits otherwise.
+
+    Raises:
+        NotConfigured, StoreUnavailable, SchemaTooNew: with the setting that is wrong.
+    """
+    settings = read_settings()
+    (settings.state_dir / "valkey").mkdir(parents=True, exist_ok=True, mode=0o700)
+    app = wire(settings, address(settings))
+    try:
+        app.database.migrate()
+        yield app
+    finally:
+        app.database.dispose()
