@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -13,7 +14,7 @@ from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from pipeline.errors import QueueUnavailable, StoreError, WorkerCrashed
+from pipeline.errors import FixwrightError, QueueUnavailable, StoreError, WorkerCrashed
 from pipeline.messages import BATCH, INTERACTIVE, NORMAL
 from pipeline.stages.give_up import give_up
 from pipeline.store.engine import Database
@@ -26,8 +27,11 @@ QUEUES = {INTERACTIVE: "fixwright-interactive", NORMAL: "fixwright", BATCH: "fix
 
 WAKE = "fixwright:wake"
 SWEEP_SECONDS = 2.0
-TIDY_SECONDS = 300.0
+FIRST_DUTY_SECONDS = 5.0
+"""A duty is done for the first time so long after the start (or after its own period, when that is shorter)."""
 WAIT_SECONDS = 1.0
+STOP_SECONDS = 5.0
+"""How long a duty that is under way may hold up the end of the relay."""
 JOB_SECONDS = 3600
 RESULT_SECONDS, FAILURE_SECONDS = 60, 3600
 PUBLISH_AT_ONCE = 500
@@ -104,18 +108,33 @@ class Jobs:
             raise QueueUnavailable("Redis does not answer") from exc
 
 
-class Relay:
-    """Publishes the outbox, and takes back what crashed workers hold."""
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something small that the relay does now and then. `bot/duties.py` lists them all."""
 
-    def __init__(self, database: Database, jobs: Jobs) -> None:
+    name: str
+    every_seconds: float
+    run: Callable[[], object]
+    """Bounded work: a batch at a time. May raise FixwrightError, which is logged; the next time is another try."""
+
+
+class Relay:
+    """Publishes the outbox, takes back what crashed workers hold, and does the periodic duties."""
+
+    def __init__(self, database: Database, jobs: Jobs, duties: Sequence[Duty] = ()) -> None:
         self._database = database
         self._jobs = jobs
+        self._duties = duties
+        start = time.monotonic()
+        self._due = {duty.name: start + min(duty.every_seconds, FIRST_DUTY_SECONDS) for duty in duties}
         self._swept = 0.0
-        self._tidied = time.monotonic()
         self._queue_was_down = False
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Errors of the database and of the queue are waited out: there is nobody else to tell."""
+        # A thread of their own: repacking a mirror takes minutes, and an expired lease is to be seen within seconds.
+        duties = threading.Thread(target=self._do_duties, args=(stop,), name="duties", daemon=True)
+        duties.start()
         while not stop.is_set():
             try:
                 if time.monotonic() - self._swept >= SWEEP_SECONDS:
@@ -129,6 +148,7 @@ class Relay:
             except StoreError as error:
                 log.error("the relay waits for the database", extra={"code": error.code, "error": error.message})
                 stop.wait(WAIT_SECONDS)
+        duties.join(STOP_SECONDS)
 
     def sweep(self) -> None:
         """Leases that expired: the work is given to somebody else, or given up after the third crash."""
@@ -138,10 +158,21 @@ class Relay:
                 log.error("message given up after crashes", extra={"message_id": dead.id, "kind": dead.kind})
                 if dead.message is not None:
                     give_up(work, dead.message, WorkerCrashed(f"the worker crashed {dead.crashes} times on it"))
-        if time.monotonic() - self._tidied >= TIDY_SECONDS:
-            self._tidied = time.monotonic()
-            with self._database.work() as work:
-                work.tidy()
+
+    def _do_duties(self, stop: threading.Event) -> None:
+        while not stop.wait(WAIT_SECONDS):
+            self.do_duties()
+
+    def do_duties(self) -> None:
+        """Do every duty whose time has come."""
+        for duty in self._duties:
+            if time.monotonic() < self._due[duty.name]:
+                continue
+            try:
+                duty.run()
+            except FixwrightError as error:
+                log.error("a duty failed; it is tried again", extra={"duty": duty.name, "code": error.code, "error": error.message})
+            self._due[duty.name] = time.monotonic() + duty.every_seconds
 
     def relay(self) -> int:
         """Publish what is due now; how many messages that were."""

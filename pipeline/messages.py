@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
 from pipeline.model.event import CommentRef, Event
 from pipeline.model.finding import SuppressionKind
@@ -18,6 +18,10 @@ from pipeline.model.target import Installation, PullRequestRef, SourceRepository
 
 INTERACTIVE, NORMAL, BATCH = 0, 1, 2
 """Priorities: somebody is waiting at a keyboard; a push; nobody waits."""
+
+PURGE_AFTER: Final = 7 * 86_400.0
+"""Seconds between the removal of a repository and its purge, unless the operator sets FIXWRIGHT_PURGE_DAYS: who removed the app by
+mistake adds it back within days and finds everything as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,8 @@ class Waive:
 
 @dataclass(frozen=True, slots=True)
 class PurgeRepository:
-    """Forget a repository: its findings, reviews, cached results and mirror. Sent when it or its installation is gone."""
+    """Forget a repository: its findings, reviews, cached results and mirror. Sent with a delay when it or its installation is gone;
+    does nothing when it was added back meanwhile."""
 
     repository: RepositoryId
     kind: Literal["purge_repository"] = "purge_repository"

@@ -7,6 +7,7 @@ import signal
 import threading
 
 from bot.cli.processes import opened
+from bot.duties import duties
 from bot.jobs import Relay
 
 
@@ -22,5 +23,5 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with opened() as app:
-        Relay(app.database, app.jobs).run(stop)
+        Relay(app.database, app.jobs, duties(app)).run(stop)
     return 0

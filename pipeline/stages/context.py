@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import NotConfigured, Superseded
+from pipeline.messages import PURGE_AFTER
 from pipeline.model.event import CommentRef
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId, ReviewId
@@ -69,6 +70,8 @@ class Places:
     version: str
     engine_seconds: float = 120.0
     """Wall-clock limit of one run of one engine."""
+    purge_after: float = PURGE_AFTER
+    """Seconds between the removal of a repository and its purge."""
 
 
 @dataclass
