@@ -53,6 +53,7 @@ class AppBadge(Payload):
     """The App through which something was written."""
 
     id: Number
+    client_id: Text | None = None
 
 
 class InstallationId(Payload):
@@ -134,12 +135,14 @@ class PullRequestBody(Payload):
 
     number: Number
     head: Head
+    merged: bool = False
 
 
 class Changes(Payload):
     """`changes` of an edit: a key is there when that field changed."""
 
     base: object = None
+    default_branch: object = None
 
 
 class PullRequest(FromRepository):
@@ -177,6 +180,7 @@ class ReviewCommentBody(Payload):
     id: Number
     body: Text | None = None
     in_reply_to_id: Number | None = None
+    performed_via_github_app: AppBadge | None = None
 
 
 class NumberedPullRequest(Payload):
@@ -190,6 +194,86 @@ class ReviewComment(FromRepository):
 
     pull_request: NumberedPullRequest
     comment: ReviewCommentBody
+
+
+class ThreadComment(Payload):
+    """One of `thread.comments`."""
+
+    id: Number
+
+
+class Thread(Payload):
+    """`thread`: its first comment names it, everywhere else too."""
+
+    comments: list[ThreadComment] = Field(default_factory=list)
+
+
+class ReviewThread(FromRepository):
+    """`pull_request_review_thread`."""
+
+    pull_request: NumberedPullRequest
+    thread: Thread
+
+
+class Group(Payload):
+    """`merge_group`."""
+
+    head_sha: Sha
+    head_ref: Text
+    """`refs/heads/gh-readonly-queue/...`"""
+    base_sha: Sha
+    """Its parent: the base branch's tip, or the group before it in the queue."""
+    base_ref: Text
+
+
+class MergeGroup(FromRepository):
+    """`merge_group`."""
+
+    merge_group: Group
+
+
+class RepositoryChanged(FromRepository):
+    """`repository`."""
+
+    changes: Changes | None = None
+
+
+class Member(FromRepository):
+    """`member`."""
+
+    member: User
+
+
+class Membership(Payload):
+    """`membership` of an `organization` event."""
+
+    user: User
+
+
+class FromOrganization(Payload):
+    """Common to the events of an organization."""
+
+    installation: InstallationId
+    organization: Account
+
+
+class OrganizationMember(FromOrganization):
+    """`organization` with a member."""
+
+    membership: Membership
+
+
+class TeamMember(FromOrganization):
+    """`membership`: of a team."""
+
+    member: User | None = None
+
+
+class InstallationTarget(Payload):
+    """`installation_target`."""
+
+    installation: InstallationId
+    account: Account
 
 
 class Installation(Payload):
@@ -226,3 +310,16 @@ class CheckSuite(FromRepository):
     """`check_suite`."""
 
     check_suite: Checked
+
+
+class RequestedAction(Payload):
+    """`requested_action`: the button that was pressed."""
+
+    identifier: Annotated[str, StringConstraints(pattern=r"\A[\x20-\x7e]{1,20}\z")]
+    """At most 20 characters (REST "Create a check run")."""
+
+
+class PressedCheckRun(CheckRun):
+    """`check_run` with the button of it that somebody pressed."""
+
+    requested_action: RequestedAction

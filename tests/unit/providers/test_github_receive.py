@@ -13,14 +13,20 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadSignature, DeliveryRefused, MalformedDelivery, NotConfigured
 from pipeline.model.event import (
+    ButtonEvent,
     CommentEvent,
     Delivery,
     InstallationEvent,
+    MemberEvent,
+    MergeGroupEvent,
     PullRequestAction,
     PullRequestEvent,
     PushEvent,
     Received,
+    RepositoryAction,
+    RepositoryEvent,
     RerunEvent,
+    ThreadEvent,
 )
 from providers.github import PROVIDER
 
@@ -233,9 +239,16 @@ def test_a_push_to_a_branch() -> None:
     assert (event.sender.id, event.sender.login, event.sender.bot) == ("5", "mona", False)
 
 
-@pytest.mark.parametrize("more", [{"ref": "refs/tags/v1"}, {"deleted": True, "after": "0" * 40}, {"after": "0" * 40}])
-def test_tags_and_deleted_branches_do_not_concern_us(more: Payload) -> None:
+@pytest.mark.parametrize("more", [{"ref": "refs/tags/v1"}, {"ref": "refs/tags/v1", "deleted": True, "after": "0" * 40}])
+def test_tags_do_not_concern_us(more: Payload) -> None:
     assert deliver("push", push(**more)).event is None
+
+
+@pytest.mark.parametrize("more", [{"deleted": True, "after": "0" * 40}, {"after": "0" * 40}, {"deleted": True}])
+def test_a_deleted_branch_is_a_push_to_nothing(more: Payload) -> None:
+    event = deliver("push", push(**more)).event
+    assert isinstance(event, PushEvent)
+    assert (event.ref, event.before, event.after) == ("feature/x", BASE, "0" * 40)
 
 
 @pytest.mark.parametrize(
@@ -254,6 +267,14 @@ def test_what_happens_to_a_pull_request(action: str, meaning: PullRequestAction)
     assert isinstance(received.event, PullRequestEvent)
     assert (received.name, received.event.action) == (f"pull_request.{action}", meaning)
     assert (received.event.pull_request.number, received.event.head) == (3, HEAD)
+
+
+@pytest.mark.parametrize("merged", [True, False])
+def test_a_closed_pull_request_says_whether_it_was_merged(merged: bool) -> None:
+    body = {"number": 3, "head": {"sha": HEAD}, "merged": merged}
+    event = deliver("pull_request", common(action="closed", pull_request=body)).event
+    assert isinstance(event, PullRequestEvent)
+    assert event.merged is merged
 
 
 def test_an_edit_concerns_us_only_when_the_base_changed() -> None:
@@ -375,6 +396,86 @@ def test_a_rerun_of_our_check_and_only_of_ours(kind: str) -> None:
     assert isinstance(ours, RerunEvent)
     assert ours.head == HEAD
     assert event(42) is None
+
+
+@pytest.mark.parametrize(("action", "destroyed"), [("checks_requested", False), ("destroyed", True)])
+def test_a_merge_group_names_its_commits_and_branches(action: str, destroyed: bool) -> None:
+    queue = "gh-readonly-queue/main/pr-3-" + BASE
+    group = {"head_sha": HEAD, "head_ref": f"refs/heads/{queue}", "base_sha": BASE, "base_ref": "refs/heads/main"}
+    event = deliver("merge_group", common(action=action, merge_group=group)).event
+    assert isinstance(event, MergeGroupEvent)
+    assert (event.head, event.base, event.base_ref, event.head_ref, event.destroyed) == (HEAD, BASE, "main", queue, destroyed)
+
+
+@pytest.mark.parametrize(("action", "resolved"), [("resolved", True), ("unresolved", False)])
+def test_a_conversation_is_known_by_its_first_comment(action: str, resolved: bool) -> None:
+    thread = {"node_id": "x", "comments": [{"id": 102}, {"id": 101}]}
+    event = deliver("pull_request_review_thread", common(action=action, pull_request={"number": 3}, thread=thread)).event
+    assert isinstance(event, ThreadEvent)
+    assert (event.thread, event.pull_request.number, event.resolved) == ("101", 3, resolved)
+    empty = {"node_id": "x", "comments": []}
+    assert deliver("pull_request_review_thread", common(action=action, pull_request={"number": 3}, thread=empty)).event is None
+
+
+def test_a_button_of_our_check_and_only_of_ours() -> None:
+    def event(app: Payload, identifier: str = "fix-all") -> object:
+        run = {"head_sha": HEAD, "app": app}
+        payload = common(action="requested_action", check_run=run, requested_action={"identifier": identifier})
+        return deliver("check_run", payload, configuration={"WEBHOOK_SECRET": SECRET, "APP_ID": "1234"}).event
+
+    ours = event({"id": 1234})
+    assert isinstance(ours, ButtonEvent)
+    assert (ours.identifier, ours.head, ours.sender.login) == ("fix-all", HEAD, "mona")
+    assert event({"id": 42}) is None
+    with pytest.raises(MalformedDelivery):
+        event({"id": 1234}, "x" * 21)
+
+
+@pytest.mark.parametrize(
+    ("action", "meaning"),
+    [
+        ("renamed", RepositoryAction.RENAMED),
+        ("transferred", RepositoryAction.RENAMED),
+        ("archived", RepositoryAction.ARCHIVED),
+        ("unarchived", RepositoryAction.UNARCHIVED),
+        ("deleted", RepositoryAction.DELETED),
+        ("privatized", RepositoryAction.PRIVATIZED),
+        ("publicized", RepositoryAction.PUBLICIZED),
+    ],
+)
+def test_what_happens_to_a_repository(action: str, meaning: RepositoryAction) -> None:
+    event = deliver("repository", common(action=action, changes={"repository": {"name": {"from": "x"}}})).event
+    assert isinstance(event, RepositoryEvent)
+    assert (event.action, event.repository.full_name, event.installation.account) == (meaning, "octo/shop", "octo")
+
+
+def test_an_edited_repository_concerns_us_only_when_its_default_branch_is_another_one() -> None:
+    event = deliver("repository", common(action="edited", changes={"default_branch": {"from": "master"}})).event
+    assert isinstance(event, RepositoryEvent)
+    assert (event.action, event.repository.default_branch) == (RepositoryAction.CHANGED, "main")
+    assert deliver("repository", common(action="edited", changes={"description": {"from": "x"}})).event is None
+    assert deliver("repository", common(action="edited")).event is None
+
+
+def test_a_renamed_account_is_a_changed_installation() -> None:
+    payload = {"action": "renamed", "installation": {"id": 77}, "account": {"id": 1, "login": "octo-new"}, "changes": {"login": {}}}
+    event = deliver("installation_target", payload).event
+    assert isinstance(event, InstallationEvent)
+    assert (event.action, event.installation.account) == ("changed", "octo-new")
+
+
+def test_whoever_may_have_lost_rights_is_named() -> None:
+    eve = {"id": 6, "login": "eve", "type": "User"}
+    here = deliver("member", common(action="removed", member=eve)).event
+    assert isinstance(here, MemberEvent)
+    assert (here.user.id, here.repository and here.repository.full_name) == ("6", "octo/shop")
+    of_all = {"installation": {"id": 77}, "organization": {"login": "octo"}}
+    for name, more in (("organization", {"membership": {"user": eve}}), ("membership", {"member": eve, "scope": "team"})):
+        action = "member_removed" if name == "organization" else "removed"
+        everywhere = deliver(name, {"action": action, **of_all, **more}).event
+        assert isinstance(everywhere, MemberEvent)
+        assert (everywhere.user.login, everywhere.repository, everywhere.installation.account) == ("eve", None, "octo")
+    assert deliver("member", common(action="added", member=eve)).event is None
 
 
 @pytest.mark.parametrize("name", ["ping", "star", "projects_v2_item", "something_new"])
