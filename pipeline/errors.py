@@ -237,14 +237,19 @@ class SandboxUnavailable(FixwrightError):
 
 
 class PolicyInvalid(FixwrightError):
-    """The repository's policy file cannot be used; `line` is 1-based, 0 when unknown; `path` is empty before it is known."""
+    """The repository's policy file cannot be used; `line` and `column` are 1-based, 0 when unknown; `path` is empty before it is known.
+
+    `others` is what else is wrong in the same file.
+    """
 
     code = "POLICY_INVALID"
 
-    def __init__(self, message: str, *, line: int = 0, hint: str = "") -> None:
+    def __init__(self, message: str, *, line: int = 0, column: int = 0, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.line = line
+        self.column = column
         self.path = ""
+        self.others: tuple[PolicyInvalid, ...] = ()
 
 
 class PatchRefused(FixwrightError):
