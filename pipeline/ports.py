@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from pipeline.messages import Message
-from pipeline.model.event import CommentRef, Delivery, Received
+from pipeline.model.event import CommentRef, Delivery, Received, Snapshot
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import BranchCommit, Patch, PullRequestDraft
 from pipeline.model.ids import CommitId, Handle, ReviewId
-from pipeline.model.report import Check, CheckRef, Report, Thread, ThreadRef
+from pipeline.model.report import Check, CheckRef, CheckState, Report, Thread, ThreadRef
+from pipeline.model.review import ReviewStatus, Verdict
 from pipeline.model.scan import EngineInfo, Output, ScanRequest, ScanType
 from pipeline.model.target import (
     CommitRef,
@@ -54,6 +56,10 @@ class Capabilities:
     """True when the host has private drafts of security advisories."""
     buttons: int = 3
     """How many buttons a check may have."""
+    writes: bool = True
+    """False once the host has refused to let us write at all (the read-only token of a fork's job): then nothing is shown there."""
+    unwritable: tuple[str, ...] = ()
+    """Folders, each ending in `/`, whose files we never write through the host: a fix of them is shown as a suggestion or a patch."""
     local_git: bool = False
     """True when repositories are folders on our own disk: git may then read paths, which it never may for a host behind a network."""
 
@@ -82,6 +88,9 @@ class Configurations(Protocol):
     def of(self, provider: str, instance: str) -> Configuration:
         """Those of one instance. `instance` is the name in `/webhooks/{provider}/{instance}`, or what `Installation.instance` says; a
         name that nobody stored anything for means the default one, which the environment configures. Empty when nothing is set."""
+
+    def at_once(self, provider: str, instance: str) -> Configuration | None:
+        """As `of`, without waiting for a store; None when it must be asked."""
 
     def instances(self, provider: str) -> Sequence[str]:
         """Names of all instances that anything is set for; `""` is the default one."""
@@ -135,6 +144,19 @@ class CodeHost(Protocol):
     """One code host, signed in to one installation. Raises `HostError` subclasses only. Every `ensure_` reads before it writes:
     called twice with the same arguments, also after a crash in the middle, it leaves one effect."""
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the host lets us do as we are signed in: the provider's, or less."""
+
+    def find(self, full_name: str) -> SourceRepository:
+        """The repository that people call so. Raises HostNotFound."""
+
+    def snapshot(self, repository: SourceRepository, since: datetime) -> Snapshot:
+        """How it is now, with the comments that were written or edited at or after `since`; older ones may come again."""
+
+    def threads(self, ref: PullRequestRef) -> Sequence[ThreadRef]:
+        """Our own threads that stand on a pull request, for whoever has not opened them himself."""
+
     def repositories(self) -> Sequence[SourceRepository]:
         """Every repository that the installation may see."""
 
@@ -153,6 +175,12 @@ class CodeHost(Protocol):
     def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:
         """Make a private draft of a security advisory, and give its address. Raises HostForbidden when we may not."""
 
+    def may_propose(self) -> bool:
+        """False when this installation lets us read code but not write branches: fixes are then shown, not pushed."""
+
+    def forget(self) -> None:
+        """The installation's rights changed: what was learnt of them is asked anew."""
+
     def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
         """What `user` may do, asked now. NONE for an unknown user; never an exception for that."""
 
@@ -162,11 +190,14 @@ class CodeHost(Protocol):
     def pull_request(self, ref: PullRequestRef) -> PullRequest:
         """Its newest state with its merge base. Raises HostNotFound."""
 
+    def authors(self, ref: PullRequestRef) -> Sequence[UserRef]:
+        """Who wrote or committed its commits, as far as the host knows accounts for them; each once. May be empty."""
+
     def acknowledge(self, comment: CommentRef) -> None:
         """Show that a command was seen (a reaction). Failure to do so is not an error of the command."""
 
-    def ensure_check(self, commit: CommitRef, check: Check) -> CheckRef:
-        """Make or edit the one check with `check.key` on `commit`."""
+    def ensure_check(self, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:
+        """Make or edit the one check with `check.key` on `commit`. It is looked for first, unless `known` says how it stands."""
 
     def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
         """Make or edit the one comment of ours about `topic`. `body` empty: minimize or empty an existing one, make none."""
@@ -189,6 +220,114 @@ class CodeHost(Protocol):
         """Close it with a comment, unless it is closed."""
 
 
+# --- setting up -----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that setup asks a person: one of some choices, or a line of text where there are none."""
+
+    name: str
+    label: str
+    help: str = ""
+    choices: tuple[Choice, ...] = ()
+    """The first one is chosen until another is."""
+    example: str = ""
+    """A possible answer, shown while there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer to a question, and what is asked with it."""
+
+    value: str
+    label: str
+    help: str = ""
+    asks: tuple[Question, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetupRequest:
+    """What a person answered, and the addresses that the host is to know."""
+
+    answers: Mapping[str, str]
+    public_url: str
+    """Fixwright as the host reaches it; without a slash at the end."""
+    hook_url: str
+    """Where it is to deliver."""
+    return_url: str
+    """Where the person's browser is to come back to."""
+    installed_url: str
+    """Where it is to come to after Fixwright was let into repositories."""
+    state: str
+    """Comes back with the browser: a secret of this one attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """One right that Fixwright asks for, and what for."""
+
+    name: str
+    level: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetupForm:
+    """What the person's browser is to post to the host."""
+
+    action: str
+    fields: Mapping[str, str]
+    name: str
+    """What is made there."""
+    owner: str
+    """For whom, in words."""
+    rights: tuple[Granted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetupResult:
+    """What the host gave: everything that an instance needs."""
+
+    settings: Configuration = field(repr=False)
+    name: str
+    owner: str
+    next_url: str
+    """The host's page on which a person says which repositories Fixwright may see."""
+
+
+class Setup(Protocol):
+    """How a person makes the host know Fixwright, with a browser: questions, a form for the host, and a code that comes back."""
+
+    word: str
+    """What is made on the host: `GitHub App`."""
+    host_word: str
+    """Name of the host: `GitHub`."""
+    questions: tuple[Question, ...]
+
+    def suggest(self, answers: Mapping[str, str]) -> str:
+        """A name for the new instance, of letters, digits and hyphens. It has no dot: host names do."""
+
+    def form(self, request: SetupRequest) -> SetupForm:
+        """What to post where. Raises UsageError for an answer that cannot be used."""
+
+    def complete(self, request: SetupRequest, code: str) -> SetupResult:
+        """Exchange the code for settings; it can be done once. Raises HostError."""
+
+    def verify(self, configuration: Configuration) -> None:
+        """Sign in with stored settings. Raises HostError or NotConfigured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing that was tried. `ok` None: for information."""
+
+    topic: str
+    said: str
+    ok: bool | None = None
+    hint: str = ""
+
+
 @runtime_checkable
 class Provider(Protocol):
     """A kind of code host."""
@@ -196,12 +335,24 @@ class Provider(Protocol):
     name: str
     capabilities: Capabilities
     settings: tuple[Setting, ...]
+    setup: Setup | None
+    """None where there is nothing to set up with a browser."""
 
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """Verify, then parse; pure. Raises BadSignature, MalformedDelivery; NotConfigured when the secret is not set."""
 
-    def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory) -> CodeHost:
-        """Sign in. Raises NotConfigured; makes no request yet."""
+    def connect(
+        self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False
+    ) -> CodeHost:
+        """Sign in. Raises NotConfigured; makes no request yet. `patient`: for work for which nobody waits, which must leave a part of the
+        host's budget to the rest; it is told to wait by RateLimited."""
+
+    def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:
+        """Try each hop between us and the host, in the order in which they depend on each other; what fails is said, never raised.
+
+        Args:
+            hook_url: where the host is to deliver for this instance.
+        """
 
 
 # --- scanning -------------------------------------------------------------------------------------------------------------------------
@@ -290,6 +441,20 @@ class CommandCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Situation:
+    """How far the newest review of a pull request is."""
+
+    head: CommitId
+    status: ReviewStatus
+    seconds: float = 0.0
+    """Since it was made."""
+    ahead: int = 0
+    """How many messages are due before its next one; 0 when one of them is being worked."""
+    error: str = ""
+    """Code of the last failure in its work; empty when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewView:
     """What a command may know of the newest review of the pull request."""
 
@@ -297,6 +462,12 @@ class ReviewView:
     """None when there is none yet."""
     settled: bool = False
     judged: tuple[Judged, ...] = ()
+    situation: Situation | None = None
+    """None when there is no review yet."""
+    verdict: Verdict | None = None
+    """None while it is not settled."""
+    commands: tuple[tuple[str, str], ...] = ()
+    """Usage and one sentence of every command that exists."""
 
     def by_handle(self, handle: Handle) -> Judged | None:
         """The finding that people call so."""
@@ -315,6 +486,8 @@ class Command(Protocol):
     """Without the slash."""
     usage: str
     """One line: `/fix [HANDLE]`."""
+    about: str
+    """One sentence: what it does, for `/help`."""
     permission: Permission
     """What the sender must be allowed on the repository."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -201,6 +202,40 @@ Event = (
     | MemberEvent
 )
 """Told apart by `kind`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPullRequest:
+    """An open pull request as a list of them shows it."""
+
+    ref: PullRequestRef
+    head: CommitId
+    base_ref: str
+    draft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A comment that stands on a pull request. `body` is hostile text."""
+
+    comment: CommentRef
+    sender: UserRef
+    """`bot` is True for what we wrote ourselves, in whosever name."""
+    body: str
+    at: datetime
+    """When it was written or last edited, by the host's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What somebody sees who looks at a repository, where no delivery can come in."""
+
+    repository: SourceRepository
+    tip: CommitId | None
+    """Newest commit of the default branch; None while there is none."""
+    pulls: tuple[OpenPullRequest, ...]
+    comments: tuple[Posted, ...] = ()
+    """Oldest first."""
 
 
 @dataclass(frozen=True, slots=True)

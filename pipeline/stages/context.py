@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pipeline.errors import NotConfigured, Superseded
-from pipeline.messages import PURGE_AFTER
-from pipeline.model.event import CommentRef
+from pipeline.messages import BATCH, PURGE_AFTER
+from pipeline.model.event import CommentRef, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId, ReviewId
-from pipeline.model.report import Check, CheckRef, Thread, ThreadRef
+from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
 from pipeline.model.review import Change, Review, ReviewStatus
 from pipeline.model.scan import ScanType
 from pipeline.model.target import CommitRef, Installation, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
@@ -55,6 +56,11 @@ class Plugins:
     """Finds what is left of a rule's dangerous function; the gate of a fix asks it."""
 
 
+def today_in_utc() -> date:
+    """The day that it is now in UTC, wherever the machine stands."""
+    return datetime.now(UTC).date()
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Folders and keys that stages need; decided by the edge."""
@@ -70,6 +76,8 @@ class Places:
     version: str
     engine_seconds: float = 120.0
     """Wall-clock limit of one run of one engine."""
+    today: Callable[[], date] = today_in_utc
+    """The day by which waivers and ignores expire."""
     purge_after: float = PURGE_AFTER
     """Seconds between the removal of a repository and its purge."""
 
@@ -80,6 +88,23 @@ class FencedHost:
 
     host: CodeHost
     fence: Callable[[], None]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `CodeHost.capabilities`."""
+        return self.host.capabilities
+
+    def find(self, full_name: str) -> SourceRepository:
+        """See `CodeHost.find`."""
+        return self.host.find(full_name)
+
+    def snapshot(self, repository: SourceRepository, since: datetime) -> Snapshot:
+        """See `CodeHost.snapshot`."""
+        return self.host.snapshot(repository, since)
+
+    def threads(self, ref: PullRequestRef) -> Sequence[ThreadRef]:
+        """See `CodeHost.threads`."""
+        return self.host.threads(ref)
 
     def repositories(self) -> Sequence[SourceRepository]:
         """See `CodeHost.repositories`."""
@@ -106,6 +131,14 @@ class FencedHost:
         self.fence()
         return self.host.draft_advisory(repository, draft)
 
+    def may_propose(self) -> bool:
+        """See `CodeHost.may_propose`."""
+        return self.host.may_propose()
+
+    def forget(self) -> None:
+        """See `CodeHost.forget`."""
+        self.host.forget()
+
     def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
         """See `CodeHost.permission`."""
         return self.host.permission(repository, user)
@@ -118,15 +151,19 @@ class FencedHost:
         """See `CodeHost.pull_request`."""
         return self.host.pull_request(ref)
 
+    def authors(self, ref: PullRequestRef) -> Sequence[UserRef]:
+        """See `CodeHost.authors`."""
+        return self.host.authors(ref)
+
     def acknowledge(self, comment: CommentRef) -> None:
         """See `CodeHost.acknowledge`."""
         self.fence()
         self.host.acknowledge(comment)
 
-    def ensure_check(self, commit: CommitRef, check: Check) -> CheckRef:
+    def ensure_check(self, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:
         """See `CodeHost.ensure_check`."""
         self.fence()
-        return self.host.ensure_check(commit, check)
+        return self.host.ensure_check(commit, check, known)
 
     def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
         """See `CodeHost.ensure_comment`."""
@@ -157,6 +194,12 @@ class FencedHost:
         """See `CodeHost.ensure_closed`."""
         self.fence()
         self.host.ensure_closed(ref, reason)
+
+
+def mirror_name(repository: SourceRepository) -> str:
+    """Name of the folder of a repository's mirror; it tells nothing of the repository."""
+    identity = f"{repository.provider}\0{repository.instance}\0{repository.external_id}"
+    return f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.git"
 
 
 @dataclass
@@ -196,24 +239,23 @@ class Context:
             raise NotConfigured(f"there is no provider '{installation.provider}' in this version") from None
 
     def capabilities(self, installation: Installation) -> Capabilities:
-        """What the host of an installation can do."""
-        return self.provider(installation).capabilities
+        """What the host of an installation can do, as we are signed in there."""
+        return self.host(installation).capabilities
 
     def host(self, installation: Installation) -> CodeHost:
         """The code host of an installation, fenced by our lease."""
         if installation.id not in self.hosts:
             configuration = self.places.configurations.of(installation.provider, installation.instance)
-            connected = self.provider(installation).connect(installation, configuration, self.memory)
+            patient = self.claimed.priority >= BATCH
+            connected = self.provider(installation).connect(installation, configuration, self.memory, patient=patient)
             self.hosts[installation.id] = FencedHost(connected, self.fence)
         return self.hosts[installation.id]
 
     def mirror(self, installation: Installation, repository: SourceRepository) -> Mirror:
         """Our bare mirror of a source repository, with fresh credentials for fetching."""
-        identity = f"{repository.provider}\0{repository.instance}\0{repository.external_id}"
-        name = hashlib.sha256(identity.encode()).hexdigest()[:32]
         capabilities = self.capabilities(installation)
         credentials = self.host(installation).credentials(repository)
-        return Mirror.open(self.places.mirrors / f"{name}.git", repository.clone_url, credentials, allow_local=capabilities.local_git)
+        return Mirror.open(self.places.mirrors / mirror_name(repository), repository.clone_url, credentials, allow_local=capabilities.local_git)
 
     def mirror_of(self, review: Review) -> Mirror:
         """A mirror that has exactly what a review reads: both ends, the policy's commit, and the commits between.

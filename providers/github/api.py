@@ -2,42 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from pydantic import BaseModel
 
-from pipeline.errors import RateLimited
 from pipeline.model.target import SourceRepository
-from pipeline.ports import HostMemory
-from providers.github.auth import EVERY, Permissions, SignIn
+from providers.github.auth import EVERY, Permissions
 from providers.github.client import Client, Json, path
+from providers.github.identity import Identity
+from providers.github.limits import Limits
+from providers.github.memo import Memo
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Result = TypeVar("_Result")
+_UNSEEN = re.compile(r"/(check-runs|git/(blobs|trees|commits))(/|$)")
+"""Writes that do not wait for others."""
 
 
 class Api:
     """Requests about one repository at a time, with a token for that repository and the step's permissions alone.
 
-    When GitHub limits us, all processes of the installation learn it and stop at once: who goes on calling may be banned
-    (docs "Best practices for using the REST API").
+    What GitHub allows is shared with all processes of the installation, see `Limits`. A GET that is `repeats`-ed is conditional: its last
+    answer is remembered, and an answer "not changed" costs none of the budget.
     """
 
-    def __init__(self, client: Client, sign_in: SignIn, memory: HostMemory, *, pause: str, clock: Callable[[], float]) -> None:
-        self._client, self.sign_in, self._memory, self._pause, self._clock = client, sign_in, memory, pause, clock
+    def __init__(self, client: Client, sign_in: Identity, limits: Limits, memo: Memo) -> None:
+        self._client, self.sign_in, self._limits, self._memo = client, sign_in, limits, memo
 
-    def get(self, repository: SourceRepository, grant: Permissions, address: str, model: type[_Model]) -> _Model:
+    def get(self, repository: SourceRepository, grant: Permissions, address: str, model: type[_Model], *, repeats: bool = False) -> _Model:
         """One object."""
-        return self._do(repository, grant, lambda token: self._client.get(address, model, token=token))
+        memo = self._memo if repeats else None
+        return self._do(repository, grant, lambda token: self._client.get(address, model, token=token, memo=memo))
 
     def pages(
-        self, repository: SourceRepository, grant: Permissions, address: str, model: type[_Model], *, inside: str | None = None
+        self,
+        repository: SourceRepository,
+        grant: Permissions,
+        address: str,
+        model: type[_Model],
+        *,
+        inside: str | None = None,
+        repeats: bool = False,
     ) -> list[_Model]:
         """All items of a list; `inside` is the key of the list when an object is around it."""
-        return self._do(repository, grant, lambda token: self._client.pages(address, model, token=token, inside=inside))
+        memo = self._memo if repeats else None
+        return self._do(repository, grant, lambda token: self._client.pages(address, model, token=token, inside=inside, memo=memo))
 
-    def everything(self, grant: Permissions, address: str, model: type[_Model], *, inside: str) -> list[_Model]:
+    def everything(self, grant: Permissions, address: str, model: type[_Model], *, inside: str | None) -> list[_Model]:
         """All items of a list that is about no single repository."""
         return self._patiently(
             lambda: self.sign_in.with_token(EVERY, grant, lambda token: self._client.pages(address, model, token=token, inside=inside))
@@ -45,37 +59,53 @@ class Api:
 
     def get_named(self, name: str, grant: Permissions, address: str, model: type[_Model]) -> _Model:
         """One object of a repository of the same owner of which only the name is known."""
-        return self._patiently(lambda: self.sign_in.with_token(name, grant, lambda token: self._client.get(address, model, token=token)))
+        return self._patiently(
+            lambda: self.sign_in.with_token(name, grant, lambda token: self._client.get(address, model, token=token, memo=self._memo))
+        )
 
     def send(self, repository: SourceRepository, grant: Permissions, method: str, address: str, body: Json, model: type[_Model]) -> _Model:
-        """One write."""
-        return self._do(repository, grant, lambda token: self._client.send(method, address, body, model, token=token))
+        """One write. What people see waits until nobody else of the installation writes, as GitHub asks; a check does not wait, because it
+        must be visible at once, nor does what no reference points to."""
+        return self._do(repository, grant, lambda token: self._client.send(method, address, body, model, token=token), (method, address))
 
     def graphql(self, repository: SourceRepository, grant: Permissions, query: str, variables: Json, model: type[_Model]) -> _Model:
         """One GraphQL call; `model` is the shape of `data`."""
-        return self._do(repository, grant, lambda token: self._client.graphql(query, variables, model, token=token))
+        write = ("POST", "graphql") if query.lstrip().startswith("mutation") else None
+        return self._do(repository, grant, lambda token: self._client.graphql(query, variables, model, token=token), write)
 
     def token(self, repository: SourceRepository, grant: Permissions) -> str:
         """A token for use outside of the API (git)."""
         return self._patiently(lambda: self.sign_in.token(repository.external_id, grant))
 
+    def warm(self, repository: SourceRepository, grants: Sequence[Permissions]) -> None:
+        """Mint the tokens that the next steps need, all at once. What fails here fails again where it is needed, and is said there."""
+        missing = [grant for grant in grants if not self.sign_in.has(repository.external_id, grant)]
+        if len(missing) > 1:
+            with ThreadPoolExecutor(len(missing)) as pool:
+                for done in [pool.submit(self.token, repository, grant) for grant in missing]:
+                    done.exception()
+
     def bot_login(self) -> str:
         """Login of what we write."""
         return self._patiently(self.sign_in.bot_login)
 
-    def _do(self, repository: SourceRepository, grant: Permissions, call: Callable[[str], _Result]) -> _Result:
-        return self._patiently(lambda: self.sign_in.with_token(repository.external_id, grant, call))
+    def _do(
+        self,
+        repository: SourceRepository,
+        grant: Permissions,
+        call: Callable[[str], _Result],
+        write: tuple[str, str] | None = None,
+    ) -> _Result:
+        def signed() -> _Result:
+            return self.sign_in.with_token(repository.external_id, grant, call)
+
+        if write is None or _UNSEEN.search(write[1]):
+            return self._patiently(signed)
+        with self._limits.writing(*write):
+            return self._patiently(signed)
 
     def _patiently(self, call: Callable[[], _Result]) -> _Result:
-        """Refuse at once while a limit lasts; remember one that is met."""
-        until = self._memory.get(self._pause)
-        if until is not None and (wait := float(until) - self._clock()) > 0:
-            raise RateLimited(f"GitHub asked us to wait; {wait:.0f} s of it are left", retry_after=wait)
-        try:
-            return call()
-        except RateLimited as exc:
-            self._memory.put(self._pause, f"{self._clock() + exc.retry_after:.0f}".encode(), exc.retry_after)
-            raise
+        return self._limits.guarded(call, self._client.headers)
 
 
 def repository_path(repository: SourceRepository, *parts: str | int, **query: str | int) -> str:

@@ -44,6 +44,7 @@ CHECK: Permissions = {"checks": "write"}
 SPEAK: Permissions = {"pull_requests": "write", "issues": "write"}
 RESOLVE: Permissions = {"pull_requests": "write", "contents": "write"}
 """GitHub asks for both where a thread is resolved; an App without write access to contents cannot."""
+STATUS: Permissions = {"statuses": "write"}
 ADVISE: Permissions = {"repository_advisories": "write"}
 PROPOSE: Permissions = {"contents": "write", "pull_requests": "write"}
 
@@ -136,6 +137,11 @@ class SignIn:
         self._held[name] = found
         return found[0]
 
+    def has(self, repository: str, permissions: Permissions) -> bool:
+        """True when a token for that can be handed out without a request."""
+        name = self._name(repository, permissions)
+        return self._clock() < self._held.get(name, ("", 0.0))[1] or self._remembered(name) is not None
+
     def with_token(self, repository: str, permissions: Permissions, call: Callable[[str], _Result]) -> _Result:
         """Do `call` with a token; when GitHub refuses the token (revoked, or its own hiccup), once more with a new one."""
         token = self.token(repository, permissions)
@@ -172,15 +178,19 @@ class SignIn:
         return answer.token, until
 
     def _as_app(self, call: Callable[[str], _Result]) -> _Result:
-        """Do `call` as the App; when GitHub refuses and its clock is not ours, once more by its clock."""
-        try:
-            return call(self._key.token(now=self._clock()))
-        except HostUnauthorized:
-            skew = self._client.skew()
-            if abs(skew) <= TOLERATED_SKEW:
-                raise
-            log.warning("github.clock_differs", extra={"seconds": round(skew)})
-        return call(self._key.token(now=self._clock(), skew=skew))
+        return as_app(self._client, self._key, self._clock, call)
+
+
+def as_app(client: Client, key: AppKey, clock: Callable[[], float], call: Callable[[str], _Result]) -> _Result:
+    """Do `call` as the App; when GitHub refuses and its clock is not ours, once more by its clock."""
+    try:
+        return call(key.token(now=clock()))
+    except HostUnauthorized:
+        skew = client.skew()
+        if abs(skew) <= TOLERATED_SKEW:
+            raise
+        log.warning("github.clock_differs", extra={"seconds": round(skew)})
+    return call(key.token(now=clock(), skew=skew))
 
 
 def _narrowed(repository: str) -> dict[str, object]:

@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
+import logging
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pipeline.errors import HostRejected
-from pipeline.model.event import CommentRef
+from pipeline.errors import HostForbidden, HostRejected
+from pipeline.model.event import CommentRef, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
-from pipeline.model.report import Check, CheckRef, Thread, ThreadRef
+from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
 from pipeline.model.target import CommitRef, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
 from pipeline.ports import AdvisoryDraft, Capabilities, GitCredentials, HostMemory, PolicyFile
-from providers.github import branches, checks, comments, pulls, repositories, threads
+from providers.github import branches, checks, comments, pulls, repositories, snapshots, statuses, threads
 from providers.github.api import Api
 from providers.github.auth import CLONE
 from providers.github.settings import Site
 
+log = logging.getLogger(__name__)
+
+SUMMARY = "summary"
+"""Topic of the comment that carries the table where checks have no pages (`pipeline.stages.speak`)."""
+MUTED_KEPT = 3_600.0
+"""Seconds for which it is remembered that something could not be shown; a job lives shorter."""
+_Result = TypeVar("_Result")
+
 
 class GitHubHost:
-    """One installation of the App. Stateless between calls but for what lies in `HostMemory`."""
+    """One installation of the App, or what one token reaches. Stateless between calls but for what lies in `HostMemory`.
 
-    def __init__(self, api: Api, memory: HostMemory, site: Site, limits: Capabilities) -> None:
-        self._api, self._memory, self._site, self._limits = api, memory, site, limits
+    Args:
+        lenient: leave out what we may not write, instead of failing; `capabilities.writes` says afterwards that something was left out.
+    """
+
+    def __init__(self, api: Api, memory: HostMemory, site: Site, limits: Capabilities, *, lenient: bool = False) -> None:
+        self._api, self._memory, self._site, self._limits, self._lenient = api, memory, site, limits, lenient
+        self._muted = f"github/{site.api_host}/muted/{api.sign_in.installation}"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See `pipeline.ports.CodeHost`; so with all methods here."""
+        return replace(self._limits, writes=False) if self._memory.get(self._muted) is not None else self._limits
+
+    def find(self, full_name: str) -> SourceRepository:
+        """One request, by its name."""
+        return repositories.find(self._api, self._site, full_name)
+
+    def snapshot(self, repository: SourceRepository, since: datetime) -> Snapshot:
+        """Five requests, answered 304 while nothing is new."""
+        return snapshots.snapshot(self._api, repository, since)
+
+    def threads(self, ref: PullRequestRef) -> Sequence[ThreadRef]:
+        """Pages of 100 review comments."""
+        return threads.threads(self._api, ref)
 
     def repositories(self) -> Sequence[SourceRepository]:
-        """See `pipeline.ports.CodeHost`; so with all methods here."""
+        """Pages of 100."""
         return repositories.repositories(self._api, self._site)
 
     def describe(self, repository: SourceRepository) -> SourceRepository:
@@ -65,25 +99,45 @@ class GitHubHost:
         """Two requests: the pull request, and its base compared with its head."""
         return pulls.pull_request(self._api, ref)
 
+    def authors(self, ref: PullRequestRef) -> Sequence[UserRef]:
+        """The accounts that GitHub sees behind the addresses in the commits."""
+        return pulls.authors(self._api, ref)
+
     def acknowledge(self, comment: CommentRef) -> None:
         """Eyes."""
         comments.acknowledge(self._api, comment)
 
-    def ensure_check(self, commit: CommitRef, check: Check) -> CheckRef:
-        """The check run `Fixwright` with `external_id` = `check.key`."""
-        return checks.ensure_check(self._api, commit, check, self._limits)
+    def ensure_check(self, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:
+        """The check run `Fixwright` with `external_id` = `check.key`; a status of that name where we cannot write check runs."""
+
+        def write() -> CheckRef:
+            if not self._limits.check_pages:
+                return statuses.ensure_status(self._api, commit, check)
+            return checks.ensure_check(self._api, commit, check, self._limits, known)
+
+        return self._shown("check", write, CheckRef(commit.commit, ""))
 
     def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
         """One comment in the conversation, minimized when `body` is empty."""
-        comments.ensure_comment(self._api, ref, topic, body, self._limits)
+
+        def write() -> None:
+            comments.ensure_comment(self._api, ref, topic, body, self._limits)
+            if body and topic == SUMMARY and not self._limits.check_pages:
+                statuses.point_to_comment(self._api, ref, topic)
+
+        self._shown("comment", write, None)
 
     def ensure_reply(self, comment: CommentRef, topic: str, body: str) -> None:
         """One answer, in the thread of a review comment or in the conversation."""
-        comments.ensure_reply(self._api, comment, topic, body, self._limits)
+        self._shown("reply", lambda: comments.ensure_reply(self._api, comment, topic, body, self._limits), None)
 
     def ensure_threads(self, ref: PullRequestRef, head: CommitId, threads_: Sequence[Thread], introduction: str) -> Sequence[ThreadRef]:
         """One review opens what is missing."""
-        return threads.ensure_threads(self._api, ref, head, threads_, introduction, self._limits)
+
+        def write() -> Sequence[ThreadRef]:
+            return threads.ensure_threads(self._api, ref, head, threads_, introduction, self._limits)
+
+        return self._shown("threads", write, ())
 
     def ensure_branch(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
         """One commit that GitHub signs, on a branch below `fixwright/`."""
@@ -96,3 +150,14 @@ class GitHubHost:
     def ensure_closed(self, ref: PullRequestRef, reason: str) -> None:
         """Comment and close, unless it is closed."""
         pulls.ensure_closed(self._api, ref, reason, self._limits)
+
+    def _shown(self, what: str, write: Callable[[], _Result], instead: _Result) -> _Result:
+        """Do a write that only shows something."""
+        try:
+            return write()
+        except HostForbidden as exc:
+            if not self._lenient:
+                raise
+            log.warning("github.not_shown", extra={"what": what, "code": exc.code})
+            self._memory.put(self._muted, b"1", MUTED_KEPT)
+            return instead

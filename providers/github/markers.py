@@ -1,4 +1,4 @@
-"""Hidden marks by which we find our own comments again. They only count in what our own App wrote: anybody can write one."""
+"""Hidden marks by which we find our own comments again. They only count in what we wrote ourselves: anybody can write one."""
 
 from __future__ import annotations
 
@@ -44,8 +44,10 @@ def is_about(comment: Comment, kind: Kind, key: str, *, bot: str) -> bool:
 
 def mark_of(comment: Comment, kind: Kind, *, bot: str) -> str | None:
     """Encoded key of the mark of that kind; None when there is none or somebody else wrote the comment."""
-    if comment.user is None or comment.user.type != "Bot" or comment.user.login.lower() != bot.lower():
+    if comment.user is None or comment.user.login.lower() != bot.lower():
         return None
+    if (comment.user.type == "Bot") != bot.endswith("[bot]"):
+        return None  # a person's token makes us that person; no person has brackets in the name
     match = _MARK.search((comment.body or "")[-500:])
     return match.group(2) if match and match.group(1) == kind else None
 

@@ -15,6 +15,9 @@ from providers.github.api import Api
 from providers.github.auth import AppKey, SignIn
 from providers.github.client import Client, OpenClient
 from providers.github.host import GitHubHost
+from providers.github.limits import Limits
+from providers.github.memo import Memo
+from providers.github.identity import Identity, TokenSignIn, within
 from providers.github.receive import receive
 from providers.github.settings import SETTINGS, AppSettings, Site
 
@@ -46,15 +49,30 @@ class GitHubProvider:
         """See `providers.github.receive`."""
         return receive(delivery, configuration)
 
-    def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory) -> CodeHost:
-        """Sign in to one installation; the first request is made by the first verb. Raises NotConfigured."""
+    def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False) -> CodeHost:
+        """Sign in to one installation; the first request is made by the first verb. Raises NotConfigured.
+
+        An App goes before a token: it may do more, and its token is made for each step.
+        """
         site = Site.of(configuration)
-        key = AppKey(AppSettings.of(configuration))
         client = Client(self._open_client, site.api_url, site.graphql_url)
         number = installation.external_id
+        token = configuration.get("TOKEN", "").strip()
+        if token and not configuration.get("APP_ID", "").strip():
+            return self._connect_token(client, site, token, number, memory, lenient=configuration.get("READ_ONLY_OK", "") == "1")
+        key = AppKey(AppSettings.of(configuration))
         sign_in = SignIn(client, key, number, memory, site=site.api_host, clock=self._clock)
-        api = Api(client, sign_in, memory, pause=f"github/{site.api_host}/pause/{number}", clock=self._clock)
+        api = self._api(client, sign_in, memory, site, number, patient=patient)
         return GitHubHost(api, memory, site, self.capabilities)
+
+    def _connect_token(self, client: Client, site: Site, token: str, number: str, memory: HostMemory, *, lenient: bool) -> CodeHost:
+        sign_in = TokenSignIn(client, token, number, memory, site=site.api_host)
+        api = self._api(client, sign_in, memory, site, number)
+        return GitHubHost(api, memory, site, within(self.capabilities, token), lenient=lenient)
+
+    def _api(self, client: Client, sign_in: Identity, memory: HostMemory, site: Site, number: str, *, patient: bool = False) -> Api:
+        limits = Limits(memory, site.api_host, number, clock=self._clock, patient=patient)
+        return Api(client, sign_in, limits, Memo(memory, site.api_host, number))
 
 
 PROVIDER = GitHubProvider()

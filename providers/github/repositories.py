@@ -69,9 +69,11 @@ class _Advisory(Answer):
 
 
 def repositories(api: Api, site: Site) -> Sequence[SourceRepository]:
-    """All of them, in GitHub's order."""
-    address = path("installation", "repositories", per_page=100)
-    listed = api.everything(METADATA, address, _RepositoryAnswer, inside="repositories")
+    """All of them, in GitHub's order. Those of a person's token are the ones in which he has a role."""
+    if api.sign_in.app_id or api.bot_login().endswith("[bot]"):
+        listed = api.everything(METADATA, path("installation", "repositories", per_page=100), _RepositoryAnswer, inside="repositories")
+    else:
+        listed = api.everything(METADATA, path("user", "repos", per_page=100), _RepositoryAnswer, inside=None)
     return [_source(found, site, api.sign_in.installation) for found in listed]
 
 
@@ -85,6 +87,14 @@ def describe(api: Api, repository: SourceRepository) -> SourceRepository:
         clone_url=found.clone_url,
         private=found.private,
     )
+
+
+def find(api: Api, site: Site, full_name: str) -> SourceRepository:
+    """By its name, as people give it. Raises HostNotFound."""
+    owner, _, name = full_name.partition("/")
+    if not owner or not name or "/" in name:
+        raise HostNotFound(f"'{full_name}' is no repository's name", hint="write OWNER/REPOSITORY")
+    return _source(api.get_named(name, METADATA, path("repos", owner, name), _RepositoryAnswer), site, api.sign_in.installation)
 
 
 def tip(api: Api, repository: SourceRepository, branch: str) -> CommitId:

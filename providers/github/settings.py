@@ -16,13 +16,16 @@ SETTINGS = (
     Setting("WEBHOOK_SECRET_PREVIOUS", "The secret before that one, accepted while it is being changed.", secret=True),
     Setting("APP_ID", "Number of the GitHub App, from its settings page.", needed="connect"),
     Setting("PRIVATE_KEY", "Private key of the App: the PEM text, or the path of a file with it.", secret=True, needed="connect"),
+    Setting("TOKEN", "Instead of an App, for `fixwright watch` and the Action: a person's token, or a job's.", secret=True),
+    Setting("READ_ONLY_OK", "1: what that token may not write is left out instead of failing (what the Action does for forks)."),
     Setting(
         "API_URL",
         "Root of the REST API; https://HOST/api/v3 for GitHub Enterprise Server, https://api.SUB.ghe.com for data residency.",
         default=DEFAULT_API_URL,
     ),
+    Setting("PUBLIC_URL", "Address of Fixwright as GitHub reaches it, where that is not FIXWRIGHT_URL."),
 )
-"""In the order in which a person sets them up."""
+"""In the order in which a person sets them up. Setup also stores CLIENT_ID and SLUG of the App that it made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,11 @@ class Site:
         return host
 
     @property
+    def is_server(self) -> bool:
+        """True for an Enterprise Server, whose pages of Apps lie below `/github-apps`."""
+        return self.api_url.endswith("/api/v3")
+
+    @property
     def web_url(self) -> str:
         """Root of the web pages, with the API's scheme and port."""
         parts = urlsplit(self.api_url)
@@ -94,7 +102,10 @@ class AppSettings:
         """The configured App. Raises NotConfigured; no error text holds any of the key."""
         app_id = configuration.get("APP_ID", "").strip()
         if not app_id:
-            raise NotConfigured("GitHub is not set up: the number of the App is missing", hint="set FIXWRIGHT_GITHUB_APP_ID")
+            raise NotConfigured(
+                "GitHub is not set up: the number of the App is missing",
+                hint="run: fixwright github setup-link; or set FIXWRIGHT_GITHUB_APP_ID",
+            )
         value = configuration.get("PRIVATE_KEY", "").strip()
         if not value:
             raise NotConfigured("GitHub is not set up: the App's private key is missing", hint="set FIXWRIGHT_GITHUB_PRIVATE_KEY")
@@ -105,7 +116,10 @@ def webhook_secrets(configuration: Configuration) -> tuple[bytes, ...]:
     """All secrets that may sign a delivery now. Raises NotConfigured when there is no current one."""
     current = configuration.get("WEBHOOK_SECRET", "")
     if not current:
-        raise NotConfigured("GitHub's webhook secret is not set, so no delivery can be trusted", hint="set FIXWRIGHT_GITHUB_WEBHOOK_SECRET")
+        raise NotConfigured(
+            "GitHub's webhook secret is not set, so no delivery can be trusted",
+            hint="run: fixwright github setup-link; or set FIXWRIGHT_GITHUB_WEBHOOK_SECRET",
+        )
     previous = configuration.get("WEBHOOK_SECRET_PREVIOUS", "")
     return tuple(secret.encode() for secret in (current, previous) if secret)
 

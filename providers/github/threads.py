@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from pydantic import Field
 
@@ -21,7 +22,7 @@ from providers.github.api import Api, cut, repository_path
 from providers.github.auth import RESOLVE, SPEAK
 from providers.github.client import Answer, Json, Nothing
 from providers.github.diffs import ChangedFile, commentable
-from providers.github.markers import Author, Comment, is_about, marked, same_text
+from providers.github.markers import Author, Comment, is_about, mark_of, marked, same_text
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,18 @@ def ensure_threads(
         for thread in threads
         if thread.fingerprint in existing or thread.fingerprint in outside
     )
+
+
+def threads(api: Api, ref: PullRequestRef) -> Sequence[ThreadRef]:
+    """See `pipeline.ports.CodeHost.threads`: by the marks in what we wrote, the oldest of each fingerprint."""
+    bot = api.bot_login()
+    found: dict[str, ThreadRef] = {}
+    listed = api.pages(ref.repository, SPEAK, repository_path(ref.repository, "pulls", ref.number, "comments", per_page=100), Comment)
+    for comment in sorted(listed, key=lambda comment: comment.id):
+        mark = mark_of(comment, "thread", bot=bot) if comment.in_reply_to_id is None else None
+        if mark is not None:
+            found.setdefault(mark, ThreadRef(unquote(mark), str(comment.id)))
+    return tuple(found.values())
 
 
 def _existing(desk: _Desk, threads: Sequence[Thread]) -> Mapping[str, Comment]:

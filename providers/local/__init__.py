@@ -10,16 +10,16 @@ from pathlib import Path
 from pipeline.errors import NotConfigured
 from pipeline.model.event import Delivery, Received
 from pipeline.model.target import Installation
-from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, Setting
+from pipeline.ports import CodeHost, Configuration, HostMemory, Setting
 from providers.local import receive
-from providers.local.host import LocalHost
+from providers.local.host import CAPABILITIES, LocalHost
 
 
 class LocalProvider:
     """Repositories that were connected with `fixwright local connect`."""
 
     name = "local"
-    capabilities = Capabilities(redelivers=False, local_git=True)
+    capabilities = CAPABILITIES
     settings = (
         Setting("WEBHOOK_SECRET", "signs what the post-receive hooks deliver", secret=True, needed="receive"),
         Setting("WEBHOOK_SECRET_PREVIOUS", "still accepted while hooks are changed over", secret=True),
@@ -30,12 +30,14 @@ class LocalProvider:
         """See `Provider.receive`. Signatures are those of Standard Webhooks (webhook-id, -timestamp, -signature)."""
         return receive.receive(delivery, configuration)
 
-    def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory) -> CodeHost:  # noqa: ARG002
+    def connect(  # noqa: ARG002  # the port's signature
+        self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False
+    ) -> CodeHost:
         """See `Provider.connect`. Nothing needs to be remembered: the disk is the host."""
         folder = configuration.get("RECORD", "")
         if not folder:
             raise NotConfigured("the local provider has no folder for its record", hint="set FIXWRIGHT_LOCAL_RECORD")
-        return LocalHost(Path(folder))
+        return LocalHost(Path(folder), self.capabilities)
 
 
 PROVIDER = LocalProvider()

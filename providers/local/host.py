@@ -7,13 +7,14 @@ import hashlib
 import pwd
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
-from pipeline.errors import GitError, HostForbidden, HostNotFound, HostRejected, HostUnavailable, PatchRefused
-from pipeline.model.event import CommentRef
+from pipeline.errors import GitError, HostForbidden, HostNotFound, HostRejected, HostUnavailable, PatchRefused, UsageError
+from pipeline.model.event import CommentRef, OpenPullRequest, Posted, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
-from pipeline.model.report import Check, CheckRef, Thread, ThreadRef
+from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
 from pipeline.model.target import (
     CommitRef,
     Permission,
@@ -23,7 +24,7 @@ from pipeline.model.target import (
     SourceRepository,
     UserRef,
 )
-from pipeline.ports import AdvisoryDraft, GitCredentials, PolicyFile
+from pipeline.ports import AdvisoryDraft, Capabilities, GitCredentials, PolicyFile
 from pipeline.sandbox.localgit import LocalRepository, is_branch_name
 from providers.local.record import (
     AnnotationRecord,
@@ -34,18 +35,49 @@ from providers.local.record import (
     RepositoryRecord,
     ThreadRecord,
 )
+from providers.local.repository import describe
 
 OURS = "fixwright[bot]"
 """Author of what we write. No account of a machine can have this name (useradd(8) allows no brackets)."""
 
 BRANCHES = "fixwright/"
 
+CAPABILITIES = Capabilities(redelivers=False, local_git=True)
+
 
 class LocalHost:
     """See `pipeline.ports.CodeHost`."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, capabilities: Capabilities = CAPABILITIES) -> None:
+        self._root, self._capabilities = root, capabilities
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Always the provider's."""
+        return self._capabilities
+
+    def find(self, full_name: str) -> SourceRepository:
+        """Here a repository's name is its folder."""
+        try:
+            return describe(Path(full_name))
+        except UsageError as error:
+            raise HostNotFound(error.message) from error
+
+    def snapshot(self, repository: SourceRepository, since: datetime) -> Snapshot:
+        """The record keeps no times: all comments come again, as old as `since`."""
+        now = self.describe(repository)
+        try:
+            tip: CommitId | None = self.tip(now, now.default_branch)
+        except HostNotFound:
+            tip = None
+        bases = {pull.number: pull.base_ref for pull in self.record(now).pull_requests().pulls}
+        pulls = tuple(OpenPullRequest(ref, head, bases[ref.number]) for ref, head in self.open_pull_requests(now))
+        return Snapshot(now, tip, pulls, tuple(comment for pull in pulls for comment in self._posted(pull.ref, since)))
+
+    def threads(self, ref: PullRequestRef) -> Sequence[ThreadRef]:
+        """From the record."""
+        said = self.record(ref.repository).conversation(ref.number).threads
+        return [ThreadRef(thread.fingerprint, thread.id) for thread in said if thread.comments[0].author == OURS]
 
     def record(self, repository: SourceRepository) -> RepositoryRecord:
         """Where the answers of a repository land."""
@@ -142,10 +174,14 @@ class LocalHost:
             url=str(self.record(ref.repository).folder / "conversations" / f"{ref.number}.json"),
         )
 
+    def authors(self, ref: PullRequestRef) -> Sequence[UserRef]:  # noqa: ARG002  # the port's signature
+        """Names in commits are no accounts here: anybody may write any."""
+        return ()
+
     def acknowledge(self, comment: CommentRef) -> None:
         """Nobody looks at a reaction here; the answer follows."""
 
-    def ensure_check(self, commit: CommitRef, check: Check) -> CheckRef:
+    def ensure_check(self, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:
         """See the port: the check with this key is replaced or added."""
         record = self.record(commit.repository)
         wanted = CheckRecord(
@@ -163,13 +199,13 @@ class LocalHost:
             actions=[action.label for action in check.actions],
         )
         with record.locked():
-            known = record.checks(commit.commit)
-            others = [c for c in known.checks if c.key != check.key]
-            at = next((n for n, c in enumerate(known.checks) if c.key == check.key), len(others))
+            stored = record.checks(commit.commit)
+            others = [c for c in stored.checks if c.key != check.key]
+            at = next((n for n, c in enumerate(stored.checks) if c.key == check.key), len(others))
             others.insert(at, wanted)
-            if others != known.checks:
-                known.checks = others
-                record.save_checks(commit.commit, known)
+            if others != stored.checks:
+                stored.checks = others
+                record.save_checks(commit.commit, stored)
         return CheckRef(commit.commit, check.key)
 
     def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
@@ -275,6 +311,15 @@ class LocalHost:
         if found is None:
             raise HostNotFound(f"there is no pull request {ref.number}")
         return found
+
+    def _posted(self, ref: PullRequestRef, at: datetime) -> list[Posted]:
+        said = self.record(ref.repository).conversation(ref.number)
+        places = [("", said.comments), *((thread.id, thread.comments) for thread in said.threads)]
+        return [
+            Posted(CommentRef(ref, c.id, bool(thread), thread), UserRef(c.author, c.author, bot=c.author == OURS), c.body, at)
+            for thread, comments in places
+            for c in comments
+        ]
 
     def _say(self, ref: PullRequestRef, change: Callable[[Conversation], None]) -> None:
         record = self.record(ref.repository)

@@ -36,7 +36,7 @@ class Events:
     def _emit(self, event: str, repository: Repository, sender: Account, payload: Json) -> None:
         for app in self._state.apps.values():
             installation = self._state.installation_of(repository, app)
-            if installation is None or (event not in installation.events and event not in _ALWAYS):
+            if installation is None or not app.webhook_secret or (event not in installation.events and event not in _ALWAYS):
                 continue
             whole = payload | {
                 "repository": payload.get("repository") or self.repository(repository),

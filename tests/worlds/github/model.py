@@ -107,6 +107,8 @@ class Repository:
     verified: dict[str, str] = field(default_factory=dict)
     """Commit -> the signature that the host made for it."""
     pushed_at: datetime | None = None
+    advisories: list[Json] = field(default_factory=list)
+    """As they are shown."""
 
     @property
     def full_name(self) -> str:

@@ -30,6 +30,8 @@ PERMISSIONS = {"contents": "write", "checks": "write", "pull_requests": "write",
 """What the app is given unless a test says otherwise."""
 EVENTS = ("push", "pull_request", "issue_comment", "pull_request_review", "pull_request_review_comment", "check_run", "check_suite")
 FIRST_APP = 1_234_567
+ACTIONS_APP = 15_368
+"""Number of GitHub Actions on github.com (REST, "Check runs", in the examples of `app`)."""
 
 
 def new_key() -> str:
@@ -194,6 +196,17 @@ class GithubWorld(People):
         """A token of the app as it would get it itself, narrowed when permissions are named."""
         with self.github.state.lock:
             return self.github.tokens.for_installation(installation, permissions or dict(installation.permissions), None)[0]
+
+    def job_token(self, repository: Repository, **permissions: str) -> str:
+        """The `GITHUB_TOKEN` of a job: an installation token of GitHub's own app for Actions, for one repository."""
+        with self.github.state.lock:
+            state, now = self.github.state, self.github.state.now()
+            owner, bot = state.account("github", "Organization"), state.account("github-actions[bot]", "Bot")
+            actions = App(ACTIONS_APP, "github-actions", "GitHub Actions", owner, bot, "", "", "", {}, (), now)
+            actions = state.apps.setdefault(actions.id, actions)
+            made = Installation(state.new_id("installation"), actions, repository.owner, dict(permissions), (), now, {repository.id})
+            state.installations[made.id] = made
+            return self.github.tokens.for_installation(made, dict(permissions), None)[0]
 
     def token_for(self, user: str) -> str:
         """A personal token."""

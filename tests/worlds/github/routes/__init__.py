@@ -1,6 +1,33 @@
 """The operations, one subject a file. Importing this package registers them all."""
 
 from tests.worlds.github.call import ROUTES
-from tests.worlds.github.routes import apps, checks, code, contents, git_data, issues, pulls, reactions, repositories, reviews
+from tests.worlds.github.routes import (
+    advisories,
+    apps,
+    checks,
+    code,
+    contents,
+    git_data,
+    issues,
+    pulls,
+    reactions,
+    repositories,
+    reviews,
+    users,
+)
 
-__all__ = ["ROUTES", "apps", "checks", "code", "contents", "git_data", "issues", "pulls", "reactions", "repositories", "reviews"]
+__all__ = [
+    "ROUTES",
+    "advisories",
+    "apps",
+    "checks",
+    "code",
+    "contents",
+    "git_data",
+    "issues",
+    "pulls",
+    "reactions",
+    "repositories",
+    "reviews",
+    "users",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.worlds.github.call import Answer, Call, listed, not_found, operation
 from tests.worlds.github.model import IssueComment
-from tests.worlds.github.routes.pulls import check_body
+from tests.worlds.github.routes.pulls import check_body, sifted
 
 _READ = ("issues:read", "pull_requests:read")
 _WRITE = ("issues:write", "pull_requests:write")
@@ -16,6 +16,13 @@ def list_comments(call: Call) -> Answer:
     since = call.query.get("since", "")
     found = [comment for comment in call.pull("issue_number").comments if comment.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ") >= since]
     return listed(found, call.github.shapes.issue_comment)
+
+
+@operation("GET", "/issues/comments", *_READ)
+def list_all_comments(call: Call) -> Answer:
+    """Of all conversations; in the order of their making unless asked otherwise."""
+    found = [comment for pull in call.repository.pulls.values() for comment in pull.comments]
+    return listed(sifted(found, call.query), call.github.shapes.issue_comment)
 
 
 @operation("POST", "/issues/{issue_number}/comments", *_WRITE)

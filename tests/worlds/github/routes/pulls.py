@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from tests.worlds.github.call import Answer, Call, Refused, invalid, listed, operation
-from tests.worlds.github.model import PullRequest, Repository
+from tests.worlds.github.model import IssueComment, PullRequest, Repository, ReviewComment
 from tests.worlds.github.routes.code import as_diff, wants_diff
+from tests.worlds.github.shapes.accounts import when
 from tests.worlds.github.shapes.pulls import diff_of, merge_base
+
+Said = TypeVar("Said", IssueComment, ReviewComment)
 
 LONGEST_BODY = 65_536
 """Characters of a pull request's or comment's body."""
@@ -149,3 +155,11 @@ def merge(call: Call) -> Answer:
         raise Refused(405, "Pull Request is not mergeable")
     call.notify(pull)
     return Answer(body={"sha": sha, "merged": True, "message": "Pull Request successfully merged"})
+
+
+def sifted(comments: list[Said], query: Mapping[str, str]) -> list[Said]:
+    """Comments of a whole repository as `since`, `sort` and `direction` ask; `direction` counts only beside `sort`."""
+    since = query.get("since", "")
+    found = [comment for comment in comments if (when(comment.updated_at) or "") >= since]
+    found.sort(key=lambda comment: (comment.updated_at if query.get("sort") == "updated" else comment.created_at, comment.id))
+    return found[::-1] if "sort" in query and query.get("direction", "desc") == "desc" else found

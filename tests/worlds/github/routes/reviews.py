@@ -9,7 +9,7 @@ from tests.worlds.github.actions import Draft
 from tests.worlds.github.anchors import Unplaceable, at_position
 from tests.worlds.github.call import Answer, Call, Refused, listed, not_found, operation
 from tests.worlds.github.model import Anchor, Json, PullRequest, Review, ReviewComment
-from tests.worlds.github.routes.pulls import LONGEST_BODY, check_body
+from tests.worlds.github.routes.pulls import LONGEST_BODY, check_body, sifted
 
 _STATES = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
 
@@ -115,6 +115,13 @@ def list_comments(call: Call) -> Answer:
     if "sort" in call.query and call.query.get("direction") == "desc":
         found.reverse()
     return listed(found, call.github.shapes.review_comment)
+
+
+@operation("GET", "/pulls/comments", "pull_requests:read")
+def list_all_comments(call: Call) -> Answer:
+    """Comments on lines of all pull requests."""
+    found = [comment for pull in call.repository.pulls.values() for comment in pull.review_comments]
+    return listed(sifted(found, call.query), call.github.shapes.review_comment)
 
 
 @operation("POST", "/pulls/{pull_number}/comments", "pull_requests:write")
