@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, RowMapping, case, select, update
+from sqlalchemy import ColumnElement, and_, case, select, update
 
 from pipeline.model.ids import InstallationId, RepositoryId
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
+from pipeline.store.identity import to_installation, to_repository
+from pipeline.store.sweeps import Sweeps
 from pipeline.store.tables import installations, repositories
 from pipeline.store.transaction import Transaction
 
 InstallationState = Literal["active", "suspended", "deleted"]
+RepositoryState = Literal["active", "disabled", "archived", "gone"]
+"""`disabled` is the operator's word, and what a host tells never takes it back."""
 
 _IDENTITY = ["provider", "instance", "external_id"]
 
 
-class Installations:
+class Installations(Sweeps):
     """Installations and repositories. Part of a `Work`."""
 
     def __init__(self, transaction: Transaction) -> None:
@@ -49,6 +53,16 @@ class Installations:
         """Every installation with its state, sorted by provider and account."""
         statement = select(installations).order_by(installations.c.provider, installations.c.account, installations.c.id)
         return [(to_installation(row._mapping), row.state) for row in self._transaction.execute(statement)]
+
+    def known(self, installation: Installation) -> tuple[Installation, InstallationState] | None:
+        """How we know an installation, by the host's number of it; None when we never saw it."""
+        statement = select(installations).where(
+            installations.c.provider == installation.provider,
+            installations.c.instance == installation.instance,
+            installations.c.external_id == installation.external_id,
+        )
+        row = self._transaction.execute(statement).one_or_none()
+        return None if row is None else (to_installation(row._mapping), row.state)
 
     def set_state(self, identifier: InstallationId, state: InstallationState) -> None:
         """The host suspended, removed or restored it."""
@@ -83,6 +97,44 @@ class Installations:
         statement = select(repositories).where(repositories.c.id == identifier)
         return to_repository(self._transaction.one(statement, f"there is no repository {identifier}")._mapping)
 
+    def repositories_of(self, installation: Installation) -> list[tuple[RepositoryId, SourceRepository, RepositoryState]]:
+        """Everything that was seen through an installation, whatever became of it; sorted by name."""
+        statement = select(repositories).where(
+            repositories.c.provider == installation.provider,
+            repositories.c.instance == installation.instance,
+            repositories.c.installation == installation.external_id,
+        )
+        rows = self._transaction.execute(statement.order_by(repositories.c.full_name, repositories.c.id))
+        return [(RepositoryId(row.id), to_repository(row._mapping), row.state) for row in rows]
+
+    def reach(self, installation: Installation, repository: SourceRepository) -> tuple[InstallationState, RepositoryState]:
+        """How both stand, in one question; what we never saw counts as active."""
+        home = select(installations.c.state).where(
+            installations.c.provider == installation.provider,
+            installations.c.instance == installation.instance,
+            installations.c.external_id == installation.external_id,
+        )
+        source = select(repositories.c.state).where(
+            repositories.c.provider == repository.provider,
+            repositories.c.instance == repository.instance,
+            repositories.c.external_id == repository.external_id,
+        )
+        row = self._transaction.execute(select(home.scalar_subquery(), source.scalar_subquery())).one()
+        return row[0] or "active", row[1] or "active"
+
+    def repository_state(self, identifier: RepositoryId) -> RepositoryState:
+        """Whether a repository is worked on. Raises StaleWrite when there is none."""
+        statement = select(repositories.c.state).where(repositories.c.id == identifier)
+        state: RepositoryState = self._transaction.one(statement, f"there is no repository {identifier}").state
+        return state
+
+    def tell_repository_state(self, identifier: RepositoryId, state: Literal["active", "archived", "gone"]) -> None:
+        """The host archived, removed or restored it. One that the operator disabled stays so, unless it is gone."""
+        mine = repositories.c.id == identifier
+        if state != "gone":
+            mine = and_(mine, repositories.c.state != "disabled")
+        self._transaction.execute(update(repositories).where(mine).values(state=state, updated_at=database_now()))
+
     def find_repository(self, repository: SourceRepository) -> RepositoryId | None:
         """Our id of a source repository; None when we never saw it."""
         statement = select(repositories.c.id).where(
@@ -92,15 +144,3 @@ class Installations:
         )
         found = self._transaction.execute(statement).scalar_one_or_none()
         return None if found is None else RepositoryId(found)
-
-
-def to_installation(row: RowMapping, prefix: str = "") -> Installation:
-    """Row -> model; `prefix` stands before the names of the columns."""
-    fields = {name: row[prefix + name] for name in ("provider", "instance", "account", "external_id")}
-    return Installation(id=InstallationId(row[f"{prefix}id"]), **fields)
-
-
-def to_repository(row: RowMapping, prefix: str = "") -> SourceRepository:
-    """Row -> model; `prefix` stands before the names of the columns."""
-    names = ("provider", "instance", "external_id", "full_name", "default_branch", "clone_url", "private", "installation")
-    return SourceRepository(**{name: row[prefix + name] for name in names})

@@ -12,14 +12,15 @@ from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, insert, sel
 
 from pipeline.errors import StaleWrite
 from pipeline.lifecycle import REVIEW
-from pipeline.model.ids import CommitId, ReviewId
+from pipeline.model.ids import CommitId, RepositoryId, ReviewId
 from pipeline.model.review import Change, Conclusion, Review, ReviewStatus, Verdict
 from pipeline.model.scan import Gap
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository
 from pipeline.store.codec import Codec
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
-from pipeline.store.installations import Installations, to_installation, to_repository
+from pipeline.store.identity import to_installation, to_repository
+from pipeline.store.installations import Installations
 from pipeline.store.scans import Scans
 from pipeline.store.tables import installations, repositories, reviews, subjects
 from pipeline.store.transaction import Transaction
@@ -120,6 +121,25 @@ class Reviews(Scans):
         """The reviews of pushes to a branch that have not ended, oldest first."""
         return self._live(repository, f"branch:{branch}")
 
+    def live_of_repository(self, repository: RepositoryId) -> list[Review]:
+        """Every review of a repository that has not ended, oldest first."""
+        statement = _selected().where(reviews.c.repository_id == repository, reviews.c.status.in_(REVIEW.live))
+        return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+
+    def interrupted(self, repository: RepositoryId) -> list[Review]:
+        """What was cancelled although it is still open and nothing newer came: the repository was out of our reach for a while."""
+        start = subjects.join(reviews, subjects.c.review_id == reviews.c.id)
+        statement = _selected(start).where(
+            subjects.c.repository_id == repository, subjects.c.open, reviews.c.status == ReviewStatus.CANCELLED
+        )
+        return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+
+    def newest_of_branches(self, repository: RepositoryId) -> list[Review]:
+        """The newest review of every branch that was pushed and is still there; a merge queue's are among them."""
+        start = subjects.join(reviews, subjects.c.review_id == reviews.c.id)
+        statement = _selected(start).where(subjects.c.repository_id == repository, subjects.c.open, reviews.c.pull_request.is_(None))
+        return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+
     def of_head(self, repository: SourceRepository, commit: CommitId) -> list[ReviewSummary]:
         """How every open pull request, and every pushed branch, stands whose newest judged head is `commit`; oldest first.
 
@@ -180,6 +200,17 @@ class Reviews(Scans):
         """The branch was deleted: likewise."""
         self._close(repository, f"branch:{branch}")
 
+    def set_draft(self, review_id: ReviewId, draft: bool) -> bool:
+        """The pull request was made a draft, or marked ready, while it stayed at this head. True when that is news.
+
+        Whoever ends the review reads this after his own write to its row, and we read how it stands after ours: one of both sees all.
+        """
+        change = CHANGE.load(str(self._get(review_id, reviews.c.change)))
+        if change.draft == draft:
+            return False
+        self._set(review_id, change=CHANGE.dump(replace(change, draft=draft)))
+        return True
+
     # --- what was decided ---
 
     def set_policy(self, review_id: ReviewId, policy_json: str, source: str, gaps: Sequence[Gap] = ()) -> None:
@@ -199,15 +230,16 @@ class Reviews(Scans):
         found = self._get(review_id, reviews.c.policy_gaps)
         return () if found is None else GAPS.load(str(found))
 
-    def save_verdict(self, review_id: ReviewId, verdict: Verdict, facts: Facts | None = None) -> None:
-        """Keep what the gate decided, and the facts of the run for its report."""
-        self._set(
-            review_id,
-            verdict=VERDICT.pack(verdict),
-            conclusion=verdict.conclusion,
-            facts=json.dumps(dict(facts or {})),
-            settled_at=database_now(),
-        )
+    def save_verdict(self, review_id: ReviewId, verdict: Verdict, facts: Facts | None = None, *, settled_before: bool = False) -> None:
+        """Keep what the gate decided, and the facts of the run for its report.
+
+        Args:
+            settled_before: the verdict was decided anew: how long the review took, and its facts, stay as they were.
+        """
+        values: dict[str, Any] = {"verdict": VERDICT.pack(verdict), "conclusion": verdict.conclusion}
+        if not settled_before:
+            values.update(facts=json.dumps(dict(facts or {})), settled_at=database_now())
+        self._set(review_id, **values)
 
     def verdict(self, review_id: ReviewId) -> Verdict:
         """What the gate decided. Raises StaleWrite when it has not."""

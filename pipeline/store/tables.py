@@ -74,8 +74,11 @@ outbox = Table(
     _number("crashes", 0),
     _text("error_code", ""),
     _moment("finished_at", nullable=True),
+    _text("delivery_id", ""),
+    _moment("begun_at", nullable=True),
 )
-"""What is to be done. `status`: pending, running, done, dead. `publish_at`: when the relay should (again) wake a worker for it."""
+"""What is to be done. `status`: pending, running, done, dead. `publish_at`: when the relay should (again) wake a worker for it.
+`delivery_id`: the delivery that all this began with, and `begun_at` when that arrived; inherited by what a message sends."""
 
 _PENDING, _RUNNING = text("status = 'pending'"), text("status = 'running'")
 Index("ix_outbox_pending", outbox.c.priority, outbox.c.publish_at, postgresql_where=_PENDING, sqlite_where=_PENDING)
@@ -167,13 +170,27 @@ repositories = Table(
     _moment("scan_due_at", nullable=True),
     _moment("scanned_at", nullable=True),
     _text("scanned_with", ""),
+    _text("scan_review", ""),
+    _text("scan_trouble", ""),
+    _text("listed_commit", ""),
+    _moment("listed_at", nullable=True),
     _moment("created_at"),
     _moment("updated_at"),
     UniqueConstraint("provider", "instance", "external_id"),
     Index("ix_repositories_scan_due_at", "scan_due_at"),
 )
 """Source repositories. `state`: active, disabled (by the operator), archived, gone. `policy`: the last one that could be used, as JSON.
-`scan_due_at`: when the whole default branch is to be looked at next; `scanned_with`: digest of the rules and engines of the last look."""
+`scan_due_at`: when the whole default branch is to be looked at next; `scanned_with`: digest of the rules and engines of the last look,
+`scan_review` its review, `scan_trouble` why it came to nothing. `listed_commit`, `listed_at`: of what the list of findings speaks."""
+
+scan_slots = Table(
+    "scan_slots",
+    metadata,
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    _text("repository_id"),
+    _moment("until"),
+)
+"""Whole scans that are under way: as many as there are slots, whatever the number of workers. `until`: when a silent one is given up."""
 
 reviews = Table(
     "reviews",
@@ -299,7 +316,26 @@ finding_states = Table(
     _moment("since"),
     _key("review_id", "reviews"),
 )
-"""`status`: open or resolved."""
+"""`status`: open, resolved, or merged (a pull request's, which are another branch's now)."""
+
+finding_places = Table(
+    "finding_places",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("branch", HostileText, primary_key=True),
+    Column("path", HostileText, primary_key=True),
+    Column("engine", Text, primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    _key("finding_id", "findings"),
+    _number("line"),
+    _text("seen_with"),
+    Column("commit", Text, nullable=False),
+    Column("finding", Text, nullable=False),
+    _moment("at"),
+    Index("ix_finding_places_finding_id", "finding_id", "branch"),
+)
+"""Where a branch has its findings now: of each file what each engine said when it looked last. A finding without any place left is
+resolved. `seen_with`: the version of Fixwright and the digest of the rules that saw it."""
 
 finding_events = Table(
     "finding_events",
@@ -333,12 +369,16 @@ waivers = Table(
     _text("person_login"),
     Column("pull_request", Integer, nullable=True),
     Column("until", Text, nullable=True),
+    _text("path", ""),
+    _number("line", 0),
     _moment("created_at"),
     _moment("ended_at", nullable=True),
+    _moment("expired_at", nullable=True),
     Index("ix_waivers_repository_id", "repository_id", "fingerprint"),
 )
 """`kind`: waiver, rotated. `keyed_hash`: of the secret that was rotated, so that another one on the same line is not. `until`: ISO date,
-the last day; null: without an end. `ended_at`: taken back by a person."""
+the last day; null: without an end. `path`, `line`: where the finding stood then. `ended_at`: taken back by a person, or replaced by a
+newer word. `expired_at`: when its end was noticed."""
 
 fixes = Table(
     "fixes",
@@ -392,8 +432,11 @@ scan_cache = Table(
     Column("value", LargeBinary, nullable=False),
     _number("size"),
     _moment("used_at"),
+    _text("repository_id", ""),
     Index("ix_scan_cache_used_at", "used_at"),
+    Index("ix_scan_cache_repository_id", "repository_id"),
 )
+"""`value` quotes code: `repository_id` is the repository that it was read in, so that a purge finds it."""
 
 host_memory = Table(
     "host_memory",
@@ -412,3 +455,24 @@ host_locks = Table(
     Column("owner", Text, nullable=False),
     _moment("expires_at"),
 )
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("labels", Text, primary_key=True),
+    Column("value", Double, nullable=False),
+    _moment("updated_at"),
+)
+"""Numbers that no process has alone (`pipeline.tally`). `labels`: JSON object with sorted names, never a name of a person or repository."""
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    _moment("started_at"),
+    _moment("seen_at"),
+    Index("ix_processes_seen_at", "seen_at"),
+)
+"""Which processes run: `kind` is web, relay or worker; each says every few seconds that it lives."""

@@ -45,12 +45,40 @@ def upgrade() -> None:
         sa.Column("person_login", sa.Text(), nullable=False),
         sa.Column("pull_request", sa.Integer(), nullable=True),
         sa.Column("until", sa.Text(), nullable=True),
+        _text("path"),
+        sa.Column("line", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("ended_at", sa.Double(), nullable=True),
+        sa.Column("expired_at", sa.Double(), nullable=True),
         sa.ForeignKeyConstraint(["repository_id"], ["repositories.id"], name=op.f("fk_waivers_repository_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_waivers")),
     )
     op.create_index("ix_waivers_repository_id", "waivers", ["repository_id", "fingerprint"], unique=False)
+    op.create_table(
+        "scan_slots",
+        sa.Column("slot", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("repository_id", sa.Text(), nullable=False),
+        sa.Column("until", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("slot", name=op.f("pk_scan_slots")),
+    )
+    op.create_table(
+        "finding_places",
+        sa.Column("repository_id", sa.Text(), nullable=False),
+        sa.Column("branch", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("engine", sa.Text(), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("finding_id", sa.Text(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("seen_with", sa.Text(), nullable=False),
+        sa.Column("commit", sa.Text(), nullable=False),
+        sa.Column("finding", sa.Text(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["repository_id"], ["repositories.id"], name=op.f("fk_finding_places_repository_id")),
+        sa.ForeignKeyConstraint(["finding_id"], ["findings.id"], name=op.f("fk_finding_places_finding_id")),
+        sa.PrimaryKeyConstraint("repository_id", "branch", "path", "engine", "ordinal", name=op.f("pk_finding_places")),
+    )
+    op.create_index("ix_finding_places_finding_id", "finding_places", ["finding_id", "branch"], unique=False)
     # As SQL: for this column SQLite would have to copy the table, and everything that refers to it.
     op.execute(
         "ALTER TABLE installations ADD COLUMN organization_id TEXT "
@@ -62,10 +90,35 @@ def upgrade() -> None:
     op.add_column("repositories", sa.Column("scan_due_at", sa.Double(), nullable=True))
     op.add_column("repositories", sa.Column("scanned_at", sa.Double(), nullable=True))
     op.add_column("repositories", _text("scanned_with"))
+    op.add_column("repositories", _text("scan_review"))
+    op.add_column("repositories", _text("scan_trouble"))
+    op.add_column("repositories", _text("listed_commit"))
+    op.add_column("repositories", sa.Column("listed_at", sa.Double(), nullable=True))
     op.create_index("ix_repositories_scan_due_at", "repositories", ["scan_due_at"], unique=False)
     op.add_column("finding_events", _text("actor"))
     op.add_column("finding_events", _text("detail"))
     op.add_column("threads", _text("resolved"))
+    op.add_column("outbox", _text("delivery_id"))
+    op.add_column("outbox", sa.Column("begun_at", sa.Double(), nullable=True))
+    op.add_column("scan_cache", _text("repository_id"))
+    op.create_index("ix_scan_cache_repository_id", "scan_cache", ["repository_id"], unique=False)
+    op.create_table(
+        "counters",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("labels", sa.Text(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "labels", name=op.f("pk_counters")),
+    )
+    op.create_table(
+        "processes",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.Double(), nullable=False),
+        sa.Column("seen_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_processes")),
+    )
+    op.create_index("ix_processes_seen_at", "processes", ["seen_at"], unique=False)
 
 
 def _text(name: str, default: str = "") -> sa.Column[str]:
