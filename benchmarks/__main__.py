@@ -9,10 +9,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import intake, push
+from benchmarks import intake, latency, push
 from benchmarks.table import Table
 
-BENCHMARKS: dict[str, Callable[[bool], Table]] = {"intake": intake.run, "push": push.run}
+BENCHMARKS: dict[str, Callable[[bool], Table]] = {"intake": intake.run, "push": push.run, "latency": latency.run}
 
 
 def main() -> int:

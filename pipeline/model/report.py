@@ -75,6 +75,16 @@ class CheckRef:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckState:
+    """What we know for sure of a check, because nobody but us writes it: then the host need not be asked.
+
+    `id` empty: nobody ever tried to make it. Else it is in progress, without annotations, under this number.
+    """
+
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Thread:
     """A conversation on a line of the diff. Key: the fingerprint, in a marker that only counts when we wrote it."""
 

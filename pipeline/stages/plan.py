@@ -15,6 +15,7 @@ from pipeline.model.target import CommitRef, PullRequest, PullRequestState
 from pipeline.policy import Policy, load_policy
 from pipeline.reports.markdown import render_progress
 from pipeline.sandbox.git import Mirror
+from pipeline.stages.announce import show_check
 from pipeline.stages.context import Context
 from pipeline.store.work import Work
 
@@ -43,8 +44,8 @@ def start_review(context: Context, message: StartReview) -> None:
                 # It was closed meanwhile, and the others spoke without it.
                 work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}:{context.claimed.id}", group=review.id))
         return
-    host = context.host(review.installation)
-    host.ensure_check(CommitRef(change.repository, change.head), render_progress(key=check_key(review.id)))
+    progress = render_progress(key=check_key(review.id))
+    show_check(context, review.installation, CommitRef(change.repository, change.head), review.id, progress)
     mirror = context.mirror_of(review)
     policy, source, gaps = _policy(review, mirror)
     with context.finish() as work:

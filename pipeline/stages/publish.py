@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.errors import HostForbidden, HostNotFound, StoreUnavailable
 from pipeline.messages import HOLD, Envelope, PublishCheck, Reply, Speak, WithdrawReview
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Report
 from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
 from pipeline.model.target import CommitRef, Installation, SourceRepository
 from pipeline.reports.markdown import render_check, render_withdrawn
+from pipeline.stages.announce import show_check
 from pipeline.stages.attention import candidates
 from pipeline.stages.context import Context
 from pipeline.stages.plan import check_key
@@ -19,6 +20,8 @@ from pipeline.store.reviews import ReviewSummary
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 60.0
+"""Longer than a check takes to write. A host that is slower than that is why each turn has a number."""
+TURNS = 5
 UNSETTLED = (ReviewStatus.PLANNED, ReviewStatus.SCANNING, ReviewStatus.SETTLING)
 
 
@@ -50,12 +53,30 @@ def publish_head(
     Args:
         threaded: fingerprints that have a thread, once that is known; before, those that may get one are held back from annotations.
     """
-    host = context.host(installation)
-    with context.memory.lock(f"check:{repository.provider}:{repository.instance}:{repository.external_id}:{head}", LOCK_SECONDS):
+    for _ in range(TURNS):
+        if _publish_head(context, installation, repository, head, threaded):
+            return
+    raise StoreUnavailable(f"the check of {head[:7]} was written by others {TURNS} times while we wrote it")
+
+
+def _publish_head(
+    context: Context, installation: Installation, repository: SourceRepository, head: CommitId, threaded: frozenset[str] | None
+) -> bool:
+    """One turn; False when somebody else began a newer one meanwhile: our lock ran out in a call that took too long, and that call may
+    have covered what he wrote. Then it is looked at again, and whoever looks last leaves what is true."""
+    name = f"check:{repository.provider}:{repository.instance}:{repository.external_id}:{head}"
+
+    def overtaken() -> bool:
+        with context.database.read() as work:
+            newest = work.effects.get(name)
+        return newest is None or newest.epoch != turn
+
+    with context.memory.lock(name, LOCK_SECONDS):
         with context.database.work() as work:
             summaries = work.reviews.of_head(repository, head)
             if not summaries or any(summary.status in UNSETTLED for summary in summaries):
-                return
+                return True
+            turn = work.effects.next(name)
             worst = max(summaries, key=lambda summary: (summary.conclusion or Conclusion.SUCCESS).rank)
             review = work.reviews.get(worst.id)
             report = _report(context, worst, review, work.reviews.verdict(worst.id), work.reviews.policy_source(worst.id))
@@ -63,7 +84,10 @@ def publish_head(
         held = candidates(context, review, report.verdict) if threaded is None else threaded
         for shown in everyone:
             check = render_check(report, context.capabilities(installation), key=check_key(shown), threaded=held)
-            host.ensure_check(CommitRef(repository, head), check)
+            show_check(context, installation, CommitRef(repository, head), shown, check)
+            if overtaken():
+                return False
+    return True
 
 
 def _report(context: Context, summary: ReviewSummary, review: Review, verdict: Verdict, policy_source: str) -> Report:
@@ -86,9 +110,9 @@ def withdraw_review(context: Context, message: WithdrawReview) -> None:
         publish_head(context, review.installation, review.change.repository, review.change.head)
     elif review.status is ReviewStatus.CANCELLED:
         check = render_withdrawn(message.title, key=check_key(review.id), conclusion=message.conclusion)
-        host = context.host(review.installation)
+        commit = CommitRef(review.change.repository, review.change.head)
         try:
-            host.ensure_check(CommitRef(review.change.repository, review.change.head), check)
+            show_check(context, review.installation, commit, review.id, check)
         except (HostNotFound, HostForbidden) as gone:
             log.info("nothing to withdraw", extra={"review_id": review.id, "code": gone.code})
     with context.finish():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from pipeline.model.target import PullRequestRef
 from pipeline.store.columns import database_now
@@ -57,6 +57,14 @@ class Effects:
         }
         self._transaction.upsert(effects, [row], ["key"], ["state", "remote_id", "updated_at"])
 
+    def next(self, key: str) -> int:
+        """Count up: 1, 2, 3. Whoever finds another number than his own later was overtaken."""
+        row = {"key": key, "state": "intended", "epoch": 1, "created_at": database_now(), "updated_at": database_now()}
+        statement = self._transaction.insert(effects).values(row)
+        count = {"epoch": effects.c.epoch + 1, "updated_at": database_now()}
+        counted = statement.on_conflict_do_update(index_elements=["key"], set_=count).returning(effects.c.epoch)
+        return int(self._transaction.execute(counted).scalar_one())
+
     def get(self, key: str) -> Effect | None:
         """What is known of an effect."""
         columns = (effects.c.key, effects.c.state, effects.c.remote_id, effects.c.epoch)
@@ -78,6 +86,20 @@ class Effects:
             for remote_id in sorted(by_thread)
         ]
         self._transaction.upsert(threads, rows, ["repository_id", "pull_request", "remote_id"], ["fingerprint"])
+
+    def thread_resolved(self, ref: PullRequestRef, remote_id: str, by: Literal["us", "person", ""]) -> None:
+        """Somebody resolved one of our threads, or opened it again (empty). A thread that is not ours is nobody's business."""
+        repository_id = self._installations.find_repository(ref.repository)
+        mine = (threads.c.repository_id == repository_id, threads.c.pull_request == ref.number, threads.c.remote_id == remote_id)
+        self._transaction.execute(update(threads).where(*mine).values(resolved=by))
+
+    def threads_resolved(self, ref: PullRequestRef) -> dict[str, str]:
+        """By whom our threads on a pull request are resolved: the host's number -> "us", "person"; open ones are left out."""
+        repository_id = self._installations.find_repository(ref.repository)
+        statement = select(threads.c.remote_id, threads.c.resolved).where(
+            threads.c.repository_id == repository_id, threads.c.pull_request == ref.number, threads.c.resolved != ""
+        )
+        return {row.remote_id: row.resolved for row in self._transaction.execute(statement)}
 
     def threads(self, ref: PullRequestRef) -> dict[str, str]:
         """Every thread that we opened on a pull request: fingerprint -> the host's number of the newest thread about it."""

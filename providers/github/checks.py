@@ -6,15 +6,19 @@ Sources: docs REST "Check runs" (50 annotations a request, which append; 65,535 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
-from pipeline.model.report import Annotation, Check, CheckRef
+from pipeline.errors import HostNotFound
+from pipeline.model.report import Annotation, Check, CheckRef, CheckState
 from pipeline.model.target import CommitRef
 from pipeline.ports import Capabilities
 from providers.github.api import Api, cut, repository_path
 from providers.github.auth import CHECK
 from providers.github.client import Answer, Json
 from providers.github.markers import same_text
+
+log = logging.getLogger(__name__)
 
 CHECK_NAME = "Fixwright"
 """What people see and what branch protection asks for; never changes."""
@@ -56,13 +60,18 @@ class AnnotationAnswer(Answer):
     message: str | None = ""
 
 
-def ensure_check(api: Api, commit: CommitRef, check: Check, limits: Capabilities) -> CheckRef:
+def ensure_check(api: Api, commit: CommitRef, check: Check, limits: Capabilities, known: CheckState | None = None) -> CheckRef:
     """Make or edit the check run whose `external_id` is `check.key`.
 
     A run that was completed is not set back to in progress, and annotations cannot be taken away: in both cases a new run of the same
     name and key takes its place, as GitHub advises; pages and branch protection look at the newest. Annotations go out first and the
     conclusion with the last batch, so that a crash half-way leaves a run in progress and never a finished one with half its content.
     """
+    if known is not None:
+        try:
+            return _write_known(api, commit, check, limits, known)
+        except HostNotFound:
+            log.info("github.check_gone", extra={"run": known.id})  # GitHub deletes all but the newest 1,000 of a name
     existing = _find(api, commit, check.key)
     wanted = [_sent(annotation, limits) for annotation in check.annotations]
     there: list[_Place] = []
@@ -73,10 +82,24 @@ def ensure_check(api: Api, commit: CommitRef, check: Check, limits: Capabilities
     missing = _missing(wanted, there)
     if existing is not None and not missing and _is_already(existing, check, limits):
         return CheckRef(commit.commit, str(existing.id))
-    run = _write(api, commit, existing, check, missing[: limits.annotations], limits, last=len(missing) <= limits.annotations)
-    for at in range(limits.annotations, len(missing), limits.annotations):
-        run = _write(api, commit, run, check, missing[at : at + limits.annotations], limits, last=at + limits.annotations >= len(missing))
-    return CheckRef(commit.commit, str(run.id))
+    return _write_all(api, commit, existing, check, missing, limits)
+
+
+def _write_known(api: Api, commit: CommitRef, check: Check, limits: Capabilities, known: CheckState) -> CheckRef:
+    """Write without a look. Raises HostNotFound when the run is not there any more."""
+    run = CheckRunAnswer(id=int(known.id), external_id=check.key, status="in_progress") if known.id.isdigit() else None
+    return _write_all(api, commit, run, check, [_sent(annotation, limits) for annotation in check.annotations], limits)
+
+
+def _write_all(
+    api: Api, commit: CommitRef, run: CheckRunAnswer | None, check: Check, missing: Sequence[Json], limits: Capabilities
+) -> CheckRef:
+    """One request for each batch of annotations, at least one."""
+    size = limits.annotations
+    written = _write(api, commit, run, check, missing[:size], limits, last=len(missing) <= size)
+    for at in range(size, len(missing), size):
+        written = _write(api, commit, written, check, missing[at : at + size], limits, last=at + size >= len(missing))
+    return CheckRef(commit.commit, str(written.id))
 
 
 def _write(

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.errors import HostError, HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable, RateLimited
 from providers.github.failures import SECONDARY_WAIT, failure
+from providers.github.memo import Memo, Remembered
 
 API_VERSION = "2022-11-28"
 """Sent as X-GitHub-Api-Version (docs "API versions")."""
@@ -70,12 +71,20 @@ class _Caller(gidgethub.abc.GitHubAPI):
         self.close = http.aclose
         parts = urlsplit(api_url)
         self._origin = (parts.scheme, parts.netloc)
+        self.memo: Memo | None = None
+        """Of the call that is under way, when its answer is worth remembering."""
+        self.headers: Mapping[str, str] = {}
+        """Of the newest answer."""
         self.skew = 0.0
         """Seconds by which the host's clock is ahead of ours, as of its last answer."""
 
     async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[int, Mapping[str, str], bytes]:
         """One request with its redirects (a renamed repository answers 301, 307 or 308). Everything but success is an error of ours."""
         sent = {**headers, "x-github-api-version": API_VERSION}
+        known = self.memo.recall(url) if self.memo is not None and method == "GET" else None
+        if known is not None:
+            sent["if-none-match"] = known.etag
+        asked = url
         what = f"{method} {urlsplit(url).path}"
         for _ in range(1 + MAX_REDIRECTS):
             parts = urlsplit(url)
@@ -89,8 +98,14 @@ class _Caller(gidgethub.abc.GitHubAPI):
             if response.status_code not in (301, 302, 307, 308):
                 break
             url = urljoin(url, response.headers.get("location", ""))
+        self.headers = response.headers
+        if response.status_code == 304 and known is not None:
+            return 200, known.headers, known.body
         if not 200 <= response.status_code < 300:
             raise failure(response.status_code, response.headers, response.content, what=what)
+        if self.memo is not None and method == "GET" and (etag := response.headers.get("etag")):
+            kept = {name: response.headers[name] for name in ("content-type", "link") if name in response.headers}
+            self.memo.remember(asked, Remembered(etag, kept, response.content))
         return response.status_code, response.headers, response.content
 
     async def sleep(self, seconds: float) -> None:
@@ -194,23 +209,35 @@ class Client:
     def __init__(self, open_client: OpenClient, api_url: str, graphql_url: str) -> None:
         self._open_client, self._api_url, self._graphql_url = open_client, api_url, graphql_url
 
-    def get(self, address: str, model: type[_Model], *, token: str | None = None, jwt: str | None = None) -> _Model:
-        """One object."""
-        return self._one(lambda caller: caller.getitem(address, None, oauth_token=token, jwt=jwt), model, f"GET {address}")
+    def get(
+        self, address: str, model: type[_Model], *, token: str | None = None, jwt: str | None = None, memo: Memo | None = None
+    ) -> _Model:
+        """One object. With `memo` it is only asked whether the remembered answer is still true."""
+        return self._one(lambda caller: caller.getitem(address, None, oauth_token=token, jwt=jwt), model, f"GET {address}", memo)
 
-    def pages(self, address: str, model: type[_Model], *, token: str, inside: str | None = None) -> list[_Model]:
-        """All items of a paged list, at most `MAX_PAGES` pages of 100; `inside` is the key of the list when an object is around it."""
+    def pages(
+        self,
+        address: str,
+        model: type[_Model],
+        *,
+        token: str | None = None,
+        jwt: str | None = None,
+        inside: str | None = None,
+        memo: Memo | None = None,
+        most: int = MAX_PAGES * 100,
+    ) -> list[_Model]:
+        """All items of a paged list, at most `most`; `inside` is the key of the list when an object is around it."""
 
         async def collect(caller: _Caller) -> list[object]:
             found: list[object] = []
-            async with contextlib.aclosing(caller.getiter(address, None, oauth_token=token, iterable_key=inside)) as items:
+            async with contextlib.aclosing(caller.getiter(address, None, oauth_token=token, jwt=jwt, iterable_key=inside)) as items:
                 async for item in items:
                     found.append(item)
-                    if len(found) >= MAX_PAGES * 100:
+                    if len(found) >= most:
                         break
             return found
 
-        return _checked(TypeAdapter(list[model]), self._run(collect, f"GET {address}"), f"GET {address}")  # type: ignore[valid-type]  # a model made into a list at run time
+        return _checked(TypeAdapter(list[model]), self._run(collect, f"GET {address}", memo), f"GET {address}")  # type: ignore[valid-type]  # a model made into a list at run time
 
     def send(
         self, method: str, address: str, body: Json, model: type[_Model], *, token: str | None = None, jwt: str | None = None
@@ -243,15 +270,20 @@ class Client:
         """Seconds by which GitHub's clock is ahead of ours, as of this thread's last answer."""
         return _LINES.mine().caller(self._open_client, self._api_url).skew
 
-    def _one(self, call: _Call, model: type[_Model], what: str) -> _Model:
-        result = self._run(call, what)
+    def headers(self) -> Mapping[str, str]:
+        """Those of this thread's last answer, names in lower case."""
+        return _LINES.mine().caller(self._open_client, self._api_url).headers
+
+    def _one(self, call: _Call, model: type[_Model], what: str, memo: Memo | None = None) -> _Model:
+        result = self._run(call, what, memo)
         if model is Nothing:
             result = {}
         return _checked(TypeAdapter(model), result, what)
 
-    def _run(self, call: _Call, what: str) -> object:
+    def _run(self, call: _Call, what: str, memo: Memo | None = None) -> object:
         line = _LINES.mine()
         caller = line.caller(self._open_client, self._api_url)
+        caller.memo = memo
 
         async def bounded() -> object:
             async with asyncio.timeout(DEADLINE):

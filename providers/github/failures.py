@@ -61,17 +61,17 @@ def _wait(status: int, headers: Mapping[str, str], said: str, now: float) -> flo
     """Seconds to wait when this is a limit, None when it is not. A limit is told from a missing permission by what comes with it."""
     if status not in (403, 429):
         return None
-    after = _number(headers.get("retry-after"))
+    after = number(headers.get("retry-after"))
     if after is None and headers.get("x-ratelimit-remaining") == "0":
-        reset = _number(headers.get("x-ratelimit-reset"))
+        reset = number(headers.get("x-ratelimit-reset"))
         after = SECONDARY_WAIT if reset is None else reset - now + 1
     if after is None and (status == 429 or "rate limit" in said.lower() or "abuse detection" in said.lower()):
         after = SECONDARY_WAIT
     return None if after is None else min(max(after, 1.0), LONGEST_WAIT)
 
 
-def _number(text: str | None) -> float | None:
-    """A header that should be a number of seconds."""
+def number(text: str | None) -> float | None:
+    """A header that should be a number; None when it is absent or is none."""
     try:
         return float(text) if text is not None and len(text) < 32 else None
     except ValueError:

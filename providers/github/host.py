@@ -19,7 +19,7 @@ from pipeline.model.target import CommitRef, Permission, PullRequest, PullReques
 from pipeline.ports import AdvisoryDraft, Capabilities, GitCredentials, HostMemory, PolicyFile
 from providers.github import branches, checks, comments, pulls, repositories, snapshots, statuses, threads
 from providers.github.api import Api
-from providers.github.auth import CLONE
+from providers.github.auth import CHECK, CLONE, READ
 from providers.github.settings import Site
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,8 @@ class GitHubHost:
         return GitCredentials("Authorization: Basic " + b64encode(f"x-access-token:{token}".encode()).decode())
 
     def pull_request(self, ref: PullRequestRef) -> PullRequest:
-        """Two requests: the pull request, and its base compared with its head."""
+        """Two requests: the pull request, and its base compared with its head. A review begins here: its tokens are minted side by side."""
+        self._api.warm(ref.repository, (READ, CHECK, CLONE))
         return pulls.pull_request(self._api, ref)
 
     def authors(self, ref: PullRequestRef) -> Sequence[UserRef]:

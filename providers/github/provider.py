@@ -15,9 +15,9 @@ from providers.github.api import Api
 from providers.github.auth import AppKey, SignIn
 from providers.github.client import Client, OpenClient
 from providers.github.host import GitHubHost
+from providers.github.identity import Identity, TokenSignIn, within
 from providers.github.limits import Limits
 from providers.github.memo import Memo
-from providers.github.identity import Identity, TokenSignIn, within
 from providers.github.receive import receive
 from providers.github.settings import SETTINGS, AppSettings, Site
 
