@@ -137,7 +137,7 @@ class Mirror(Objects):
     def drop(self) -> None:
         """Remove the mirror. Readers that are in the middle fail with MirrorDamaged or GitError."""
         if self.remote is not None:
-            _drop(self.remote.git_dir)
+            drop_folder(self.remote.git_dir)
 
     # --- writing ----------------------------------------------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ class Mirror(Objects):
         if self.remote is None:
             raise GitUnavailable("this repository is read as it is; nothing is fetched into it")
         place = self.remote.git_dir
-        with _alone(place, self.deadline):
+        with alone(place, self.deadline):
             for attempt in (1, 2):
                 if not (place / "HEAD").is_file():
                     empty_repository(place, hex_digits)
@@ -155,10 +155,10 @@ class Mirror(Objects):
                     work(self.remote)
                     return
                 except ObjectsRefused:
-                    _drop(place)
+                    drop_folder(place)
                     raise
                 except MirrorDamaged as error:
-                    _drop(place)
+                    drop_folder(place)
                     log.warning("mirror dropped", extra={"mirror": place.name, "reason": error.message, "attempt": attempt})
                     if attempt == 2:
                         raise
@@ -205,7 +205,7 @@ class Mirror(Objects):
 
 
 @contextlib.contextmanager
-def _alone(place: Path, seconds: float) -> Iterator[None]:
+def alone(place: Path, seconds: float) -> Iterator[None]:
     """Be the only writer of a mirror. The kernel lets go of the lock when a process dies."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{place}.lock").open("w") as lock:
@@ -221,7 +221,7 @@ def _alone(place: Path, seconds: float) -> Iterator[None]:
         yield
 
 
-def _drop(place: Path) -> None:
+def drop_folder(place: Path) -> None:
     """Remove a mirror: out of the way at once, then its files."""
     with contextlib.suppress(FileNotFoundError):
         trash = Path(tempfile.mkdtemp(prefix=".dropped-", dir=place.parent))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from pipeline.errors import NotConfigured, Superseded
+from pipeline.errors import HostNotFound, InternalFault, NotConfigured, Superseded, Undisclosed
 from pipeline.messages import BATCH, PURGE_AFTER
 from pipeline.model.event import CommentRef, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
@@ -34,6 +34,7 @@ from pipeline.ports import (
 from pipeline.receipts import Signer
 from pipeline.sandbox.git import Mirror
 from pipeline.scanners import semgrep
+from pipeline.stages.disclosure import may_tell
 from pipeline.stages.examine import RunControl
 from pipeline.stages.prove import Engines, Residues
 from pipeline.store.engine import Database
@@ -88,6 +89,8 @@ class FencedHost:
 
     host: CodeHost
     fence: Callable[[], None]
+    permit: Callable[[], None]
+    """Called before anything is shown of a review. Raises Undisclosed: see `pipeline.stages.disclosure`."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -139,6 +142,10 @@ class FencedHost:
         """See `CodeHost.forget`."""
         self.host.forget()
 
+    def prepare(self, repository: SourceRepository) -> None:
+        """See `CodeHost.prepare`."""
+        self.host.prepare(repository)
+
     def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
         """See `CodeHost.permission`."""
         return self.host.permission(repository, user)
@@ -162,11 +169,13 @@ class FencedHost:
 
     def ensure_check(self, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:
         """See `CodeHost.ensure_check`."""
+        self.permit()
         self.fence()
         return self.host.ensure_check(commit, check, known)
 
     def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
         """See `CodeHost.ensure_comment`."""
+        self.permit()
         self.fence()
         self.host.ensure_comment(ref, topic, body)
 
@@ -177,16 +186,19 @@ class FencedHost:
 
     def ensure_threads(self, ref: PullRequestRef, head: CommitId, threads: Sequence[Thread], introduction: str) -> Sequence[ThreadRef]:
         """See `CodeHost.ensure_threads`."""
+        self.permit()
         self.fence()
         return self.host.ensure_threads(ref, head, threads, introduction)
 
     def ensure_branch(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
         """See `CodeHost.ensure_branch`."""
+        self.permit()
         self.fence()
         return self.host.ensure_branch(repository, commit)
 
     def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
         """See `CodeHost.ensure_pull_request`."""
+        self.permit()
         self.fence()
         return self.host.ensure_pull_request(draft)
 
@@ -194,6 +206,10 @@ class FencedHost:
         """See `CodeHost.ensure_closed`."""
         self.fence()
         self.host.ensure_closed(ref, reason)
+
+
+def _unasked() -> None:
+    raise InternalFault("a stage shows something without having asked whether it may")
 
 
 def mirror_name(repository: SourceRepository) -> str:
@@ -211,7 +227,9 @@ class Context:
     plugins: Plugins
     places: Places
     claimed: Claimed
-    hosts: dict[str, CodeHost] = field(default_factory=dict)
+    hosts: dict[str, FencedHost] = field(default_factory=dict)
+    told: dict[ReviewId, bool] = field(default_factory=dict)
+    """What `may_tell` has answered: the host is asked once a message."""
     fetched: set[tuple[Path, Change]] = field(default_factory=set)
     """Changes that this process has brought to a mirror: a worker that goes on with a review need not ask git again."""
     finished: bool = False
@@ -242,14 +260,36 @@ class Context:
         """What the host of an installation can do, as we are signed in there."""
         return self.host(installation).capabilities
 
-    def host(self, installation: Installation) -> CodeHost:
-        """The code host of an installation, fenced by our lease."""
+    def host(self, installation: Installation) -> FencedHost:
+        """The code host of an installation, fenced by our lease; for reading and answering. To show something of a review: `teller`."""
         if installation.id not in self.hosts:
             configuration = self.places.configurations.of(installation.provider, installation.instance)
             patient = self.claimed.priority >= BATCH
             connected = self.provider(installation).connect(installation, configuration, self.memory, patient=patient)
-            self.hosts[installation.id] = FencedHost(connected, self.fence)
+            self.hosts[installation.id] = FencedHost(connected, self.fence, _unasked)
         return self.hosts[installation.id]
+
+    def teller(self, review: Review) -> CodeHost:
+        """The host for whatever is shown of a review: checks, threads, comments, branches, pull requests. Its verbs raise Undisclosed
+        when nothing of this review may be told there; who can end quietly asks `may_tell` first."""
+
+        def permit() -> None:
+            if not self.may_tell(review):
+                raise Undisclosed(f"nothing of review {review.id} may be shown on the host")
+
+        return replace(self.host(review.installation), permit=permit)
+
+    def may_tell(self, review: Review) -> bool:
+        """Whether anything of a review may be shown on its host; see `pipeline.stages.disclosure`."""
+        if review.id not in self.told:
+            self.told[review.id] = may_tell(review.change, lambda: self._now(review))
+        return self.told[review.id]
+
+    def _now(self, review: Review) -> SourceRepository:
+        try:
+            return self.host(review.installation).describe(review.change.repository)
+        except HostNotFound:
+            return replace(review.change.repository, private=False)
 
     def mirror(self, installation: Installation, repository: SourceRepository) -> Mirror:
         """Our bare mirror of a source repository, with fresh credentials for fetching."""
@@ -266,7 +306,8 @@ class Context:
         change = review.change
         mirror = self.mirror(review.installation, change.repository)
         if (mirror.git.git_dir, change) not in self.fetched:
-            depth = min(change.commits, HISTORY) + 1
+            # How many commits a merge queue put together nobody says; most of them are here already.
+            depth = HISTORY + 1 if change.queued else min(change.commits, HISTORY) + 1
             mirror.fetch(list({change.policy_commit: 1, change.base: 1, change.head: depth}.items()))
             self.fetched.add((mirror.git.git_dir, change))
         return mirror

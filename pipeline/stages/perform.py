@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 from pipeline.errors import Superseded
 from pipeline.messages import (
     AcceptEvent,
     ProposeFix,
     PublishCheck,
+    PurgeRepository,
     Reply,
     RequestFix,
     RunFix,
     RunScan,
     SettleReview,
+    ShowFixes,
     Speak,
     StartReview,
+    Waive,
     WithdrawReview,
 )
 from pipeline.stages.accept import accept_event
@@ -22,9 +27,15 @@ from pipeline.stages.fix import request_fix, run_fix
 from pipeline.stages.plan import start_review
 from pipeline.stages.propose import propose_fix
 from pipeline.stages.publish import publish_check, reply, withdraw_review
+from pipeline.stages.purge import purge_repository
+from pipeline.stages.reach import out_of_reach
 from pipeline.stages.scan import run_scan
 from pipeline.stages.settle import settle_review
+from pipeline.stages.showfixes import show_fixes
 from pipeline.stages.speak import speak
+from pipeline.stages.waive import waive
+
+log = logging.getLogger(__name__)
 
 
 def perform(context: Context) -> None:
@@ -33,6 +44,11 @@ def perform(context: Context) -> None:
     Raises:
         FixwrightError: the message could not be done; the caller decides between another try and giving up.
     """
+    why = out_of_reach(context, context.claimed.message)
+    if why:
+        log.info("nothing to do", extra={"kind": context.claimed.message.kind, "why": why})
+        with context.finish():
+            return
     try:
         _dispatch(context)
     except Superseded:
@@ -63,5 +79,11 @@ def _dispatch(context: Context) -> None:
             request_fix(context, message)
         case RunFix() as message:
             run_fix(context, message)
+        case PurgeRepository() as message:
+            purge_repository(context, message)
         case ProposeFix() as message:
             propose_fix(context, message)
+        case Waive() as message:
+            waive(context, message)
+        case ShowFixes() as message:
+            show_fixes(context, message)

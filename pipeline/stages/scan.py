@@ -10,6 +10,7 @@ from pipeline.messages import HOLD, Envelope, RunScan, SettleReview
 from pipeline.model.ids import ReviewId
 from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.scan import Coverage, Gap, GapClass, Scan, ScanResult, ScanStatus, ScanType
+from pipeline.model.target import SourceRepository
 from pipeline.policy import Policy
 from pipeline.sandbox.git import Changed
 from pipeline.stages.context import HISTORY, Context
@@ -27,8 +28,9 @@ CHANGED_FILES = 5_000
 class StoredCache:
     """`pipeline.stages.examine.Cache` over the store: each call is a transaction of its own."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, repository: SourceRepository) -> None:
         self._context = context
+        self._repository = repository
 
     def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The known entries."""
@@ -39,7 +41,7 @@ class StoredCache:
         """Remember."""
         if entries:
             with self._context.database.work() as work:
-                work.cache.put_many(entries)
+                work.cache.put_many(entries, work.installations.find_repository(self._repository) or "")
 
 
 def run_scan(context: Context, message: RunScan) -> None:
@@ -83,11 +85,11 @@ def _sides(context: Context, review: Review, scan: Scan, policy: Policy) -> dict
     mirror = context.mirror_of(review)
     changed, truncated = mirror.changes(change.base, change.head, limit=CHANGED_FILES)
     control = context.control(review.id)
-    cache = StoredCache(context)
+    cache = StoredCache(context, change.repository)
     key = context.places.hash_key
 
     states: dict[str, list[SideFile]] = {"head": new_side(changed), "base": old_side(changed)}
-    searched = scan.scan_type is ScanType.SECRETS and change.pull_request is not None
+    searched = scan.scan_type is ScanType.SECRETS and (change.pull_request is not None or change.queued)
     history = read_history(mirror, change.base, change.head, HISTORY) if searched else None
     states |= {f"layer {n}": layer for n, layer in enumerate(history.layers if history else ())}
     results = examine_sides(
@@ -107,7 +109,7 @@ def _sides(context: Context, review: Review, scan: Scan, policy: Policy) -> dict
         sides["head"] = _with_gap(sides["head"], gap)
     if history is not None:
         layers = [results[name] for name in states if name.startswith("layer ")]
-        sides["history"] = attribute(history, layers, change.commits)
+        sides["history"] = attribute(history, layers, 0 if change.queued else change.commits)
     return sides
 
 

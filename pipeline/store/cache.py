@@ -36,10 +36,13 @@ class Cache:
             found.update({bytes(row.key): bytes(row.value) for row in rows})
         return found
 
-    def put_many(self, entries: Mapping[bytes, bytes]) -> None:
-        """Store values, replacing what was there."""
-        rows = [{"key": key, "value": entries[key], "size": len(entries[key]), "used_at": database_now()} for key in sorted(entries)]
-        self._transaction.upsert(scan_cache, rows, ["key"], ["value", "size", "used_at"])
+    def put_many(self, entries: Mapping[bytes, bytes], repository: str = "") -> None:
+        """Store values, replacing what was there. `repository`: our id of the one that they quote, for its purge."""
+        rows = [
+            {"key": key, "value": entries[key], "size": len(entries[key]), "used_at": database_now(), "repository_id": repository}
+            for key in sorted(entries)
+        ]
+        self._transaction.upsert(scan_cache, rows, ["key"], ["value", "size", "used_at", "repository_id"])
 
     def touch(self, keys: Sequence[bytes]) -> None:
         """These were used: keep them longer. Writes at most once a day for each."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -138,6 +138,22 @@ class Database:
                 hint="start `fixwright up` once to migrate",
             )
 
+    def shrink_log(self) -> None:
+        """SQLite: bring the write-ahead log into the file and empty it, as far as readers allow: deleted rows do not stay in it."""
+        if self.dialect == "sqlite":
+            with translated(), self._engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                if isinstance(raw, sqlite3.Connection):
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def size(self) -> int:
+        """Bytes of the database on the disk."""
+        if self.dialect == "sqlite":
+            path = Path(str(self._url.database))
+            return sum(found.stat().st_size for found in path.parent.glob(f"{path.name}*") if found.is_file())
+        with self.read() as work:
+            return int(work.transaction.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
+
     def dispose(self) -> None:
         """Close all connections; the next use opens new ones."""
         self._engine.dispose()
@@ -236,6 +252,8 @@ def prepare_sqlite(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
     connection.execute("PRAGMA foreign_keys = ON")
+    # What is deleted is overwritten: a purged repository must not be read out of the file's free pages.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -152,7 +152,7 @@ class Intake:
         future: Future[bool] | asyncio.Future[bool],
         loop: asyncio.AbstractEventLoop | None,
     ) -> None:
-        messages = tuple(_message(envelope) for envelope in envelopes)
+        messages = tuple(_message(envelope, row.delivery_id) for envelope in envelopes)
         with self._room:
             if not self._open:
                 raise StoreUnavailable("the intake is not running")
@@ -243,9 +243,9 @@ _UNAVAILABLE = (sqlite3.OperationalError, psycopg.OperationalError, OSError)
 _REFUSED = (sqlite3.Error, psycopg.Error, ValueError, OverflowError)
 
 
-def _message(envelope: Envelope) -> OutboxRow:
+def _message(envelope: Envelope, delivery_id: str) -> OutboxRow:
     identifier, key, kind, body, priority, group, delay = encode_envelope(envelope)
-    return (identifier, escape_text(key), kind, body, priority, escape_text(group), delay)
+    return (identifier, escape_text(key), kind, body, priority, escape_text(group), delay, escape_text(delivery_id))
 
 
 def _prepare(waiting: _Waiting) -> Prepared:

@@ -19,13 +19,14 @@ from pydantic import Discriminator, TypeAdapter
 from sqlalchemy import ColumnElement, Row, and_, case, delete, func, or_, select, update
 
 from pipeline.errors import LeaseLost
-from pipeline.messages import Envelope, Message
+from pipeline.messages import AcceptEvent, Envelope, Message
 from pipeline.model.ids import MessageId
 from pipeline.store.codec import Codec, Unreadable
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
 from pipeline.store.tables import outbox
 from pipeline.store.transaction import Transaction, chunks
+from pipeline.trail import current
 
 LEASE_SECONDS: Final = 8.0
 """How long a worker that fell silent keeps its message; it renews every 2 s (ARCHITECTURE, "What holds it together")."""
@@ -65,6 +66,10 @@ class Claimed:
     """How often it was begun, this time included."""
     crashes: int
     """How many of them ended with an expired lease."""
+    delivery_id: str = ""
+    """The delivery that all this began with; empty when there was none."""
+    begun_at: float | None = None
+    """When that arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,9 @@ class DeadMessage:
     error_code: str
     attempts: int
     crashes: int
+    delivery_id: str = ""
+    finished_at: float = 0.0
+    """When it was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,7 @@ class Outbox:
         for envelope in envelopes:
             identifier, key, kind, body, priority, group, delay = encode_envelope(envelope)
             due = database_now() + delay
+            trail, accepts = current(), isinstance(envelope.message, AcceptEvent)
             rows.append(
                 {
                     "id": identifier,
@@ -129,6 +138,8 @@ class Outbox:
                     "created_at": database_now(),
                     "due_at": due,
                     "publish_at": due + envelope.hold,
+                    "delivery_id": envelope.message.delivery if isinstance(envelope.message, AcceptEvent) else trail.delivery_id,
+                    "begun_at": database_now() if accepts else trail.begun_at,
                 }
             )
         if rows and self._transaction.add_missing(outbox, rows, ["key"]):
@@ -190,6 +201,8 @@ class Outbox:
             priority=row.priority,
             attempts=row.attempts,
             crashes=row.crashes,
+            delivery_id=row.delivery_id,
+            begun_at=row.begun_at,
         )
 
     def renew(self, message_id: MessageId, epoch: int, seconds: float = LEASE_SECONDS) -> None:
@@ -273,6 +286,12 @@ class Outbox:
             self._transaction.sent = True
         return [_dead(row) for row in dead]
 
+    def due_in(self, before: int) -> float | None:
+        """Seconds until a waiting message of a priority more urgent than `before` wants a worker, 0.0 when one does now; None when none waits."""
+        soonest = select(func.min(outbox.c.publish_at) - database_now()).where(_pending, outbox.c.priority < before)
+        seconds = self._transaction.execute(soonest).scalar_one()
+        return None if seconds is None else max(0.0, float(seconds))
+
     # --- people ---
 
     def backlog(self) -> Backlog:
@@ -320,7 +339,8 @@ def _dead(row: Row[Any]) -> DeadMessage:
         message = MESSAGE.load(row.body)
     except Unreadable:
         message = None
-    return DeadMessage(MessageId(row.id), row.key, row.group, row.kind, message, row.error_code, row.attempts, row.crashes)
+    moments = (row.delivery_id, row.finished_at or 0.0)
+    return DeadMessage(MessageId(row.id), row.key, row.group, row.kind, message, row.error_code, row.attempts, row.crashes, *moments)
 
 
 def _lost(message_id: MessageId, epoch: int) -> LeaseLost:

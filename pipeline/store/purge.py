@@ -17,30 +17,18 @@ from pipeline.model.ids import MessageId, RepositoryId
 from pipeline.model.target import SourceRepository
 from pipeline.store.identity import to_repository
 from pipeline.store.tables import (
-    batches,
     deliveries,
     effects,
-    finding_events,
-    finding_places,
-    finding_states,
-    findings,
-    fixes,
     host_locks,
     host_memory,
     installations,
-    occurrences,
+    metadata,
     outbox,
     repositories,
     reviews,
-    scan_cache,
-    scan_results,
-    scan_slots,
     scans,
-    subjects,
-    threads,
-    waivers,
 )
-from pipeline.store.transaction import Transaction
+from pipeline.store.transaction import Transaction, chunks
 
 BATCH: Final = 500
 """Rows of one transaction."""
@@ -80,20 +68,20 @@ class Purge:
         Args:
             keep: the message that is worked right now.
         """
-        for table in (finding_events, finding_states, finding_places, fixes, threads, waivers, scan_slots):
-            yield _rows(table, table.c.repository_id == repository)
         own = select(reviews.c.id).where(reviews.c.repository_id == repository)
         own_scans = select(scans.c.id).where(scans.c.review_id.in_(own))
-        yield _some(occurrences, occurrences.c.review_id, own)
-        yield _rows(findings, findings.c.repository_id == repository)
-        yield _rows(subjects, subjects.c.repository_id == repository)
-        yield _some(scan_results, scan_results.c.scan_id, own_scans)
-        yield _rows(scans, scans.c.review_id.in_(own))
-        yield _rows(batches, batches.c.review_id.in_(own))
         yield _rows(effects, _names(effects.c.key, own))
         yield _rows(outbox, and_(outbox.c.id != (keep or ""), or_(outbox.c.group.in_(own), outbox.c.group == repository)))
-        yield _rows(reviews, reviews.c.repository_id == repository)
-        yield _rows(scan_cache, scan_cache.c.repository_id == repository)
+        # Children first. A table that is new here is purged by the names of its columns, too.
+        for table in reversed(metadata.sorted_tables):
+            if table is repositories:
+                continue
+            if "repository_id" in table.columns:
+                yield _rows(table, table.c.repository_id == repository)
+            elif "review_id" in table.columns:
+                yield _rows(table, table.c.review_id.in_(own)) if len(table.primary_key) == 1 else _some(table, table.c.review_id, own)
+            elif "scan_id" in table.columns:
+                yield _some(table, table.c.scan_id, own_scans)
         yield lambda purge: purge.drop_messages(source, keep)
         yield lambda purge: purge.drop_bodies(source)
         for table in (host_memory, host_locks):
@@ -110,23 +98,19 @@ class Purge:
             for row in self._transaction.execute(select(outbox.c.id, outbox.c.body).where(near))
             if _tells_of(json.loads(row.body), source)
         ]
-        return sum(
-            self._transaction.changed(delete(outbox).where(outbox.c.id.in_(about[i : i + BATCH]))) for i in range(0, len(about), BATCH)
-        )
+        return sum(self._transaction.changed(delete(outbox).where(outbox.c.id.in_(some))) for some in chunks(about))
 
     def drop_bodies(self, source: SourceRepository) -> int:
         """Bodies of deliveries that name the repository; they are kept for a day. How many."""
         name = source.full_name.encode()
         about = []
         held = select(deliveries.c.id, deliveries.c.body).where(deliveries.c.body.is_not(None), deliveries.c.provider == source.provider)
-        for row in self._transaction.connection.execution_options(yield_per=BATCH).execute(held):
+        for row in self._transaction.execute(held.execution_options(yield_per=BATCH)):
             if row.body is not None and name in zlib.decompress(row.body):
                 about.append(row.id)
-        dropped = 0
-        for start in range(0, len(about), BATCH):
-            these = deliveries.c.id.in_(about[start : start + BATCH])
-            dropped += self._transaction.changed(update(deliveries).where(these).values(body=None))
-        return dropped
+        return sum(
+            self._transaction.changed(update(deliveries).where(deliveries.c.id.in_(some)).values(body=None)) for some in chunks(about)
+        )
 
     def drop_installations(self) -> int:
         """Installations that were deleted and to which nothing belongs any more: their account's name goes too. How many."""

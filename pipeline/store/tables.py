@@ -214,6 +214,7 @@ reviews = Table(
     Column("policy", Text, nullable=True),
     _text("policy_source", ""),
     Column("policy_gaps", Text, nullable=True),
+    Column("policy_record", Text, nullable=True),
     _moment("created_at"),
     _moment("updated_at"),
     _moment("settled_at", nullable=True),

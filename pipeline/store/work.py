@@ -8,14 +8,22 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from pipeline.store.cache import Cache
+from pipeline.store.counters import Counters
 from pipeline.store.deliveries import Deliveries
 from pipeline.store.effects import Effects
 from pipeline.store.findings import Findings
 from pipeline.store.fixes import Fixes
 from pipeline.store.installations import Installations
+from pipeline.store.instances import Instances
+from pipeline.store.organizations import Organizations
 from pipeline.store.outbox import Outbox
+from pipeline.store.policies import Policies
+from pipeline.store.processes import Processes
+from pipeline.store.purge import Purge
+from pipeline.store.retention import Retention
 from pipeline.store.reviews import Reviews
 from pipeline.store.transaction import Transaction
+from pipeline.store.waivers import Waivers
 
 
 class Work:
@@ -26,10 +34,18 @@ class Work:
         self.outbox = Outbox(self.transaction)
         self.deliveries = Deliveries(self.transaction)
         self.installations = Installations(self.transaction)
+        self.instances = Instances(self.transaction)
         self.reviews = Reviews(self.transaction, self.installations)
         self.findings = Findings(self.transaction)
         self.fixes = Fixes(self.transaction)
+        self.waivers = Waivers(self.transaction)
         self.cache = Cache(self.transaction)
+        self.policies = Policies(self.transaction)
+        self.counters = Counters(self.transaction)
+        self.processes = Processes(self.transaction)
+        self.organizations = Organizations(self.transaction)
+        self.purge = Purge(self.transaction)
+        self.retention = Retention(self.transaction)
         self.effects = Effects(self.transaction, self.installations)
 
     def tidy(self) -> int:

@@ -98,6 +98,7 @@ def upgrade() -> None:
     op.add_column("finding_events", _text("actor"))
     op.add_column("finding_events", _text("detail"))
     op.add_column("threads", _text("resolved"))
+    op.add_column("reviews", sa.Column("policy_record", sa.Text(), nullable=True))
     op.add_column("outbox", _text("delivery_id"))
     op.add_column("outbox", sa.Column("begun_at", sa.Double(), nullable=True))
     op.add_column("scan_cache", _text("repository_id"))

@@ -1,0 +1,113 @@
+"""What is kept for a time only. Everything here goes in bounded batches: call it again until it says 0.
+
+Kept for good: findings, their states and events, fixes with their receipts, waivers. Kept while it is needed: the newest review of every
+open pull request and branch, with its scans, however old. The rest of a review goes after the operator's time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, Table, Text, and_, cast, delete, exists, literal, select, update
+
+from pipeline.store.columns import database_now
+from pipeline.store.tables import (
+    batches,
+    effects,
+    finding_events,
+    finding_states,
+    findings,
+    fixes,
+    occurrences,
+    outbox,
+    reviews,
+    scan_results,
+    scans,
+    subjects,
+    threads,
+)
+from pipeline.store.transaction import Transaction
+
+BATCH: Final = 200
+"""Reviews, or single rows, of one call."""
+
+_ENDED = ("done", "cancelled", "failed")
+
+
+class Retention:
+    """Deletes what is old. Part of a `Work`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def forget(self, seconds: float, limit: int = BATCH) -> int:
+        """Delete up to `limit` of each kind that is older than `seconds`; how many rows were deleted or emptied."""
+        before = database_now() - seconds
+        old = and_(reviews.c.status.in_(_ENDED), reviews.c.updated_at < before)
+        deleted = self._results(old, limit) + self._verdicts(old, limit) + self._occurrences(old, limit)
+        deleted += self._one_key(effects, effects.c.key, effects.c.updated_at < before, limit)
+        deleted += self._one_key(outbox, outbox.c.id, and_(outbox.c.status == "dead", outbox.c.finished_at < before), limit)
+        deleted += self._threads(before)
+        deleted += self._subjects(before)
+        return deleted + self._reviews(old, limit)
+
+    def _results(self, old: ColumnElement[bool], limit: int) -> int:
+        """What the engines said: needed to settle a review, and to judge the newest of an open change anew."""
+        joined = scan_results.join(scans, scan_results.c.scan_id == scans.c.id).join(reviews, scans.c.review_id == reviews.c.id)
+        some = select(scans.c.id).distinct().select_from(joined).where(old, ~_current()).limit(limit).subquery()
+        return self._transaction.changed(delete(scan_results).where(scan_results.c.scan_id.in_(select(some.c.id))))
+
+    def _verdicts(self, old: ColumnElement[bool], limit: int) -> int:
+        """The verdict quotes code; the conclusion stays."""
+        some = select(reviews.c.id).where(old, ~_current(), reviews.c.verdict.is_not(None)).limit(limit).subquery()
+        emptied = update(reviews).where(reviews.c.id.in_(select(some.c.id))).values(verdict=None, facts=None)
+        return self._transaction.changed(emptied)
+
+    def _occurrences(self, old: ColumnElement[bool], limit: int) -> int:
+        """Places that findings had in pull requests and branches that are closed."""
+        open_subject = exists().where(
+            subjects.c.repository_id == reviews.c.repository_id, subjects.c.subject == reviews.c.subject, subjects.c.open
+        )
+        joined = occurrences.join(reviews, occurrences.c.review_id == reviews.c.id)
+        some = select(reviews.c.id).distinct().select_from(joined).where(old, ~open_subject).limit(limit).subquery()
+        return self._transaction.changed(delete(occurrences).where(occurrences.c.review_id.in_(select(some.c.id))))
+
+    def _threads(self, before: ColumnElement[Any]) -> int:
+        """Threads that we opened in pull requests that are closed."""
+        subject = literal("pull_request:") + cast(threads.c.pull_request, Text)
+        still = exists().where(subjects.c.repository_id == threads.c.repository_id, subjects.c.subject == subject, subjects.c.open)
+        return self._transaction.changed(delete(threads).where(threads.c.created_at < before, ~still))
+
+    def _subjects(self, before: ColumnElement[Any]) -> int:
+        return self._transaction.changed(delete(subjects).where(~subjects.c.open, subjects.c.updated_at < before))
+
+    def _reviews(self, old: ColumnElement[bool], limit: int) -> int:
+        """Reviews that nothing refers to any more, with their scans."""
+        referring: list[Select[Any]] = [
+            select(column).where(column == reviews.c.id)
+            for column in (
+                subjects.c.review_id,
+                occurrences.c.review_id,
+                findings.c.first_review_id,
+                finding_states.c.review_id,
+                finding_events.c.review_id,
+                fixes.c.review_id,
+            )
+        ]
+        unused = [~statement.exists() for statement in referring]
+        found = select(reviews.c.id).where(old, *unused).order_by(reviews.c.id).limit(limit)
+        ids = [row.id for row in self._transaction.execute(found)]
+        own_scans = select(scans.c.id).where(scans.c.review_id.in_(ids))
+        self._transaction.changed(delete(scan_results).where(scan_results.c.scan_id.in_(own_scans)))
+        for table in (scans, batches):
+            self._transaction.changed(delete(table).where(table.c.review_id.in_(ids)))
+        return self._transaction.changed(delete(reviews).where(reviews.c.id.in_(ids)))
+
+    def _one_key(self, table: Table, key: ColumnElement[str], where: ColumnElement[bool], limit: int) -> int:
+        some = select(key.label("key")).where(where).limit(limit).subquery()
+        return self._transaction.changed(delete(table).where(key.in_(select(some.c.key))))
+
+
+def _current() -> ColumnElement[bool]:
+    """True for the newest review of an open change."""
+    return exists().where(subjects.c.review_id == reviews.c.id, subjects.c.open)
