@@ -43,6 +43,7 @@ again can help (`retryable`). Foreign exceptions are translated at the border of
     +- PluginInvalid             a plug-in file does not export what its kind asks for
     +- WorkerCrashed             a worker died three times on the same message
     +- InternalFault             a bug of ours
+    +- Undisclosed               it may not be told where everybody would read it
     +- Superseded                the change that we work on is no longer the newest
 """
 
@@ -327,6 +328,12 @@ class InternalFault(FixwrightError):
     """A bug of ours; the log has the traceback."""
 
     code, retryable = "INTERNAL", True
+
+
+class Undisclosed(FixwrightError):
+    """What would be shown on a host is not for everybody there: a default branch's finding in a public repository."""
+
+    code = "UNDISCLOSED"
 
 
 class Superseded(FixwrightError):

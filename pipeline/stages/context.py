@@ -269,12 +269,16 @@ class Context:
             self.hosts[installation.id] = FencedHost(connected, self.fence, _unasked)
         return self.hosts[installation.id]
 
-    def teller(self, review: Review) -> CodeHost:
+    def teller(self, review: Review, *, blank: bool = False) -> CodeHost:
         """The host for whatever is shown of a review: checks, threads, comments, branches, pull requests. Its verbs raise Undisclosed
-        when nothing of this review may be told there; who can end quietly asks `may_tell` first."""
+        when nothing of this review may be told there; who can end quietly asks `may_tell` first.
+
+        Args:
+            blank: nothing of what was found is told, only that nothing is told.
+        """
 
         def permit() -> None:
-            if not self.may_tell(review):
+            if not blank and not self.may_tell(review):
                 raise Undisclosed(f"nothing of review {review.id} may be shown on the host")
 
         return replace(self.host(review.installation), permit=permit)

@@ -14,6 +14,7 @@ from pipeline.model.target import PullRequestRef
 from pipeline.patches import diff_of
 from pipeline.reports.markdown import render_answer, render_commit_message, render_fix_title, render_pull_request_body
 from pipeline.stages.context import Context
+from pipeline.stages.fix import wanted_finding
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.sources import CommitFiles
 from pipeline.triage.diff import Suggestion, suggestion_of
@@ -29,7 +30,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         judged = work.reviews.verdict(fix.review).judged
     if fix.status in (FixStatus.PENDING, FixStatus.RUNNING):
         raise StaleWrite(f"fix {fix.id} is still being made")
-    finding = next(j.finding for j in judged if j.finding.handle == fix.handle)
+    finding = wanted_finding(fix, judged)
     patch = _same_patch(context, review, fix, finding) if fix.status is not FixStatus.FAILED else None
     if patch is None or fix.proof is None or fix.receipt is None:
         error = fix.error or "the fixers make another patch now than the one that was proved; ask again after the next push"
@@ -71,8 +72,9 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
         _answer(context, review, message.comment, fix, as_patch)
         with context.finish():
             return
-    host = context.host(review.installation)
-    branch = f"fixwright/{fix.handle.lower()}-{change.head[:8]}"
+    host = context.teller(review)
+    place = f"-{finding.location.line}" if fix.place else ""
+    branch = f"fixwright/{fix.handle.lower()}{place}-{change.head[:8]}"
     title = render_fix_title(finding, patch)
     body = render_pull_request_body(finding, patch, proof, fix.receipt, capabilities=context.capabilities(review.installation))
     try:
@@ -99,4 +101,4 @@ def _opened(fix: Fix, opened: PullRequestRef) -> str:
 
 def _answer(context: Context, review: Review, comment: CommentRef | None, fix: Fix, body: str) -> None:
     if comment is not None:
-        context.host(review.installation).ensure_reply(comment, f"fix:{fix.id}", body)
+        context.teller(review).ensure_reply(comment, f"fix:{fix.id}", body)

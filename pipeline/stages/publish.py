@@ -14,6 +14,7 @@ from pipeline.reports.markdown import render_check, render_withdrawn
 from pipeline.stages.announce import show_check
 from pipeline.stages.attention import candidates
 from pipeline.stages.context import Context
+from pipeline.stages.disclosure import tellable
 from pipeline.stages.plan import check_key
 from pipeline.store.reviews import ReviewSummary
 
@@ -29,10 +30,14 @@ def publish_check(context: Context, message: PublishCheck) -> None:
     """Finish the check of a settled (or given up) review, then let it speak. One that was published before is shown again."""
     review = context.wanted(message.review, ReviewStatus.PUBLISHING, ReviewStatus.FAILED, ReviewStatus.DONE)
     publish_head(context, review.installation, review.change.repository, review.change.head)
-    speaks = review.status is ReviewStatus.PUBLISHING and review.change.pull_request is not None and not review.change.draft
     with context.finish() as work:
         if review.status is ReviewStatus.PUBLISHING:
             work.reviews.move(review.id, ReviewStatus.PUBLISHING, ReviewStatus.DONE)
+            # Read after the move: whoever marks it ready meanwhile either waits for us and sees it done, or is seen here.
+            change = work.reviews.get(review.id).change
+            speaks = change.pull_request is not None and not change.draft
+        else:
+            speaks = False
         if speaks:
             work.outbox.send(Envelope(Speak(review.id), f"speak:{review.id}", group=review.id, hold=HOLD))
 
@@ -71,9 +76,13 @@ def _publish_head(
             newest = work.effects.get(name)
         return newest is None or newest.epoch != turn
 
+    with context.database.read() as work:
+        known = [work.reviews.get(summary.id) for summary in work.reviews.of_head(repository, head)]
+    for one in known:
+        context.may_tell(one)  # asks the host, which no transaction should wait for; the answer is kept
     with context.memory.lock(name, LOCK_SECONDS):
         with context.database.work() as work:
-            summaries = work.reviews.of_head(repository, head)
+            summaries = [s for s in work.reviews.of_head(repository, head) if context.may_tell(work.reviews.get(s.id))]
             if not summaries or any(summary.status in UNSETTLED for summary in summaries):
                 return True
             turn = work.effects.next(name)
@@ -84,7 +93,7 @@ def _publish_head(
         held = candidates(context, review, report.verdict) if threaded is None else threaded
         for shown in everyone:
             check = render_check(report, context.capabilities(installation), key=check_key(shown), threaded=held)
-            show_check(context, installation, CommitRef(repository, head), shown, check)
+            show_check(context, CommitRef(repository, head), shown, check)
             if overtaken():
                 return False
     return True
@@ -92,7 +101,7 @@ def _publish_head(
 
 def _report(context: Context, summary: ReviewSummary, review: Review, verdict: Verdict, policy_source: str) -> Report:
     return Report(
-        verdict=verdict,
+        verdict=tellable(review.change, verdict),
         head=review.change.head,
         base=review.change.base,
         seconds=summary.seconds,
@@ -106,13 +115,13 @@ def withdraw_review(context: Context, message: WithdrawReview) -> None:
     with context.database.work() as work:
         review = work.reviews.get(message.review)
         others = [s for s in work.reviews.of_head(review.change.repository, review.change.head) if s.id != review.id]
-    if others:
+    if others and not message.hide:
         publish_head(context, review.installation, review.change.repository, review.change.head)
-    elif review.status is ReviewStatus.CANCELLED:
+    elif review.status is ReviewStatus.CANCELLED or message.hide:
         check = render_withdrawn(message.title, key=check_key(review.id), conclusion=message.conclusion)
         commit = CommitRef(review.change.repository, review.change.head)
         try:
-            show_check(context, review.installation, commit, review.id, check)
+            show_check(context, commit, review.id, check, blank=True)
         except (HostNotFound, HostForbidden) as gone:
             log.info("nothing to withdraw", extra={"review_id": review.id, "code": gone.code})
     with context.finish():

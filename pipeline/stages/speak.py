@@ -21,6 +21,7 @@ from pipeline.reports.markdown import render_comment, render_thread
 from pipeline.sandbox.git import Mirror
 from pipeline.stages.attention import candidates, speakable_of
 from pipeline.stages.context import Context
+from pipeline.stages.disclosure import tellable
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.prove import CommitFiles, prove
 from pipeline.stages.publish import publish_head
@@ -49,7 +50,7 @@ def speak(context: Context, message: SpeakMessage) -> None:
     if ref is None:
         with context.finish():
             return
-    host = context.host(review.installation)
+    host = context.teller(review)
     capabilities = context.capabilities(review.installation)
     if host.pull_request(ref).head != review.change.head:
         with context.finish():
@@ -60,7 +61,7 @@ def speak(context: Context, message: SpeakMessage) -> None:
         known = work.effects.threads(ref)
     speakable = speakable_of(context, verdict)
     offers = _offers(context, review, policy, speakable) if speakable else {}
-    report = Report(verdict, head=review.change.head, base=review.change.base)
+    report = Report(tellable(review.change, verdict), head=review.change.head, base=review.change.base)
     threads = [_thread(judged, report, offers.get(judged.finding.fingerprint)) for judged in _worth_a_thread(speakable, offers)]
     threads = threads[: capabilities.threads]
     live = {j.finding.fingerprint for j in verdict.judged if j.baseline is not BaselineState.FIXED}

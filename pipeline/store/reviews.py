@@ -134,11 +134,17 @@ class Reviews(Scans):
         )
         return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
 
-    def newest_of_branches(self, repository: RepositoryId) -> list[Review]:
-        """The newest review of every branch that was pushed and is still there; a merge queue's are among them."""
-        start = subjects.join(reviews, subjects.c.review_id == reviews.c.id)
-        statement = _selected(start).where(subjects.c.repository_id == repository, subjects.c.open, reviews.c.pull_request.is_(None))
-        return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+    def of_branches(self, repository: RepositoryId, limit: int) -> list[Review]:
+        """The newest reviews of pushes, however they ended; a merge queue's are among them."""
+        statement = _selected().where(reviews.c.repository_id == repository, reviews.c.pull_request.is_(None))
+        return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id.desc()).limit(limit))]
+
+    def judged_branch(self, repository: SourceRepository, branch: str) -> bool:
+        """True when a push to this branch was ever judged."""
+        start = subjects.join(repositories, subjects.c.repository_id == repositories.c.id)
+        statement = select(subjects.c.subject).select_from(start)
+        found = self._transaction.execute(statement.where(_of_repository(repository), subjects.c.subject == f"branch:{branch}"))
+        return found.one_or_none() is not None
 
     def of_head(self, repository: SourceRepository, commit: CommitId) -> list[ReviewSummary]:
         """How every open pull request, and every pushed branch, stands whose newest judged head is `commit`; oldest first.
@@ -153,14 +159,15 @@ class Reviews(Scans):
                     repositories, reviews.c.repository_id == repositories.c.id
                 )
             )
-            .where(_of_repository(repository), subjects.c.open, reviews.c.head == commit, reviews.c.status != ReviewStatus.CANCELLED)
+            .where(_of_repository(repository), subjects.c.open, reviews.c.head == commit)
+            .where(reviews.c.status != ReviewStatus.CANCELLED, _shown)
             .order_by(reviews.c.id)
         )
         return [_to_summary(row) for row in self._transaction.execute(statement)]
 
     def all_of_head(self, repository: SourceRepository, commit: CommitId) -> list[ReviewId]:
         """Every review that ever had `commit` as its head, also cancelled ones, oldest first: each may have a check of its own there."""
-        statement = _selected().where(_of_repository(repository), reviews.c.head == commit)
+        statement = _selected().where(_of_repository(repository), reviews.c.head == commit, _shown)
         return [ReviewId(row.id) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
 
     def planned_of(self, repository: SourceRepository, commit: CommitId) -> list[ReviewId]:
@@ -213,9 +220,10 @@ class Reviews(Scans):
 
     # --- what was decided ---
 
-    def set_policy(self, review_id: ReviewId, policy_json: str, source: str, gaps: Sequence[Gap] = ()) -> None:
-        """Keep the policy by which the change is judged, where it was read, and what was wrong with it."""
-        self._set(review_id, policy=policy_json, policy_source=source, policy_gaps=GAPS.dump(tuple(gaps)))
+    def set_policy(self, review_id: ReviewId, policy_json: str, source: str, gaps: Sequence[Gap] = (), record_json: str = "") -> None:
+        """Keep the policy by which the change is judged, where it was read, what was wrong with it, and how it was put together."""
+        wrong = GAPS.dump(tuple(gaps))
+        self._set(review_id, policy=policy_json, policy_source=source, policy_gaps=wrong, policy_record=record_json or None)
 
     def policy(self, review_id: ReviewId) -> str:
         """The policy as JSON; `{}` (all defaults) before `set_policy`."""
@@ -224,6 +232,10 @@ class Reviews(Scans):
     def policy_source(self, review_id: ReviewId) -> str:
         """Where the policy was read: `.github/fixwright.yml at 9d1f0aa`, or `defaults`."""
         return str(self._get(review_id, reviews.c.policy_source))
+
+    def policy_record(self, review_id: ReviewId) -> str:
+        """How the policy was put together, as JSON (`pipeline.policy.PolicyRecord`); `{}` when nobody said."""
+        return str(self._get(review_id, reviews.c.policy_record) or "{}")
 
     def policy_gaps(self, review_id: ReviewId) -> tuple[Gap, ...]:
         """What was wrong with the policy."""
@@ -290,7 +302,15 @@ class Reviews(Scans):
         return found
 
 
+WHOLE = "whole:"
+"""How the subject of a review of everything begins. It is no state of a commit that anything is shown of."""
+
+_shown = ~reviews.c.subject.startswith(WHOLE, autoescape=True)
+
+
 def _subject(change: Change) -> str:
+    if change.whole:
+        return f"{WHOLE}{change.head_ref}"
     return f"branch:{change.head_ref}" if change.pull_request is None else _subject_of(change.pull_request)
 
 
