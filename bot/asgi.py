@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bot import __version__
+from bot.pages.setup import SetupPages
 from bot.webhooks import Webhooks
 from bot.wiring import App
 from pipeline.errors import QueueUnavailable, StoreError
@@ -42,6 +43,7 @@ def make_asgi(app: App) -> Starlette:
         return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
 
     routes = [Route("/healthz", healthz), Route("/readyz", readyz), *webhooks.routes()]
+    routes += SetupPages(app.settings, app.plugins.providers, app.configurations, app.memory).routes()
     return Starlette(routes=routes, lifespan=lifespan)
 
 

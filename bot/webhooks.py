@@ -79,7 +79,9 @@ class Webhooks:
         body = await _body(request)
         instance = request.path_params.get("instance", "")
         delivery = Delivery(provider.name, instance, {k.lower(): v for k, v in request.headers.items()}, body)
-        configuration = self._configurations.of(provider.name, instance)
+        configuration = self._configurations.at_once(provider.name, instance)
+        if configuration is None:
+            configuration = await asyncio.to_thread(self._configurations.of, provider.name, instance)
         if len(body) > INLINE:
             received = await asyncio.to_thread(provider.receive, delivery, configuration)
         else:

@@ -11,7 +11,7 @@ import pipeline.scanners
 import providers
 from bot import __version__
 from bot.configurations import SettingsOfHosts
-from bot.jobs import Jobs
+from bot.jobs import Jobs, NoQueue, Wakes
 from bot.settings import Settings
 from pipeline.model.review import Change
 from pipeline.plugins import discover
@@ -20,6 +20,7 @@ from pipeline.receipts import Signer, load_signer
 from pipeline.stages.context import Places, Plugins
 from pipeline.store.engine import Database
 from pipeline.store.host_memory import StoredHostMemory
+from pipeline.store.seal import Seal
 
 
 @dataclass
@@ -29,9 +30,11 @@ class App:
     settings: Settings
     plugins: Plugins
     database: Database
-    jobs: Jobs
+    jobs: Wakes
     memory: HostMemory
     places: Places
+    configurations: SettingsOfHosts
+    """What `places` has, with what setup needs of it."""
     fetched: set[tuple[Path, Change]] = field(default_factory=set)
     """See `pipeline.stages.context.Context.fetched`."""
 
@@ -51,27 +54,29 @@ def wire(settings: Settings, redis_url: str) -> App:
     """The application of one process.
 
     Args:
-        redis_url: where the queue is, embedded or the operator's own.
+        redis_url: where the queue is, embedded or the operator's own. Empty: there is none, this process works its messages itself.
 
     Raises:
         NotConfigured: a setting is missing or cannot be used; PluginInvalid.
     """
     plugins = discover_plugins()
     database = Database.open(settings.database_url)
-    jobs = Jobs(redis_url)
+    jobs: Wakes = Jobs(redis_url) if redis_url else NoQueue()
     database.on_commit(jobs.wake)
 
     def signer() -> Signer:
         return load_signer(settings.state_dir)
 
+    configurations = SettingsOfHosts(settings, plugins.providers, database, Seal(settings.subkey("instances")))
     places = Places(
         mirrors=settings.mirrors_dir,
         engines=settings.engines_dir,
         hash_key=settings.subkey("secret hashes"),
         signer=signer,
-        configurations=SettingsOfHosts(settings, plugins.providers),
+        configurations=configurations,
         version=__version__,
         engine_seconds=settings.engine_seconds,
+        purge_after=settings.purge_days * 86_400.0,
     )
     memory = StoredHostMemory(database, settings.subkey("host memory"))
-    return App(settings, plugins, database, jobs, memory, places)
+    return App(settings, plugins, database, jobs, memory, places, configurations)

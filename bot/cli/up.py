@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Mapping
 
+from bot.cli.github import setup_address
 from bot.embedded import Queue, answers, open_queue
 from bot.logs import configure_logs
+from bot.pages.links import SetupLinks, Target
 from bot.settings import Settings, read_settings
-from bot.wiring import wire
+from bot.wiring import App, wire
 from pipeline.errors import QueueUnavailable
 from pipeline.sandbox.service import Service, python
 
@@ -44,11 +46,20 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
     try:
         app = wire(settings, queue.url)
         app.database.migrate()
+        _offer_setup(app)
         app.database.dispose()
         supervisor.run(stop)
     finally:
         supervisor.close()
     return 0
+
+
+def _offer_setup(app: App) -> None:
+    """Where nothing is set up that a browser could set up, say where to go: to the person at this terminal, not to a log."""
+    wanting = [name for name, provider in app.plugins.providers.items() if provider.setup and not app.configurations.instances(name)]
+    if wanting:
+        link = setup_address(app.settings, SetupLinks(app.memory).make(Target()))
+        print(f"Set up GitHub in a browser (this link works once, for a day):\n  {link}", flush=True)
 
 
 class Supervisor:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Row, delete, select, update
 
 from pipeline.errors import StoreUnavailable
 from pipeline.store.columns import database_now
 from pipeline.store.engine import Database
 from pipeline.store.identifiers import new_id
+from pipeline.store.seal import Seal
 from pipeline.store.tables import host_locks, host_memory
 from pipeline.store.work import Work
-
-_NONCE_BYTES: Final = 12
-"""NIST SP 800-38D, 5.2.1.1: 96 bits, random; far below its limit of 2^32 values a key."""
 
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.01, 0.2
 
@@ -30,31 +24,31 @@ class StoredHostMemory:
 
     Args:
         database: where.
-        key: 32 bytes, for AES-256-GCM; the name of a value is its associated data, so that values cannot be swapped.
+        key: 32 bytes, for `Seal`; the name of a value is sealed with it, so that values cannot be swapped.
     """
 
     def __init__(self, database: Database, key: bytes) -> None:
         self._database = database
-        self._cipher = AESGCM(key)
+        self._seal = Seal(key)
 
     def get(self, key: str) -> bytes | None:
         """The value; None when it is absent, expired, or was sealed with another key."""
         with self._database.read() as work:
             row = self._row(work, key)
-        return None if row is None else self._unseal(key, row.value)
+        return None if row is None else self._seal.unseal(key, row.value)
 
     def put(self, key: str, value: bytes, seconds: float) -> None:
         """Store for `seconds`, replacing what was there."""
-        row = {"key": key, "value": self._seal(key, value), "version": new_id(), "expires_at": database_now() + seconds}
+        row = {"key": key, "value": self._seal.seal(key, value), "version": new_id(), "expires_at": database_now() + seconds}
         with self._database.work() as work:
             work.transaction.upsert(host_memory, [row], ["key"], ["value", "version", "expires_at"])
 
     def compare_and_set(self, key: str, old: bytes | None, new: bytes, seconds: float) -> bool:
         """Store `new` only when the live value is `old` (None: absent). True when it was stored."""
-        sealed = {"value": self._seal(key, new), "version": new_id(), "expires_at": database_now() + seconds}
+        sealed = {"value": self._seal.seal(key, new), "version": new_id(), "expires_at": database_now() + seconds}
         with self._database.work() as work:
             row = self._row(work, key)
-            live = None if row is None else self._unseal(key, row.value)
+            live = None if row is None else self._seal.unseal(key, row.value)
             if live != old:
                 return False
             if row is not None:
@@ -100,19 +94,3 @@ class StoredHostMemory:
     def _row(self, work: Work, key: str) -> Row[tuple[bytes, str]] | None:
         live = (host_memory.c.key == key, host_memory.c.expires_at > database_now())
         return work.transaction.execute(select(host_memory.c.value, host_memory.c.version).where(*live)).one_or_none()
-
-    def _seal(self, key: str, value: bytes) -> bytes:
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, value, _name(key))
-
-    def _unseal(self, key: str, sealed: bytes) -> bytes | None:
-        if len(sealed) < _NONCE_BYTES:
-            return None
-        try:
-            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _name(key))
-        except InvalidTag:
-            return None
-
-
-def _name(key: str) -> bytes:
-    return key.encode("utf-8", "surrogatepass")

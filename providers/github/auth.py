@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import jwt
+from pydantic import Field
 
 from pipeline.errors import HostForbidden, HostRejected, HostUnauthorized, NotConfigured
 from pipeline.ports import HostMemory
@@ -32,11 +33,15 @@ APP_NAME_KEPT = 3_600.0
 """Seconds for which the App's name is remembered; it can be renamed."""
 MINTING = 60.0
 """Seconds for which one process may keep the others waiting for a new token."""
+GRANTED_KEPT = 600.0
+"""Seconds for which an installation's permissions are remembered; GitHub tells of a change, but a delivery can be lost."""
 TOLERATED_SKEW = 30.0
 """Seconds of clock difference that need no correction."""
 
 Permissions = Mapping[str, str]
 """What a token may do, in GitHub's words: `{"checks": "write"}`."""
+LEVELS: Mapping[str, int] = {"": 0, "read": 1, "write": 2, "admin": 3}
+"""Each level of a permission includes those below."""
 READ: Permissions = {"metadata": "read", "contents": "read", "pull_requests": "read"}
 METADATA: Permissions = {"metadata": "read"}
 CLONE: Permissions = {"contents": "read"}
@@ -59,6 +64,12 @@ class AppAnswer(Answer):
 
     id: int
     slug: str
+
+
+class InstallationAnswer(Answer):
+    """`GET /app/installations/{id}`."""
+
+    permissions: dict[str, str] = Field(default_factory=dict)
 
 
 class TokenAnswer(Answer):
@@ -96,6 +107,7 @@ class SignIn:
         self._client, self._key, self._installation, self._memory = client, key, installation, memory
         self._site, self._clock = site, clock
         self._held: dict[str, tuple[str, float]] = {}
+        self._granted = f"github/{site}/granted/{key.app_id}/{installation}"
 
     @property
     def app_id(self) -> str:
@@ -141,6 +153,20 @@ class SignIn:
         """True when a token for that can be handed out without a request."""
         name = self._name(repository, permissions)
         return self._clock() < self._held.get(name, ("", 0.0))[1] or self._remembered(name) is not None
+
+    def may(self, permissions: Permissions) -> bool:
+        """True when the installation was granted all of these. Asked of GitHub now and then, and after `forget`."""
+        known = self._memory.get(self._granted)
+        if known is None:
+            address = path("app", "installations", self._installation)
+            known = self._as_app(lambda signed: self._client.get(address, InstallationAnswer, jwt=signed)).model_dump_json().encode()
+            self._memory.put(self._granted, known, GRANTED_KEPT)
+        granted = {"metadata": "read", **InstallationAnswer.model_validate_json(known).permissions}
+        return all(LEVELS.get(granted.get(name, ""), 0) >= LEVELS[level] for name, level in permissions.items())
+
+    def forget(self) -> None:
+        """Its owner has accepted other permissions: ask again before the next use."""
+        self._memory.put(self._granted, b"{}", 0.0)
 
     def with_token(self, repository: str, permissions: Permissions, call: Callable[[str], _Result]) -> _Result:
         """Do `call` with a token; when GitHub refuses the token (revoked, or its own hiccup), once more with a new one."""

@@ -19,7 +19,7 @@ from pipeline.model.target import CommitRef, Permission, PullRequest, PullReques
 from pipeline.ports import AdvisoryDraft, Capabilities, GitCredentials, HostMemory, PolicyFile
 from providers.github import branches, checks, comments, pulls, repositories, snapshots, statuses, threads
 from providers.github.api import Api
-from providers.github.auth import CHECK, CLONE, READ
+from providers.github.auth import CHECK, CLONE, PROPOSE, READ
 from providers.github.settings import Site
 
 log = logging.getLogger(__name__)
@@ -83,6 +83,18 @@ class GitHubHost:
         """A draft that only the repository's administrators see."""
         return repositories.draft_advisory(self._api, repository, draft)
 
+    def prepare(self, repository: SourceRepository) -> None:
+        """The three tokens that a review needs until its check is finished, minted side by side."""
+        self._api.warm(repository, (READ, CHECK, CLONE))
+
+    def may_propose(self) -> bool:
+        """Whether the App was granted `contents: write`, which the reader is not."""
+        return self._api.sign_in.may(PROPOSE)
+
+    def forget(self) -> None:
+        """See `SignIn.forget`."""
+        self._api.sign_in.forget()
+
     def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
         """One request."""
         return pulls.permission(self._api, repository, user)
@@ -96,8 +108,7 @@ class GitHubHost:
         return GitCredentials("Authorization: Basic " + b64encode(f"x-access-token:{token}".encode()).decode())
 
     def pull_request(self, ref: PullRequestRef) -> PullRequest:
-        """Two requests: the pull request, and its base compared with its head. A review begins here: its tokens are minted side by side."""
-        self._api.warm(ref.repository, (READ, CHECK, CLONE))
+        """Two requests: the pull request, and its base compared with its head."""
         return pulls.pull_request(self._api, ref)
 
     def authors(self, ref: PullRequestRef) -> Sequence[UserRef]:

@@ -46,6 +46,12 @@ class Identity(Protocol):
     def has(self, repository: str, permissions: Permissions) -> bool:
         """True when a token for that can be handed out without a request."""
 
+    def may(self, permissions: Permissions) -> bool:
+        """False when these were not granted, so that asking for a token would be in vain."""
+
+    def forget(self) -> None:
+        """What was learnt of our permissions does not count any more."""
+
     def with_token(self, repository: str, permissions: Permissions, call: Callable[[str], _Result]) -> _Result:
         """Do `call` with a token."""
 
@@ -83,6 +89,13 @@ class TokenSignIn:
     def has(self, repository: str, permissions: Permissions) -> bool:  # noqa: ARG002  # as above
         """It is here."""
         return True
+
+    def may(self, permissions: Permissions) -> bool:  # noqa: ARG002  # as above
+        """Nobody says what a token may do before it is tried."""
+        return True
+
+    def forget(self) -> None:
+        """Nothing was learnt."""
 
     def with_token(self, repository: str, permissions: Permissions, call: Callable[[str], _Result]) -> _Result:  # noqa: ARG002  # as above
         """Do `call`; what GitHub refuses is the token's fault, and there is no other one."""

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 
 from pipeline.model.event import Delivery, Received
 from pipeline.model.target import Installation
-from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, Setting
+from pipeline.ports import Capabilities, CodeHost, Configuration, Diagnosis, HostMemory, Setting, Setup
 from pipeline.sandbox.net import async_client
 from providers.github.api import Api
 from providers.github.auth import AppKey, SignIn
 from providers.github.client import Client, OpenClient
+from providers.github.diagnose import Doctor
 from providers.github.host import GitHubHost
 from providers.github.identity import Identity, TokenSignIn, within
 from providers.github.limits import Limits
+from providers.github.manifest import GitHubSetup
 from providers.github.memo import Memo
 from providers.github.receive import receive
 from providers.github.settings import SETTINGS, AppSettings, Site
 
-CAPABILITIES = Capabilities(annotations=50, max_body=65_535, max_title=255, threads=10, redelivers=True, buttons=3, advisories=True)
+CAPABILITIES = Capabilities(
+    annotations=50,
+    max_body=65_535,
+    max_title=255,
+    threads=10,
+    redelivers=True,
+    buttons=3,
+    advisories=True,
+    unwritable=(".github/workflows/",),
+)
 """Sources beside the fields of `Capabilities`."""
 
 
@@ -44,6 +55,15 @@ class GitHubProvider:
 
     def __init__(self, open_client: OpenClient = _guarded, clock: Callable[[], float] = time.time) -> None:
         self._open_client, self._clock = open_client, clock
+
+    @property
+    def setup(self) -> Setup | None:
+        """The manifest flow."""
+        return GitHubSetup(self._open_client, self._clock)
+
+    def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:
+        """See `providers.github.diagnose`."""
+        return Doctor(self._open_client, self._clock, self.connect).diagnose(configuration, memory, hook_url)
 
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """See `providers.github.receive`."""

@@ -5,12 +5,14 @@ A real deployment for bare git servers, the host of the demo, and the proof that
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import NotConfigured
 from pipeline.model.event import Delivery, Received
 from pipeline.model.target import Installation
-from pipeline.ports import CodeHost, Configuration, HostMemory, Setting
+from pipeline.ports import CodeHost, Configuration, Diagnosis, HostMemory, Setting, Setup
 from providers.local import receive
 from providers.local.host import CAPABILITIES, LocalHost
 
@@ -26,12 +28,19 @@ class LocalProvider:
         Setting("RECORD", "folder where checks, threads and comments land", default="{state}/local", needed="connect"),
     )
 
+    setup: Setup | None = None
+
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """See `Provider.receive`. Signatures are those of Standard Webhooks (webhook-id, -timestamp, -signature)."""
         return receive.receive(delivery, configuration)
 
-    def connect(  # noqa: ARG002  # the port's signature
-        self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False
+    def connect(
+        self,
+        installation: Installation,  # noqa: ARG002  # the port's signature
+        configuration: Configuration,
+        memory: HostMemory,  # noqa: ARG002
+        *,
+        patient: bool = False,  # noqa: ARG002
     ) -> CodeHost:
         """See `Provider.connect`. Nothing needs to be remembered: the disk is the host."""
         folder = configuration.get("RECORD", "")

@@ -45,6 +45,10 @@ BRANCHES = "fixwright/"
 CAPABILITIES = Capabilities(redelivers=False, local_git=True)
 
 
+GONE = "\n\nGone: "
+"""Stands before what is said of a finding that is gone."""
+
+
 class LocalHost:
     """See `pipeline.ports.CodeHost`."""
 
@@ -126,6 +130,16 @@ class LocalHost:
         """See `Capabilities.advisories`."""
         raise HostForbidden("git itself has no advisories")
 
+    def may_propose(self) -> bool:
+        """The operator's own folders."""
+        return True
+
+    def forget(self) -> None:
+        """Nothing was learnt."""
+
+    def prepare(self, repository: SourceRepository) -> None:
+        """Nobody signs in to a disk."""
+
     def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
         """The owner of the repository's folder may do everything; `git config fixwright.writer NAME` there names who may write."""
         path = Path(repository.clone_url)
@@ -181,7 +195,7 @@ class LocalHost:
     def acknowledge(self, comment: CommentRef) -> None:
         """Nobody looks at a reaction here; the answer follows."""
 
-    def ensure_check(self, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:
+    def ensure_check(self, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:  # noqa: ARG002  # the disk is read quickly
         """See the port: the check with this key is replaced or added."""
         record = self.record(commit.repository)
         wanted = CheckRecord(
@@ -248,8 +262,9 @@ class LocalHost:
                 mine = next((t for t in said.threads if t.fingerprint == thread.fingerprint and t.comments[0].author == OURS), None)
                 if mine is not None:
                     mine.resolved = thread.resolved
-                    if not thread.resolved:
-                        mine.comments[0].body, mine.path, mine.commit = thread.body, thread.path, head
+                    mine.comments[0].body = _body(mine.comments[0].body, thread)
+                    if thread.body:
+                        mine.path, mine.commit = thread.path, head
                         mine.line, mine.end_line = thread.line, thread.end_line
                 elif thread.resolved:
                     continue
@@ -316,7 +331,7 @@ class LocalHost:
         said = self.record(ref.repository).conversation(ref.number)
         places = [("", said.comments), *((thread.id, thread.comments) for thread in said.threads)]
         return [
-            Posted(CommentRef(ref, c.id, bool(thread), thread), UserRef(c.author, c.author, bot=c.author == OURS), c.body, at)
+            Posted(CommentRef(ref, c.id, bool(thread), thread), UserRef(c.author, c.author, bot=c.author == OURS), c.body, at, at)
             for thread, comments in places
             for c in comments
         ]
@@ -359,6 +374,14 @@ def open_pull_request(
         found.base_ref, found.title, found.body = base_ref, title, body
         record.save_pull_requests(known)
     return PullRequestRef(repository, found.number)
+
+
+def _body(now: str, thread: Thread) -> str:
+    """Text of a thread that is there already."""
+    text = now.split(GONE)[0]
+    if thread.resolved and not thread.body:
+        return f"{text}{GONE}{thread.note}" if thread.note else now
+    return thread.body or text
 
 
 def _open(ref: PullRequestRef, head: CommitId, thread: Thread) -> ThreadRecord:

@@ -1,0 +1,79 @@
+"""`fixwright github`: the links of /setup, and what was set up through them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from bot.cli.processes import stored
+from bot.configurations import DEFAULT
+from bot.pages.links import SetupLinks, Target
+from bot.settings import Settings
+from pipeline.errors import UsageError
+
+PROVIDER = "github"
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\Z")
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("github", help="set up GitHub Apps: links to /setup, stored instances")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    link = actions.add_parser("setup-link", help="make a link to /setup that works once")
+    link.add_argument("--instance", metavar="NAME", help="set up this instance, or replace it; 'default' for the one without a name")
+    link.set_defaults(run=run_link)
+    listing = actions.add_parser("instances", help="list what is set up, and from where")
+    listing.set_defaults(run=run_list)
+    remove = actions.add_parser("remove", help="forget a stored instance with its key and secret; the App on GitHub stays")
+    remove.add_argument("instance", metavar="NAME", help="its name; 'default' for the one without a name")
+    remove.set_defaults(run=run_remove)
+
+
+def run_link(args: argparse.Namespace) -> int:
+    """Print the link; a link that was made before does not work any more."""
+    instance = None if args.instance is None else _instance(args.instance)
+    with stored() as app:
+        if instance is not None and app.configurations.origin(PROVIDER, instance) == "environment":
+            raise UsageError(
+                "the default instance is set by the environment", hint="unset FIXWRIGHT_GITHUB_APP_ID and the others, or name another one"
+            )
+        print(setup_address(app.settings, SetupLinks(app.memory).make(Target(instance))))
+    return 0
+
+
+def run_list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
+    """One line an instance."""
+    with stored() as app:
+        for name in app.configurations.instances(PROVIDER):
+            known = app.configurations.of(PROVIDER, name)
+            app_name = f"{known.get('APP_ID', '?')} {known.get('SLUG', '')}".strip()
+            origin = app.configurations.origin(PROVIDER, name)
+            print(f"{name or 'default':24} App {app_name} at {known.get('API_URL', '')}, from {origin}")
+        for name in app.configurations.locked(PROVIDER):
+            print(f"{name or 'default':24} cannot be opened: it was stored with another FIXWRIGHT_SECRET_KEY")
+    return 0
+
+
+def run_remove(args: argparse.Namespace) -> int:
+    """Forget it."""
+    instance = _instance(args.instance)
+    with stored() as app:
+        with app.database.work() as work:
+            gone = work.instances.remove(PROVIDER, instance)
+        if not gone:
+            raise UsageError(f"nothing is stored for the instance '{args.instance}'", hint="run: fixwright github instances")
+    print(f"forgot {args.instance}; delete its App in GitHub's settings too")
+    return 0
+
+
+def setup_address(settings: Settings, token: str) -> str:
+    """The whole address that a person opens."""
+    return f"{settings.url.replace('://0.0.0.0', '://127.0.0.1')}/setup?token={token}"
+
+
+def _instance(given: str) -> str:
+    if given == "default":
+        return DEFAULT
+    if not _NAME.match(given):
+        raise UsageError(f"'{given[:80]}' is no name of an instance", hint="use letters in lower case, digits and hyphens")
+    return given

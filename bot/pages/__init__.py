@@ -1,0 +1,1 @@
+"""Web pages. Each is whole without a script, and everything in it that somebody else wrote is escaped."""

@@ -1,0 +1,237 @@
+"""/setup: a person lets a code host know Fixwright, with a browser and without a file or a variable.
+
+The link works once and for one browser; the way to the host and back is bound to that browser; what the host gives is stored sealed, in
+one transaction, before anything else is tried. No page shows a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from bot.configurations import DEFAULT, SettingsOfHosts
+from bot.pages import setup_views as views
+from bot.pages.links import Attempt, Outcome, SetupLinks, Target
+from bot.settings import Settings
+from pipeline.errors import FixwrightError, HostError, StoreError, UsageError
+from pipeline.ports import HostMemory, Provider, Setup, SetupRequest
+
+log = logging.getLogger(__name__)
+
+COOKIE = "fixwright_setup"
+MAX_FORM = 16_384
+"""Bytes of what a browser posts here; the longest honest form has a few hundred."""
+
+
+class SetupPages:
+    """The routes below /setup."""
+
+    def __init__(self, settings: Settings, providers: Mapping[str, Provider], configurations: SettingsOfHosts, memory: HostMemory) -> None:
+        self._settings, self._configurations = settings, configurations
+        self._setups = {name: provider.setup for name, provider in providers.items() if provider.setup is not None}
+        self._links = SetupLinks(memory)
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        return [
+            Route("/setup", self._guarded(self.show), methods=["GET"]),
+            Route("/setup/{provider}", self._guarded(self.ask), methods=["POST"]),
+            Route("/setup/{provider}/callback", self._guarded(self.returned), methods=["GET"]),
+            Route("/setup/{provider}/installed", self.installed, methods=["GET"]),
+        ]
+
+    def _guarded(self, handler: Callable[[Request], Response]) -> Callable[[Request], object]:
+        """The handler in a thread: it waits for the store and the host. Our own errors become pages."""
+
+        async def handle(request: Request) -> Response:
+            request.state.form = await _form(request) if request.method == "POST" else {}
+            try:
+                return await asyncio.to_thread(handler, request)
+            except StoreError as error:
+                log.warning("setup: the store refused", extra={"code": error.code})
+                return views.trouble("The database does not answer", error.message, error.hint or "Try again in a moment.", 503)
+
+        return handle
+
+    def show(self, request: Request) -> Response:
+        """The questions; or, with a link's token, the way to them without the token in the address."""
+        token = request.query_params.get("token", "")
+        if token:
+            session = self._links.follow(token)
+            if session is None:
+                return self._closed(used=True)
+            answer = RedirectResponse("/setup", 303, headers={"cache-control": "no-store", "referrer-policy": "no-referrer"})
+            answer.set_cookie(
+                COOKIE, session, max_age=7200, path="/setup", secure=request.url.scheme == "https", httponly=True, samesite="lax"
+            )
+            return answer
+        if self._links.target(_session(request)) is None:
+            return self._closed()
+        name, setup = next(iter(self._setups.items()))
+        return views.questions(name, setup, {"public_url": self._public_url(request)})
+
+    def ask(self, request: Request) -> Response:
+        """What will be made on the host, with the button that goes there."""
+        name, session = request.path_params["provider"], _session(request)
+        setup, target = self._setups.get(name), self._links.target(session)
+        if setup is None:
+            return views.trouble("There is no such page", "This version sets up nothing of that name.", "Begin at /setup.", 404)
+        if target is None:
+            return self._closed()
+        if _foreign(request):
+            return views.trouble("This form came from another site", "It was not sent from here.", "Begin again at /setup.", 403)
+        given: dict[str, str] = request.state.form
+        try:
+            public_url = _address(given.get("public_url", ""))
+            instance = self._instance(name, setup, target, given)
+            hook_url = f"{public_url}/webhooks/{name}" + (f"/{instance}" if instance else "")
+            here = self._origin(request, public_url)
+            answers = {key: value for key, value in given.items() if key != "public_url"}
+            installed = f"{public_url}/setup/{name}/installed"
+            attempt = Attempt("", name, instance, public_url, hook_url, f"{here}/setup/{name}/callback", installed, answers)
+            _ = setup.form(_request(attempt, "-"))  # before anything is remembered of it
+            form = setup.form(_request(attempt, self._links.begin(session, attempt)))
+        except UsageError as error:
+            return views.questions(name, setup, given, error)
+        return views.review(setup, form, public_url, hook_url, unreachable=is_unreachable(public_url))
+
+    def returned(self, request: Request) -> Response:
+        """The browser comes back from the host with a code."""
+        name, session = request.path_params["provider"], _session(request)
+        setup = self._setups.get(name)
+        state, code = request.query_params.get("state", ""), request.query_params.get("code", "")
+        if setup is None:
+            return views.trouble("There is no such page", "This version sets up nothing of that name.", "Begin at /setup.", 404)
+        with self._links.returning(session, state) as attempt:
+            if attempt is None or attempt.provider != name:
+                return views.trouble(
+                    "This answer belongs to no setup of this browser",
+                    f"{setup.host_word} sent the browser back with a mark that we did not give it, or gave more than an hour ago.",
+                    "Open the setup link again; when it was used already, make another: fixwright github setup-link",
+                    403,
+                )
+            if attempt.outcome is not None:
+                return views.done(setup, attempt.outcome, attempt.hook_url)
+            return self._exchange(setup, session, state, attempt, code)
+
+    def _exchange(self, setup: Setup, session: str, state: str, attempt: Attempt, code: str) -> Response:
+        try:
+            made = setup.complete(_request(attempt, state), code)
+        except FixwrightError as error:
+            log.warning("setup: the host gave nothing", extra={"provider": attempt.provider, "code": error.code, "error": error.message})
+            return views.trouble(
+                f"{setup.host_word} did not hand over the App's key",
+                error.message,
+                f"{error.hint or 'Try again in a moment: load this page again.'} Nothing was stored.",
+                502 if isinstance(error, HostError) else 400,
+            )
+        self._configurations.save(attempt.provider, attempt.instance, made.settings)
+        outcome = Outcome(made.name, made.owner, made.next_url)
+        self._links.end(session, state, attempt, outcome)
+        log.info("set up", extra={"provider": attempt.provider, "instance": attempt.instance or "(default)", "name_of_app": made.name})
+        return views.done(setup, outcome, attempt.hook_url, doubt=_doubt(setup, made.settings))
+
+    async def installed(self, request: Request) -> Response:
+        """Where the host sends a browser after repositories were chosen. Says what comes next, to anybody, and knows nothing."""
+        setup = self._setups.get(request.path_params["provider"])
+        if setup is None:
+            return views.trouble("There is no such page", "This version sets up nothing of that name.", "Begin at /setup.", 404)
+        return views.installed(setup)
+
+    def _closed(self, *, used: bool = False) -> Response:
+        """The page without its questions: nobody who should not see them learns more than that."""
+        configured = any(self._configurations.instances(name) for name in self._setups)
+        return views.closed(configured=configured, used=used)
+
+    def _instance(self, provider: str, setup: Setup, target: Target, answers: Mapping[str, str]) -> str:
+        """Name of the instance to set up: what the link says; the default one while it is free; else one that is not taken."""
+        if target.instance is not None:
+            return target.instance
+        taken = set(self._configurations.instances(provider))
+        if DEFAULT not in taken:
+            return DEFAULT
+        wish = setup.suggest(answers)
+        return next(name for name in (wish, *(f"{wish}-{number}" for number in range(2, 1000))) if name not in taken)
+
+    def _public_url(self, request: Request) -> str:
+        """FIXWRIGHT_URL when it is set; else where the browser found us."""
+        if self._settings.environment.get("FIXWRIGHT_URL"):
+            return self._settings.url
+        return f"{request.url.scheme}://{request.url.netloc}"
+
+    def _origin(self, request: Request, public_url: str) -> str:
+        """Scheme and host under which the browser is here now, where its cookie lives: it may have come through a tunnel."""
+        public = urlsplit(public_url)
+        if public.netloc.lower() == request.url.netloc.lower():
+            return f"{public.scheme}://{public.netloc}"
+        return f"{request.url.scheme}://{request.url.netloc}"
+
+
+def _request(attempt: Attempt, state: str) -> SetupRequest:
+    return SetupRequest(attempt.answers, attempt.public_url, attempt.hook_url, attempt.return_url, attempt.installed_url, state)
+
+
+def _doubt(setup: Setup, settings: Mapping[str, str]) -> FixwrightError | None:
+    """What the host says to the new key. It is stored already: the host gives it only once."""
+    try:
+        setup.verify(settings)
+    except FixwrightError as error:
+        log.warning("setup: the new key was not accepted", extra={"code": error.code, "error": error.message})
+        return error
+    return None
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """A form as browsers post it; empty for anything else, and for what is too long."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM:
+            return {}
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return {}
+    try:
+        return {name: value.strip() for name, value in parse_qsl(body.decode(), max_num_fields=40)}
+    except ValueError:
+        return {}
+
+
+def _foreign(request: Request) -> bool:
+    """True for a form that another site sent: browsers name the origin of every POST."""
+    origin = request.headers.get("origin", "")
+    return bool(origin) and urlsplit(origin).netloc.lower() != request.url.netloc.lower()
+
+
+def _session(request: Request) -> str:
+    return request.cookies.get(COOKIE, "")
+
+
+def _address(given: str) -> str:
+    """The public address. Raises UsageError."""
+    text = given.strip().rstrip("/")
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("https", "http") and bool(parts.hostname) and not (parts.query or parts.fragment or parts.username)
+        _ = parts.port
+    except ValueError:
+        usable = False
+    if not usable or not text.isascii() or any(char.isspace() for char in text):
+        raise UsageError("That is no address of Fixwright.", hint="It looks like https://fixwright.example.com.")
+    return text
+
+
+def is_unreachable(url: str) -> bool:
+    """True for an address that leads to the machine itself, for whoever uses it."""
+    host = urlsplit(url).hostname or ""
+    try:
+        found = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return found.is_loopback or found.is_unspecified

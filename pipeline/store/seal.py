@@ -1,0 +1,41 @@
+"""Sealing: what must not be read from a copy of the database is encrypted before it is written."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE_BYTES: Final = 12
+"""NIST SP 800-38D, 5.2.1.1: 96 bits, random; far below its limit of 2^32 values a key."""
+
+
+class Seal:
+    """AES-256-GCM with one key.
+
+    Args:
+        key: 32 bytes, for one purpose only.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def seal(self, name: str, value: bytes) -> bytes:
+        """`value` as it may be stored. `name` is its associated data: under another name it does not open."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, value, _name(name))
+
+    def unseal(self, name: str, sealed: bytes) -> bytes | None:
+        """The value; None when it was sealed with another key or under another name, or is damaged."""
+        if len(sealed) < _NONCE_BYTES:
+            return None
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _name(name))
+        except InvalidTag:
+            return None
+
+
+def _name(name: str) -> bytes:
+    return name.encode("utf-8", "surrogatepass")
