@@ -119,8 +119,9 @@ class Installations(Sweeps):
             repositories.c.instance == repository.instance,
             repositories.c.external_id == repository.external_id,
         )
-        row = self._transaction.execute(select(home.scalar_subquery(), source.scalar_subquery())).one()
-        return row[0] or "active", row[1] or "active"
+        both = select(home.scalar_subquery().label("home"), source.scalar_subquery().label("source"))
+        row = self._transaction.execute(both).one()
+        return row.home or "active", row.source or "active"
 
     def repository_state(self, identifier: RepositoryId) -> RepositoryState:
         """Whether a repository is worked on. Raises StaleWrite when there is none."""

@@ -271,6 +271,11 @@ class Reviews(Scans):
         row = self._transaction.one(statement, f"there is no review {review_id}")
         return ReviewTimes(row.created_at, row.settled_at, row.finished_at)
 
+    def age(self, review_id: ReviewId) -> float:
+        """Seconds since it was made, by the clock of the database."""
+        statement = select(database_now() - reviews.c.created_at).where(reviews.c.id == review_id)
+        return max(0.0, float(self._transaction.one(statement, f"there is no review {review_id}")[0]))
+
     # --- inside ---
 
     def _live(self, repository: SourceRepository, subject: str) -> list[Review]:

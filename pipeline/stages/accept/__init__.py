@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from pipeline.messages import AcceptEvent
 from pipeline.model.event import (
     ButtonEvent,
     CommentEvent,
+    Event,
     InstallationEvent,
     MemberEvent,
     MergeGroupEvent,
@@ -15,30 +18,65 @@ from pipeline.model.event import (
     RerunEvent,
     ThreadEvent,
 )
-from pipeline.stages.accept.checks import rerun
+from pipeline.model.target import SourceRepository
+from pipeline.stages.accept.checks import button, rerun
 from pipeline.stages.accept.comments import comment
 from pipeline.stages.accept.installs import installation
+from pipeline.stages.accept.people import member
 from pipeline.stages.accept.pulls import pull_request
 from pipeline.stages.accept.pushes import push
+from pipeline.stages.accept.queue import merge_group
+from pipeline.stages.accept.repositories import repository
+from pipeline.stages.accept.threads import thread
 from pipeline.stages.context import Context
+from pipeline.stages.reach import let_in, switched_off
+
+log = logging.getLogger(__name__)
 
 
 def accept_event(context: Context, message: AcceptEvent) -> None:
     """Turn an event into the messages that follow from it; an event that concerns nobody ends here."""
     event = message.event
-    with context.database.work() as work:
-        work.installations.upsert(event.installation)
+    if isinstance(event, InstallationEvent):
+        installation(context, message, event)
+        return
+    source = _repository_of(event)
+    if source is not None and not let_in(context, event.installation, source):
+        log.info("an event of an installation that is suspended or removed", extra={"kind": event.kind})
+        with context.finish():
+            return
+    if source is not None and not isinstance(event, RepositoryEvent) and switched_off(context, event.installation, source):
+        log.info("event.disabled", extra={"event_kind": event.kind})
+        with context.finish():
+            return
     match event:
         case PullRequestEvent():
             pull_request(context, message, event)
         case PushEvent():
             push(context, message, event)
+        case MergeGroupEvent():
+            merge_group(context, message, event)
         case CommentEvent():
             comment(context, message, event)
         case RerunEvent():
             rerun(context, message, event)
+        case ButtonEvent():
+            button(context, message, event)
+        case RepositoryEvent():
+            repository(context, message, event)
+        case ThreadEvent():
+            thread(context, event)
+        case MemberEvent():
+            member(context, event)
+
+
+def _repository_of(event: Event) -> SourceRepository | None:
+    match event:
+        case PullRequestEvent() | ThreadEvent():
+            return event.pull_request.repository
+        case CommentEvent():
+            return event.comment.pull_request.repository
         case InstallationEvent():
-            installation(context, event)
-        case ButtonEvent() | MergeGroupEvent() | RepositoryEvent() | ThreadEvent() | MemberEvent():
-            with context.finish():
-                return
+            return None
+        case _:
+            return event.repository

@@ -1,13 +1,91 @@
-"""What follows when an installation or a repository changed."""
+"""What follows when an installation was made, changed, suspended or removed.
+
+Deliveries overtake each other, and some are lost: where it matters the host is asked how things are, and its answer counts.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
+from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.messages import BATCH, AcceptEvent, Envelope, PurgeRepository, ScanRepository
 from pipeline.model.event import InstallationEvent
+from pipeline.model.ids import RepositoryId
+from pipeline.model.target import Installation, SourceRepository
+from pipeline.stages.accept.ending import cancel_reviews
+from pipeline.stages.accept.resuming import resume
+from pipeline.stages.accept.sending import send
 from pipeline.stages.context import Context
+from pipeline.store.work import Work
+
+log = logging.getLogger(__name__)
 
 
-def installation(context: Context, event: InstallationEvent) -> None:
-    """Know the repositories that came."""
+def installation(context: Context, message: AcceptEvent, event: InstallationEvent) -> None:
+    """Know what the host lets us see, look at what came, and leave alone what went."""
+    with context.database.work() as work:
+        before = work.installations.known(event.installation)
+        identifier = work.installations.upsert(event.installation)
+    if event.action == "deleted" or (before is not None and before[1] == "deleted"):
+        # An installation that is removed never comes back: another one gets another number.
+        with context.finish() as work:
+            work.installations.set_state(identifier, "deleted")
+            for number, _, state in work.installations.repositories_of(event.installation):
+                if state != "gone":
+                    _remove(context, work, message, number)
+        return
+    context.host(event.installation).forget()
+    seen = _repositories(context, event.installation)
     with context.finish() as work:
-        for repository in event.added:
-            work.installations.upsert_repository(repository)
+        if seen is None:
+            work.installations.set_state(identifier, "suspended")
+            for number, _, _ in work.installations.repositories_of(event.installation):
+                cancel_reviews(work, work.reviews.live_of_repository(number))
+            return
+        work.installations.set_state(identifier, "active")
+        known = {source.external_id: work.installations.upsert_repository(source) for source in seen}
+        _arrived(work, message, event, {source.external_id: source for source in seen}, known)
+        for removed in event.removed:
+            gone = work.installations.find_repository(removed)
+            if gone is not None and removed.external_id not in known:
+                _remove(context, work, message, gone)
+        if before is not None and before[1] == "suspended":
+            for number in known.values():
+                resume(work, message, event.installation, work.reviews.interrupted(number))
+
+
+def _arrived(
+    work: Work,
+    message: AcceptEvent,
+    event: InstallationEvent,
+    seen: dict[str, SourceRepository],
+    known: dict[str, RepositoryId],
+) -> None:
+    """Every repository of a new installation, or those that were added to an old one: each gets its first scan when there is room."""
+    came = list(seen) if event.action == "created" else [added.external_id for added in event.added if added.external_id in seen]
+    for external in came:
+        number = known[external]
+        if work.installations.repository_state(number) == "gone":
+            work.installations.tell_repository_state(number, "active")
+        scan = ScanRepository(event.installation, seen[external], "added")
+        send(work, scan, f"scan_repository:{number}:{message.delivery}", priority=BATCH)
+
+
+def _remove(context: Context, work: Work, message: AcceptEvent, repository: RepositoryId) -> None:
+    """A repository is no longer ours to see. What we know of it is forgotten after a while, unless it comes back."""
+    cancel_reviews(work, work.reviews.live_of_repository(repository))
+    work.installations.tell_repository_state(repository, "gone")
+    purge = Envelope(
+        PurgeRepository(repository), f"purge:{repository}:{message.delivery}", priority=BATCH, delay=context.places.purge_after
+    )
+    work.outbox.send(purge)
+
+
+def _repositories(context: Context, installation: Installation) -> Sequence[SourceRepository] | None:
+    """Everything that the host lets us see now; None when it does not let us in."""
+    try:
+        return context.host(installation).repositories()
+    except (HostForbidden, HostNotFound) as refused:
+        log.info("the host does not let us in", extra={"installation": installation.external_id, "code": refused.code})
+        return None

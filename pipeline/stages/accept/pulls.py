@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-from pipeline.messages import HOLD, AcceptEvent, Speak, StartReview, WithdrawReview
+from dataclasses import replace
+
+from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.messages import HOLD, AcceptEvent, StartReview, WithdrawReview
 from pipeline.model.event import PullRequestAction, PullRequestEvent
-from pipeline.model.review import ReviewStatus
+from pipeline.model.target import PullRequestState
+from pipeline.stages.accept.ending import cancel_reviews
 from pipeline.stages.accept.sending import send
 from pipeline.stages.context import Context
 from pipeline.store.work import Work
 
 
 def pull_request(context: Context, message: AcceptEvent, event: PullRequestEvent) -> None:
-    """A change begins, moves, ends, or wants to be read."""
-    ref = event.pull_request
+    """A change begins, moves, ends, or wants to be read.
+
+    Only the end is decided here. Everything else is the same question: how is it now, and what was said of that already? So the order in
+    which deliveries arrive means nothing (`pipeline.stages.plan`).
+    """
+    ended = _ended(context, event) if event.action is PullRequestAction.CLOSED else None
     with context.finish() as work:
-        if event.action is PullRequestAction.CLOSED:
-            live = work.reviews.live_of(ref)
-            newest = work.reviews.newest(ref)
-            work.reviews.mark_closed(ref)
-            for review in live:
-                work.reviews.move(review.id, review.status, ReviewStatus.CANCELLED)
-            for review in live or ([newest] if newest else []):
-                # Also for a finished one: the check of a head that others share is theirs from now on.
-                send(work, WithdrawReview(review.id, "The pull request was closed"), f"withdraw:{review.id}:closed", group=review.id)
-        elif event.action is PullRequestAction.READY:
-            newest = work.reviews.newest(ref)
-            if newest is not None and newest.status is ReviewStatus.DONE:
-                send(work, Speak(newest.id), f"speak:{newest.id}:ready", group=newest.id)
-            else:
-                _start(work, message, event)
-        elif event.action is not PullRequestAction.DRAFTED:
-            _start(work, message, event)
+        if ended is not None:
+            _close(work, ended)
+        else:
+            start = StartReview(event.installation, event.pull_request.repository, pull_request=event.pull_request)
+            send(work, start, f"start:{message.delivery}", group=f"accept:{message.delivery}", hold=HOLD)
 
 
-def _start(work: Work, message: AcceptEvent, event: PullRequestEvent) -> None:
-    start = StartReview(event.installation, event.pull_request.repository, pull_request=event.pull_request)
-    send(work, start, f"start:{message.delivery}", group=f"accept:{message.delivery}", hold=HOLD)
+def _ended(context: Context, event: PullRequestEvent) -> PullRequestEvent | None:
+    """The event with the host's own word on whether it was merged; None when it was opened again meanwhile."""
+    try:
+        state = context.host(event.installation).pull_request(event.pull_request).state
+    except (HostNotFound, HostForbidden):
+        return event
+    return None if state is PullRequestState.OPEN else replace(event, merged=state is PullRequestState.MERGED)
+
+
+def _close(work: Work, event: PullRequestEvent) -> None:
+    ref = event.pull_request
+    live, newest = work.reviews.live_of(ref), work.reviews.newest(ref)
+    work.reviews.mark_closed(ref)
+    cancel_reviews(work, live)
+    for review in live or ([newest] if newest else []):
+        # Also for a finished one: the check of a head that others share is theirs from now on.
+        send(work, WithdrawReview(review.id, "The pull request was closed"), f"withdraw:{review.id}:closed", group=review.id)

@@ -15,6 +15,7 @@ from tests.worlds.github.model import (
     Repository,
     Review,
     ReviewComment,
+    Thread,
 )
 from tests.worlds.github.shapes import Shapes
 from tests.worlds.github.shapes.accounts import when
@@ -176,6 +177,13 @@ class Events:
         payload = {"action": "created", "comment": shape, "pull_request": self._short_pull(comment.thread.pull)}
         self._emit("pull_request_review_comment", comment.thread.pull.repository, comment.user, payload)
 
+    def thread(self, thread: Thread, actor: Account, action: str) -> None:
+        """`pull_request_review_thread`: resolved, unresolved."""
+        comments = [self._shapes.review_comment(comment) for comment in thread.comments]
+        whole = {"node_id": thread.node_id, "comments": comments}
+        payload = {"action": action, "thread": whole, "pull_request": self._short_pull(thread.pull)}
+        self._emit("pull_request_review_thread", thread.pull.repository, actor, payload)
+
     def review_comment_edited(self, comment: ReviewComment, actor: Account, old: str) -> None:
         """`pull_request_review_comment` edited."""
         pull = comment.thread.pull
@@ -198,6 +206,31 @@ class Events:
         shape = self._shapes.suite(suite)
         names = ("id", "node_id", "head_branch", "head_sha", "status", "conclusion", "url", "before", "after", "pull_requests", "app")
         return {name: shape[name] for name in (*names, "created_at", "updated_at")}
+
+    # --- the merge queue ---
+
+    def merge_group(
+        self, repository: Repository, queue: Account, action: str, head_ref: str, head: str, base: str, base_ref: str, **more: object
+    ) -> None:
+        """`merge_group`: checks_requested, destroyed."""
+        group = {
+            "head_sha": head,
+            "head_ref": f"refs/heads/{head_ref}",
+            "base_sha": base,
+            "base_ref": f"refs/heads/{base_ref}",
+            "head_commit": self._shapes.simple_commit(repository, head),
+        }
+        self._emit("merge_group", repository, queue, {"action": action, "merge_group": group} | more)
+
+    # --- owners ---
+
+    def repository_changed(self, repository: Repository, sender: Account, action: str, **more: object) -> None:
+        """`repository`: renamed, edited, archived, privatized and so on."""
+        self._emit("repository", repository, sender, {"action": action} | more)
+
+    def member(self, repository: Repository, sender: Account, action: str, person: Account) -> None:
+        """`member`: removed, edited."""
+        self._emit("member", repository, sender, {"action": action, "member": self._shapes.user(person)})
 
     # --- installations ---
 

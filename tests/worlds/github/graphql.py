@@ -269,6 +269,8 @@ class _World:
         self._needs(thread.pull.repository, "pull_requests:write")
         thread.resolved_by = self._caller.account if resolved else None
         self._note("resolveReviewThread" if resolved else "unresolveReviewThread", thread.pull)
+        if self._caller.account is not None:
+            self._github.actions.events.thread(thread, self._caller.account, "resolved" if resolved else "unresolved")
         return {"__typename": "Payload", "thread": self._thread(thread), "clientMutationId": given.get("clientMutationId")}
 
     def _minimize(self, arguments: Mapping[str, Any], *, minimized: bool) -> Node:

@@ -22,13 +22,26 @@ from tests.worlds.github.faults import Faults
 from tests.worlds.github.hooks import Hooks
 from tests.worlds.github.limits import Limits
 from tests.worlds.github.model import App, CheckRun, Installation, PullRequest, Repository
+from tests.worlds.github.owners import Owners
 from tests.worlds.github.people import People
 from tests.worlds.github.record import Asked, Effect, Ledger, Violation
 from tests.worlds.github.server import Server
 
 PERMISSIONS = {"contents": "write", "checks": "write", "pull_requests": "write", "issues": "write", "statuses": "read", "metadata": "read"}
 """What the app is given unless a test says otherwise."""
-EVENTS = ("push", "pull_request", "issue_comment", "pull_request_review", "pull_request_review_comment", "check_run", "check_suite")
+EVENTS = (
+    "push",
+    "pull_request",
+    "issue_comment",
+    "pull_request_review",
+    "pull_request_review_comment",
+    "pull_request_review_thread",
+    "check_run",
+    "check_suite",
+    "merge_group",
+    "repository",
+    "member",
+)
 FIRST_APP = 1_234_567
 ACTIONS_APP = 15_368
 """Number of GitHub Actions on github.com (REST, "Check runs", in the examples of `app`)."""
@@ -48,7 +61,7 @@ def public_of(private_key_pem: str) -> str:
     return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
 
-class GithubWorld(People):
+class GithubWorld(People, Owners):
     """A running double with one app. Everything that a person can do is a method; the app does its part over HTTP."""
 
     def __init__(

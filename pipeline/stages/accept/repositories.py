@@ -1,0 +1,61 @@
+"""What follows when a repository was renamed, moved, archived, removed, or changed its visibility."""
+
+from __future__ import annotations
+
+from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.messages import BATCH, AcceptEvent, Envelope, PurgeRepository, WithdrawReview
+from pipeline.model.event import RepositoryAction, RepositoryEvent
+from pipeline.model.ids import RepositoryId
+from pipeline.model.review import Conclusion
+from pipeline.model.target import SourceRepository
+from pipeline.stages.accept.ending import cancel_reviews
+from pipeline.stages.accept.resuming import resume
+from pipeline.stages.accept.sending import send
+from pipeline.stages.context import Context
+from pipeline.store.work import Work
+
+HIDDEN = 200
+"""Newest checks of a branch that are rewritten when its repository becomes public."""
+
+
+def repository(context: Context, message: AcceptEvent, event: RepositoryEvent) -> None:
+    """Know how it is now; stop where nothing can be shown any more."""
+    now = _as_it_is(context, event)
+    with context.finish() as work:
+        number = work.installations.upsert_repository(now)
+        match event.action:
+            case RepositoryAction.DELETED:
+                cancel_reviews(work, work.reviews.live_of_repository(number))
+                work.installations.tell_repository_state(number, "gone")
+                purge = PurgeRepository(number)
+                key = f"purge:{number}:{message.delivery}"
+                work.outbox.send(Envelope(purge, key, priority=BATCH, delay=context.places.purge_after))
+            case RepositoryAction.ARCHIVED:
+                # Nothing can be written to it, not even the end of a check.
+                cancel_reviews(work, work.reviews.live_of_repository(number))
+                work.installations.tell_repository_state(number, "archived")
+            case RepositoryAction.UNARCHIVED:
+                work.installations.tell_repository_state(number, "active")
+                resume(work, message, event.installation, work.reviews.interrupted(number))
+            case RepositoryAction.PUBLICIZED if not now.private:
+                _hide(work, number)
+
+
+def _as_it_is(context: Context, event: RepositoryEvent) -> SourceRepository:
+    """The host's word of now: deliveries overtake each other, and a name that was given up twice may be told in the wrong order."""
+    if event.action is RepositoryAction.DELETED:
+        return event.repository
+    try:
+        return context.host(event.installation).describe(event.repository)
+    except (HostForbidden, HostNotFound):
+        return event.repository
+
+
+def _hide(work: Work, repository: RepositoryId) -> None:
+    """Everybody reads the checks from now on: what they say of the default branch would be a disclosure."""
+    live = [r for r in work.reviews.live_of_repository(repository) if r.change.pull_request is None and not r.change.queued]
+    cancel_reviews(work, live)
+    for review in work.reviews.of_branches(repository, HIDDEN):
+        if not review.change.queued and not review.change.whole:
+            hidden = WithdrawReview(review.id, "Not shown: this repository is public", Conclusion.NEUTRAL, hide=True)
+            send(work, hidden, f"withdraw:{review.id}:public", group=review.id)

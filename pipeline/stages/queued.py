@@ -1,0 +1,40 @@
+"""What a merge queue's commit changes, and by whose policy it is judged."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.errors import HostNotFound
+from pipeline.messages import StartReview
+from pipeline.model.review import Change
+from pipeline.stages.context import Context
+
+log = logging.getLogger(__name__)
+
+
+def queued_change(context: Context, message: StartReview) -> Change | None:
+    """The commit against its parent in the queue, with the policy of the branch that it would be merged into.
+
+    The parent may be another group of the queue, whose own change of the policy is not in force before it is merged. None when the queue
+    has dropped the commit, or made another one of it: whatever order its deliveries came in, the host knows.
+    """
+    if message.after is None or message.before is None:
+        return None
+    host = context.host(message.installation)
+    try:
+        policy_commit = host.tip(message.repository, message.base_ref)
+        there = host.tip(message.repository, message.ref) == message.after
+    except HostNotFound:
+        there = False
+    if not there:
+        log.info("the merge queue has dropped this commit", extra={"commit": message.after})
+        return None
+    return Change(
+        repository=message.repository,
+        base=message.before,
+        head=message.after,
+        policy_commit=policy_commit,
+        base_ref=message.base_ref,
+        head_ref=message.ref,
+        queued=True,
+    )

@@ -1,0 +1,74 @@
+"""What we may not touch any more: a suspended or removed installation, a repository that is gone or archived.
+
+A message for one of these ends quietly. Nothing would come of trying for three days, and nothing waits: its review was cancelled when
+the host told us, and is begun anew when we are let in again.
+"""
+
+from __future__ import annotations
+
+from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.messages import AcceptEvent, Message, ProposeFix, PurgeRepository, Reply, RunFix, ScanRepository, StartReview, WithdrawReview
+from pipeline.model.ids import ReviewId
+from pipeline.model.target import Installation, SourceRepository
+from pipeline.stages.context import Context
+from pipeline.store.work import Work
+
+
+def out_of_reach(context: Context, message: Message) -> str:
+    """Why nothing is done for a message: a phrase for the log; empty when it is to be done."""
+    with context.database.read() as work:
+        home = _home(work, message)
+        if home is None:
+            return ""
+        installation, repository = work.installations.reach(*home)
+    if installation != "active":
+        return f"the installation is {installation}"
+    if repository == "disabled":
+        # A check that is in progress is still taken back.
+        return "" if isinstance(message, WithdrawReview) else "the operator disabled the repository"
+    return f"the repository is {repository}" if repository in ("gone", "archived") else ""
+
+
+def switched_off(context: Context, installation: Installation, repository: SourceRepository) -> bool:
+    """True when the operator disabled a repository (`fixwright repositories disable`): its events are acknowledged and ignored."""
+    with context.database.read() as work:
+        return work.installations.reach(installation, repository)[1] == "disabled"
+
+
+def let_in(context: Context, installation: Installation, repository: SourceRepository) -> bool:
+    """True when something may be done for an installation that told us of an event.
+
+    One that is said to be suspended is asked: a delivery of the end of its suspension may have been lost. A removed one never comes back:
+    another installation gets another number.
+    """
+    with context.database.work() as work:
+        identifier = work.installations.upsert(installation)
+        state, _ = work.installations.reach(installation, repository)
+    if state != "suspended":
+        return state == "active"
+    try:
+        context.host(installation).describe(repository)
+    except (HostForbidden, HostNotFound):
+        return False
+    with context.database.work() as work:
+        work.installations.set_state(identifier, "active")
+    return True
+
+
+def _home(work: Work, message: Message) -> tuple[Installation, SourceRepository] | None:
+    match message:
+        case AcceptEvent() | PurgeRepository():
+            return None
+        case StartReview() | ScanRepository():
+            return message.installation, message.repository
+        case Reply():
+            return message.installation, message.comment.pull_request.repository
+        case RunFix() | ProposeFix():
+            return _home_of(work, work.fixes.get(message.fix).review)
+        case _:
+            return _home_of(work, message.review)
+
+
+def _home_of(work: Work, identifier: ReviewId) -> tuple[Installation, SourceRepository]:
+    review = work.reviews.get(identifier)
+    return review.installation, review.change.repository
