@@ -13,7 +13,7 @@ from bot import __version__
 from bot.cli import show
 from bot.settings import engines_dir
 from pipeline.errors import UsageError
-from pipeline.model.finding import BaselineState, Confidence, Severity
+from pipeline.model.finding import BaselineState, Confidence, Severity, Standing
 from pipeline.model.report import Report
 from pipeline.model.scan import ScanType
 from pipeline.plugins import discover
@@ -91,8 +91,8 @@ def _severity(word: str | None) -> Severity | None:
 
 def _found(judgement: Judgement, threshold: Severity | None) -> bool:
     """Whether a new finding reaches the threshold; without one, whether one blocks by the policy."""
-    new = [j.finding for j in judgement.verdict.judged if j.baseline is BaselineState.NEW]
-    policy = judgement.policy
     if threshold is None:
-        return any(policy.blocks(finding.rule.severity, finding.rule.confidence) for finding in new)
-    return any(finding.rule.severity >= threshold and finding.rule.confidence > Confidence.LOW for finding in new)
+        return bool(judgement.verdict.standing(Standing.BLOCKS))
+    new = [j for j in judgement.verdict.judged if j.baseline is BaselineState.NEW and j.standing is not Standing.WAIVED]
+    rules = [judged.finding.rule for judged in new]
+    return any(rule.severity >= threshold and rule.confidence > Confidence.LOW for rule in rules)

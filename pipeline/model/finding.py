@@ -158,6 +158,8 @@ class Suppression:
     """Last day on which it holds; None: without an end."""
     expired: bool = False
     """True when that day is over: the finding counts again, and is told as expired, not as new."""
+    since: date | None = None
+    """Day on which a person said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,10 @@ class Judged:
     """Why it stands so, for `waived`."""
     suppression: Suppression | None = None
     """Of a waived finding; or an expired one of a finding that counts again."""
+    scopes: tuple[str, ...] = ()
+    """Names of the policy's scopes in which its file lies."""
+    owners: tuple[str, ...] = ()
+    """Who looks after these scopes, without `@`: a person is told by the host, never by us."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,16 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Something to be said at a line of a file that is no finding: a mistake in the policy file."""
+
+    path: str
+    line: int
+    message: str
+    """One clause without a full stop. Hostile text."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the gate decided about a change."""
 
@@ -91,6 +101,8 @@ class Verdict:
     no file is to be named: `: semgrep is not installed here`."""
     notes: tuple[str, ...] = ()
     """Sentences for the reader that belong above the fold: a policy that cannot be parsed, a policy change in this pull request."""
+
+    remarks: tuple[Remark, ...] = ()
 
     def standing(self, standing: Standing) -> tuple[Judged, ...]:
         """The new findings that stand so."""

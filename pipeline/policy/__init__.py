@@ -3,6 +3,9 @@
 Read from the base branch at the base commit, never from the change itself. The file is YAML; errors point at the line.
 """
 
+from pipeline.policy.difference import differences, say_differences, say_effect, show
+from pipeline.policy.edit import PARENTS, PolicyEdit, policy_edit
+from pipeline.policy.merge import FREE, KEYS, Effective, loosens, merge, stands_in, value_of
 from pipeline.policy.parse import (
     DEFAULTS,
     MAX_BYTES,
@@ -14,6 +17,7 @@ from pipeline.policy.parse import (
     parse_policy,
     read_document,
 )
+from pipeline.policy.record import PolicyRecord, record_of
 from pipeline.policy.schema import (
     Decision,
     Engines,
@@ -30,9 +34,13 @@ from pipeline.policy.schema import (
 
 __all__ = [
     "DEFAULTS",
+    "FREE",
+    "KEYS",
     "MAX_BYTES",
+    "PARENTS",
     "PLACES",
     "Decision",
+    "Effective",
     "Engines",
     "Fixes",
     "Gate",
@@ -40,13 +48,25 @@ __all__ = [
     "Paths",
     "Policy",
     "PolicyDocument",
+    "PolicyEdit",
+    "PolicyRecord",
     "PolicyScope",
     "Speak",
     "Tests",
     "Waivers",
+    "differences",
     "json_schema",
     "load_policy",
+    "loosens",
+    "merge",
     "parse_document",
     "parse_policy",
+    "policy_edit",
     "read_document",
+    "record_of",
+    "say_differences",
+    "say_effect",
+    "show",
+    "stands_in",
+    "value_of",
 ]

@@ -6,20 +6,24 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pipeline.scanners
 from pipeline.errors import EngineError, PolicyInvalid, UsageError
-from pipeline.model.finding import Judged
+from pipeline.model.finding import Finding, Judged
 from pipeline.model.ids import BlobId, CommitId
 from pipeline.model.review import Verdict
 from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult, ScanType
+from pipeline.phrases import short
 from pipeline.plugins import discover
-from pipeline.policy import Policy, load_policy
+from pipeline.policy import Policy, PolicyDocument, PolicyEdit, merge, policy_edit, read_document, record_of
 from pipeline.ports import Control, Scanner
 from pipeline.sandbox.git import Changed, Mirror, Worktree
 from pipeline.stages.examine import SideFile, examine_sides
 from pipeline.stages.history import attribute, read_history
+from pipeline.stages.policies import reader
+from pipeline.stages.ruling import Ruling
 from pipeline.stages.settle import compare_sides, ledger, with_handles
 from pipeline.triage.baseline import Compared
 from pipeline.triage.gate import decide_verdict
@@ -104,7 +108,8 @@ def judge_folder(path: Path, base: str | None, types: Sequence[ScanType] | None,
 
 def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Control) -> Judgement:
     on_disk = dict(worktree.files(MAX_FILES + 1))
-    policy, source = _policy(lambda name: _read(on_disk.get(name)))
+    document = _policy(lambda name: _read(on_disk.get(name)))
+    policy = document.policy
     # Every file is looked at: what the folder itself says about exclusions counts only once it stands in a base.
     everything = policy.model_copy(update={"paths": type(policy.paths)()})
     names = sorted(on_disk)[:MAX_FILES]
@@ -117,15 +122,19 @@ def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Co
     coverage = ledger(results, [], changed, gaps)
     added = {name: [(1, 10_000_000)] for name in names}
     compared = Compared(findings, (), (), ())
-    verdict = _decide(policy, scanners, compared, coverage, added)
-    return Judgement(verdict, policy, source, None, _excerpts(verdict, on_disk))
+    contents = _contents(on_disk, findings)
+    # Who scans a whole folder takes it as it is: there is no change in it that could let its own findings stand.
+    ruling = Ruling(policy, record_of(merge(document), ()), PolicyEdit(), contents, whole=True)
+    verdict = _decide(ruling, scanners, compared, coverage, added)
+    return Judgement(verdict, policy, document.where, None, _excerpts(verdict, on_disk))
 
 
 def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType, Scanner], control: Control) -> Judgement:
     head = worktree.resolve("HEAD")
     base = worktree.merge_base(revision, head) or revision
     mirror = worktree.as_mirror()
-    policy, source = _policy(lambda name: mirror.file(revision, name))
+    document = _policy(reader(mirror, revision), revision)
+    policy = document.policy
     changed = worktree.changed_since(base)
     on_disk = dict(worktree.files(MAX_FILES))
     new = [SideFile(c.path, _name(c.path), c.new_mode) for c in changed if c.new_blob.strip("0")]
@@ -139,15 +148,30 @@ def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType,
             sides["history"].append(_history(scanner, mirror, base, head, policy, control))
     compared = compare_sides(sides["base"], sides["head"], sides["history"], changed)
     added = worktree.added_lines(base, sorted({f.location.path for f in compared.new}))
-    verdict = _decide(policy, scanners, compared, ledger(sides["head"], sides["history"], changed, ()), added)
-    where = source if source == "defaults" else f"{source} at {revision[:7]}"
-    return Judgement(verdict, policy, where, base, _excerpts(verdict, on_disk))
+    edit = policy_edit(
+        provider="local",
+        repository="",
+        changed={c.path for c in changed},
+        base=reader(mirror, revision),
+        head=lambda name: _read(on_disk.get(name)),
+        in_force=policy,
+        parent=None,
+    )
+    ruling = Ruling(policy, record_of(merge(document), ()), edit, _contents(on_disk, compared.new), whole=False)
+    verdict = _decide(ruling, scanners, compared, ledger(sides["head"], sides["history"], changed, ()), added)
+    return Judgement(verdict, policy, document.where, base, _excerpts(verdict, on_disk))
 
 
-def _policy(read: Callable[[str], bytes | None]) -> tuple[Policy, str]:
+def _contents(on_disk: Mapping[str, Path], findings: Sequence[Finding]) -> dict[str, bytes]:
+    """The files in which findings stand."""
+    paths = {finding.location.path for finding in findings}
+    return {path: content for path in sorted(paths) if (content := _read(on_disk.get(path))) is not None}
+
+
+def _policy(read: Callable[[str], bytes | None], commit: str = "") -> PolicyDocument:
     """The policy in force. An error names the file and the line, which nobody else says on a command line."""
     try:
-        return load_policy("local", read)
+        return read_document("local", read, short(commit))
     except PolicyInvalid as error:
         place = f"{error.path}:{error.line}" if error.line else error.path
         raise PolicyInvalid(f"{place}: {error.message}", line=error.line) from None
@@ -176,16 +200,33 @@ def _failed(failure: EngineError) -> Gap:
 
 
 def _decide(
-    policy: Policy,
+    ruling: Ruling,
     scanners: Mapping[ScanType, Scanner],
     compared: Compared,
     coverage: Coverage,
     added: Mapping[str, Sequence[tuple[int, int]]],
 ) -> Verdict:
     # Who names the types on the command line decides what is required in this run.
+    policy = ruling.policy
     asked = policy.model_copy(update={"engines": type(policy.engines)(required=tuple(scanners))})
-    verdict = decide_verdict(policy=asked, compared=compared, coverage=coverage, added=added)
-    return with_handles(verdict, {})
+    today = datetime.now(UTC).date()
+    # Handles are given by the store. Without one, a line could be written so that it gets the handle of something ignored.
+    suppressed = ruling.suppressed(_nobody, {}, today)
+    verdict = decide_verdict(
+        policy=asked, compared=compared, coverage=coverage, added=added, notes=_by_handle(policy), suppressed=suppressed
+    )
+    return with_handles(ruling.explain(verdict, _nobody, {}, today), {})
+
+
+def _nobody(_: Finding) -> None:
+    """People's waivers are in the store."""
+
+
+def _by_handle(policy: Policy) -> tuple[str, ...]:
+    named = [entry.finding for entry in policy.ignore if entry.finding and not entry.finding.startswith("v1:")]
+    if not named:
+        return ()
+    return (f"The policy ignores {', '.join(named)}: only the server knows whose handle that is; here a fingerprint is needed.",)
 
 
 def _excerpts(verdict: Verdict, on_disk: Mapping[str, Path]) -> dict[str, tuple[tuple[int, str], ...]]:

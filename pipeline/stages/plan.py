@@ -6,17 +6,17 @@ import hashlib
 import logging
 from contextlib import AbstractContextManager, nullcontext
 
-from pipeline.errors import PolicyInvalid
-from pipeline.messages import HOLD, Envelope, PublishCheck, RunScan, StartReview, WithdrawReview
+from pipeline.messages import HOLD, Envelope, PublishCheck, RunScan, Speak, StartReview, WithdrawReview
 from pipeline.model.ids import CommitId, ReviewId
-from pipeline.model.review import Change, Review, ReviewStatus
-from pipeline.model.scan import Gap, GapClass, ScanType
+from pipeline.model.review import Change, ReviewStatus
+from pipeline.model.scan import ScanType
 from pipeline.model.target import CommitRef, PullRequest, PullRequestState
-from pipeline.policy import Policy, load_policy
+from pipeline.policy import Policy
 from pipeline.reports.markdown import render_progress
-from pipeline.sandbox.git import Mirror
 from pipeline.stages.announce import show_check
 from pipeline.stages.context import Context
+from pipeline.stages.policies import policy_in_force
+from pipeline.stages.queued import queued_change
 from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
@@ -36,20 +36,28 @@ def start_review(context: Context, message: StartReview) -> None:
             key = review_key(change, message.again)
             identifier, _ = work.reviews.create(key, message.installation, change, status=ReviewStatus.PLANNED)
             _supersede(work, identifier, change)
+            ready = work.reviews.set_draft(identifier, change.draft) and not change.draft
             review = work.reviews.get(identifier)
     if review.status is not ReviewStatus.PLANNED:
         with context.finish() as work:
+            if ready and review.status is ReviewStatus.DONE:
+                # What was found while it was a draft is told now; nothing is looked at again. What gets a thread is no annotation any more.
+                for message_of in (PublishCheck(review.id), Speak(review.id)):
+                    key = f"{message_of.kind}:{review.id}:{context.claimed.id}"
+                    work.outbox.send(Envelope(message_of, key, group=review.id, hold=HOLD))
+                context.follow = review.id
             settled = review.status in (ReviewStatus.DONE, ReviewStatus.FAILED)
             if settled and len(work.reviews.of_head(change.repository, change.head)) > 1:
                 # It was closed meanwhile, and the others spoke without it.
                 work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}:{context.claimed.id}", group=review.id))
         return
     progress = render_progress(key=check_key(review.id))
-    show_check(context, review.installation, CommitRef(change.repository, change.head), review.id, progress)
+    show_check(context, CommitRef(change.repository, change.head), review.id, progress)
     mirror = context.mirror_of(review)
-    policy, source, gaps = _policy(review, mirror)
+    in_force = policy_in_force(context, review, mirror)
+    policy = in_force.effective.policy
     with context.finish() as work:
-        work.reviews.set_policy(review.id, policy.model_dump_json(), source, gaps)
+        in_force.save(work, review)
         for number, scan_type in enumerate(_scans(context, policy)):
             scan = work.reviews.add_batch(review.id, scan_type, change.head, required=scan_type in policy.engines.required)
             # This worker does the first one itself; the others are for whoever is free.
@@ -91,6 +99,8 @@ def check_key(review: ReviewId) -> str:
 
 
 def _change(context: Context, message: StartReview) -> Change | None:
+    if message.queued:
+        return queued_change(context, message)
     if message.pull_request is None:
         if message.after is None:
             return None
@@ -103,7 +113,9 @@ def _change(context: Context, message: StartReview) -> Change | None:
             base_ref=message.ref,
             head_ref=message.ref,
         )
-    pull_request: PullRequest = context.host(message.installation).pull_request(message.pull_request)
+    host = context.host(message.installation)
+    host.prepare(message.repository)
+    pull_request: PullRequest = host.pull_request(message.pull_request)
     if pull_request.state is not PullRequestState.OPEN:
         return None
     return Change(
@@ -132,22 +144,6 @@ def _supersede(work: Work, newest: ReviewId, change: Change) -> None:
         work.reviews.move(old.id, old.status, ReviewStatus.CANCELLED, superseded_by=change.head)
         title = f"Superseded by {CommitId(change.head)[:7]}"
         work.outbox.send(Envelope(WithdrawReview(old.id, title), f"withdraw:{old.id}:superseded", group=old.id))
-
-
-def _policy(review: Review, mirror: Mirror) -> tuple[Policy, str, tuple[Gap, ...]]:
-    """The base's policy. One that cannot be used never makes a check green: the defaults judge, and the ledger says why."""
-    change = review.change
-
-    def read(path: str) -> bytes | None:
-        return mirror.file(change.policy_commit, path)
-
-    try:
-        policy, source = load_policy(review.installation.provider, read)
-    except PolicyInvalid as error:
-        where = f"line {error.line}: " if error.line else ""
-        gap = Gap("policy", "", f"the policy file cannot be used ({where}{error.message})", GapClass.ERROR, "us")
-        return Policy(), "defaults", (gap,)
-    return policy, source if source == "defaults" else f"{source} at {change.policy_commit[:7]}", ()
 
 
 def _scans(context: Context, policy: Policy) -> list[ScanType]:

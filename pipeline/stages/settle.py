@@ -5,29 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from pipeline.messages import HOLD, Envelope, PublishCheck, SettleReview
+from pipeline.messages import HOLD, Envelope, PublishCheck, SettleReview, Speak, StartReview
 from pipeline.model.finding import BaselineState, Finding
 from pipeline.model.ids import Handle
 from pipeline.model.review import Review, ReviewStatus, Verdict
 from pipeline.model.scan import Coverage, Gap, ScanResult
-from pipeline.policy import PLACES, Policy
+from pipeline.policy import Policy, PolicyRecord
 from pipeline.sandbox.git import Changed
 from pipeline.stages.context import Context
 from pipeline.stages.examine import merge
+from pipeline.stages.ruling import read_ruling
 from pipeline.stages.scan import CHANGED_FILES
+from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared, compare
 from pipeline.triage.gate import decide_verdict
 from pipeline.triage.handles import assign
+from pipeline.triage.waivers import waived
 
 
 def settle_review(context: Context, message: SettleReview) -> None:
-    """Decide the verdict of a review whose scans have ended, and give each finding its handle."""
-    review = context.wanted(message.review, ReviewStatus.SETTLING)
+    """Decide the verdict of a review whose scans have ended, and give each finding its handle; or decide it anew from the same scans."""
+    expected = (ReviewStatus.PUBLISHING, ReviewStatus.DONE) if message.again else (ReviewStatus.SETTLING,)
+    review = context.wanted(message.review, *expected)
     change = review.change
     with context.database.work() as work:
         results = work.reviews.scan_results(review.id)
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
         gaps = work.reviews.policy_gaps(review.id)
+        record = PolicyRecord.model_validate_json(work.reviews.policy_record(review.id))
+    if message.again and not results:
+        _look_again(context, review)
+        return
     mirror = context.mirror_of(review)
     changed, _ = mirror.changes(change.base, change.head, limit=CHANGED_FILES)
     sides = {side: [result for name, result in results if name == side] for side in ("base", "head", "history")}
@@ -35,11 +43,20 @@ def settle_review(context: Context, message: SettleReview) -> None:
     paths = sorted({finding.location.path for finding in compared.new})
     added = mirror.added_lines(change.base, change.head, paths) if paths else {}
     coverage = ledger(sides["head"], sides["history"], changed, gaps)
-    notes = policy_notes(review, changed)
-    verdict = decide_verdict(policy=policy, compared=compared, coverage=coverage, added=added, notes=notes)
+    ruling = read_ruling(review, policy, record, mirror, changed, compared.new)
     with context.finish() as work:
         repository = work.installations.upsert_repository(change.repository)
-        verdict = with_handles(verdict, work.findings.handles(repository))
+        # Also a lock: a waiver that is written down meanwhile either is seen here, or sees what is remembered here.
+        taken = work.findings.handles(repository)
+        author = "" if policy.waivers.by_author or change.author is None else change.author.id
+        today = context.places.today()
+        waivers = waived(work.waivers.of_repository(repository), compared.new, today, author)
+        suppressed = ruling.suppressed(waivers, taken, today)
+        verdict = decide_verdict(policy=policy, compared=compared, coverage=coverage, added=added, suppressed=suppressed)
+        verdict = with_handles(ruling.explain(verdict, waivers, taken, today), taken)
+        if message.again:
+            _save_again(context, work, review, verdict)
+            return
         # A fork's branch may have any name, also that of our default branch.
         branch = f"pull/{change.pull_request.number}" if change.pull_request else change.head_ref
         new = [judged.finding for judged in verdict.judged if judged.baseline is BaselineState.NEW]
@@ -48,6 +65,34 @@ def settle_review(context: Context, message: SettleReview) -> None:
         work.reviews.save_verdict(review.id, verdict)
         work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
         work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}", group=review.id, hold=HOLD))
+
+
+def _save_again(context: Context, work: Work, review: Review, verdict: Verdict) -> None:
+    """The new verdict in the place of the old one, to be shown and spoken of where it differs."""
+    if verdict == work.reviews.verdict(review.id):
+        return
+    work.reviews.save_verdict(review.id, verdict, settled_before=True)
+    token = context.claimed.id
+    work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}:{token}", group=review.id, hold=HOLD))
+    if review.change.pull_request is not None and not review.change.draft:
+        work.outbox.send(Envelope(Speak(review.id), f"speak:{review.id}:{token}", group=review.id, hold=HOLD))
+
+
+def _look_again(context: Context, review: Review) -> None:
+    """What the scans found is no longer kept: the head is judged afresh."""
+    change = review.change
+    before, after = (change.base, change.head) if change.pull_request is None else (None, None)
+    start = StartReview(
+        review.installation,
+        change.repository,
+        pull_request=change.pull_request,
+        before=before,
+        after=after,
+        ref=change.head_ref,
+        again=f"after {review.id}",
+    )
+    with context.finish() as work:
+        work.outbox.send(Envelope(start, f"start:again:{review.id}"))
 
 
 def compare_sides(
@@ -104,13 +149,6 @@ def ledger(head: Sequence[ScanResult], history: Sequence[ScanResult], changed: S
         commits=max((r.coverage.commits for r in history), default=0),
         commits_checked=max((r.coverage.commits_checked for r in history), default=0),
     )
-
-
-def policy_notes(review: Review, changed: Sequence[Changed]) -> tuple[str, ...]:
-    """A change to the policy is said aloud: it counts only once it is in the base."""
-    places = PLACES.get(review.installation.provider, PLACES["local"])
-    touched = [c.path for c in changed if c.path in places]
-    return tuple(f"This change edits {path}; the policy of the base is in force here." for path in touched)
 
 
 def with_handles(verdict: Verdict, taken: Mapping[Handle, str]) -> Verdict:

@@ -91,10 +91,14 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def standing(policy: Policy, finding: Finding) -> Standing:
-    """What a new finding does to the verdict. Below the policy's confidence it can only warn."""
-    if policy.blocks(finding.rule.severity, finding.rule.confidence):
-        return Standing.BLOCKS
-    return Standing.WARNS if policy.warns(finding.rule.severity) else Standing.COUNTED
+    """What a new finding does to the verdict where nothing lets it stand."""
+    return policy.decide(finding.location.path, finding.rule.id, finding.rule.severity, finding.rule.confidence).standing
+
+
+def stand(policy: Policy, finding: Finding, suppression: Suppression | None) -> Standing:
+    """What a new finding does to the verdict. Who lets a finding stand that would not be shown anyway changes nothing."""
+    usual = standing(policy, finding)
+    return usual if suppression is None or suppression.expired or usual is Standing.COUNTED else Standing.WAIVED
 
 
 def _judge(
@@ -116,11 +120,17 @@ def _judge(
 
 
 def _stand(policy: Policy, finding: Finding, *, in_diff: bool, suppression: Suppression | None) -> Judged:
-    """A suppression of what would not be shown anyway changes nothing."""
-    usual = standing(policy, finding)
-    if suppression is None or suppression.expired or usual is Standing.COUNTED:
-        return Judged(finding, BaselineState.NEW, usual, in_diff, suppression=suppression)
-    return Judged(finding, BaselineState.NEW, Standing.WAIVED, in_diff, suppression.reason, suppression)
+    stands = stand(policy, finding, suppression)
+    return Judged(
+        finding,
+        BaselineState.NEW,
+        stands,
+        in_diff,
+        reason=suppression.reason if suppression is not None and stands is Standing.WAIVED else "",
+        suppression=suppression,
+        scopes=policy.scopes_of(finding.location.path),
+        owners=policy.owners_of(finding.location.path),
+    )
 
 
 def _conclude(policy: Policy, blocked: bool, breaking: Sequence[Gap]) -> Conclusion:

@@ -1,0 +1,94 @@
+"""What a change of a policy file would mean once it is in the base. Nothing of it counts in the change itself. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from pipeline.errors import PolicyInvalid
+from pipeline.model.review import Remark
+from pipeline.policy.difference import differences, say_differences
+from pipeline.policy.merge import Effective, merge
+from pipeline.policy.parse import PLACES, PolicyDocument, parse_document, read_document
+from pipeline.policy.schema import Policy
+
+PARENTS: Mapping[str, tuple[str, str]] = {"github": (".github", "fixwright.yml")}
+"""Where an owner's policy stands, by provider: the name of the owner's repository, and the file in it."""
+
+Read = Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEdit:
+    """What is to be said of a change that touches a policy file."""
+
+    notes: tuple[str, ...] = ()
+    mistakes: tuple[Remark, ...] = ()
+    """Lines of the new file that cannot be used."""
+    after: Effective | None = None
+    """The policy that would be in force in this repository once the change is in the base; None when it stays as it is."""
+
+
+def policy_edit(
+    *,
+    provider: str,
+    repository: str,
+    changed: Collection[str],
+    base: Read,
+    head: Read,
+    in_force: Policy,
+    parent: PolicyDocument | None,
+) -> PolicyEdit:
+    """Read what a change would make of the policy.
+
+    Args:
+        repository: `owner/name`; the owner's policy stands in a repository of its own.
+        changed: paths that the change touches.
+        base, head: contents of files before and after the change.
+        in_force: the policy that judges the change.
+        parent: the owner's policy above it.
+    """
+    own = _own_edit(provider, changed, head, in_force, parent)
+    above = _parent_edit(provider, repository, changed, base, head)
+    return PolicyEdit((*own.notes, *above.notes), (*own.mistakes, *above.mistakes), own.after)
+
+
+def _own_edit(provider: str, changed: Collection[str], head: Read, in_force: Policy, parent: PolicyDocument | None) -> PolicyEdit:
+    touched = [path for path in PLACES.get(provider, PLACES["local"]) if path in changed]
+    if not touched:
+        return PolicyEdit()
+    said = f"This change edits {' and '.join(touched)}; the policy of the base is in force here."
+    try:
+        after = merge(read_document(provider, head), parent)
+    except PolicyInvalid as error:
+        broken = f"{error.path}:{error.line}: {error.message}. Merged like this, it could not be used."
+        return PolicyEdit((said, broken), _mistakes(error))
+    different = differences(in_force, after.policy)
+    would = f"Once merged: {say_differences(different)}." if different else "Once merged, everything would stay as it is."
+    return PolicyEdit((f"{said} {would}", *after.notes), (), after if different else None)
+
+
+def _parent_edit(provider: str, repository: str, changed: Collection[str], base: Read, head: Read) -> PolicyEdit:
+    name, path = PARENTS.get(provider, ("", ""))
+    owner, _, own_name = repository.rpartition("/")
+    if not name or own_name.lower() != name or path not in changed:
+        return PolicyEdit()
+    said = f"This change edits {path}, the policy above every repository of {owner}."
+    after = head(path)
+    try:
+        new = parse_document(after, path).policy if after is not None else Policy()
+    except PolicyInvalid as error:
+        error.path = path
+        return PolicyEdit((said, f"{path}:{error.line}: {error.message}. Merged like this, it could not be used."), _mistakes(error))
+    before = base(path)
+    try:
+        old = parse_document(before, path).policy if before is not None else Policy()
+    except PolicyInvalid:
+        return PolicyEdit((f"{said} Once merged, it can be used again.",))
+    different = differences(old, new)
+    would = f"Once merged: {say_differences(different)}." if different else "Once merged, everything would stay as it is."
+    return PolicyEdit((f"{said} {would}",))
+
+
+def _mistakes(error: PolicyInvalid) -> tuple[Remark, ...]:
+    return tuple(Remark(error.path, max(1, one.line), one.message) for one in (error, *error.others))

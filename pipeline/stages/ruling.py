@@ -1,0 +1,94 @@
+"""What the base lets stand, and what a change of the policy would mean for the findings at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from pipeline.model.finding import BaselineState, Finding, Judged, Standing
+from pipeline.model.ids import Handle
+from pipeline.model.review import Review, Verdict
+from pipeline.policy import Policy, PolicyEdit, PolicyRecord, policy_edit, say_effect
+from pipeline.sandbox.git import Changed, Mirror
+from pipeline.stages.policies import reader
+from pipeline.triage.comments import CodeIgnore, code_ignores, ignored_in_code
+from pipeline.triage.gate import stand
+from pipeline.triage.suppression import Suppressor, ignored_by_policy, suppressor
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The policy of a review and everything that was read for it, so that deciding needs no more than these."""
+
+    policy: Policy
+    record: PolicyRecord
+    edit: PolicyEdit
+    contents: Mapping[str, bytes]
+    """Files of the head in which new findings stand and somebody wrote of ignoring."""
+    whole: bool
+
+    def suppressed(self, waivers: Suppressor, handles: Mapping[Handle, str], today: date) -> Suppressor:
+        """Every reason why a finding of this review may stand: people's waivers, the base's policy, comments in the base."""
+        return self._with(waivers, ignored_by_policy(self.policy, self.record.ignores_by, today, handles))
+
+    def _with(self, waivers: Suppressor, ignores: Suppressor) -> Suppressor:
+        """Comments count where everything that is looked at is the base; a change's own never do."""
+        code = (ignored_in_code(self.contents.get),) if self.whole else ()
+        return suppressor(waivers, ignores, *code)
+
+    def explain(self, verdict: Verdict, waivers: Suppressor, handles: Mapping[Handle, str], today: date) -> Verdict:
+        """The verdict with what is to be said of its policy: first of all what this change would do to it."""
+        edited = self.edit.notes[:1]
+        effect = self._effect(verdict, waivers, handles, today)
+        notes = (*edited, *effect, *self.edit.notes[1:], *self.record.notes, *self._waiting(verdict))
+        return replace(verdict, notes=(*notes, *verdict.notes), remarks=self.edit.mistakes)
+
+    def _effect(self, verdict: Verdict, waivers: Suppressor, handles: Mapping[Handle, str], today: date) -> tuple[str, ...]:
+        after = self.edit.after
+        if after is None:
+            return ()
+        suppressed = self._with(waivers, ignored_by_policy(after.policy, after.origin("ignore"), today, handles))
+
+        def again(judged: Judged) -> Standing | None:
+            if after.policy.excluded(judged.finding.location.path):
+                return None
+            return stand(after.policy, judged.finding, suppressed(judged.finding))
+
+        said = say_effect([j for j in verdict.judged if j.baseline is BaselineState.NEW], again)
+        return (f"Of what is found here: {said}.",) if said else ()
+
+    def _waiting(self, verdict: Verdict) -> tuple[str, ...]:
+        """Comments that this change brings for its own findings: they count once they are merged."""
+        if self.whole:
+            return ()
+        listed = [j.finding for j in (*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS))]
+        said = {path: code_ignores(path, content) for path, content in self.contents.items()}
+        waiting = [(f, one) for f in listed for one in said.get(f.location.path, ()) if one.covers(f)]
+        if not waiting:
+            return ()
+        more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
+        return (f"The comment at {_place(*waiting[0])}{more} counts once it is in the base; it lets nothing stand here.",)
+
+
+def _place(finding: Finding, said: CodeIgnore) -> str:
+    return f"{finding.location.path}:{said.line}"
+
+
+def read_ruling(
+    review: Review, policy: Policy, record: PolicyRecord, mirror: Mirror, changed: Sequence[Changed], new: Sequence[Finding]
+) -> Ruling:
+    """Read everything that the decision needs, before the transaction in which it is made."""
+    change = review.change
+    head = reader(mirror, change.head)
+    edit = policy_edit(
+        provider=review.installation.provider,
+        repository=change.repository.full_name,
+        changed={c.path for c in changed} if not change.whole else (),
+        base=reader(mirror, change.policy_commit),
+        head=head,
+        in_force=policy,
+        parent=record.parent,
+    )
+    contents = {path: content for path in sorted({f.location.path for f in new}) if (content := mirror.file(change.head, path)) is not None}
+    return Ruling(policy, record, edit, {p: c for p, c in contents.items() if b"fixwright:" in c}, change.whole)
