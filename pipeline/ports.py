@@ -181,6 +181,9 @@ class CodeHost(Protocol):
     def forget(self) -> None:
         """The installation's rights changed: what was learnt of them is asked anew."""
 
+    def prepare(self, repository: SourceRepository) -> None:
+        """A review of it begins: what its steps need for signing in is fetched at once. What fails here fails again where it is needed."""
+
     def permission(self, repository: SourceRepository, user: UserRef) -> Permission:
         """What `user` may do, asked now. NONE for an unknown user; never an exception for that."""
 
@@ -335,8 +338,10 @@ class Provider(Protocol):
     name: str
     capabilities: Capabilities
     settings: tuple[Setting, ...]
-    setup: Setup | None
-    """None where there is nothing to set up with a browser."""
+
+    @property
+    def setup(self) -> Setup | None:
+        """How a person sets it up with a browser; None where there is nothing to set up so."""
 
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """Verify, then parse; pure. Raises BadSignature, MalformedDelivery; NotConfigured when the secret is not set."""

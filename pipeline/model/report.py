@@ -96,6 +96,11 @@ class Thread:
     """Markdown, already escaped, without the marker (the host adds its own)."""
     resolved: bool = False
     """True when the finding is gone: an existing thread is resolved, none is opened."""
+    note: str = ""
+    """A sentence under the text that stands there, for one that is resolved (`Gone in 7bc90d1.`); taken away again with `back`."""
+    back: bool = False
+    """True when the finding was gone and is here again: its thread is opened again, whoever resolved it. With an empty `body` the text that
+    stands there is kept."""
 
 
 @dataclass(frozen=True, slots=True)

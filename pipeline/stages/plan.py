@@ -36,21 +36,12 @@ def start_review(context: Context, message: StartReview) -> None:
             key = review_key(change, message.again)
             identifier, _ = work.reviews.create(key, message.installation, change, status=ReviewStatus.PLANNED)
             _supersede(work, identifier, change)
-            ready = work.reviews.set_draft(identifier, change.draft) and not change.draft
             review = work.reviews.get(identifier)
-    if review.status is not ReviewStatus.PLANNED:
-        with context.finish() as work:
-            if ready and review.status is ReviewStatus.DONE:
-                # What was found while it was a draft is told now; nothing is looked at again. What gets a thread is no annotation any more.
-                for message_of in (PublishCheck(review.id), Speak(review.id)):
-                    key = f"{message_of.kind}:{review.id}:{context.claimed.id}"
-                    work.outbox.send(Envelope(message_of, key, group=review.id, hold=HOLD))
-                context.follow = review.id
-            settled = review.status in (ReviewStatus.DONE, ReviewStatus.FAILED)
-            if settled and len(work.reviews.of_head(change.repository, change.head)) > 1:
-                # It was closed meanwhile, and the others spoke without it.
-                work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}:{context.claimed.id}", group=review.id))
-        return
+            if review.status is ReviewStatus.PLANNED:
+                work.reviews.set_draft(identifier, change.draft)
+        if review.status is not ReviewStatus.PLANNED:
+            _known(context, review.id, change)
+            return
     progress = render_progress(key=check_key(review.id))
     show_check(context, CommitRef(change.repository, change.head), review.id, progress)
     mirror = context.mirror_of(review)
@@ -65,6 +56,24 @@ def start_review(context: Context, message: StartReview) -> None:
             work.outbox.send(Envelope(RunScan(scan, review.id), f"run_scan:{scan}", group=review.id, hold=hold))
         work.reviews.move(review.id, ReviewStatus.PLANNED, ReviewStatus.SCANNING)
     context.follow = review.id
+
+
+def _known(context: Context, identifier: ReviewId, change: Change) -> None:
+    """The change was judged, or is being judged: what may be new is that it is no draft any more, or open again."""
+    with context.finish() as work:
+        ready = work.reviews.set_draft(identifier, change.draft) and not change.draft
+        review = work.reviews.get(identifier)
+        settled = review.status in (ReviewStatus.DONE, ReviewStatus.FAILED)
+        # It was closed meanwhile, and the others spoke without it.
+        spoken_without = settled and len(work.reviews.of_head(change.repository, change.head)) > 1
+        tell = ready and review.status is ReviewStatus.DONE
+        if spoken_without or tell:
+            publish = Envelope(PublishCheck(identifier), f"publish:{identifier}:{context.claimed.id}", group=identifier, hold=HOLD)
+            work.outbox.send(publish)
+        if tell:
+            # What was found while it was a draft is told now; nothing is looked at again. What gets a thread is no annotation any more.
+            work.outbox.send(Envelope(Speak(identifier), f"speak:{identifier}:{context.claimed.id}", group=identifier, hold=HOLD))
+    context.follow = identifier
 
 
 def _alone(context: Context, message: StartReview) -> AbstractContextManager[None]:

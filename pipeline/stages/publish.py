@@ -13,6 +13,7 @@ from pipeline.model.target import CommitRef, Installation, SourceRepository
 from pipeline.reports.markdown import render_check, render_withdrawn
 from pipeline.stages.announce import show_check
 from pipeline.stages.attention import candidates
+from pipeline.stages.buttons import buttons
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import tellable
 from pipeline.stages.plan import check_key
@@ -91,8 +92,9 @@ def _publish_head(
             report = _report(context, worst, review, work.reviews.verdict(worst.id), work.reviews.policy_source(worst.id))
             everyone = work.reviews.all_of_head(repository, head)
         held = candidates(context, review, report.verdict) if threaded is None else threaded
+        actions = buttons(review.change, report.verdict, context.plugins.fixers, context.host(installation).may_propose)
         for shown in everyone:
-            check = render_check(report, context.capabilities(installation), key=check_key(shown), threaded=held)
+            check = render_check(report, context.capabilities(installation), key=check_key(shown), threaded=held, actions=actions)
             show_check(context, CommitRef(repository, head), shown, check)
             if overtaken():
                 return False
@@ -123,7 +125,7 @@ def withdraw_review(context: Context, message: WithdrawReview) -> None:
         try:
             show_check(context, commit, review.id, check, blank=True)
         except (HostNotFound, HostForbidden) as gone:
-            log.info("nothing to withdraw", extra={"review_id": review.id, "code": gone.code})
+            log.info("check.nothing_to_withdraw", extra={"review_id": review.id, "code": gone.code})
     with context.finish():
         return
 

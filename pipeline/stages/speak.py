@@ -11,21 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.errors import EngineError, SandboxUnavailable
+from pipeline.messages import Envelope, StartReview
 from pipeline.messages import Speak as SpeakMessage
 from pipeline.model.finding import BaselineState, Judged, Standing
 from pipeline.model.fix import Patch, Proof, ProofWord
 from pipeline.model.report import Report, Thread
 from pipeline.model.review import Review, ReviewStatus
+from pipeline.model.target import PullRequestState
 from pipeline.policy import Policy
-from pipeline.reports.markdown import render_comment, render_thread
-from pipeline.sandbox.git import Mirror
+from pipeline.reports.markdown import render_comment, render_thread, render_waived
 from pipeline.stages.attention import candidates, speakable_of
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import tellable
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.prove import CommitFiles, prove
 from pipeline.stages.publish import publish_head
-from pipeline.triage.diff import Suggestion, suggestion_of
+from pipeline.stages.threads import Threads, remember
+from pipeline.triage.diff import Added, Suggestion, suggestion_of, thread_lines
 
 log = logging.getLogger(__name__)
 
@@ -52,38 +54,58 @@ def speak(context: Context, message: SpeakMessage) -> None:
             return
     host = context.teller(review)
     capabilities = context.capabilities(review.installation)
-    if host.pull_request(ref).head != review.change.head:
-        with context.finish():
-            return
+    current = host.pull_request(ref)
+    if current.head != review.change.head or current.draft or current.state is not PullRequestState.OPEN:
+        with context.finish() as work:
+            if current.draft and work.reviews.set_draft(review.id, True):
+                # It became a draft again, and may be ready again by the time we say so: who looks next tells it then.
+                look = StartReview(review.installation, ref.repository, pull_request=ref)
+                work.outbox.send(Envelope(look, f"start:draft:{context.claimed.id}", group=review.id))
+        return
     with context.database.work() as work:
         verdict = work.reviews.verdict(review.id)
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
-        known = work.effects.threads(ref)
+        standing = Threads.read(work, ref)
     speakable = speakable_of(context, verdict)
-    offers = _offers(context, review, policy, speakable) if speakable else {}
+    added = _added(context, review, speakable)
+    offers = _offers(context, review, policy, speakable, added) if speakable else {}
     report = Report(tellable(review.change, verdict), head=review.change.head, base=review.change.base)
-    threads = [_thread(judged, report, offers.get(judged.finding.fingerprint)) for judged in _worth_a_thread(speakable, offers)]
-    threads = threads[: capabilities.threads]
-    live = {j.finding.fingerprint for j in verdict.judged if j.baseline is not BaselineState.FIXED}
-    gone = [] if verdict.incomplete else [f for f in known if f not in live]
-    resolved = [Thread(fingerprint, "", 1, 1, "", resolved=True) for fingerprint in gone]
+    wanted = {
+        judged.finding.fingerprint: _thread(judged, report, offers.get(judged.finding.fingerprint), added)
+        for judged in reversed(_worth_a_thread(speakable, offers))
+    }
+    live = frozenset(j.finding.fingerprint for j in verdict.judged if j.baseline is not BaselineState.FIXED)
+    threads = standing.change(list(reversed(wanted.values()))[: capabilities.threads], live, verdict, review.change.head)
+    waived = _waived(report)
+    threads = [waived.get(thread.fingerprint, thread) for thread in threads]
     summary = render_comment(report, capabilities)
-    placed = host.ensure_threads(ref, review.change.head, [*threads, *resolved], summary) if threads or resolved else ()
-    opened = frozenset(t.fingerprint for t in placed if not t.outside and t.fingerprint in live)
-    is_open = bool(verdict.standing(Standing.BLOCKS) or verdict.standing(Standing.WARNS))
-    wanted = is_open and (not opened or not capabilities.check_pages)
-    host.ensure_comment(ref, "summary", summary if wanted else "")
+    placed = host.ensure_threads(ref, review.change.head, threads, summary) if threads else ()
+    listed = [*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)]
+    opened = frozenset(t.fingerprint for t in placed if not t.outside) & {j.finding.fingerprint for j in listed}
+    is_open = bool(listed)
+    host.ensure_comment(ref, "summary", summary if is_open and (not opened or not capabilities.check_pages) else "")
     if opened != candidates(context, review, verdict):
         publish_head(context, review.installation, review.change.repository, review.change.head, opened)
     with context.finish() as work:
-        work.effects.remember_threads(ref, {t.fingerprint: t.id for t in placed if not t.outside})
+        remember(work, ref, threads, placed)
+
+
+def _waived(report: Report) -> dict[str, Thread]:
+    """Of findings that somebody let stand, by fingerprint: the thread says who, and is resolved. One that stands elsewhere too stays open."""
+    verdict = report.verdict
+    open_ones = {j.finding.fingerprint for j in (*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS))}
+    return {
+        j.finding.fingerprint: Thread(j.finding.fingerprint, "", 1, 1, render_waived(j), resolved=True)
+        for j in reversed(verdict.standing(Standing.WAIVED))
+        if j.finding.fingerprint not in open_ones
+    }
 
 
 def _worth_a_thread(speakable: Sequence[Judged], offers: Mapping[str, Offer]) -> list[Judged]:
     return [j for j in speakable if j.finding.secret is not None or j.finding.fingerprint in offers]
 
 
-def _offers(context: Context, review: Review, policy: Policy, speakable: Sequence[Judged]) -> dict[str, Offer]:
+def _offers(context: Context, review: Review, policy: Policy, speakable: Sequence[Judged], added: Added) -> dict[str, Offer]:
     """Patches that passed the gate ahead of speaking; nothing of the repository is executed for them."""
     change = review.change
     mirror = context.mirror_of(review)
@@ -103,23 +125,31 @@ def _offers(context: Context, review: Review, policy: Policy, speakable: Sequenc
                 finding=judged.finding, patch=patch, files=files, policy=policy, control=control, run_tests=False, engines=engines
             )
         except (EngineError, SandboxUnavailable) as failure:
-            log.warning("no fix could be checked ahead", extra={"review_id": review.id, "code": failure.code})
+            log.warning("fix.not_checked_ahead", extra={"review_id": review.id, "code": failure.code})
             break
         if proof.word in (ProofWord.RESCANNED, ProofWord.VERIFIED):
-            offers[judged.finding.fingerprint] = Offer(patch, proof, _suggestion(mirror, review, judged, patch))
+            offers[judged.finding.fingerprint] = Offer(patch, proof, _suggestion(judged, patch, added))
     return offers
 
 
-def _suggestion(mirror: Mirror, review: Review, judged: Judged, patch: Patch) -> Suggestion | None:
+def _added(context: Context, review: Review, speakable: Sequence[Judged]) -> Added:
+    """Lines that the change added to the files of these findings."""
+    paths = sorted({judged.finding.location.path for judged in speakable})
+    return context.mirror_of(review).added_lines(review.change.base, review.change.head, paths) if paths else {}
+
+
+def _suggestion(judged: Judged, patch: Patch, added: Added) -> Suggestion | None:
     path = judged.finding.location.path
-    added = mirror.added_lines(review.change.base, review.change.head, [path])
     return suggestion_of(patch, path, added.get(path, []))
 
 
-def _thread(judged: Judged, report: Report, offer: Offer | None) -> Thread:
+def _thread(judged: Judged, report: Report, offer: Offer | None, added: Added) -> Thread:
     location = judged.finding.location
     suggestion = offer.suggestion if offer else None
-    line, end_line = (suggestion.line, suggestion.end_line) if suggestion else (location.line, location.end_line)
+    # A finding may be longer than what the change added of it: a host refuses such a range, and with it all others.
+    line, end_line = thread_lines(location, added) or (location.line, location.line)
+    if suggestion:
+        line, end_line = suggestion.line, suggestion.end_line
     body = render_thread(
         judged,
         report,

@@ -26,9 +26,9 @@ MARK_ROOM = 400
 NOTHING_OPEN = "Nothing is open here any more."
 """Stands in a comment that could not be minimized."""
 
-_IS_MINIMIZED = "query($id: ID!) { node(id: $id) { ... on IssueComment { isMinimized } } }"
-_MINIMIZE = "mutation($id: ID!) { minimizeComment(input: {subjectId: $id, classifier: RESOLVED}) { minimizedComment { isMinimized } } }"
-_UNMINIMIZE = "mutation($id: ID!) { unminimizeComment(input: {subjectId: $id}) { unminimizedComment { isMinimized } } }"
+_ISMINIMIZED = "query($id: ID!) { node(id: $id) { ... on IssueComment { isMinimized } } }"
+MINIMIZE = "mutation($id: ID!) { minimizeComment(input: {subjectId: $id, classifier: RESOLVED}) { minimizedComment { isMinimized } } }"
+UNMINIMIZE = "mutation($id: ID!) { unminimizeComment(input: {subjectId: $id}) { unminimizedComment { isMinimized } } }"
 
 
 class _Minimized(Answer):
@@ -104,9 +104,9 @@ def _edit(api: Api, ref: PullRequestRef, address: str, comment: Comment, text: s
 
 def _minimize(api: Api, ref: PullRequestRef, comment: Comment, *, wanted: bool) -> None:
     """Fold the comment away as resolved, or unfold it; asked first, because an edit of its state can notify."""
-    node = api.graphql(ref.repository, SPEAK, _IS_MINIMIZED, {"id": comment.node_id}, _Node).node
+    node = api.graphql(ref.repository, SPEAK, _ISMINIMIZED, {"id": comment.node_id}, _Node).node
     if node is not None and node.is_minimized != wanted:
-        api.graphql(ref.repository, SPEAK, _MINIMIZE if wanted else _UNMINIMIZE, {"id": comment.node_id}, Nothing)
+        api.graphql(ref.repository, SPEAK, MINIMIZE if wanted else UNMINIMIZE, {"id": comment.node_id}, Nothing)
 
 
 def _conversation(ref: PullRequestRef) -> str:

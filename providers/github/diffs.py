@@ -20,11 +20,13 @@ class ChangedFile(Answer):
     patch: str | None = None
 
 
-def commentable(files: Sequence[ChangedFile], path: str, first: int, last: int) -> bool | None:
+def commentable(files: Sequence[ChangedFile] | None, path: str, first: int, last: int) -> bool | None:
     """True when lines `first`..`last` (1-based, of the new side) lie in one hunk of that file, so that a comment can be anchored there.
 
-    None when it cannot be told, because the file changed but GitHub does not show its diff.
+    None when it cannot be told, because the file changed but GitHub does not show its diff, or it shows none at all (`files` is None).
     """
+    if files is None:
+        return None
     found = next((file for file in files if file.filename == path), None)
     if found is None:
         return False

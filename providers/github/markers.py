@@ -14,6 +14,10 @@ Kind = Literal["thread", "comment", "reply"]
 _MARK = re.compile(r"<!-- fixwright:(thread|comment|reply):v1:(\S{1,300}) -->\s*\Z")
 
 
+GONE = "<!-- fixwright:gone -->"
+"""Stands before what is said of a finding that is gone, so that it is said once and can be taken away."""
+
+
 class Author(Answer):
     """`user` of a comment; null when the account was deleted."""
 
@@ -30,6 +34,15 @@ class Comment(Answer):
     body: str | None = ""
     user: Author | None = Field(default=None)
     in_reply_to_id: int | None = None
+    line: int | None = None
+    original_line: int | None = None
+    subject_type: str = "line"
+
+    @property
+    def is_nowhere(self) -> bool:
+        """True for a review comment just made that GitHub shows on no line (one that is outdated has its first line still)."""
+        said = "line" in self.model_fields_set  # an old enterprise server may leave it out
+        return said and self.subject_type == "line" and self.line is None and self.original_line is None
 
 
 def marked(kind: Kind, key: str, body: str) -> str:
@@ -50,6 +63,11 @@ def mark_of(comment: Comment, kind: Kind, *, bot: str) -> str | None:
         return None  # a person's token makes us that person; no person has brackets in the name
     match = _MARK.search((comment.body or "")[-500:])
     return match.group(2) if match and match.group(1) == kind else None
+
+
+def unmarked(body: str | None) -> str:
+    """A text of ours without its mark."""
+    return _MARK.sub("", (body or "").replace("\r\n", "\n")).rstrip()
 
 
 def same_text(one: str | None, other: str) -> bool:

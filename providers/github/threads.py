@@ -1,7 +1,7 @@
 """Review threads: a comment on a line of the diff, opened in one review, edited and resolved afterwards.
 
-Sources: docs REST "Create a review for a pull request" (one bad anchor loses all: 422), "Update a review comment"; GraphQL
-`resolveReviewThread`, `unresolveReviewThread`.
+Sources: docs REST "Create a review for a pull request" (one bad anchor loses all: 422), "Update a review comment"; see
+`providers.github.resolving` for the second.
 """
 
 from __future__ import annotations
@@ -11,76 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from pydantic import Field
-
-from pipeline.errors import HostForbidden, HostNotFound, HostRejected
+from pipeline.errors import HostRejected, HostUnavailable
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Thread, ThreadRef
 from pipeline.model.target import PullRequestRef
 from pipeline.ports import Capabilities
 from providers.github.api import Api, cut, repository_path
-from providers.github.auth import RESOLVE, SPEAK
+from providers.github.auth import SPEAK
 from providers.github.client import Answer, Json, Nothing
 from providers.github.diffs import ChangedFile, commentable
-from providers.github.markers import Author, Comment, is_about, mark_of, marked, same_text
+from providers.github.markers import GONE, Author, Comment, is_about, mark_of, marked, same_text, unmarked
+from providers.github.resolving import resolve
 
 log = logging.getLogger(__name__)
 
 MARK_ROOM = 400
 """Bytes of a body that are kept free for the mark."""
-
-_STATES = """
-query($owner: String!, $name: String!, $number: Int!, $after: String) {
-  repository(owner: $owner, name: $name) {
-    pullRequest(number: $number) {
-      reviewThreads(first: 100, after: $after) {
-        pageInfo { hasNextPage endCursor }
-        nodes { id isResolved resolvedBy { login } comments(first: 1) { nodes { id fullDatabaseId } } }
-      }
-    }
-  }
-}
-"""
-_RESOLVE = "mutation($id: ID!) { resolveReviewThread(input: {threadId: $id}) { thread { id isResolved } } }"
-_UNRESOLVE = "mutation($id: ID!) { unresolveReviewThread(input: {threadId: $id}) { thread { id isResolved } } }"
-
-
-class _FirstComment(Answer):
-    id: str = ""
-    full_database_id: int | str | None = Field(default=None, alias="fullDatabaseId")
-
-
-class _FirstComments(Answer):
-    nodes: list[_FirstComment]
-
-
-class _ThreadState(Answer):
-    id: str
-    is_resolved: bool = Field(alias="isResolved")
-    resolved_by: Author | None = Field(default=None, alias="resolvedBy")
-    comments: _FirstComments
-
-
-class _PageInfo(Answer):
-    has_next: bool = Field(default=False, alias="hasNextPage")
-    end: str | None = Field(default=None, alias="endCursor")
-
-
-class _Threads(Answer):
-    page: _PageInfo = Field(alias="pageInfo")
-    nodes: list[_ThreadState]
-
-
-class _PullRequestNode(Answer):
-    threads: _Threads = Field(alias="reviewThreads")
-
-
-class _RepositoryNode(Answer):
-    pull_request: _PullRequestNode = Field(alias="pullRequest")
-
-
-class _StatesAnswer(Answer):
-    repository: _RepositoryNode
 
 
 class _Review(Answer):
@@ -116,12 +62,17 @@ def ensure_threads(
     existing = _existing(desk, threads)
     known = [thread for thread in threads if thread.fingerprint in existing]
     _edit(desk, known, existing)
-    _settle(desk, known, existing)
-    missing = [thread for thread in threads if thread.fingerprint not in existing and not thread.resolved]
+    resolve(api, ref, known, {thread.fingerprint: existing[thread.fingerprint] for thread in known})
+    missing = [thread for thread in threads if thread.fingerprint not in existing and not thread.resolved and thread.body]
     refused: Sequence[Thread] = ()
     if missing:
         refused = _open(desk, missing)
-        existing = {**existing, **_existing(desk, missing)}
+        made = dict(_existing(desk, missing))
+        lost = [thread for thread in missing if thread.fingerprint in made and made[thread.fingerprint].is_nowhere]
+        for thread in lost:
+            _delete(desk, made.pop(thread.fingerprint))
+        refused = [*refused, *lost]
+        existing = {**existing, **made}
     outside = {thread.fingerprint for thread in refused}
     return tuple(
         ThreadRef(thread.fingerprint, str(existing[thread.fingerprint].id))
@@ -157,58 +108,23 @@ def _existing(desk: _Desk, threads: Sequence[Thread]) -> Mapping[str, Comment]:
 
 
 def _edit(desk: _Desk, known: Sequence[Thread], existing: Mapping[str, Comment]) -> None:
-    """Give our first comments the wanted text. Editing notifies nobody."""
+    """Give our first comments the wanted text. Editing notifies nobody. What the sentence of a resolved one says, it says once."""
     for thread in known:
         comment = existing[thread.fingerprint]
-        body = desk.body(thread)
-        if thread.body and not same_text(comment.body, body):
+        text, gone = unmarked(comment.body).split(GONE)[0].rstrip(), GONE in (comment.body or "")
+        if thread.body:
+            body = desk.body(thread)
+        elif thread.resolved:
+            body = (
+                (comment.body or "")
+                if gone or not thread.note
+                else marked("thread", thread.fingerprint, f"{text}\n\n{GONE}\n{thread.note}")
+            )
+        else:
+            body = marked("thread", thread.fingerprint, text)
+        if not same_text(comment.body, body):
             address = repository_path(desk.ref.repository, "pulls", "comments", comment.id)
             desk.api.send(desk.ref.repository, SPEAK, "PATCH", address, {"body": body}, Nothing)
-
-
-def _settle(desk: _Desk, known: Sequence[Thread], existing: Mapping[str, Comment]) -> None:
-    """Resolve threads of findings that are gone; open those again that are back, unless a person resolved them.
-
-    An App that may not do this has said in the thread's text at least that the finding is gone.
-    """
-    if not known:
-        return
-    bot = desk.api.bot_login()
-    try:
-        states = _states(desk)
-        for thread in known:
-            state = states.get(existing[thread.fingerprint].node_id) or states.get(str(existing[thread.fingerprint].id))
-            if state is None or state.is_resolved == thread.resolved:
-                continue
-            if state.is_resolved and state.resolved_by is not None and not _same_login(state.resolved_by.login, bot):
-                continue  # a person's decision; an App may show there as nobody
-            mutation = _RESOLVE if thread.resolved else _UNRESOLVE
-            desk.api.graphql(desk.ref.repository, RESOLVE, mutation, {"id": state.id}, Nothing)
-    except (HostForbidden, HostNotFound) as exc:
-        log.warning("github.threads_not_resolved", extra={"number": desk.ref.number, "code": exc.code})
-
-
-def _same_login(one: str, other: str) -> bool:
-    """GraphQL names a bot without the `[bot]` that REST appends."""
-    return one.lower().removesuffix("[bot]") == other.lower().removesuffix("[bot]")
-
-
-def _states(desk: _Desk) -> Mapping[str, _ThreadState]:
-    """All threads of the pull request, by node id and by number of their first comment."""
-    owner, _, name = desk.ref.repository.full_name.partition("/")
-    found: dict[str, _ThreadState] = {}
-    after: str | None = None
-    for _ in range(30):
-        variables: Json = {"owner": owner, "name": name, "number": desk.ref.number, "after": after}
-        page = desk.api.graphql(desk.ref.repository, SPEAK, _STATES, variables, _StatesAnswer).repository.pull_request.threads
-        for state in page.nodes:
-            for first in state.comments.nodes[:1]:
-                found[first.id] = state
-                found[str(first.full_database_id)] = state
-        after = page.page.end
-        if not page.page.has_next or after is None:
-            break
-    return found
 
 
 def _open(desk: _Desk, missing: Sequence[Thread]) -> Sequence[Thread]:
@@ -219,7 +135,7 @@ def _open(desk: _Desk, missing: Sequence[Thread]) -> Sequence[Thread]:
     """
     if (refusal := _post(desk, missing)) is None:
         return ()
-    files = desk.api.pages(desk.ref.repository, SPEAK, desk.path("files", per_page=100), ChangedFile)
+    files = _files(desk)
     placed = [thread for thread in missing if commentable(files, thread.path, thread.line, thread.end_line) is not False]
     if placed and len(placed) < len(missing):
         refusal = _post(desk, placed)
@@ -233,6 +149,15 @@ def _open(desk: _Desk, missing: Sequence[Thread]) -> Sequence[Thread]:
     if (shown and not good) or (good and (refusal := _post(desk, good)) is not None):
         raise refusal  # it is not about the places: the head moved on, or the conversation is locked
     return [thread for thread in missing if thread not in good]
+
+
+def _files(desk: _Desk) -> Sequence[ChangedFile] | None:
+    """The diff as GitHub shows it; None when it shows none, because it is too large (406, 422; docs "Repository limits")."""
+    try:
+        return desk.api.pages(desk.ref.repository, SPEAK, desk.path("files", per_page=100), ChangedFile)
+    except (HostRejected, HostUnavailable) as exc:
+        log.info("github.diff_refused", extra={"number": desk.ref.number, "code": exc.code})
+        return None
 
 
 def _post(desk: _Desk, threads: Sequence[Thread]) -> HostRejected | None:
@@ -270,6 +195,12 @@ def _comment(desk: _Desk, thread: Thread) -> Json:
     if thread.end_line > thread.line:
         comment.update(start_line=thread.line, start_side="RIGHT")
     return comment
+
+
+def _delete(desk: _Desk, comment: Comment) -> None:
+    """GitHub took a comment and shows it on no line: nobody would see it. Its finding stands in the check instead."""
+    log.warning("github.thread_on_no_line", extra={"number": desk.ref.number, "comment": comment.id})
+    desk.api.send(desk.ref.repository, SPEAK, "DELETE", repository_path(desk.ref.repository, "pulls", "comments", comment.id), {}, Nothing)
 
 
 def _drop_pending(desk: _Desk) -> None:

@@ -262,11 +262,13 @@ class LocalHost:
                 mine = next((t for t in said.threads if t.fingerprint == thread.fingerprint and t.comments[0].author == OURS), None)
                 if mine is not None:
                     mine.resolved = thread.resolved
+                    if thread.body:
+                        mine.comments[0].body = thread.body
                     mine.comments[0].body = _body(mine.comments[0].body, thread)
                     if thread.body:
                         mine.path, mine.commit = thread.path, head
                         mine.line, mine.end_line = thread.line, thread.end_line
-                elif thread.resolved:
+                elif thread.resolved or not thread.body:
                     continue
                 else:
                     mine = _open(ref, head, thread)
