@@ -103,6 +103,8 @@ class WithdrawReview:
     review: ReviewId
     title: str
     conclusion: Conclusion = Conclusion.CANCELLED
+    hide: bool = False
+    """True when also a finished check may no longer say what it says: the repository became public."""
     kind: Literal["withdraw_review"] = "withdraw_review"
 
 
@@ -132,6 +134,10 @@ class Waive:
     sender: UserRef
     until: date | None = None
     comment: CommentRef | None = None
+    place: str = ""
+    """`FILE:LINE` of the one that is meant when the identity has several places; else empty."""
+    end: bool = False
+    """True when an earlier word is taken back; `reason` is empty then."""
     kind: Literal["waive"] = "waive"
 
 
@@ -154,6 +160,8 @@ class RequestFix:
     handle: str
     sender: UserRef
     comment: CommentRef | None = None
+    place: str = ""
+    """`FILE:LINE` of the one that is meant when the identity has several places; else empty."""
     kind: Literal["request_fix"] = "request_fix"
 
 
@@ -163,6 +171,8 @@ class RunFix:
 
     fix: FixId
     comment: CommentRef | None = None
+    sender: UserRef | None = None
+    """Who asked."""
     kind: Literal["run_fix"] = "run_fix"
 
 
@@ -173,7 +183,17 @@ class ProposeFix:
     fix: FixId
     comment: CommentRef | None = None
     """Where the answer goes, when a comment asked."""
+    sender: UserRef | None = None
+    """Who asked: what he may do is asked again before a branch is made."""
     kind: Literal["propose_fix"] = "propose_fix"
+
+
+@dataclass(frozen=True, slots=True)
+class ShowFixes:
+    """Say in one comment what became of the fixes that a button asked for."""
+
+    review: ReviewId
+    kind: Literal["show_fixes"] = "show_fixes"
 
 
 Message = (
@@ -191,6 +211,7 @@ Message = (
     | RequestFix
     | RunFix
     | ProposeFix
+    | ShowFixes
 )
 """Told apart by `kind`."""
 
