@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,12 +14,20 @@ from pipeline.model.ids import CommitId, FindingId, Handle, RepositoryId, Review
 from pipeline.store.codec import Codec
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
+from pipeline.store.places import Looked, Places
 from pipeline.store.tables import finding_events, finding_states, findings, occurrences, repositories
 from pipeline.store.transaction import Transaction, Values, chunks
 
 FINDING: Codec[Finding] = Codec(TypeAdapter(Finding))
 
-FindingEventKind = Literal["detected", "resolved_auto", "reopened"]
+FindingEventKind = Literal["detected", "resolved_auto", "reopened", "merged"]
+"""`merged`: a pull request's finding is the branch's now; `detail` names the pull request's branch (`pull/7`)."""
+
+FindingStatus = Literal["open", "resolved", "merged"]
+"""On a branch. `merged`: a pull request's, which went with it into another branch."""
+
+PULL = "pull/"
+"""How the branch of a pull request's findings begins, whatever its own name is: a fork's may have any name, also that of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,24 @@ class FindingEvent:
     commit: CommitId
     review: ReviewId | None
     at: float
+    actor: str = ""
+    """Login of a person, empty when nobody acted. Hostile text."""
+    detail: str = ""
+    """What there is to say about it: `pull/7`, `the pull request was closed`. Hostile text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFinding:
+    """A finding as it stands on one branch."""
+
+    id: FindingId
+    status: FindingStatus
+    since: float
+    first_seen: float
+    finding: Finding
+    """With its handle, at its first place; for one that is not open, where it was seen last."""
+    places: tuple[Finding, ...] = ()
+    """All of its places, sorted; empty when it is not open."""
 
 
 class Findings:
@@ -54,6 +80,7 @@ class Findings:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+        self._places = Places(transaction, FINDING)
 
     def handles(self, repository_id: RepositoryId) -> dict[Handle, str]:
         """Every handle that is given in a repository, with the fingerprint that it means.
@@ -74,6 +101,8 @@ class Findings:
         commit: CommitId,
         *,
         fixed: Sequence[Finding] = (),
+        looked: Looked | None = None,
+        whole: bool = False,
     ) -> dict[str, FindingId]:
         """Write down what a review saw on a branch, and what is gone from there, with the events that follow from it.
 
@@ -83,6 +112,9 @@ class Findings:
             seen: with handles; several may share a fingerprint (the same weakness at several places).
             branch: where: a pull request's head branch, or the pushed one.
             fixed: findings that were there before and were looked for in vain. What was not looked at again belongs in neither.
+            looked: what was looked at. With it the places of the branch's findings are brought up to date, and a finding that has none
+                left is resolved; `seen` is then everything that was found there.
+            whole: of everything on the branch: what is known already is not noted once more as seen by this review.
 
         Returns:
             Our id by fingerprint.
@@ -92,12 +124,110 @@ class Findings:
             StaleWrite: a handle is taken by another fingerprint.
         """
         present = {finding.fingerprint: finding for finding in seen}
-        gone = {finding.fingerprint: finding for finding in fixed if finding.fingerprint not in present}
-        known = self._identify(repository_id, review_id, {**gone, **present})
-        ids, fresh = known
-        self._occur(ids, seen, review_id, branch, commit)
-        self._settle_states(repository_id, review_id, branch, commit, ids, present.keys(), gone.keys(), fresh)
+        missing = {finding.fingerprint: finding for finding in fixed if finding.fingerprint not in present}
+        ids, fresh = self._identify(repository_id, review_id, {**missing, **present})
+        self._occur(ids, [f for f in seen if not whole or f.fingerprint in fresh], review_id, branch, commit)
+        here, gone = {ids[print_] for print_ in present}, {ids[print_] for print_ in missing}
+        if looked is not None:
+            moved = self._places.replace(repository_id, branch, commit, seen, ids, looked)
+            here, gone = here | moved.present, (gone | moved.gone) - moved.present
+        self._settle_states(repository_id, review_id, branch, commit, here, gone, {ids[print_] for print_ in fresh})
         return ids
+
+    def close_pull_request(self, repository_id: RepositoryId, number: int, review_id: ReviewId, commit: CommitId) -> None:
+        """A pull request was closed without being merged: what only it had is gone. `reopen_pull_request` takes that back."""
+        branch = f"{PULL}{number}"
+        opened = self.open_on(repository_id, branch)
+        self._set_states(repository_id, review_id, branch, dict.fromkeys(opened, "resolved"))
+        detail = "the pull request was closed"
+        self._tell(repository_id, review_id, branch, commit, [(finding, "resolved_auto", detail) for finding in opened])
+
+    def reopen_pull_request(self, repository_id: RepositoryId, number: int, review_id: ReviewId, commit: CommitId) -> None:
+        """A closed pull request is open again with the head that it had: what it had then it has now."""
+        branch = f"{PULL}{number}"
+        where = (finding_states.c.repository_id == repository_id, finding_states.c.branch == branch)
+        resolved = select(finding_states.c.finding_id).where(*where, finding_states.c.status == "resolved")
+        closed = {FindingId(row.finding_id) for row in self._transaction.execute(resolved)}
+        # One that was resolved because it is gone has no place left.
+        again = sorted(closed & {finding for finding, _, _ in self._places.of(repository_id, branch)})
+        self._set_states(repository_id, review_id, branch, dict.fromkeys(again, "open"))
+        detail = "the pull request was opened again"
+        self._tell(repository_id, review_id, branch, commit, [(finding, "reopened", detail) for finding in again])
+
+    def merge_pull_request(
+        self, repository_id: RepositoryId, number: int, target: str, review_id: ReviewId, commit: CommitId, *, scanned: bool
+    ) -> None:
+        """A pull request was merged into `target`: its findings are that branch's now, and have been discovered already.
+
+        Args:
+            scanned: pushes to `target` are looked at (it is the default branch): then the push says which of them really arrived, before
+                or after this, and also when their commits were squashed or rebased. Else this is all that is ever known of it.
+        """
+        branch = f"{PULL}{number}"
+        opened = self.open_on(repository_id, branch)
+        told = self._told_merged(repository_id, target, opened)
+        arrived = [finding for finding in opened if finding not in told]
+        if not scanned:
+            brought = self._places.copy(repository_id, branch, target)
+            self._set_states(repository_id, review_id, target, dict.fromkeys(sorted(brought & set(opened)), "open"))
+        self._places.drop(repository_id, branch)
+        self._set_states(repository_id, review_id, branch, dict.fromkeys(opened, "merged"))
+        self._tell(repository_id, review_id, target, commit, [(finding, "merged", branch) for finding in arrived])
+
+    def delete_branch(self, repository_id: RepositoryId, branch: str, commit: CommitId) -> None:
+        """A branch is gone, and with it what it had."""
+        opened = self.open_on(repository_id, branch)
+        if not opened:
+            return
+        where = (finding_states.c.repository_id == repository_id, finding_states.c.branch == branch)
+        self._transaction.execute(
+            update(finding_states).where(*where, finding_states.c.status == "open").values(status="resolved", since=database_now())
+        )
+        self._places.drop(repository_id, branch)
+        detail = "the branch was deleted"
+        self._tell(repository_id, None, branch, commit, [(finding, "resolved_auto", detail) for finding in opened])
+
+    def listed(self, repository_id: RepositoryId, branch: str, status: Literal["open", "resolved", "all"]) -> list[ListedFinding]:
+        """The findings of a branch, the worst first. `resolved`: what is not open any more, in whatever way."""
+        columns = (
+            finding_states.c.finding_id,
+            finding_states.c.status,
+            finding_states.c.since,
+            findings.c.handle,
+            findings.c.first_seen_at,
+        )
+        joined = finding_states.join(findings, finding_states.c.finding_id == findings.c.id)
+        statement = select(*columns).select_from(joined)
+        statement = statement.where(finding_states.c.repository_id == repository_id, finding_states.c.branch == branch)
+        if status != "all":
+            opened = finding_states.c.status == "open"
+            statement = statement.where(opened if status == "open" else ~opened)
+        rows = list(self._transaction.execute(statement))
+        places: dict[FindingId, list[Finding]] = {}
+        for finding_id, _, place in self._places.of(repository_id, branch):
+            places.setdefault(finding_id, []).append(place)
+        last = self._last_seen([FindingId(row.finding_id) for row in rows if row.finding_id not in places])
+        listed = []
+        for row in rows:
+            own = [replace(place, handle=Handle(row.handle)) for place in places.get(row.finding_id, ())]
+            first = own[0] if own else last.get(row.finding_id)
+            if first is not None:
+                shown = tuple(own) if row.status == "open" else ()
+                first = replace(first, handle=Handle(row.handle))
+                listed.append(ListedFinding(FindingId(row.finding_id), row.status, row.since, row.first_seen_at, first, shown))
+        return sorted(listed, key=lambda one: (-one.finding.rule.severity, -one.finding.rule.confidence, one.finding.location, one.id))
+
+    def branches(self, finding_id: FindingId) -> list[tuple[str, FindingStatus, list[Finding]]]:
+        """How a finding stands on each branch that had it, with its places there; sorted by name."""
+        statement = select(finding_states).where(finding_states.c.finding_id == finding_id).order_by(finding_states.c.branch)
+        return [
+            (row.branch, row.status, [place for _, _, place in self._places.of(row.repository_id, row.branch, finding_id)])
+            for row in self._transaction.execute(statement)
+        ]
+
+    def places_on(self, repository_id: RepositoryId, branch: str) -> frozenset[tuple[str, str]]:
+        """(engine, path) of everything that a branch has."""
+        return self._places.paths(repository_id, branch)
 
     def id_of(self, repository_id: RepositoryId, fingerprint: str) -> FindingId | None:
         """Our id of an identity; None when it was never seen."""
@@ -183,57 +313,93 @@ class Findings:
         review_id: ReviewId,
         branch: str,
         commit: CommitId,
-        ids: dict[str, FindingId],
-        present: Collection[str],
-        gone: Collection[str],
-        fresh: set[str],
+        present: Collection[FindingId],
+        gone: Collection[FindingId],
+        fresh: Collection[FindingId],
     ) -> None:
         """Bring the branch to what was seen, and write an event for everything that changed."""
         at = select(finding_states.c.finding_id, finding_states.c.status)
         at = at.where(finding_states.c.repository_id == repository_id, finding_states.c.branch == branch)
-        before = {row.finding_id: row.status for row in self._transaction.execute(at)}
-        happened: list[tuple[FindingId, FindingEventKind]] = []
-        changed: dict[FindingId, str] = {}
-        for print_ in sorted(present):
-            identifier = ids[print_]
-            if before.get(identifier) == "open":
-                continue
-            changed[identifier] = "open"
-            if identifier in before:
-                happened.append((identifier, "reopened"))
-            elif print_ in fresh:
-                happened.append((identifier, "detected"))
-        for print_ in sorted(gone):
-            identifier = ids[print_]
-            if before.get(identifier) != "resolved":
-                changed[identifier] = "resolved"
-                happened.append((identifier, "resolved_auto"))
-        states = [
-            {
-                "repository_id": repository_id,
-                "branch": branch,
-                "finding_id": i,
-                "status": s,
-                "since": database_now(),
-                "review_id": review_id,
-            }
-            for i, s in sorted(changed.items())
-        ]
-        self._transaction.upsert(finding_states, states, ["repository_id", "branch", "finding_id"], ["status", "since", "review_id"])
-        events: list[Values] = [
-            {
-                "finding_id": identifier,
-                "repository_id": repository_id,
-                "review_id": review_id,
-                "branch": branch,
-                "commit": commit,
-                "kind": kind,
-                "at": database_now(),
-            }
-            for identifier, kind in happened
-        ]
+        before = {FindingId(row.finding_id): row.status for row in self._transaction.execute(at)}
+        opened = [finding for finding in sorted(present) if before.get(finding) != "open"]
+        closed = [finding for finding in sorted(gone) if before.get(finding) != "resolved"]
+        happened: list[tuple[FindingId, FindingEventKind, str]] = []
+        known = [finding for finding in opened if finding not in before and finding not in fresh]
+        pulls = {} if branch.startswith(PULL) else self._pulls_of(known)
+        told, somewhere = self._told_merged(repository_id, branch, known), self._open_somewhere(known)
+        for finding in opened:
+            if finding in before:
+                happened.append((finding, "reopened", ""))
+            elif finding in fresh:
+                happened.append((finding, "detected", ""))
+            elif finding in pulls and finding not in told:
+                happened.append((finding, "merged", pulls[finding]))
+            elif finding not in pulls and finding not in somewhere:
+                happened.append((finding, "reopened", ""))
+        happened += [(finding, "resolved_auto", "") for finding in closed]
+        states: dict[FindingId, FindingStatus] = {**dict.fromkeys(opened, "open"), **dict.fromkeys(closed, "resolved")}
+        self._set_states(repository_id, review_id, branch, states)
+        self._tell(repository_id, review_id, branch, commit, happened)
+
+    def _set_states(self, repository_id: RepositoryId, review_id: ReviewId, branch: str, states: Mapping[FindingId, FindingStatus]) -> None:
+        at = {"repository_id": repository_id, "branch": branch, "since": database_now(), "review_id": review_id}
+        rows = [{**at, "finding_id": finding, "status": status} for finding, status in sorted(states.items())]
+        self._transaction.upsert(finding_states, rows, ["repository_id", "branch", "finding_id"], ["status", "since", "review_id"])
+
+    def _tell(
+        self,
+        repository_id: RepositoryId,
+        review_id: ReviewId | None,
+        branch: str,
+        commit: CommitId,
+        happened: Sequence[tuple[FindingId, FindingEventKind, str]],
+    ) -> None:
+        at = {"repository_id": repository_id, "review_id": review_id, "branch": branch, "commit": commit, "at": database_now()}
+        events: list[Values] = [{**at, "finding_id": finding, "kind": kind, "detail": detail} for finding, kind, detail in happened]
         for chunk in chunks(events):
             self._transaction.execute(insert(finding_events).values(chunk))
+
+    def _pulls_of(self, which: Collection[FindingId]) -> dict[FindingId, str]:
+        """The pull request that has, or had when it was merged, each finding; of several the latest."""
+        found: dict[FindingId, str] = {}
+        for chunk in chunks(sorted(which)):
+            statement = select(finding_states.c.finding_id, finding_states.c.branch).where(
+                finding_states.c.finding_id.in_(chunk),
+                finding_states.c.branch.startswith(PULL, autoescape=True),
+                finding_states.c.status.in_(("open", "merged")),
+            )
+            rows = self._transaction.execute(statement.order_by(finding_states.c.since, finding_states.c.branch))
+            found.update({FindingId(row.finding_id): row.branch for row in rows})
+        return found
+
+    def _open_somewhere(self, which: Collection[FindingId]) -> frozenset[FindingId]:
+        found: set[FindingId] = set()
+        for chunk in chunks(sorted(which)):
+            statement = select(finding_states.c.finding_id).where(finding_states.c.finding_id.in_(chunk), finding_states.c.status == "open")
+            found.update(FindingId(row.finding_id) for row in self._transaction.execute(statement))
+        return frozenset(found)
+
+    def _told_merged(self, repository_id: RepositoryId, branch: str, which: Collection[FindingId]) -> frozenset[FindingId]:
+        """Which findings are known to have come to a branch with a pull request."""
+        told: set[FindingId] = set()
+        for chunk in chunks(sorted(which)):
+            statement = select(finding_events.c.finding_id).where(
+                finding_events.c.repository_id == repository_id,
+                finding_events.c.branch == branch,
+                finding_events.c.kind == "merged",
+                finding_events.c.finding_id.in_(chunk),
+            )
+            told.update(FindingId(row.finding_id) for row in self._transaction.execute(statement))
+        return frozenset(told)
+
+    def _last_seen(self, which: Sequence[FindingId]) -> dict[FindingId, Finding]:
+        """Each finding as it was noted last, wherever that was."""
+        found: dict[FindingId, Finding] = {}
+        for chunk in chunks(which):
+            statement = select(occurrences.c.finding_id, occurrences.c.finding).where(occurrences.c.finding_id.in_(chunk))
+            for row in self._transaction.execute(statement.order_by(occurrences.c.review_id, occurrences.c.ordinal.desc())):
+                found[FindingId(row.finding_id)] = FINDING.load(row.finding)
+        return found
 
     def _latest(self, *which: Any) -> StoredFinding | None:
         statement: Select[Any] = (
@@ -287,4 +453,5 @@ def _identity(repository_id: RepositoryId, review_id: ReviewId, finding: Finding
 
 def _to_event(row: Row[Any]) -> FindingEvent:
     review = None if row.review_id is None else ReviewId(row.review_id)
-    return FindingEvent(row.position, FindingId(row.finding_id), row.kind, row.branch, CommitId(row.commit), review, row.at)
+    commit = CommitId(row.commit)
+    return FindingEvent(row.position, FindingId(row.finding_id), row.kind, row.branch, commit, review, row.at, row.actor, row.detail)

@@ -1,0 +1,194 @@
+"""Where a branch has its findings now. Engines look at files one by one, so what an engine said when it looked at a file last is true
+until it looks at it again, or the file is gone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select
+
+from pipeline.model.finding import Finding
+from pipeline.model.ids import CommitId, FindingId, RepositoryId
+from pipeline.store.codec import Codec
+from pipeline.store.columns import database_now
+from pipeline.store.tables import finding_places
+from pipeline.store.transaction import Transaction, chunks
+
+_NUMBER = re.compile(r"\d+")
+
+
+def no_older(now: str, then: str) -> bool:
+    """True when what looks now knows at least as much as what looked then: the same rules, or no older Fixwright. An old worker of a
+    rolling upgrade does not know the newer rules, and says nothing about what they found.
+
+    Args:
+        now, then: version of Fixwright, a blank, and the digest of the engine's rules.
+    """
+    now_version, _, now_rules = now.partition(" ")
+    then_version, _, then_rules = then.partition(" ")
+    return now_rules == then_rules or _version(now_version) >= _version(then_version)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in _NUMBER.findall(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a review looked at, so that what it did not find there is gone."""
+
+    at: Callable[[str, str], bool]
+    """Whether an engine looked at a path (engine, path), or the file is gone."""
+    seen_with: Mapping[str, str]
+    """By engine that ran: see `no_older`. Of an engine that is missing here nothing is known anew."""
+    paths: Collection[str] | None = None
+    """The paths that come into question; None: all."""
+
+    def again(self, engine: str, path: str, then: str) -> bool:
+        """True when what was seen at a place with `then` was looked for again."""
+        now = self.seen_with.get(engine)
+        return now is not None and no_older(now, then) and self.at(engine, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of the findings of a branch whose places were touched."""
+
+    present: frozenset[FindingId]
+    gone: frozenset[FindingId]
+
+
+class Places:
+    """Rows of `finding_places`. Part of `Findings`."""
+
+    def __init__(self, transaction: Transaction, codec: Codec[Finding]) -> None:
+        self._transaction = transaction
+        self._codec = codec
+
+    def replace(
+        self,
+        repository_id: RepositoryId,
+        branch: str,
+        commit: CommitId,
+        seen: Sequence[Finding],
+        ids: Mapping[str, FindingId],
+        looked: Looked,
+    ) -> Moved:
+        """Put what was seen in the place of what was there, wherever it was looked for again."""
+        here = and_(finding_places.c.repository_id == repository_id, finding_places.c.branch == branch)
+        before = self._rows(here, looked.paths)
+        stay_as_they_are = {(row.path, row.engine) for row in before if not looked.again(row.engine, row.path, row.seen_with)}
+        kept = [row for row in before if (row.path, row.engine) in stay_as_they_are]
+        stale = {(row.path, row.engine) for row in before} - stay_as_they_are
+        # Where only a part was looked at (an engine that ran out of time), what it did find is added to what is known.
+        stay = {(row.finding_id, row.path, row.engine, row.line) for row in kept}
+        ordinals: dict[tuple[str, str], int] = {}
+        for row in kept:
+            ordinals[row.path, row.engine] = max(ordinals.get((row.path, row.engine), 0), row.ordinal + 1)
+        self._delete(here, stale)
+        rows: list[dict[str, Any]] = []
+        for finding in seen:
+            place, line = (finding.location.path, finding.engine), finding.location.line
+            identifier = ids[finding.fingerprint]
+            if (identifier, *place, line) in stay:
+                continue
+            ordinal = ordinals.get(place, 0)
+            ordinals[place] = ordinal + 1
+            rows.append(self._row(repository_id, branch, commit, finding, identifier, ordinal, looked.seen_with.get(finding.engine, "")))
+        for chunk in chunks(rows, 100):
+            self._transaction.execute(insert(finding_places).values(chunk))
+        seen_now = {row["finding_id"] for row in rows} | {row.finding_id for row in kept}
+        lost = {FindingId(row.finding_id) for row in before} - seen_now
+        return Moved(frozenset(seen_now), frozenset(lost - self._anywhere(here, lost)))
+
+    def copy(self, repository_id: RepositoryId, source: str, target: str) -> frozenset[FindingId]:
+        """A branch goes into another: the places of `source` are `target`'s too. Which findings that brought."""
+        here = and_(finding_places.c.repository_id == repository_id, finding_places.c.branch == source)
+        there = and_(finding_places.c.repository_id == repository_id, finding_places.c.branch == target)
+        rows = self._rows(here, None)
+        known = self._anywhere(there, {FindingId(row.finding_id) for row in rows})
+        new = [row for row in rows if row.finding_id not in known]
+        top = select(func.max(finding_places.c.ordinal)).where(there)
+        first = (self._transaction.execute(top).scalar_one() or 0) + 1
+        copies = [{**row._mapping, "branch": target, "ordinal": first + n, "at": database_now()} for n, row in enumerate(new)]
+        for chunk in chunks(copies, 100):
+            self._transaction.execute(insert(finding_places).values(chunk))
+        return frozenset(FindingId(row.finding_id) for row in new)
+
+    def drop(self, repository_id: RepositoryId, branch: str) -> None:
+        """The branch has no findings of its own any more."""
+        here = and_(finding_places.c.repository_id == repository_id, finding_places.c.branch == branch)
+        self._transaction.execute(delete(finding_places).where(here))
+
+    def of(self, repository_id: RepositoryId, branch: str, finding: FindingId | None = None) -> list[tuple[FindingId, CommitId, Finding]]:
+        """Every place of a branch, or of one finding on it, sorted by path and line, with the commit at which it was looked at."""
+        here = and_(finding_places.c.repository_id == repository_id, finding_places.c.branch == branch)
+        if finding is not None:
+            here = and_(here, finding_places.c.finding_id == finding)
+        rows = self._rows(here, None)
+        rows.sort(key=lambda row: (row.path, row.line, row.engine, row.ordinal))
+        return [(FindingId(row.finding_id), CommitId(row.commit), self._codec.load(row.finding)) for row in rows]
+
+    def branches_of(self, finding: FindingId) -> list[str]:
+        """The branches that have a finding somewhere."""
+        statement = select(finding_places.c.branch).where(finding_places.c.finding_id == finding).distinct()
+        return sorted(row.branch for row in self._transaction.execute(statement))
+
+    def paths(self, repository_id: RepositoryId, branch: str) -> frozenset[tuple[str, str]]:
+        """(engine, path) of every place of a branch."""
+        statement = select(finding_places.c.engine, finding_places.c.path).distinct()
+        here = statement.where(finding_places.c.repository_id == repository_id, finding_places.c.branch == branch)
+        return frozenset((row.engine, row.path) for row in self._transaction.execute(here))
+
+    # --- inside ---
+
+    def _rows(self, here: ColumnElement[bool], paths: Collection[str] | None) -> list[Any]:
+        if paths is None:
+            return list(self._transaction.execute(select(finding_places).where(here)))
+        found: list[Any] = []
+        for chunk in chunks(sorted(paths)):
+            found += self._transaction.execute(select(finding_places).where(here, finding_places.c.path.in_(chunk)))
+        return found
+
+    def _delete(self, here: ColumnElement[bool], places: Collection[tuple[str, str]]) -> None:
+        by_engine: dict[str, list[str]] = {}
+        for path, engine in sorted(places):
+            by_engine.setdefault(engine, []).append(path)
+        for engine, paths in by_engine.items():
+            for chunk in chunks(paths):
+                these = and_(here, finding_places.c.engine == engine, finding_places.c.path.in_(chunk))
+                self._transaction.execute(delete(finding_places).where(these))
+
+    def _anywhere(self, here: ColumnElement[bool], which: Collection[FindingId]) -> frozenset[FindingId]:
+        found: set[FindingId] = set()
+        for chunk in chunks(sorted(which)):
+            statement = select(finding_places.c.finding_id).where(here, finding_places.c.finding_id.in_(chunk)).distinct()
+            found.update(FindingId(row.finding_id) for row in self._transaction.execute(statement))
+        return frozenset(found)
+
+    def _row(
+        self,
+        repository_id: RepositoryId,
+        branch: str,
+        commit: CommitId,
+        finding: Finding,
+        identifier: FindingId,
+        ordinal: int,
+        seen_with: str,
+    ) -> dict[str, Any]:
+        return {
+            "repository_id": repository_id,
+            "branch": branch,
+            "path": finding.location.path,
+            "engine": finding.engine,
+            "ordinal": ordinal,
+            "finding_id": identifier,
+            "line": finding.location.line,
+            "seen_with": seen_with,
+            "commit": commit,
+            "finding": self._codec.dump(finding),
+            "at": database_now(),
+        }
