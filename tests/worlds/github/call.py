@@ -125,7 +125,7 @@ ROUTES: dict[tuple[str, str], Route] = {}
 
 def operation(method: str, path: str, *needs: str, who: str = "") -> Callable[[Handler], Handler]:
     """Register a handler for a documented operation. `/repos/{owner}/{repo}` may be left out."""
-    template = path if path.startswith(("/app", "/installation/", "/rate_limit", "/user")) else f"/repos/{{owner}}/{{repo}}{path}"
+    template = path if path.startswith(("/app", "/meta", "/installation/", "/rate_limit", "/user")) else f"/repos/{{owner}}/{{repo}}{path}"
 
     def register(handler: Handler) -> Handler:
         ROUTES[method, template] = Route(handler, needs, who)

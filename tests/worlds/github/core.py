@@ -22,6 +22,7 @@ from tests.worlds.github.events import Events
 from tests.worlds.github.faults import Faults
 from tests.worlds.github.hooks import Hooks
 from tests.worlds.github.limits import Budget
+from tests.worlds.github.manifests import Manifests
 from tests.worlds.github.model import Json, Repository
 from tests.worlds.github.record import Asked, Effect, Record, Violation
 from tests.worlds.github.routes import ROUTES
@@ -65,6 +66,7 @@ class Github:
         self.tokens = Tokens(self.state)
         self.shapes = Shapes(self.state)
         self.hooks = Hooks(self.state, self.record)
+        self.manifests = Manifests(self.state, self.hooks)
         self.actions = Actions(self.state, Events(self.state, self.shapes, self.hooks))
         self.spec = GithubSpec.load()
         self.budget = Budget(self.state)

@@ -55,6 +55,8 @@ class Delivery:
     headers: dict[str, str]
     body: bytes
     attempts: list[Attempt] = field(default_factory=list)
+    url: str = ""
+    """Where it goes; empty: where `Hooks.url` says at that moment."""
 
     @property
     def payload(self) -> Json:
@@ -83,12 +85,11 @@ class Hooks:
         for problem in WebhookSpec.load().check(event, payload):
             self._record.violations.append(Violation("webhook", event, str(payload.get("action", "")), problem))
         body = json.dumps(payload, separators=(",", ":")).encode()
-        delivery = Delivery(
-            str(uuid.uuid4()), 180_000_000_000 + len(self.deliveries), event, payload.get("action"), installation, repository, {}, body
-        )
+        number, action = 180_000_000_000 + len(self.deliveries), payload.get("action")
+        delivery = Delivery(str(uuid.uuid4()), number, event, action, installation, repository, {}, body, url=app.hook_url)
         delivery.headers.update(self._headers(app, delivery))
         self.deliveries.append(delivery)
-        if self.url is not None and not self.paused:
+        if (app.hook_url or self.url) and not self.paused:
             self._waiting.put(delivery)
         return delivery
 
@@ -116,9 +117,9 @@ class Hooks:
 
     def _send(self, delivery: Delivery) -> int:
         status = 0
-        if self.url is not None:
+        if url := delivery.url or self.url:
             with contextlib.suppress(httpx.HTTPError):
-                status = self._client.post(self.url, content=delivery.body, headers=delivery.headers).status_code
+                status = self._client.post(url, content=delivery.body, headers=delivery.headers).status_code
         delivery.attempts.append(Attempt(self._state.seconds(), status))
         return status
 

@@ -65,6 +65,12 @@ class App:
     permissions: dict[str, str]
     events: tuple[str, ...]
     created_at: datetime
+    hook_url: str = ""
+    """Where its deliveries go; empty: where `Hooks.url` says."""
+    content_type: str = "json"
+    insecure_ssl: str = "0"
+    setup_url: str = ""
+    """Where a browser is sent after an installation."""
 
 
 @dataclass(eq=False, slots=True)

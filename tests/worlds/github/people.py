@@ -65,6 +65,17 @@ class People:
             self.github.actions.events.installation(installation, "created", covered)
             return installation
 
+    def adopt(self, app: App) -> None:
+        """From now on this is the app that the world speaks of."""
+        self.app = app
+
+    def grant(self, installation: Installation, permissions: Mapping[str, str]) -> None:
+        """Change the app's permissions, and accept that for the installation."""
+        with self.github.state.lock:
+            installation.app.permissions = dict(permissions)
+            installation.permissions = dict(permissions)
+            self.github.actions.events.installation(installation, "new_permissions_accepted", [])
+
     def uninstall(self, installation: Installation) -> None:
         """Take the app away."""
         with self.github.state.lock:

@@ -15,6 +15,7 @@ from tests.worlds.github import faults
 from tests.worlds.github.core import Github, Request, Response
 from tests.worlds.github.git_http import GitServer, recognize
 from tests.worlds.github.record import Asked
+from tests.worlds.github.web import Web
 
 LARGEST_BODY = 50_000_000
 """Bytes of a request that the double takes."""
@@ -30,6 +31,7 @@ class Application:
     def __init__(self, github: Github) -> None:
         self._github = github
         self._git = GitServer(github)
+        self.web = Web(github)
         self.control: Callable[[str, bytes], Response] | None = None
         """What answers below `/_world/`, if anything."""
 
@@ -48,6 +50,10 @@ class Application:
             await self._git.serve(git, scope, receive, send)
             return
         request = Request(scope["method"], path, scope.get("query_string", b"").decode(), _headers(scope), await _body(receive))
+        page = await asyncio.to_thread(self.web.handle, request) if action is None else None
+        if page is not None:
+            await _send(send, page, whole=True)
+            return
         await self._answer(request, action, send)
 
     async def _answer(self, request: Request, action: faults.Action | None, send: Send) -> None:

@@ -29,6 +29,8 @@ MEMBER = "package/generated/api.github.com.json"
 _REPO = "/repos/{owner}/{repo}"
 OPERATIONS: Mapping[str, str] = {
     "/app": "get",
+    "/app-manifests/{code}/conversions": "post",
+    "/app/hook/config": "get",
     "/app/hook/deliveries": "get",
     "/app/hook/deliveries/{delivery_id}": "get",
     "/app/hook/deliveries/{delivery_id}/attempts": "post",
@@ -37,6 +39,7 @@ OPERATIONS: Mapping[str, str] = {
     "/app/installations/{installation_id}/access_tokens": "post",
     "/installation/repositories": "get",
     "/installation/token": "delete",
+    "/meta": "get",
     "/rate_limit": "get",
     "/user": "get",
     "/user/repos": "get",
@@ -105,6 +108,7 @@ EVENTS = (
     "check-suite-rerequested",
     "installation-created",
     "installation-deleted",
+    "installation-new-permissions-accepted",
     "installation-suspend",
     "installation-unsuspend",
     "installation-repositories-added",
@@ -116,6 +120,7 @@ EVENTS = (
     "merge-group-checks-requested",
     "merge-group-destroyed",
     "organization-member-removed",
+    "ping",
     "pull-request-closed",
     "pull-request-converted-to-draft",
     "pull-request-edited",

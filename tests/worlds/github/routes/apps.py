@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 
 from tests.worlds.github.call import Answer, Call, Refused, listed, not_found, operation
 from tests.worlds.github.hooks import Delivery
 from tests.worlds.github.model import App, Installation, Json, Repository
 from tests.worlds.github.shapes.accounts import when
-from tests.worlds.github.tokens import LEVELS
+from tests.worlds.github.tokens import LEVELS, client_id
 
 MOST_REPOSITORIES = 500
 """How many repositories one token may be narrowed to."""
@@ -145,6 +146,30 @@ def get_rate_limit(call: Call) -> Answer:
     """The budget. Asking costs nothing on github.com; here it counts like any request."""
     full = {"limit": 5000, "used": 0, "remaining": 5000, "reset": int(call.github.state.seconds()) + 3600}
     return Answer(body={"resources": {"core": full, "search": full, "graphql": full}, "rate": full})
+
+
+@operation("GET", "/meta")
+def get_meta(call: Call) -> Answer:
+    """About this GitHub."""
+    return Answer(body={"verifiable_password_authentication": True})
+
+
+@operation("POST", "/app-manifests/{code}/conversions")
+def convert_manifest(call: Call) -> Answer:
+    """The app that was made from a manifest, with its secrets: once, and within an hour."""
+    made = call.github.manifests.convert(call.parameters["code"])
+    if made is None:
+        raise not_found()
+    secrets_ = {"client_id": client_id(made), "client_secret": secrets.token_hex(20), "webhook_secret": made.webhook_secret}
+    return Answer(201, call.github.shapes.app(made) | secrets_ | {"pem": made.private_key_pem})
+
+
+@operation("GET", "/app/hook/config", who="app")
+def get_hook_config(call: Call) -> Answer:
+    """How the webhook is set."""
+    app = _app(call)
+    url = app.hook_url or call.github.hooks.url or ""
+    return Answer(body={"url": url, "content_type": app.content_type, "insecure_ssl": app.insecure_ssl, "secret": "********"})
 
 
 def _delivery(call: Call, delivery: Delivery, *, whole: bool) -> Json:
