@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -35,6 +36,53 @@ STOP_SECONDS = 5.0
 JOB_SECONDS = 3600
 RESULT_SECONDS, FAILURE_SECONDS = 60, 3600
 PUBLISH_AT_ONCE = 500
+
+
+class Wakes(Protocol):
+    """Whoever gets messages worked: a queue with workers behind it, or nobody."""
+
+    @property
+    def client(self) -> redis.Redis:
+        """The queue itself. Raises QueueUnavailable where there is none."""
+
+    def forget(self) -> None:
+        """In a forked child: never touch the parent's connections."""
+
+    def wake(self) -> None:
+        """Something was committed. Raises QueueUnavailable."""
+
+    def wait(self, seconds: float) -> None:
+        """Block until somebody called `wake`, at most `seconds`. Raises QueueUnavailable."""
+
+    def publish(self, messages: Sequence[Published]) -> None:
+        """Wake a worker for each. Raises QueueUnavailable."""
+
+
+class NoQueue:
+    """No queue and nobody to wake: the process that sends messages works them itself (`bot.alone`)."""
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+
+    @property
+    def client(self) -> redis.Redis:
+        """There is none."""
+        raise QueueUnavailable("this process works without a queue")
+
+    def forget(self) -> None:
+        """Nothing is open."""
+
+    def wake(self) -> None:
+        """End a `wait` of this process."""
+        self._woken.set()
+
+    def wait(self, seconds: float) -> None:
+        """See `Wakes`."""
+        self._woken.wait(seconds)
+        self._woken.clear()
+
+    def publish(self, messages: Sequence[Published]) -> None:
+        """Nobody listens; who works here looks into the outbox."""
 
 
 class Jobs:
@@ -121,10 +169,11 @@ class Duty:
 class Relay:
     """Publishes the outbox, takes back what crashed workers hold, and does the periodic duties."""
 
-    def __init__(self, database: Database, jobs: Jobs, duties: Sequence[Duty] = ()) -> None:
+    def __init__(self, database: Database, jobs: Wakes, duties: Sequence[Duty] = (), beat: Callable[[], None] | None = None) -> None:
         self._database = database
         self._jobs = jobs
         self._duties = duties
+        self._beat = beat
         start = time.monotonic()
         self._due = {duty.name: start + min(duty.every_seconds, FIRST_DUTY_SECONDS) for duty in duties}
         self._swept = 0.0
@@ -137,6 +186,8 @@ class Relay:
         duties.start()
         while not stop.is_set():
             try:
+                if self._beat is not None:
+                    self._beat()
                 if time.monotonic() - self._swept >= SWEEP_SECONDS:
                     self.sweep()
                 self.relay()
@@ -146,7 +197,7 @@ class Relay:
                 self._say_queue(up=False, error=error)
                 stop.wait(WAIT_SECONDS)
             except StoreError as error:
-                log.error("the relay waits for the database", extra={"code": error.code, "error": error.message})
+                log.error("relay.database_down", extra={"code": error.code, "error": error.message})
                 stop.wait(WAIT_SECONDS)
         duties.join(STOP_SECONDS)
 
@@ -155,7 +206,10 @@ class Relay:
         self._swept = time.monotonic()
         with self._database.work() as work:
             for dead in work.outbox.expire():
-                log.error("message given up after crashes", extra={"message_id": dead.id, "kind": dead.kind})
+                log.error(
+                    "message.given_up",
+                    extra={"message_id": dead.id, "delivery_id": dead.delivery_id, "kind": dead.kind, "crashes": dead.crashes},
+                )
                 if dead.message is not None:
                     give_up(work, dead.message, WorkerCrashed(f"the worker crashed {dead.crashes} times on it"))
 
@@ -171,7 +225,7 @@ class Relay:
             try:
                 duty.run()
             except FixwrightError as error:
-                log.error("a duty failed; it is tried again", extra={"duty": duty.name, "code": error.code, "error": error.message})
+                log.error("duty.failed", extra={"duty": duty.name, "code": error.code, "error": error.message})
             self._due[duty.name] = time.monotonic() + duty.every_seconds
 
     def relay(self) -> int:
@@ -189,10 +243,10 @@ class Relay:
 
     def _say_queue(self, *, up: bool, error: QueueUnavailable | None = None) -> None:
         if up and self._queue_was_down:
-            log.warning("the queue answers again")
+            log.warning("relay.queue_up")
             # It may have lost what it held.
             with self._database.work() as work:
                 work.outbox.publish_again()
         if not up and not self._queue_was_down:
-            log.error("the queue does not answer; work waits in the outbox", extra={"error": str(error)})
+            log.error("relay.queue_down", extra={"error": str(error)})
         self._queue_was_down = not up

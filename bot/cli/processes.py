@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from bot.embedded import address, open_queue
 from bot.logs import configure_logs
-from bot.settings import read_settings
+from bot.settings import Settings, read_settings
 from bot.wiring import App, wire
 
 
@@ -31,6 +31,21 @@ def opened() -> Iterator[App]:
     finally:
         if queue.service is not None:
             queue.service.stop()
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[App]:
+    """A wired application that works its messages itself: no queue, no other process.
+
+    Raises:
+        NotConfigured, StoreUnavailable, SchemaTooNew: with the setting that is wrong.
+    """
+    app = wire(settings, "")
+    try:
+        app.database.migrate()
+        yield app
+    finally:
+        app.database.dispose()
 
 
 @contextmanager

@@ -222,8 +222,10 @@ class Posted:
     sender: UserRef
     """`bot` is True for what we wrote ourselves, in whosever name."""
     body: str
+    written: datetime
+    """By the host's clock."""
     at: datetime
-    """When it was written or last edited, by the host's clock."""
+    """When it was last edited; else when it was written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,15 @@ class DeadMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the messages of a group are. `ahead`: how many are due before its first one, 0 when one of them is being worked; `error`:
+    code of the newest failure, empty when there is none."""
+
+    ahead: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """How much work there is. `oldest_seconds`: how long the longest due message has waited; 0.0 when none waits."""
 
@@ -287,7 +296,7 @@ class Outbox:
         return [_dead(row) for row in dead]
 
     def due_in(self, before: int) -> float | None:
-        """Seconds until a waiting message of a priority more urgent than `before` wants a worker, 0.0 when one does now; None when none waits."""
+        """Seconds until a message more urgent than `before` wants a worker, 0.0 when one does now; None when none waits."""
         soonest = select(func.min(outbox.c.publish_at) - database_now()).where(_pending, outbox.c.priority < before)
         seconds = self._transaction.execute(soonest).scalar_one()
         return None if seconds is None else max(0.0, float(seconds))
@@ -305,6 +314,22 @@ class Outbox:
         oldest = select(database_now() - func.min(outbox.c.due_at)).where(_pending, outbox.c.due_at <= database_now())
         waited = self._transaction.execute(oldest).scalar_one()
         return Backlog(count.get("pending", 0), count.get("running", 0), count.get("dead", 0), max(0.0, waited or 0.0))
+
+    def progress(self, group: str) -> Progress:
+        """How far the messages of a group are."""
+        mine = select(outbox.c.priority, outbox.c.id, outbox.c.status).where(
+            outbox.c.group == group, outbox.c.status.in_(("pending", "running"))
+        )
+        rows = self._transaction.execute(mine.order_by(outbox.c.priority, outbox.c.id)).all()
+        ahead = 0
+        if rows and all(row.status == "pending" for row in rows):
+            first = rows[0]
+            before = or_(outbox.c.priority < first.priority, and_(outbox.c.priority == first.priority, outbox.c.id < first.id))
+            waiting = select(func.count()).where(_pending, outbox.c.due_at <= database_now(), before)
+            ahead = int(self._transaction.execute(waiting).scalar_one())
+        failed = select(outbox.c.error_code).where(outbox.c.group == group, outbox.c.error_code != "")
+        error = self._transaction.execute(failed.order_by(outbox.c.id.desc()).limit(1)).scalar_one_or_none()
+        return Progress(ahead, error or "")
 
     def dead(self, limit: int) -> list[DeadMessage]:
         """Messages that were given up, the latest first."""

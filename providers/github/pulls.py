@@ -5,6 +5,8 @@ Sources: docs REST "Pull requests", "Compare two commits" (`base_commit` is the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from pipeline.errors import HostNotFound, HostRejected
@@ -62,6 +64,13 @@ class _Commit(Answer):
     sha: Sha
 
 
+class _ListedCommit(Answer):
+    """`author` and `committer` are null for an address without an account, or an empty object."""
+
+    author: Author | None = None
+    committer: Author | None = None
+
+
 class _Comparison(Answer):
     base_commit: _Commit
     merge_base_commit: _Commit
@@ -108,6 +117,17 @@ def pull_request(api: Api, ref: PullRequestRef) -> PullRequest:
         commits=answer.commits,
         url=answer.html_url,
     )
+
+
+def authors(api: Api, ref: PullRequestRef) -> Sequence[UserRef]:
+    """Authors and committers of at most 250 commits, which is all that GitHub lists (REST "List commits on a pull request")."""
+    address = repository_path(ref.repository, "pulls", ref.number, "commits", per_page=100)
+    found: dict[int, UserRef] = {}
+    for commit in api.pages(ref.repository, READ, address, _ListedCommit):
+        for account in (commit.author, commit.committer):
+            if account is not None and account.id:
+                found.setdefault(account.id, UserRef(str(account.id), account.login, bot=account.type == "Bot"))
+    return tuple(found.values())
 
 
 def ensure_pull_request(api: Api, draft: PullRequestDraft, limits: Capabilities) -> PullRequestRef:

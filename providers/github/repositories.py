@@ -77,9 +77,9 @@ def repositories(api: Api, site: Site) -> Sequence[SourceRepository]:
     return [_source(found, site, api.sign_in.installation) for found in listed]
 
 
-def describe(api: Api, repository: SourceRepository) -> SourceRepository:
+def describe(api: Api, repository: SourceRepository, *, repeats: bool = False) -> SourceRepository:
     """By its number: a name can meanwhile belong to another one. Raises HostNotFound."""
-    found = api.get(repository, READ, f"/repositories/{int(repository.external_id)}", _RepositoryAnswer)
+    found = api.get(repository, READ, f"/repositories/{int(repository.external_id)}", _RepositoryAnswer, repeats=repeats)
     return replace(
         repository,
         full_name=found.full_name,
@@ -97,15 +97,17 @@ def find(api: Api, site: Site, full_name: str) -> SourceRepository:
     return _source(api.get_named(name, METADATA, path("repos", owner, name), _RepositoryAnswer), site, api.sign_in.installation)
 
 
-def tip(api: Api, repository: SourceRepository, branch: str) -> CommitId:
+def tip(api: Api, repository: SourceRepository, branch: str, *, repeats: bool = False) -> CommitId:
     """Raises HostNotFound, also for an empty repository."""
-    return CommitId(api.get(repository, READ, repository_path(repository, "branches", branch), _Branch).commit.sha)
+    return CommitId(api.get(repository, READ, repository_path(repository, "branches", branch), _Branch, repeats=repeats).commit.sha)
 
 
 def open_pull_requests(api: Api, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
     """Newest first."""
     address = repository_path(repository, "pulls", state="open", sort="created", direction="desc", per_page=100)
-    return [(PullRequestRef(repository, p.number), CommitId(p.head.sha)) for p in api.pages(repository, READ, address, _OpenPull)]
+    return [
+        (PullRequestRef(repository, p.number), CommitId(p.head.sha)) for p in api.pages(repository, READ, address, _OpenPull, repeats=True)
+    ]
 
 
 def policy_parent(api: Api, repository: SourceRepository) -> PolicyFile | None:

@@ -36,6 +36,7 @@ class _Pull(Answer):
 
 
 class _Posted(Comment):
+    created_at: datetime
     updated_at: datetime
     issue_url: str = ""
     pull_request_url: str = ""
@@ -50,15 +51,15 @@ class _Posted(Comment):
 
 def snapshot(api: Api, repository: SourceRepository, since: datetime) -> Snapshot:
     """Five requests, each of which costs nothing while it has nothing new."""
-    now = describe(api, repository)
+    now = describe(api, repository, repeats=True)
     try:
-        newest: CommitId | None = tip(api, now, now.default_branch)
+        newest: CommitId | None = tip(api, now, now.default_branch, repeats=True)
     except HostNotFound:
         newest = None
     address = repository_path(now, "pulls", state="open", sort="created", direction="desc", per_page=100)
     pulls = tuple(
         OpenPullRequest(PullRequestRef(now, p.number), CommitId(p.head.sha), p.base.ref, p.draft)
-        for p in api.pages(now, READ, address, _Pull)
+        for p in api.pages(now, READ, address, _Pull, repeats=True)
     )
     refs = {pull.ref.number: pull.ref for pull in pulls}
     talk = [*_comments(api, now, "issues", since), *_comments(api, now, "pulls", since)]
@@ -70,7 +71,7 @@ def snapshot(api: Api, repository: SourceRepository, since: datetime) -> Snapsho
 def _comments(api: Api, repository: SourceRepository, place: str, since: datetime) -> list[_Posted]:
     when = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     address = repository_path(repository, place, "comments", sort="updated", direction="asc", since=when, per_page=100)
-    return api.pages(repository, SPEAK, address, _Posted)
+    return api.pages(repository, SPEAK, address, _Posted, repeats=True)
 
 
 def _posted(ref: PullRequestRef, comment: _Posted, bot: str) -> Posted:
@@ -80,7 +81,7 @@ def _posted(ref: PullRequestRef, comment: _Posted, bot: str) -> Posted:
     ours = any(mark_of(comment, kind, bot=bot) is not None for kind in ("thread", "comment", "reply"))
     machine = ours or user is None or user.type == "Bot" or user.login.endswith("[bot]")
     sender = UserRef(str(user.id), user.login, bot=machine) if user is not None else UserRef("0", "ghost", bot=True)
-    return Posted(CommentRef(ref, str(comment.id), in_thread, thread), sender, comment.body or "", comment.updated_at)
+    return Posted(CommentRef(ref, str(comment.id), in_thread, thread), sender, comment.body or "", comment.created_at, comment.updated_at)
 
 
 def _in_order(posted: Iterable[Posted]) -> tuple[Posted, ...]:
