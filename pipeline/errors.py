@@ -118,9 +118,11 @@ class RateLimited(HostError):
 
     code, retryable = "RATE_LIMIT_EXCEEDED", True
 
-    def __init__(self, message: str, *, retry_after: float, hint: str = "") -> None:
+    def __init__(self, message: str, *, retry_after: float, hint: str = "", away: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+        self.away = away
+        """True when nobody asked it: it did not answer others just now, and one of us looks whether it does again."""
 
 
 class HostUnavailable(HostError):

@@ -232,6 +232,8 @@ class Context:
     """What `may_tell` has answered: the host is asked once a message."""
     fetched: set[tuple[Path, Change]] = field(default_factory=set)
     """Changes that this process has brought to a mirror: a worker that goes on with a review need not ask git again."""
+    asked: set[str] = field(default_factory=set)
+    """Hosts that this message had to do with, as the outbox names what waits for them."""
     finished: bool = False
     follow: str = ""
     """Group with which this worker goes on when the message is done; its own group unless the stage says otherwise."""
@@ -262,6 +264,7 @@ class Context:
 
     def host(self, installation: Installation) -> FencedHost:
         """The code host of an installation, fenced by our lease; for reading and answering. To show something of a review: `teller`."""
+        self.asked.add(f"{installation.provider}:{installation.instance}")
         if installation.id not in self.hosts:
             configuration = self.places.configurations.of(installation.provider, installation.instance)
             patient = self.claimed.priority >= BATCH

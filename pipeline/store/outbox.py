@@ -230,17 +230,28 @@ class Outbox:
         """The message is done. Raises LeaseLost, which undoes the transaction around it."""
         self._held(message_id, epoch, {"status": "done", "lease_until": None, "error_code": "", "finished_at": database_now()})
 
-    def fail(self, message_id: MessageId, epoch: int, *, error_code: str, retry_in: float | None) -> None:
-        """An attempt failed: try again after `retry_in` seconds, or never (None: dead letter). Raises LeaseLost."""
+    def fail(self, message_id: MessageId, epoch: int, *, error_code: str, retry_in: float | None, waits_for: str = "") -> None:
+        """An attempt failed: try again after `retry_in` seconds, or never (None: dead letter). Raises LeaseLost.
+
+        Args:
+            waits_for: the host that did not answer; see `host_answers`.
+        """
         if retry_in is None:
             ended = {"status": "dead", "lease_until": None, "error_code": error_code, "finished_at": database_now()}
             self._held(message_id, epoch, ended)
         else:
-            self._held(message_id, epoch, {"error_code": error_code, **_due_in(retry_in)})
+            self._held(message_id, epoch, {"error_code": error_code, **_due_in(retry_in), "waits_for": waits_for})
 
-    def release(self, message_id: MessageId, epoch: int, retry_in: float = 0.0) -> None:
+    def release(self, message_id: MessageId, epoch: int, retry_in: float = 0.0, *, waits_for: str = "") -> None:
         """Give a message back without blame (shutdown, a host that asks us to wait): the attempt is not counted. Raises LeaseLost."""
-        self._held(message_id, epoch, {"attempts": outbox.c.attempts - 1, **_due_in(retry_in)})
+        self._held(message_id, epoch, {"attempts": outbox.c.attempts - 1, **_due_in(retry_in), "waits_for": waits_for})
+
+    def host_answers(self, host: str) -> int:
+        """All that wait for this host are due now; how many those are."""
+        waiting = (_pending, outbox.c.waits_for == host, outbox.c.due_at > database_now())
+        released = self._transaction.changed(update(outbox).where(*waiting).values({**_due_in(0.0), "waits_for": ""}))
+        self._transaction.sent |= released > 0
+        return released
 
     def _held(self, message_id: MessageId, epoch: int, values: dict[str, Any]) -> None:
         mine = (outbox.c.id == message_id, outbox.c.epoch == epoch, _running)

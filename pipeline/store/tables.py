@@ -76,9 +76,11 @@ outbox = Table(
     _moment("finished_at", nullable=True),
     _text("delivery_id", ""),
     _moment("begun_at", nullable=True),
+    _text("waits_for", ""),
 )
 """What is to be done. `status`: pending, running, done, dead. `publish_at`: when the relay should (again) wake a worker for it.
-`delivery_id`: the delivery that all this began with, and `begun_at` when that arrived; inherited by what a message sends."""
+`delivery_id`: the delivery that all this began with, and `begun_at` when that arrived; inherited by what a message sends.
+`waits_for`: the host that did not answer, for a message that is due again for no other reason."""
 
 _PENDING, _RUNNING = text("status = 'pending'"), text("status = 'running'")
 Index("ix_outbox_pending", outbox.c.priority, outbox.c.publish_at, postgresql_where=_PENDING, sqlite_where=_PENDING)

@@ -97,7 +97,7 @@ class Limits:
             wait = min(SECONDARY_WAIT * 2**before, LONGEST_WAIT)
             self._memory.put(strikes, str(min(before + 1, 10)).encode(), wait + FORGET)
         self._memory.put(self._installation.format("pause"), f"{self._clock() + wait:.0f}".encode(), wait)
-        return RateLimited(limited.message, retry_after=wait, hint=limited.hint)
+        return RateLimited(limited.message, retry_after=wait, hint=limited.hint, away=limited.away)
 
     def _learn(self, headers: Mapping[str, str]) -> None:
         """Tell the others how much is left, when that is little. An enterprise server without limits says nothing."""
@@ -141,10 +141,12 @@ class Limits:
         if failures < FAILURES:
             return failures
         if (wait := until - self._clock()) > 0:
-            raise RateLimited(f"GitHub did not answer {failures} times in a row; it is asked again in {wait:.0f} s", retry_after=wait)
+            raise RateLimited(
+                f"GitHub did not answer {failures} times in a row; it is asked again in {wait:.0f} s", retry_after=wait, away=True
+            )
         mine = f"{failures} {self._clock() + OPEN_SECONDS:.1f}".encode()
         if not self._memory.compare_and_set(self._breaker, known, mine, FORGET):
-            raise RateLimited("another process is asking whether GitHub answers again", retry_after=OPEN_SECONDS)
+            raise RateLimited("another process is asking whether GitHub answers again", retry_after=OPEN_SECONDS, away=True)
         return failures
 
     def _failed(self) -> None:

@@ -101,6 +101,7 @@ def upgrade() -> None:
     op.add_column("reviews", sa.Column("policy_record", sa.Text(), nullable=True))
     op.add_column("outbox", _text("delivery_id"))
     op.add_column("outbox", sa.Column("begun_at", sa.Double(), nullable=True))
+    op.add_column("outbox", _text("waits_for"))
     op.add_column("scan_cache", _text("repository_id"))
     op.create_index("ix_scan_cache_repository_id", "scan_cache", ["repository_id"], unique=False)
     op.create_table(
