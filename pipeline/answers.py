@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from typing import Literal
 
 from pipeline import phrases
 from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, prose, sentence, size, visible
-from pipeline.model.finding import Finding
-from pipeline.model.fix import Patch, Proof, ProofWord, Receipt
+from pipeline.model.finding import Finding, Judged, Standing, SuppressionKind
+from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
+from pipeline.model.review import Conclusion, ReviewStatus, Verdict
+from pipeline.ports import Situation
 
 Topic = Literal[
     "permission",
@@ -24,6 +27,26 @@ Topic = Literal[
     "patch",
     "opened",
     "unknown-command",
+    "too-many",
+    "scan",
+    "scan-running",
+]
+
+WaiverTopic = Literal[
+    "waived",
+    "rotated",
+    "taken-back",
+    "not-waived",
+    "own",
+    "own-rotated",
+    "not-a-secret",
+    "no-name",
+    "no-reason",
+    "short-reason",
+    "long-reason",
+    "malformed",
+    "past",
+    "late",
 ]
 
 NAMED = 20
@@ -74,22 +97,29 @@ def render_answer(
     """
     match topic:
         case "permission":
-            return f"{code(command)} needs write permission on this repository. Nothing was done."
+            return f"{code(command)} needs write permission on this repository. Nothing was done for it."
         case "not-settled":
             return f"The newest commit of this {pull_request_word} is still being checked. Ask again when the check has ended."
         case "nothing":
             return "Nothing is open here that could be fixed."
         case "which":
-            return f"Which one? Open here: {_list(handles)}."
+            return f"Which one? Write {code(f'{command} HANDLE')} with one of these: {_list(handles)}."
         case "unknown":
             known = f" Open here: {_list(handles)}." if handles else " Nothing is open here."
             return f"No finding here is called {code(cut(asked, 40))}.{known}"
         case "ambiguous":
-            return f"{code(cut(asked or handle, 40))} means several findings. Name one by its place: {_list(places)}."
+            example = f" Write for example {code(cut(f'{command} {places[0]}', 300))}." if places and command else ""
+            return f"{code(cut(asked or handle, 40))} means several findings. Name one by its place: {_list(places)}.{example}"
         case "gone":
             return f"{code(cut(asked or handle, 40))} is not open any more: the newest commit does not have it."
         case "unknown-command":
             return f"There is no command {code(cut(asked, 40))}. There is: {_list(commands)}."
+        case "too-many":
+            return f"Only the first {number} commands of a comment are done."
+        case "scan":
+            return f"{code(phrases.short(asked))} is being checked again. The check shows the outcome."
+        case "scan-running":
+            return f"{code(phrases.short(asked))} is being checked already. The check shows the outcome."
         case "refused":
             return _refused(handle, proof, error)
         case "suggestion":
@@ -182,3 +212,170 @@ def _patch(handle: str, diff: str, proof: Proof | None, receipt: Receipt | None,
     parts = [part.strip() for part in (head, block, facts, rest) if part]
     whole = "\n\n".join([*parts, fold] if fold else parts)
     return whole if size(whole) <= BODY else "\n\n".join(parts)
+
+
+# --- waivers ----------------------------------------------------------------------------------------------------------------------------
+
+
+def render_waiver_answer(
+    topic: WaiverTopic, *, handle: str = "", place: str = "", until: date | None = None, reason: str = "", handles: Sequence[str] = ()
+) -> str:
+    """The answer to `/waive` and `/rotated`.
+
+    Args:
+        handle: of the finding; `place`: `FILE:LINE` when the handle alone means several.
+        until: the last day; of `past` and `late` the first or last one that would do.
+        handles: those that would do.
+    """
+    called = place or handle or (handles[0] if handles else "HANDLE")
+    name, day = code(cut(called, 200)), until.isoformat() if until else ""
+    again = code(cut(f"/waive {called} reason", 220))
+    why = sentence(cut(reason, SENTENCE))
+    match topic:
+        case "waived":
+            return f"{name} is waived until {day}: {why} The check follows. {code(cut(f'/waive {called} off', 220))} takes it back."
+        case "rotated":
+            return f"{name} counts as revoked: {why} The check follows. {code(cut(f'/rotated {called} off', 220))} takes it back."
+        case "taken-back":
+            return f"That is taken back: {name} counts again. The check follows."
+        case "not-waived":
+            return f"Nothing holds for {name} that could be taken back."
+        case "own":
+            return f"{name} is in your own change. Somebody else with write permission can waive it: {again}. Nothing was done."
+        case "own-rotated":
+            other = code(cut(f"/rotated {called}", 220))
+            return f"{name} is in your own change. Somebody else with write permission has to say so: {other}. Nothing was done."
+        case "not-a-secret":
+            return f"{name} is no secret: there is nothing to revoke. {again} lets it stand for a time. Nothing was done."
+        case "no-name":
+            listed = f" Open here: {_list(handles)}." if handles else " Nothing is open here."
+            return f"Write which one and why: {again}.{listed}"
+        case "no-reason":
+            return f"A waiver needs a reason that somebody else can judge: {again}. Nothing was done."
+        case "short-reason":
+            return f"That says too little for somebody who reads it in three months. Write it out: {again}. Nothing was done."
+        case "long-reason":
+            return "A reason has at most 500 characters. Nothing was done."
+        case "malformed":
+            dated = code(cut(f"/waive {called} reason until 2027-02-20", 240))
+            return f"The last day stands at the end, as year, month and day: {dated}. Nothing was done."
+        case "past":
+            return f"That day is over: the last day must be {day} or later. Nothing was done."
+        case "late":
+            return f"The policy lets a waiver hold until {day} at most. Nothing was done."
+
+
+def suppressed_words(judged: Judged) -> str:
+    """Markdown: who let a finding stand, until when and why; or that this has ended. Empty when nobody did."""
+    found = judged.suppression
+    if found is None:
+        return ""
+    by = escape(cut(found.by, 100))
+    if found.expired:
+        return f"the waiver by {by} expired on {found.until.isoformat()}" if found.until else f"the waiver by {by} expired"
+    until = f" until {found.until.isoformat()}" if found.until else ""
+    since = f" on {found.since.isoformat()}" if found.since else ""
+    why = prose(cut(found.reason, SENTENCE))
+    if found.kind is SuppressionKind.ROTATED:
+        return f"revoked, says {by}{since}: {why}"
+    if found.kind is SuppressionKind.WAIVER:
+        return f"by {by}{until}: {why}"
+    return f"by {code(cut(found.by, 200))}{until}: {why}"
+
+
+# --- what is known ------------------------------------------------------------------------------------------------------------------------
+
+
+def render_help(commands: Sequence[tuple[str, str]]) -> str:
+    """Every command that exists, one line each."""
+    return "\n".join(f"- {code(usage)}: {prose(about)}" for usage, about in commands)
+
+
+def render_status(situation: Situation | None, verdict: Verdict | None, pull_request_word: str = "pull request") -> str:
+    """What is known of a change, at most 8 lines."""
+    if situation is None:
+        return f"This {pull_request_word} was not checked yet."
+    head = code(phrases.short(situation.head))
+    lines = [f"{head}: {_stage(situation, verdict)}."]
+    if verdict is not None:
+        for standing, word in ((Standing.BLOCKS, "Blocks"), (Standing.WARNS, "Warns")):
+            found = verdict.standing(standing)
+            if found:
+                lines.append(f"- {word} ({len(found):,}): {_list(_called(found))}")
+        waived = verdict.standing(Standing.WAIVED)
+        if waived:
+            more = f"; {len(waived) - WAIVED_SHOWN:,} more" if len(waived) > WAIVED_SHOWN else ""
+            told = [f"{code(_called([one])[0])} {suppressed_words(one)}" for one in waived[:WAIVED_SHOWN]]
+            lines.append(f"- Waived ({len(waived):,}): {'; '.join(told)}{more}")
+        if verdict.incomplete:
+            lines.append(f"- {escape(cut(verdict.could_not_check, SENTENCE))}")
+    if situation.error:
+        lines.append(f"- Last error: {code(cut(situation.error, 60))}")
+    return "\n".join(lines)
+
+
+WAIVED_SHOWN = 3
+"""Waivers that one line of a status names."""
+
+
+def _stage(situation: Situation, verdict: Verdict | None) -> str:
+    if situation.status in (ReviewStatus.PLANNED, ReviewStatus.SCANNING, ReviewStatus.SETTLING):
+        waits = f", {phrases.plural(situation.ahead, 'message')} before it" if situation.ahead else ""
+        return f"being checked since {phrases.seconds(situation.seconds)}{waits}"
+    if situation.status is ReviewStatus.CANCELLED:
+        return "no longer checked"
+    if verdict is None:
+        return "no verdict"
+    counts = ", ".join(phrases.tally(verdict)) or "no findings"
+    word = {Conclusion.SUCCESS: "passes", Conclusion.FAILURE: "fails", Conclusion.ACTION_REQUIRED: "could not be checked"}
+    return f"{word.get(verdict.conclusion, verdict.conclusion.value)} ({counts})"
+
+
+def _called(found: Sequence[Judged]) -> list[str]:
+    return [one.finding.handle or phrases.where(one.finding) for one in found]
+
+
+# --- buttons ------------------------------------------------------------------------------------------------------------------------------
+
+
+def render_button_refused(label: str) -> str:
+    """To somebody who pressed a button and may not."""
+    return f"{code(label)} needs write permission on this repository. Nothing was done."
+
+
+def render_waive_lines(blocking: Sequence[Judged], last: date) -> str:
+    """What to copy for each finding that blocks: a button cannot ask for a reason."""
+    named = blocking[:NAMED]
+    lines = [f"/waive {one.finding.handle or phrases.where(one.finding)} reason until {last.isoformat()}" for one in named]
+    more = f"\n\n{len(blocking) - NAMED:,} more stand in the check." if len(blocking) > NAMED else ""
+    head = "A waiver needs a reason, and somebody who is not the author of the change. Copy the line that is meant, with the reason in it:"
+    # Indented, so that neither a reader nor we take a line of ours for a command.
+    return f"{head}\n\n{fenced(chr(10).join(f'    {visible(line)}' for line in lines))}{more}"
+
+
+def render_fixes(fixes: Sequence[Fix], pull_request_word: str = "pull request", left: int = 0) -> str:
+    """What became of the fixes that a button asked for, one line each.
+
+    Args:
+        left: how many findings were not taken up.
+    """
+    sign = "!" if pull_request_word == "merge request" else "#"
+    lines = [f"- {code(cut(fix.place or fix.handle, 200))}: {_outcome(fix, sign)}" for fix in fixes]
+    rest = f"\n\n{left:,} more: press again when these have ended." if left else ""
+    return "\n".join(["Fixes that were asked for:", "", *lines]) + rest
+
+
+def _outcome(fix: Fix, sign: str) -> str:
+    shows = f"{code(f'/fix {fix.place or fix.handle}')} shows it"
+    match fix.status:
+        case FixStatus.PENDING | FixStatus.RUNNING:
+            return "being made"
+        case FixStatus.COMPLETED if fix.pull_request is not None:
+            return f"opened {sign}{fix.pull_request.number}, {proof_word(fix.proof)}"
+        case FixStatus.COMPLETED | FixStatus.PR_CREATION_FAILED | FixStatus.PR_UPDATE_FAILED:
+            return f"a patch, {proof_word(fix.proof)}; {shows}"
+        case FixStatus.CANCELLED:
+            return "not made"
+        case FixStatus.FAILED:
+            reasons = fix.proof.reasons if fix.proof else ()
+            return f"no patch: {prose(cut(reasons[0] if reasons else fix.error or 'none of the fixers has one', SENTENCE)).rstrip('.')}"

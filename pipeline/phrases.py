@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pipeline.model.finding import Finding, Judged, Standing
+from pipeline.model.finding import Finding, Judged, Standing, SuppressionKind
 from pipeline.model.report import Report
 from pipeline.model.review import Conclusion, Verdict
 from pipeline.model.scan import Coverage, GapClass
@@ -59,6 +59,25 @@ def listed(verdict: Verdict) -> tuple[Judged, ...]:
     return verdict.standing(Standing.BLOCKS) + verdict.standing(Standing.WARNS)
 
 
+def waived(verdict: Verdict) -> tuple[Judged, ...]:
+    """The new findings that somebody let stand."""
+    return verdict.standing(Standing.WAIVED)
+
+
+def expired(judged: Judged) -> bool:
+    """True when somebody had let it stand, and that is over."""
+    return judged.suppression is not None and judged.suppression.expired
+
+
+def standing_word(judged: Judged) -> str:
+    """`blocks`; `blocks, expired` when a waiver of it is over; `revoked` for a secret of which somebody says so."""
+    if expired(judged):
+        return f"{judged.standing.value}, expired"
+    if judged.standing is Standing.WAIVED and judged.suppression is not None and judged.suppression.kind is SuppressionKind.ROTATED:
+        return "revoked"
+    return judged.standing.value
+
+
 def tally(verdict: Verdict, *, whole: bool = False) -> list[str]:
     """The counts of a verdict, those of zero left out: `1 blocks`, `1 warns`, `3 fixed`, `14 older`."""
     blocks, warns = len(verdict.standing(Standing.BLOCKS)), len(verdict.standing(Standing.WARNS))
@@ -97,15 +116,20 @@ def title(report: Report) -> str:
     if not coverage.files_checked and verdict.conclusion is Conclusion.SUCCESS:
         searched = f" ({plural(coverage.commits_checked, 'commit')} searched)" if coverage.commits_checked > 1 else ""
         return f"Nothing to scan: {_unscannable(coverage)}{searched}"
-    below = len(verdict.standing(Standing.COUNTED))
-    if below:
-        return f"{below:,} below the policy's mark: {looked_at(coverage)}"
+    counts = [
+        f"{len(found):,} {word}"
+        for found, word in ((waived(verdict), "waived"), (verdict.standing(Standing.COUNTED), "below the policy's mark"))
+        if found
+    ]
+    if counts:
+        return f"{', '.join(counts)}: {looked_at(coverage)}"
     return f"{'No findings' if report.whole else 'No new findings'}: {looked_at(coverage)}"
 
 
 def _headline(count: str, first: Judged, total: int) -> str:
     more = f" (+{total - 1})" if total > 1 else ""
-    return f"{count}: {what(first.finding)} at {where(first.finding)}{more}"
+    over = ", waiver expired" if expired(first) else ""
+    return f"{count}: {what(first.finding)} at {where(first.finding)}{over}{more}"
 
 
 def _unscannable(coverage: Coverage) -> str:

@@ -135,6 +135,8 @@ class Fix:
     receipt: Receipt | None = None
     pull_request: PullRequestRef | None = None
     error: str = ""
+    place: str = ""
+    """`FILE:LINE` of the one that is meant when the identity of the finding has several places; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from pipeline.errors import EngineError, SandboxUnavailable
 from pipeline.messages import HOLD, INTERACTIVE, Envelope, ProposeFix, RequestFix, RunFix
-from pipeline.model.finding import Finding
+from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
 from pipeline.patches import diff_of
+from pipeline.phrases import where
 from pipeline.policy import Policy
 from pipeline.receipts import Base, describe
 from pipeline.stages.context import Context
@@ -26,14 +28,18 @@ def request_fix(context: Context, message: RequestFix) -> None:
     with context.finish() as work:
         review = work.reviews.get(message.review)
         repository = work.installations.upsert_repository(review.change.repository)
-        fix, created = work.fixes.create(repository, review.id, message.fingerprint, message.handle)
+        fix, created = work.fixes.create(repository, review.id, message.fingerprint, message.handle, message.place)
         if created:
-            work.outbox.send(Envelope(RunFix(fix, message.comment), f"run_fix:{fix}", priority=INTERACTIVE, group=f"fix:{fix}", hold=HOLD))
+            work.outbox.send(
+                Envelope(
+                    RunFix(fix, message.comment, message.sender), f"run_fix:{fix}", priority=INTERACTIVE, group=f"fix:{fix}", hold=HOLD
+                )
+            )
         else:
             running = work.fixes.get(fix).status in (FixStatus.PENDING, FixStatus.RUNNING)
             key = f"propose_fix:{fix}:{message.comment.id if message.comment else ''}"
             delay = STILL_RUNNING if running else 0.0
-            answer = ProposeFix(fix, message.comment)
+            answer = ProposeFix(fix, message.comment, message.sender)
             work.outbox.send(Envelope(answer, key, priority=INTERACTIVE, delay=delay, group=f"fix:{fix}", hold=HOLD))
     context.follow = f"fix:{fix}"
 
@@ -47,7 +53,7 @@ def run_fix(context: Context, message: RunFix) -> None:
         review = work.reviews.get(fix.review)
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
         judged = work.reviews.verdict(review.id).judged
-    finding = next(j.finding for j in judged if j.finding.handle == fix.handle)
+    finding = wanted_finding(fix, judged)
     mirror = context.mirror_of(review)
     files = CommitFiles(mirror, review.change.head)
     patch = make_patch(context.plugins.fixers, finding, files)
@@ -68,6 +74,11 @@ def run_fix(context: Context, message: RunFix) -> None:
         statement = describe(finding=finding, patch=patch, base=base, proof=proof, tool=f"fixwright {context.places.version}")
         receipt = context.places.signer().sign(statement)
     _record(context, message, fix, finding, patch, proof, receipt, error)
+
+
+def wanted_finding(fix: Fix, judged: Sequence[Judged]) -> Finding:
+    """The finding of its review that a fix run is to mend."""
+    return next(j.finding for j in judged if j.finding.handle == fix.handle and fix.place in ("", where(j.finding)))
 
 
 def _record(
@@ -91,7 +102,6 @@ def _record(
             error = "; ".join(proof.reasons) or "the patch could not be checked"
         status = FixStatus.COMPLETED if receipt is not None else FixStatus.FAILED
         work.fixes.move(fix.id, FixStatus.RUNNING, status, error=error)
-        work.outbox.send(
-            Envelope(ProposeFix(fix.id, message.comment), f"propose_fix:{fix.id}", priority=INTERACTIVE, group=f"fix:{fix.id}", hold=HOLD)
-        )
-    log.info("fix ended", extra={"fix_id": fix.id, "status": str(status), "word": str(proof.word) if proof else ""})
+        propose = ProposeFix(fix.id, message.comment, message.sender)
+        work.outbox.send(Envelope(propose, f"propose_fix:{fix.id}", priority=INTERACTIVE, group=f"fix:{fix.id}", hold=HOLD))
+    log.info("fix.ended", extra={"fix_id": fix.id, "status": str(status), "word": str(proof.word) if proof else ""})

@@ -35,11 +35,14 @@ def give_up(work: Work, message: Message, error: FixwrightError) -> None:
         with work.apart():
             _give_up(work, message, error)
     except (FixwrightError, ValueError) as failure:
-        log.error("what follows from a dead message is lost", extra={"kind": message.kind, "code": error.code, "error": str(failure)})
+        log.error("message.ending_lost", extra={"kind": message.kind, "code": error.code, "error": str(failure)})
 
 
 def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
     match message:
+        case SettleReview(again=True):
+            # The verdict that stands was true when it was given; whoever asks again gets another try.
+            log.error("a review was not judged anew", extra={"review_id": message.review, "code": error.code})
         case RunScan() | SettleReview():
             fail_review(work, message.review, error)
         case StartReview():
@@ -51,7 +54,7 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
                 work.fixes.move(fix.id, fix.status, FixStatus.FAILED, error=error.message)
                 work.outbox.send(Envelope(ProposeFix(fix.id, message.comment), f"propose_fix:{fix.id}", group=f"fix:{fix.id}"))
         case _:
-            log.error("message given up", extra={"kind": message.kind, "code": error.code})
+            log.error("message.given_up", extra={"kind": message.kind, "code": error.code})
 
 
 def fail_review(work: Work, identifier: ReviewId, error: FixwrightError) -> None:

@@ -46,7 +46,7 @@ def perform(context: Context) -> None:
     """
     why = out_of_reach(context, context.claimed.message)
     if why:
-        log.info("nothing to do", extra={"kind": context.claimed.message.kind, "why": why})
+        log.info("message.nothing_to_do", extra={"kind": context.claimed.message.kind, "why": why})
         with context.finish():
             return
     try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected, StaleWrite
-from pipeline.messages import ProposeFix
+from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, ShowFixes
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import Finding
 from pipeline.model.fix import BranchCommit, Fix, FixStatus, Patch, Proof, PullRequestDraft
@@ -17,6 +20,7 @@ from pipeline.stages.context import Context
 from pipeline.stages.fix import wanted_finding
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.sources import CommitFiles
+from pipeline.store.work import Work
 from pipeline.triage.diff import Suggestion, suggestion_of
 
 log = logging.getLogger(__name__)
@@ -35,7 +39,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
     if patch is None or fix.proof is None or fix.receipt is None:
         error = fix.error or "the fixers make another patch now than the one that was proved; ask again after the next push"
         _answer(context, review, message.comment, fix, render_answer("refused", handle=fix.handle, proof=fix.proof, error=error))
-        with context.finish():
+        with _finish(context, message, review):
             return
     suggestion = _suggestion(context, review, finding, patch) if message.comment and message.comment.in_thread else None
     if suggestion is not None:
@@ -43,7 +47,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
             "suggestion", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, suggestion=suggestion.text, patch=patch, finding=finding
         )
         _answer(context, review, message.comment, fix, body)
-        with context.finish():
+        with _finish(context, message, review):
             return
     _pull_request(context, message, fix, review, finding, patch, fix.proof)
 
@@ -70,10 +74,17 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
     as_patch = render_answer("patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding)
     if change.from_fork:
         _answer(context, review, message.comment, fix, as_patch)
-        with context.finish():
+        with _finish(context, message, review):
             return
     host = context.teller(review)
-    place = f"-{finding.location.line}" if fix.place else ""
+    if message.sender is not None and not host.permission(change.repository, message.sender).may_write:
+        # It was asked when the command came; making and testing a patch takes minutes, in which rights may end.
+        log.info("fix.refused", extra={"fix_id": fix.id, "person": message.sender.id})
+        _answer(context, review, message.comment, fix, render_answer("permission", command="/fix"))
+        with _finish(context, message, review):
+            return
+    # Two places may share a line number, in two files.
+    place = f"-{hashlib.sha256(fix.place.encode('utf-8', 'surrogateescape')).hexdigest()[:6]}" if fix.place else ""
     branch = f"fixwright/{fix.handle.lower()}{place}-{change.head[:8]}"
     title = render_fix_title(finding, patch)
     body = render_pull_request_body(finding, patch, proof, fix.receipt, capabilities=context.capabilities(review.installation))
@@ -82,17 +93,27 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
         draft = PullRequestDraft(change=change, branch=branch, base_ref=change.head_ref, head=commit, title=title, body=body)
         opened = host.ensure_pull_request(draft)
     except (HostForbidden, HostNotFound, HostRejected) as refused:
-        log.warning("the host refused the pull request of a fix", extra={"fix_id": fix.id, "code": refused.code})
+        log.warning("fix.refused_by_host", extra={"fix_id": fix.id, "code": refused.code})
         _answer(context, review, message.comment, fix, as_patch)
-        with context.finish() as work:
+        with _finish(context, message, review) as work:
             if fix.status is FixStatus.COMPLETED:
                 work.fixes.move(fix.id, FixStatus.COMPLETED, FixStatus.PR_CREATION_FAILED, error=refused.message)
         return
     _answer(context, review, message.comment, fix, _opened(fix, opened))
-    with context.finish() as work:
+    with _finish(context, message, review) as work:
         if fix.status is FixStatus.PR_CREATION_FAILED:
             work.fixes.move(fix.id, FixStatus.PR_CREATION_FAILED, FixStatus.COMPLETED)
         work.fixes.save_pull_request(fix.id, opened)
+
+
+@contextmanager
+def _finish(context: Context, message: ProposeFix, review: Review) -> Iterator[Work]:
+    """As `Context.finish`; a fix for which no comment asked is told of in the comment that lists them all."""
+    with context.finish() as work:
+        yield work
+        if message.comment is None:
+            shown = ShowFixes(review.id)
+            work.outbox.send(Envelope(shown, f"show_fixes:{context.claimed.id}", priority=INTERACTIVE, group=context.claimed.group))
 
 
 def _opened(fix: Fix, opened: PullRequestRef) -> str:

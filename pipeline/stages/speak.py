@@ -91,7 +91,7 @@ def speak(context: Context, message: SpeakMessage) -> None:
 
 
 def _waived(report: Report) -> dict[str, Thread]:
-    """Of findings that somebody let stand, by fingerprint: the thread says who, and is resolved. One that stands elsewhere too stays open."""
+    """Of findings that somebody let stand, by fingerprint: the thread says who, and is resolved. One that is open elsewhere stays so."""
     verdict = report.verdict
     open_ones = {j.finding.fingerprint for j in (*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS))}
     return {

@@ -30,8 +30,11 @@ class Fixes:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    def create(self, repository: RepositoryId, review: ReviewId, fingerprint: str, handle: str) -> tuple[FixId, bool]:
+    def create(self, repository: RepositoryId, review: ReviewId, fingerprint: str, handle: str, place: str = "") -> tuple[FixId, bool]:
         """The one fix run of a finding of a review, made when there is none.
+
+        Args:
+            place: `FILE:LINE` of the one that is meant when the identity has several places; else empty.
 
         Returns:
             Its id, and True when it was made now.
@@ -40,19 +43,21 @@ class Fixes:
             StaleWrite: no review ever remembered such a finding.
         """
         finding = select(findings.c.id).where(findings.c.repository_id == repository, findings.c.fingerprint == fingerprint)
+        # Behind a blank, which no fingerprint has: so each place of an identity has its own run.
+        key = f"{fingerprint} {place}" if place else fingerprint
         row = {
             "id": new_id(),
             "review_id": review,
             "repository_id": repository,
             "finding_id": self._transaction.one(finding, f"there is no finding {handle} in this repository")[0],
-            "fingerprint": fingerprint,
+            "fingerprint": key,
             "handle": handle,
             "status": FixStatus.PENDING,
             "created_at": database_now(),
             "updated_at": database_now(),
         }
         created = self._transaction.add_missing(fixes, [row], ["review_id", "fingerprint"]) == 1
-        existing = select(fixes.c.id).where(fixes.c.review_id == review, fixes.c.fingerprint == fingerprint)
+        existing = select(fixes.c.id).where(fixes.c.review_id == review, fixes.c.fingerprint == key)
         return FixId(self._transaction.execute(existing).scalar_one()), created
 
     def get(self, fix_id: FixId) -> Fix:
@@ -66,7 +71,7 @@ class Fixes:
 
     def fingerprint(self, fix_id: FixId) -> str:
         """Of the finding that is to be mended."""
-        return str(self._get(fix_id, fixes.c.fingerprint))
+        return str(self._get(fix_id, fixes.c.fingerprint)).partition(" ")[0]
 
     def move(self, fix_id: FixId, old: FixStatus | Collection[FixStatus], new: FixStatus, *, error: str = "") -> None:
         """Move a fix run that is in (one of) the state(s) `old`; `error` is a sentence for people.
@@ -128,4 +133,5 @@ def _to_fix(row: Row[Any]) -> Fix:
         receipt=None if row.receipt is None else RECEIPT.load(row.receipt),
         pull_request=None if row.pull_request is None else PULL_REQUEST.load(row.pull_request),
         error=row.error,
+        place=row.fingerprint.partition(" ")[2],
     )

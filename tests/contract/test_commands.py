@@ -122,7 +122,7 @@ def test_what_was_typed_comes_back_as_text_only(command: Command, typed: str) ->
         ("/fix\tK7Q", "fix"),
         ("/fix\r\nplease", "fix"),
         ("text\r\n/fix K7Q \r\n", "fix"),
-        ("/FIX", None),
+        ("/FIX", "FIX"),
         ("/ fix", None),
         ("//fix", None),
     ],

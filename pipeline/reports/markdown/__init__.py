@@ -27,7 +27,7 @@ from pipeline.reports.markdown.proposal import (
     render_pull_request_body,
 )
 from pipeline.reports.markdown.table import row
-from pipeline.reports.markdown.thread import render_comment, render_thread
+from pipeline.reports.markdown.thread import render_comment, render_thread, render_waived
 
 __all__ = [
     "RENDERER",
@@ -46,6 +46,7 @@ __all__ = [
     "render_progress",
     "render_pull_request_body",
     "render_thread",
+    "render_waived",
     "render_withdrawn",
 ]
 
@@ -61,7 +62,7 @@ class MarkdownRenderer:
 
     def render(self, report: Report) -> bytes:
         """Title, table, gaps and ledger; at most 1 MB."""
-        rows = [row(judged, report) for judged in phrases.listed(report.verdict)]
+        rows = [row(judged, report) for judged in (*phrases.listed(report.verdict), *phrases.waived(report.verdict))]
         title = f"## {escape(visible(phrases.title(report)))}"
         page = render_summary(report, DOCUMENT - len(title.encode()) - 3, shown=rows, total=len(rows))
         return f"{title}\n\n{page}\n".encode()

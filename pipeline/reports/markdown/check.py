@@ -49,7 +49,7 @@ def render_check(
     Returns:
         Title, summary and text within the host's limits in bytes; every annotation (the host sends them in batches).
     """
-    rows = [row(judged, report, threaded) for judged in phrases.listed(report.verdict)]
+    rows = [row(judged, report, threaded) for judged in (*phrases.listed(report.verdict), *phrases.waived(report.verdict))]
     shown = above_fold(rows, report)
     return Check(
         key=key,

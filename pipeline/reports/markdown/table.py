@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline import phrases
+from pipeline.answers import suppressed_words
 from pipeline.escaping import code, cut, escape, prose, size, visible
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.report import Report
@@ -24,10 +25,10 @@ def row(judged: Judged, report: Report, threaded: frozenset[str] = frozenset()) 
     handle = f" ({code(finding.handle)})" if finding.handle else ""
     added = f", added in {code(phrases.short(finding.commit))}" if finding.commit else ""
     cells = (
-        judged.standing.value,
+        phrases.standing_word(judged),
         code(place(finding)),
         f"{escape(cut(phrases.what(finding), CELL))}{added}{handle}",
-        _next(finding, report, threaded),
+        suppressed_words(judged) or _next(finding, report, threaded),
     )
     return f"| {' | '.join(cells)} |"
 

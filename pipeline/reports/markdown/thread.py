@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from pipeline import phrases
+from pipeline.answers import suppressed_words
 from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, link, prose, size
-from pipeline.model.finding import Finding, Judged, Secret
+from pipeline.model.finding import Finding, Judged, Secret, SuppressionKind
 from pipeline.model.fix import ProofWord
 from pipeline.model.report import Report
 from pipeline.ports import Capabilities
@@ -40,7 +41,22 @@ def render_thread(
         finding, fix_note or report.fixes.get(finding.fingerprint, ""), word, suggested=bool(block), pull_request_word=pull_request_word
     )
     name = f"{escape(finding.rule.id)}, CWE-{finding.rule.cwe}"
-    return "\n\n".join(part for part in (told[0], block, f"{way_out} · {name}".removeprefix(" · "), *told[1:]) if part)
+    words = suppressed_words(judged)
+    over = f"Blocks again: {words}." if words and phrases.expired(judged) else ""
+    return "\n\n".join(part for part in (told[0], over, block, f"{way_out} · {name}".removeprefix(" · "), *told[1:]) if part)
+
+
+def render_waived(judged: Judged) -> str:
+    """What stands in a resolved thread: who let the finding stand, until when and why, and how that is taken back."""
+    finding = judged.finding
+    rotated = judged.suppression is not None and judged.suppression.kind is SuppressionKind.ROTATED
+    by_hand = judged.suppression is not None and judged.suppression.kind in (SuppressionKind.ROTATED, SuppressionKind.WAIVER)
+    words = suppressed_words(judged)
+    told = f"**Revoked.** {words[:1].upper()}{words[1:]}" if rotated else f"**Waived** {words}"
+    command = "/rotated" if rotated else "/waive"
+    back = f"{code(f'{command} {finding.handle} off')} takes it back." if by_hand and finding.handle else ""
+    about = f"{escape(cut(phrases.what(finding), CELL))} · {escape(finding.rule.id)}, CWE-{finding.rule.cwe}"
+    return "\n\n".join(part for part in (told, " ".join(part for part in (back, about) if part)) if part)
 
 
 def _weakness(finding: Finding) -> str:
@@ -95,6 +111,10 @@ def _way_out(finding: Finding, fix_note: str, word: ProofWord | None, *, suggest
         parts.append(
             f"{command} runs the tests too." if suggested else f"{command} runs the tests and opens a {pull_request_word} with it."
         )
+    if finding.handle and finding.secret is not None:
+        parts.append(f"Revoked? {code(f'/rotated {finding.handle}')} (somebody other than the author).")
+    elif finding.handle:
+        parts.append(f"Wrong? {code(f'/waive {finding.handle} reason')} (somebody other than the author).")
     return " ".join(parts)
 
 
@@ -114,7 +134,7 @@ def render_comment(report: Report, capabilities: Capabilities, *, since: str = "
     first = f"**Fixwright**: {told}.{missing}{page}"
     if capabilities.check_pages:
         return first
-    rows = [row(judged, report) for judged in phrases.listed(verdict)]
+    rows = [row(judged, report) for judged in (*phrases.listed(verdict), *phrases.waived(verdict))]
     shown = above_fold(rows, report, ABOVE_FOLD - 1)
     room = capabilities.max_body - size(first) - 2
     summary = render_summary(report, room // 2, shown=shown, total=len(rows), details_url=check_url)

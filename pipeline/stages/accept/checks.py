@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
-from pipeline.messages import AcceptEvent
+from pipeline.answers import render_button_refused, render_waive_lines
+from pipeline.messages import INTERACTIVE, AcceptEvent, RequestFix, ShowFixes
 from pipeline.model.event import ButtonEvent, RerunEvent
+from pipeline.model.finding import Judged, Standing
+from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
+from pipeline.phrases import where
+from pipeline.policy import Policy
+from pipeline.stages import buttons
 from pipeline.stages.accept.resuming import again
 from pipeline.stages.accept.sending import send
+from pipeline.stages.buttons import BUTTONS, FIX_AT_MOST, fixable
 from pipeline.stages.context import Context
+from pipeline.stages.disclosure import tellable
+from pipeline.store.reviews import ReviewSummary
+from pipeline.store.work import Work
+from pipeline.triage.waivers import last_day
 
 log = logging.getLogger(__name__)
+
+REFUSED, WAIVE = "button", "waive"
+"""Topics of comments."""
 
 
 def rerun(context: Context, message: AcceptEvent, event: RerunEvent) -> None:
@@ -26,7 +41,83 @@ def rerun(context: Context, message: AcceptEvent, event: RerunEvent) -> None:
 
 
 def button(context: Context, message: AcceptEvent, event: ButtonEvent) -> None:
-    """Do what the button says. One that this version does not have was shown by another version."""
-    log.info("there is no such button", extra={"identifier": event.identifier, "delivery": message.delivery})
+    """Do what the button says, for whoever may write. One that this version does not have was shown by another version."""
+    pressed = BUTTONS.get(event.identifier)
+    with context.database.read() as work:
+        reviews = [work.reviews.get(summary.id) for summary in _shown(work, event)]
+    if pressed is None or not reviews or event.sender.bot:
+        log.info("button.not_done", extra={"identifier": event.identifier, "reviews": len(reviews)})
+        with context.finish():
+            return
+    # The check shows the worst of all that have this head: that one is meant.
+    review = reviews[0]
+    if not context.host(event.installation).permission(event.repository, event.sender).may_write:
+        log.info("button.refused", extra={"identifier": event.identifier, "person": event.sender.id})
+        _tell(context, review, REFUSED, render_button_refused(pressed.label))
+        with context.finish():
+            return
+    match pressed:
+        case buttons.SCAN_AGAIN:
+            _scan_again(context, event, reviews)
+        case buttons.FIX_ALL:
+            _fix_all(context, message, event, review)
+        case _:
+            _how_to_waive(context, review)
+
+
+def _shown(work: Work, event: ButtonEvent) -> list[ReviewSummary]:
+    """What stands behind the check of a head, the worst first."""
+    summaries = work.reviews.of_head(event.repository, event.head)
+    return sorted(summaries, key=lambda summary: -(summary.conclusion or Conclusion.SUCCESS).rank)
+
+
+def _scan_again(context: Context, event: ButtonEvent, reviews: Sequence[Review]) -> None:
+    """As `/scan`: however often it is pressed, after one review there is one next."""
+    with context.finish() as work:
+        for review in reviews:
+            send(work, again(event.installation, review.change, f"after {review.id}"), f"start:again:{review.id}", priority=INTERACTIVE)
+
+
+def _fix_all(context: Context, message: AcceptEvent, event: ButtonEvent, review: Review) -> None:
+    with context.finish() as work:
+        if review.change.pull_request is None or review.status not in (ReviewStatus.PUBLISHING, ReviewStatus.DONE):
+            return
+        wanted = fixable(work.reviews.verdict(review.id), context.plugins.fixers)
+        several = {one.finding.fingerprint for one in wanted if _places(wanted, one) > 1}
+        # What was asked for before is there already: pressed again, the button goes on with the rest.
+        begun = {(fix.handle, fix.place) for fix in work.fixes.of_review(review.id)}
+        left = []
+        for one in wanted:
+            finding = one.finding
+            place = where(finding) if finding.fingerprint in several else ""
+            if (finding.handle, place) not in begun:
+                left.append((finding, place))
+        for number, (finding, place) in enumerate(left[:FIX_AT_MOST]):
+            request = RequestFix(
+                event.installation, review.id, finding.fingerprint, finding.handle or "", event.sender, comment=None, place=place
+            )
+            send(work, request, f"request_fix:{message.delivery}:{number}", priority=INTERACTIVE, group=f"accept:{message.delivery}")
+        send(work, ShowFixes(review.id), f"show_fixes:{message.delivery}", priority=INTERACTIVE, group=f"accept:{message.delivery}")
+
+
+def _places(found: Sequence[Judged], of: Judged) -> int:
+    return len({where(one.finding) for one in found if one.finding.fingerprint == of.finding.fingerprint})
+
+
+def _how_to_waive(context: Context, review: Review) -> None:
+    """A button cannot ask for a reason: the lines to copy are given instead."""
+    with context.database.read() as work:
+        settled = review.status in (ReviewStatus.PUBLISHING, ReviewStatus.DONE)
+        verdict = work.reviews.verdict(review.id) if settled else Verdict(Conclusion.SUCCESS)
+        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+    blocking = tellable(review.change, verdict).standing(Standing.BLOCKS)
+    if blocking:
+        _tell(context, review, WAIVE, render_waive_lines(blocking, last_day(context.places.today(), policy.waivers.days)))
     with context.finish():
         return
+
+
+def _tell(context: Context, review: Review, topic: str, body: str) -> None:
+    """In one comment for each topic, edited in place: a button has no place for an answer."""
+    if review.change.pull_request is not None:
+        context.teller(review).ensure_comment(review.change.pull_request, topic, body)

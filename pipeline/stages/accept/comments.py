@@ -58,12 +58,12 @@ def comment(context: Context, message: AcceptEvent, event: CommentEvent) -> None
     allowed = [line for line in lines[:AT_MOST] if line.command is None or may(permission, line.command)]
     refused = [line.command for line in lines[:AT_MOST] if line.command is not None and line not in allowed]
     if refused:
-        log.info("command refused", extra={"command": refused[0].name, "permission": str(permission)})
+        log.info("command.refused", extra={"command": refused[0].name, "permission": str(permission)})
     if any(line.command is not None for line in allowed):
         try:
             host.acknowledge(event.comment)
         except (HostForbidden, HostNotFound, HostRejected) as error:
-            log.info("command not acknowledged", extra={"comment": event.comment.id, "code": error.code})
+            log.info("command.not_acknowledged", extra={"comment": event.comment.id, "code": error.code})
     with context.finish() as work:
         view, marker = view_of(work, event, context.plugins.commands)
         following = [made for line in allowed for made in _run(context, event, line, view, marker)]
@@ -160,8 +160,7 @@ def _with_one_answer(following: list[Message]) -> list[Message]:
 def _send(work: Work, message: AcceptEvent, following: Iterable[Message]) -> None:
     for number, one in enumerate(following):
         key = f"{one.kind}:{message.delivery}:{number}"
-        if isinstance(one, StartReview) and one.again and one.pull_request is not None:
-            # However many ask for it, after one review there is one next.
-            repository = one.repository
-            key = f"start:{repository.provider}:{repository.instance}:{repository.external_id}:{one.pull_request.number}:{one.again}"
+        if isinstance(one, StartReview) and one.again:
+            # However many ask for it, by a command or by the button: after one review there is one next.
+            key = f"start:again:{one.again.removeprefix('after ')}"
         send(work, one, key, priority=INTERACTIVE, group=f"accept:{message.delivery}", hold=HOLD)

@@ -1,0 +1,24 @@
+"""`/status`: what is known of this pull request."""
+
+from __future__ import annotations
+
+from pipeline.answers import render_status
+from pipeline.messages import Message, Reply
+from pipeline.model.target import Permission
+from pipeline.ports import CommandCall, ReviewView
+
+
+class StatusCommand:
+    """For everybody who may read the repository: it says what the check says."""
+
+    name = "status"
+    usage = "/status"
+    about = "says how far the newest commit is, and what is open."
+    permission = Permission.READ
+
+    def run(self, call: CommandCall, view: ReviewView) -> tuple[Message, ...]:
+        """From what is stored; nothing is asked and nothing is started."""
+        return (Reply(call.installation, call.comment, self.name, render_status(view.situation, view.verdict)),)
+
+
+COMMAND = StatusCommand()

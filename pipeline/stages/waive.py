@@ -1,0 +1,252 @@
+"""Waive: a person's word that a finding may stand, checked anew when it is written down; and what its end leads to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from pipeline.answers import WaiverTopic, render_answer, render_waiver_answer
+from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.messages import INTERACTIVE, NORMAL, Envelope, Reply, SettleReview, Waive
+from pipeline.model.finding import BaselineState, Finding, Judged, Standing, SuppressionKind
+from pipeline.model.ids import RepositoryId
+from pipeline.model.review import Review, ReviewStatus
+from pipeline.model.target import UserRef
+from pipeline.model.waiver import Waiver, WaiverKind
+from pipeline.phrases import where
+from pipeline.policy import Policy
+from pipeline.stages.context import Context
+from pipeline.store.engine import Database
+from pipeline.store.work import Work
+from pipeline.triage.waivers import cover, identity, is_own, last_day, reason_fault
+
+log = logging.getLogger(__name__)
+
+CAN_STAND = (Standing.BLOCKS, Standing.WARNS, Standing.WAIVED)
+"""Of what can be waived: what nobody is shown needs no waiver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a waiver is not written down; the arguments of the answer."""
+
+    topic: WaiverTopic
+    last: date | None = None
+
+
+def waive(context: Context, message: Waive) -> None:
+    """Check the sender and what he says as things are now, write it down, and have every open change judged anew that has the finding."""
+    with context.database.read() as work:
+        review = work.reviews.get(message.review)
+        judged = work.reviews.verdict(review.id).judged
+        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+    host = context.host(message.installation)
+    if not host.permission(review.change.repository, message.sender).may_write:
+        usage = "/rotated HANDLE" if message.suppression is SuppressionKind.ROTATED else "/waive HANDLE reason [until DATE]"
+        _finish(context, message, render_answer("permission", command=usage))
+        return
+    finding = meant(judged, message.fingerprint, message.place)
+    if finding is None:
+        _finish(context, message, render_answer("gone", handle=message.handle))
+        return
+    if message.end:
+        _take_back(context, message, review, judged, finding)
+        return
+    today = context.places.today()
+    refusal = _refusal(context, message, review, policy, finding, today)
+    if refusal is not None:
+        log.info("waiver refused", extra={"review_id": review.id, "why": refusal.topic})
+        _finish(context, message, _said(message, refusal.topic, until=refusal.last))
+        return
+    with context.finish() as work:
+        wanted = _wanted(message, review, work.installations.upsert_repository(review.change.repository), finding, policy, today)
+        wanted = give(work, wanted, judged, finding, today, review, context.claimed.id)
+        kind: WaiverTopic = "rotated" if wanted.kind is SuppressionKind.ROTATED else "waived"
+        _reply(work, context, message, _said(message, kind, until=wanted.until, reason=wanted.reason))
+
+
+def meant(judged: Sequence[Judged], fingerprint: str, place: str = "") -> Finding | None:
+    """The new finding of a review that a message means; None when the review does not have it (any more)."""
+    for one in judged:
+        finding = one.finding
+        can_stand = one.baseline is BaselineState.NEW and one.standing in CAN_STAND
+        if can_stand and finding.fingerprint == fingerprint and place in ("", where(finding)):
+            return finding
+    return None
+
+
+def give(work: Work, wanted: Waiver, judged: Sequence[Judged], finding: Finding, today: date, review: Review, token: str) -> Waiver:
+    """Write a waiver down and have what it concerns judged anew. The same word of the same person twice is once; a newer one replaces it.
+
+    Args:
+        judged: of the review in which it was given.
+        token: makes the messages that follow unique.
+
+    Returns:
+        The waiver that holds now.
+    """
+    # The lock of the repository: a review that is being settled right now either sees this waiver, or is seen by `concerned`.
+    work.findings.handles(wanted.repository)
+    known = [w for w in work.waivers.of_repository(wanted.repository) if w.kind is wanted.kind]
+    covering = cover(known, new_findings(judged), today)(finding)
+    path, line = (covering.path, covering.line) if covering else (wanted.path, wanted.line)
+    branch, commit = branch_of(review), review.change.head
+    for old in known:
+        if (old.fingerprint, old.keyed_hash, old.path, old.line) != (wanted.fingerprint, wanted.keyed_hash, path, line):
+            continue
+        if old.person.id != wanted.person.id or (not old.person.id and old.person.login != wanted.person.login):
+            continue
+        if (old.reason, old.until) == (wanted.reason, wanted.until):
+            return old
+        work.waivers.end(old, by=wanted.person, review=review.id, branch=branch, commit=commit, detail="replaced by a newer word")
+    made = replace(wanted, path=path, line=line)
+    work.waivers.add(made, review=review.id, branch=branch, commit=commit)
+    judge_again(work, made.repository, made.fingerprint, made.keyed_hash, token)
+    return made
+
+
+def take_back(
+    work: Work,
+    kind: WaiverKind,
+    repository: RepositoryId,
+    judged: Sequence[Judged],
+    finding: Finding,
+    by: UserRef,
+    review: Review,
+    token: str,
+) -> bool:
+    """End every word of that kind about a finding, whoever gave it; False when there was none."""
+    work.findings.handles(repository)
+    known = [w for w in work.waivers.of_repository(repository) if w.kind is kind]
+    # As on the day on which the oldest of them held: expired ones are taken back too.
+    covering = cover(known, new_findings(judged), date.min)(finding)
+    if covering is None:
+        return False
+    anchor = (covering.fingerprint, covering.keyed_hash, covering.path, covering.line)
+    ended = False
+    for old in known:
+        same = covering.keyed_hash and old.keyed_hash == covering.keyed_hash and kind is SuppressionKind.ROTATED
+        if same or (old.fingerprint, old.keyed_hash, old.path, old.line) == anchor:
+            ended |= work.waivers.end(old, by=by, review=review.id, branch=branch_of(review), commit=review.change.head)
+    judge_again(work, repository, *identity(finding), token)
+    return ended
+
+
+def judge_again(work: Work, repository: RepositoryId, fingerprint: str, keyed_hash: str, token: str, priority: int = INTERACTIVE) -> int:
+    """Have the newest review of every open change judged anew that has the finding; how many those are. One that has no verdict yet
+    will see for itself."""
+    sent = 0
+    for review in work.waivers.concerned(repository, fingerprint, keyed_hash):
+        if work.reviews.get(review).status in (ReviewStatus.PUBLISHING, ReviewStatus.DONE):
+            key = f"settle_again:{review}:{token}"
+            work.outbox.send(Envelope(SettleReview(review, again=True), key, priority=priority, group=review))
+            sent += 1
+    return sent
+
+
+def expire_waivers(database: Database, today: date) -> int:
+    """Take note of every waiver whose last day is over, and have what it covered judged anew; how many. For the relay, now and then."""
+    with database.work() as work:
+        count = 0
+        for waiver in work.waivers.run_out(today):
+            if work.waivers.expire(waiver):
+                judge_again(work, waiver.repository, waiver.fingerprint, waiver.keyed_hash, f"expired:{waiver.id}", NORMAL)
+                count += 1
+    if count:
+        log.info("waivers expired", extra={"count": count})
+    return count
+
+
+def new_findings(judged: Sequence[Judged]) -> list[Finding]:
+    """Those that a waiver can cover."""
+    return [one.finding for one in judged if one.baseline is BaselineState.NEW]
+
+
+def branch_of(review: Review) -> str:
+    """Name of the branch in the history of a finding; a fork's branch may be called like one of ours."""
+    change = review.change
+    return f"pull/{change.pull_request.number}" if change.pull_request else change.head_ref
+
+
+# --- inside -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _refusal(context: Context, message: Waive, review: Review, policy: Policy, finding: Finding, today: date) -> Refusal | None:
+    rotated = message.suppression is SuppressionKind.ROTATED
+    if rotated and finding.secret is None:
+        return Refusal("not-a-secret")
+    if not policy.waivers.by_author and _own(context, review, message.sender):
+        return Refusal("own-rotated" if rotated else "own")
+    if rotated:
+        return None
+    fault = reason_fault(message.reason)
+    if fault:
+        return Refusal("no-reason" if fault == "none" else "short-reason" if fault == "short" else "long-reason")
+    last = last_day(today, policy.waivers.days)
+    if message.until is not None and message.until < today:
+        return Refusal("past", today)
+    if message.until is not None and message.until > last:
+        return Refusal("late", last)
+    return None
+
+
+def _own(context: Context, review: Review, sender: UserRef) -> bool:
+    """True when the sender opened the pull request, or the host knows him as author or committer of one of its commits."""
+    change = review.change
+    author = change.author.id if change.author else ""
+    if is_own(sender.id, author, ()):
+        return True
+    if change.pull_request is None:
+        return False
+    try:
+        authors = context.host(review.installation).authors(change.pull_request)
+    except (HostForbidden, HostNotFound) as error:
+        log.warning("the authors of a change cannot be read", extra={"review_id": review.id, "code": error.code})
+        return True
+    return is_own(sender.id, author, {user.id for user in authors})
+
+
+def _wanted(message: Waive, review: Review, repository: RepositoryId, finding: Finding, policy: Policy, today: date) -> Waiver:
+    rotated = message.suppression is SuppressionKind.ROTATED
+    number = review.change.pull_request.number if review.change.pull_request else None
+    return Waiver(
+        id="",
+        repository=repository,
+        kind=SuppressionKind.ROTATED if rotated else SuppressionKind.WAIVER,
+        fingerprint=finding.fingerprint,
+        handle=message.handle,
+        reason=message.reason or ("revoked" if rotated else ""),
+        person=message.sender,
+        since=today,
+        until=None if rotated else message.until or last_day(today, policy.waivers.days),
+        keyed_hash=identity(finding)[1],
+        path=finding.location.path,
+        line=finding.location.line,
+        pull_request=number,
+    )
+
+
+def _take_back(context: Context, message: Waive, review: Review, judged: Sequence[Judged], finding: Finding) -> None:
+    kind: WaiverKind = SuppressionKind.ROTATED if message.suppression is SuppressionKind.ROTATED else SuppressionKind.WAIVER
+    with context.finish() as work:
+        repository = work.installations.upsert_repository(review.change.repository)
+        ended = take_back(work, kind, repository, judged, finding, message.sender, review, context.claimed.id)
+        _reply(work, context, message, _said(message, "taken-back" if ended else "not-waived"))
+
+
+def _said(message: Waive, topic: WaiverTopic, *, until: date | None = None, reason: str = "") -> str:
+    return render_waiver_answer(topic, handle=message.handle, place=message.place, until=until, reason=reason)
+
+
+def _finish(context: Context, message: Waive, body: str) -> None:
+    with context.finish() as work:
+        _reply(work, context, message, body)
+
+
+def _reply(work: Work, context: Context, message: Waive, body: str) -> None:
+    """One answer for each line of a comment: the key of the message tells them apart."""
+    if message.comment is not None:
+        answer = Reply(message.installation, message.comment, context.claimed.key, body)
+        work.outbox.send(Envelope(answer, f"reply:{context.claimed.id}", priority=INTERACTIVE, group=context.claimed.group))
