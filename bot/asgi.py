@@ -14,10 +14,12 @@ from starlette.routing import Route
 
 from bot import __version__
 from bot.pages.setup import SetupPages
+from bot.pulse import Pulse, tell
 from bot.webhooks import Webhooks
 from bot.wiring import App
 from pipeline.errors import QueueUnavailable, StoreError
 from pipeline.store.intake import Intake
+from pipeline.store.processes import HEARTBEAT_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +32,11 @@ def make_asgi(app: App) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         intake.start()
+        pulse = asyncio.create_task(_live(Pulse(app.database, "web"), app))
         try:
             yield
         finally:
+            pulse.cancel()
             await asyncio.to_thread(intake.stop)
 
     async def healthz(_: Request) -> Response:
@@ -45,6 +49,14 @@ def make_asgi(app: App) -> Starlette:
     routes = [Route("/healthz", healthz), Route("/readyz", readyz), *webhooks.routes()]
     routes += SetupPages(app.settings, app.plugins.providers, app.configurations, app.memory).routes()
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _live(pulse: Pulse, app: App) -> None:
+    """Say every few seconds that this process lives, and tell what it counted."""
+    while True:
+        await asyncio.to_thread(pulse.beat)
+        await asyncio.to_thread(tell, app.database)
+        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 def readiness(app: App) -> tuple[dict[str, str], bool]:

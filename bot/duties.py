@@ -2,20 +2,59 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from bot.jobs import Duty
 from bot.wiring import App
+from pipeline.sandbox.upkeep import drop_unused, repack_one
+from pipeline.store.migrate import forget_old_copies
 
 TIDY_SECONDS = 300.0
+MIRROR_SECONDS = 3600.0
+
+DAY = 86_400.0
+TOGETHER_SECONDS = 20.0
+"""How long one duty may go on deleting, batch after batch."""
+
+GAUGES = ("fixwright_host_rate_limit_remaining",)
+COPY_DAYS = 30.0
+"""Copies of the database from before a migration are kept so long: a purge does not reach into them."""
 
 
 def duties(app: App) -> Sequence[Duty]:
     """Every periodic duty of an installation."""
-    return (Duty("tidy", TIDY_SECONDS, lambda: tidy(app)),)
+    return (
+        Duty("tidy", TIDY_SECONDS, lambda: tidy(app)),
+        Duty("retention", TIDY_SECONDS, lambda: retain(app)),
+        Duty("mirrors", MIRROR_SECONDS, lambda: look_after_mirrors(app)),
+    )
 
 
 def tidy(app: App) -> None:
-    """Forget what is kept for a time only."""
+    """Forget what is kept for a short time only: done messages, bodies of deliveries, unused results, silent processes."""
     with app.database.work() as work:
         work.tidy()
+        work.processes.forget()
+        work.counters.forget_gauges(GAUGES)
+        work.organizations.settle(one_each=app.settings.organization_per_installation)
+    forget_old_copies(app.settings.state_dir, COPY_DAYS * DAY)
+
+
+def retain(app: App) -> int:
+    """Forget what the operator does not want kept any longer, a batch a transaction; how many rows."""
+    until = time.monotonic() + TOGETHER_SECONDS
+    total = 0
+    while time.monotonic() < until:
+        with app.database.work() as work:
+            deleted = work.retention.forget(app.settings.retention_days * DAY)
+        total += deleted
+        if not deleted:
+            break
+    return total
+
+
+def look_after_mirrors(app: App) -> None:
+    """Remove mirrors that nobody uses, and put the pieces of one together."""
+    drop_unused(app.settings.mirrors_dir, app.settings.mirror_days * DAY)
+    repack_one(app.settings.mirrors_dir)

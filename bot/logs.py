@@ -1,4 +1,8 @@
-"""Logs: one line an event, its name first, then fields. Secrets of ours are cut out before anything is written."""
+"""Logs: one line an event, its name first, then fields. Secrets of ours are cut out before anything is written.
+
+The name of an event is fixed text, `message.failed`: what people search for and alerts count; docs/operations.md lists the important ones.
+Work that goes back to a delivery says so in every line (`delivery_id`, see `pipeline.trail`).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 from bot.settings import Settings
+from pipeline.trail import current
 
 TOKENS = re.compile(
     r"gh[opsur]_[A-Za-z0-9._-]{20,}|github_pat_[A-Za-z0-9_]{20,}"
@@ -45,7 +50,7 @@ class Redactor:
 
 
 class EventFormatter(logging.Formatter):
-    """`2026-11-21T10:00:00.000Z info pipeline.stages.scan engine failed engine=semgrep code=ENGINE_TIMED_OUT`."""
+    """`2026-11-21T10:00:00.000Z warning engine.failed delivery_id=72d3162e review_id=0a1b engine=semgrep code=ENGINE_TIMED_OUT`."""
 
     def __init__(self, redactor: Redactor, *, as_json: bool) -> None:
         super().__init__()
@@ -56,17 +61,21 @@ class EventFormatter(logging.Formatter):
         """One line; a traceback becomes the field `trace`."""
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"
         # uvicorn says its message a second time, for a coloured terminal.
-        fields = {k: v for k, v in record.__dict__.items() if k not in _STANDARD and k != "color_message"}
+        given = {k: v for k, v in record.__dict__.items() if k not in _STANDARD and k != "color_message"}
+        trail = current()
+        traced = {"delivery_id": trail.delivery_id, "message_id": trail.message_id, "review_id": trail.review_id}
+        fields = {k: v for k, v in traced.items() if v} | given
         if record.exc_info:
             fields["trace"] = self.formatException(record.exc_info)
         clean = self._redactor.clean
+        level, event = record.levelname.lower(), clean(record.getMessage())
         if self._as_json:
-            event = {"time": when, "level": record.levelname.lower(), "logger": record.name, "event": clean(record.getMessage())}
-            return json.dumps(event | {key: clean(str(value)) for key, value in fields.items()}, ensure_ascii=False)
-        tail = "".join(
-            f" {key}={clean(str(value))!r}" if " " in str(value) else f" {key}={clean(str(value))}" for key, value in fields.items()
-        )
-        return f"{when} {record.levelname.lower()} {record.name} {clean(record.getMessage())}{tail}"
+            head = {"time": when, "level": level, "event": event, "logger": record.name}
+            plain = {k: v if isinstance(v, int | float) or v is None else clean(str(v)) for k, v in fields.items()}
+            return json.dumps(head | plain, ensure_ascii=False)
+        shown = {key: clean(str(value)) for key, value in fields.items()}
+        tail = "".join(f" {key}={value!r}" if " " in value or not value else f" {key}={value}" for key, value in shown.items())
+        return f"{when} {level} {event}{tail} logger={record.name}"
 
 
 def known_secrets(environment: Mapping[str, str]) -> list[str]:

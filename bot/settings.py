@@ -45,6 +45,12 @@ VARIABLES: Final = (
     Variable("FIXWRIGHT_LOG_FORMAT", "text or json", "text"),
     Variable("FIXWRIGHT_LOG_LEVEL", "debug, info, warning or error", "info"),
     Variable("FIXWRIGHT_RETRY_CAP", "longest wait in seconds before a failed message is tried again", "3600"),
+    Variable("FIXWRIGHT_METRICS_TOKEN", "opens /metrics to others than this machine: `Authorization: Bearer TOKEN`", secret=True),
+    Variable("FIXWRIGHT_RETENTION_DAYS", "how long reviews of closed changes and what engines said are kept", "90"),
+    Variable("FIXWRIGHT_PURGE_DAYS", "days between the removal of a repository and its purge", "7"),
+    Variable("FIXWRIGHT_MIRROR_DAYS", "a mirror that was not used for so long is removed", "30"),
+    Variable("FIXWRIGHT_MIN_FREE_MB", "with less room than this on the disk of the state folder, scans wait", "500"),
+    Variable("FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", "1: every new installation gets an organization of its own", "0"),
 )
 
 
@@ -70,6 +76,13 @@ class Settings:
     engine_seconds: float = 120.0
     log_format: str = "text"
     log_level: str = "info"
+    metrics_token: str = field(default="", repr=False)
+    """Empty: metrics for this machine only."""
+    retention_days: float = 90.0
+    purge_days: float = 7.0
+    mirror_days: float = 30.0
+    min_free_mb: float = 500.0
+    organization_per_installation: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -161,6 +174,12 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         engine_seconds=_number(env, "FIXWRIGHT_ENGINE_SECONDS", 120, 1, 3600),
         log_format=_choice(env, "FIXWRIGHT_LOG_FORMAT", ("text", "json")),
         log_level=_choice(env, "FIXWRIGHT_LOG_LEVEL", ("info", "debug", "warning", "error")),
+        metrics_token=_token(env, "FIXWRIGHT_METRICS_TOKEN"),
+        retention_days=_number(env, "FIXWRIGHT_RETENTION_DAYS", 90, 1, 3650),
+        purge_days=_number(env, "FIXWRIGHT_PURGE_DAYS", 7, 0, 365),
+        mirror_days=_number(env, "FIXWRIGHT_MIRROR_DAYS", 30, 1, 3650),
+        min_free_mb=_number(env, "FIXWRIGHT_MIN_FREE_MB", 500, 0, 1_000_000),
+        organization_per_installation=_choice(env, "FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", ("0", "1")) == "1",
         environment=env,
     )
 
@@ -187,6 +206,13 @@ def _choice(env: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
     value = (env.get(name, "") or words[0]).lower()
     if value not in words:
         raise NotConfigured(f"{name} must be one of {', '.join(words)}; it is '{value}'")
+    return value
+
+
+def _token(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "")
+    if value and len(value) < 16:
+        raise NotConfigured(f"{name} is shorter than 16 characters", hint="make one: head -c 32 /dev/urandom | base64")
     return value
 
 

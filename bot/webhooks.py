@@ -66,12 +66,13 @@ class Webhooks:
         try:
             outcome, received = await self._accept(provider, request)
         except FixwrightError as error:
-            log.info("delivery refused", extra={"provider": name, "code": error.code, "error": error.message})
+            log.info("delivery.refused", extra={"provider": name, "code": error.code, "error": error.message})
             return problem(error)
         except ClientDisconnect:
             return Response(status_code=400)
         log.info(
-            "delivery", extra={"provider": name, "delivery_id": received.delivery_id, "name_of_event": received.name, "outcome": outcome}
+            "delivery.received",
+            extra={"provider": name, "delivery_id": received.delivery_id, "name_of_event": received.name, "outcome": outcome},
         )
         return JSONResponse({"delivery": received.delivery_id, "status": outcome}, 202)
 

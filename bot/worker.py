@@ -6,15 +6,16 @@ import logging
 import os
 import random
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from types import FrameType
 from typing import ClassVar
 
 import redis
+from redis.client import Pipeline
 from rq import Queue, Worker
 from rq.executions import Execution
 from rq.job import Job
@@ -22,17 +23,32 @@ from rq.serializers import JSONSerializer
 
 from bot.jobs import QUEUES
 from bot.logs import configure_logs
+from bot.pulse import Pulse, process_name, tell
 from bot.settings import read_settings
 from bot.wiring import App, wire
-from pipeline.errors import FixwrightError, InternalFault, LeaseLost, RateLimited, StoreError
-from pipeline.messages import ProposeFix, PublishCheck, Reply, Speak, WithdrawReview
+from pipeline.errors import FixwrightError, HostUnavailable, InternalFault, LeaseLost, RateLimited, StoreError
+from pipeline.messages import (
+    AcceptEvent,
+    ProposeFix,
+    PublishCheck,
+    Reply,
+    RunFix,
+    RunScan,
+    ScanRepository,
+    Speak,
+    StartReview,
+    WithdrawReview,
+)
 from pipeline.model.ids import MessageId
 from pipeline.sandbox.service import die_with_parent
+from pipeline.sandbox.upkeep import free_bytes
 from pipeline.sandbox.workfolder import WorkFolder, work_folder
 from pipeline.stages.context import Context
 from pipeline.stages.give_up import give_up
 from pipeline.stages.perform import perform
 from pipeline.store.outbox import LEASE_SECONDS, Claimed
+from pipeline.tally import TALLY
+from pipeline.trail import Trail, following
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +73,14 @@ class Stopping(BaseException):
 ANSWERS = (PublishCheck, WithdrawReview, Speak, Reply, ProposeFix)
 """What a host waits for. A check that is in progress may not stay so because the host was away for an afternoon."""
 
+HUNGRY = (RunScan, ScanRepository, RunFix)
+"""What fills the disk. It waits while there is less room than FIXWRIGHT_MIN_FREE_MB, rather than fail half-way."""
+
+DISK_SECONDS = 30.0
+
+WAITING_SECONDS = 7_200.0
+"""As long as a message can wait for a host that does not answer."""
+
 ANSWER_ATTEMPTS = ATTEMPTS + 72
 """Three days more, hourly."""
 
@@ -77,6 +101,7 @@ class MessageWorker(Worker):
     """RQ's own patience with a queue that is away grows to a minute."""
     folder: WorkFolder | None = None
     """Where the messages keep their temporary files; emptied after each, however it ended."""
+    pulse: Pulse | None = None
     _stop_at: float | None = None
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0) -> int:  # noqa: ARG002  # RQ's signature
@@ -90,7 +115,13 @@ class MessageWorker(Worker):
         try:
             super().maintain_heartbeats(job, execution)
         except (redis.RedisError, OSError) as error:
-            log.warning("the queue does not answer; the message goes on", extra={"error": type(error).__name__})
+            log.warning("worker.queue_down", extra={"error": type(error).__name__})
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """RQ calls it every 10 s while we wait and every 5 s while a message is worked: the store is told, too."""
+        if self.pulse is not None:
+            self.pulse.beat()
+        super().heartbeat(timeout, pipeline)
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
         """Wait for the child; then clear what a killed one left."""
@@ -114,7 +145,7 @@ class MessageWorker(Worker):
         try:
             super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]  # RQ has no types there
         except (redis.RedisError, OSError) as error:
-            log.info("the queue does not answer while we stop", extra={"error": type(error).__name__})
+            log.info("worker.stopping_without_queue", extra={"error": type(error).__name__})
 
     def _give_back(self) -> None:
         if self.horse_pid:
@@ -135,11 +166,13 @@ def _stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # a si
 
 class _Current:
     app: ClassVar[App | None] = None
+    name: ClassVar[str] = ""
+    """Of the worker: its children work under it."""
 
 
 def serve(app: App, *, burst: bool = False) -> None:
     """Work until asked to stop. The parent imports and prepares everything; each message runs in a fork of it."""
-    _Current.app = app
+    _Current.app, _Current.name = app, process_name()
     queues = [Queue(name, connection=app.jobs.client, serializer=JSONSerializer) for name in QUEUES.values()]
     worker = MessageWorker(
         queues,
@@ -149,7 +182,8 @@ def serve(app: App, *, burst: bool = False) -> None:
         job_monitoring_interval=MONITORING_SECONDS,
         maintenance_interval=MAINTENANCE_SECONDS,
     )
-    with work_folder() as folder:
+    worker.pulse = Pulse(app.database, "worker")
+    with work_folder() as folder, worker.pulse:
         worker.folder = folder
         worker.work(burst=burst, logging_level="WARNING")
 
@@ -166,72 +200,134 @@ def run(message_id: str) -> None:
     try:
         work_message(app, MessageId(message_id))
     except Stopping:
-        log.info("stopped; the message was given back", extra={"message_id": message_id})
+        log.info("message.given_back", extra={"message_id": message_id})
 
 
 def work_message(app: App, message_id: MessageId) -> None:
     """Claim a message and do it, then the next ones of its group; returns when there is nothing left to claim."""
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    with app.database.work() as work:
-        claimed = work.outbox.claim(message_id, owner)
-    while claimed is not None:
-        group = _attempt(app, claimed)
-        if not group:
-            return
+    owner = _Current.name or process_name()
+    try:
         with app.database.work() as work:
-            claimed = work.outbox.claim_next(group, owner)
+            claimed = work.outbox.claim(message_id, owner)
+        while claimed is not None:
+            with following(_trail(claimed)):
+                group = _attempt(app, claimed)
+            if not group:
+                return
+            with app.database.work() as work:
+                claimed = work.outbox.claim_next(group, owner)
+    finally:
+        tell(app.database)
+
+
+def _trail(claimed: Claimed) -> Trail:
+    message = claimed.message
+    review = "" if isinstance(message, AcceptEvent | StartReview) else getattr(message, "review", "")
+    return Trail(claimed.delivery_id, claimed.begun_at, claimed.id, review)
 
 
 def _attempt(app: App, claimed: Claimed) -> str:
     """One attempt at one message; the group to go on with when it is done, empty when it is not."""
+    if isinstance(claimed.message, HUNGRY) and free_bytes(app.settings.mirrors_dir) < app.settings.min_free_mb * 1_000_000:
+        log.error("disk.full", extra={"kind": claimed.message.kind, "seconds": DISK_SECONDS})
+        _give_back(app, claimed, DISK_SECONDS)
+        return ""
+    begun = time.monotonic()
+    group = _try(app, claimed)
+    seconds = time.monotonic() - begun
+    TALLY.add("fixwright_messages_total", kind=claimed.message.kind, outcome="done" if group is not None else "not done")
+    if group is None:
+        return ""
+    log.info("message.done", extra={"kind": claimed.message.kind, "attempt": claimed.attempts, "seconds": round(seconds, 3)})
+    if isinstance(claimed.message, PublishCheck) and claimed.begun_at is not None:
+        _time_check(app, claimed.begun_at)
+    return group
+
+
+def _time_check(app: App, begun_at: float) -> None:
+    """How long the person waited: from the delivery to the finished check, by the clock of the database."""
+    try:
+        TALLY.observe("fixwright_delivery_to_check_seconds", max(0.0, app.database.now() - begun_at))
+    except StoreError as error:
+        log.warning("metrics.lost", extra={"code": error.code})
+
+
+def _try(app: App, claimed: Claimed) -> str | None:
+    """The group to go on with, None when the message was not done."""
     context = Context(app.database, app.memory, app.plugins, app.places, claimed, fetched=app.fetched)
-    fields = {"message_id": claimed.id, "kind": claimed.message.kind, "attempt": claimed.attempts}
+    fields: dict[str, object] = {"kind": claimed.message.kind, "attempt": claimed.attempts}
     try:
         with _lease(app, claimed):
             perform(context)
     except LeaseLost:
-        log.warning("lease lost, stopped without an effect", extra=fields)
-        return ""
+        log.warning("message.lease_lost", extra=fields)
+        return None
     except RateLimited as error:
-        log.warning("the host asked us to wait", extra={**fields, "seconds": error.retry_after})
-        _give_back(app, claimed, max(error.retry_after, 1.0))
-        return ""
+        log.warning("message.rate_limited", extra={**fields, "seconds": error.retry_after})
+        _give_back(app, claimed, max(error.retry_after, 1.0), waits_for=_waits(app, context) if error.away else "")
+        return None
     except FixwrightError as error:
-        log.warning("message failed", extra={**fields, "code": error.code, "error": error.message})
+        log.warning("message.failed", extra={**fields, "code": error.code, "error": error.message})
         last = ANSWER_ATTEMPTS if isinstance(claimed.message, ANSWERS) else ATTEMPTS
-        _again(app, claimed, error, retry_in(claimed.attempts, app.settings.retry_cap, last) if error.retryable else None)
-        return ""
+        waits_for = _waits(app, context) if isinstance(error, HostUnavailable) else ""
+        _again(app, claimed, error, retry_in(claimed.attempts, app.settings.retry_cap, last) if error.retryable else None, waits_for)
+        return None
     except Stopping:
         _give_back(app, claimed)
         raise
     except Exception as error:  # the worker's boundary (docs/decisions/0003-boundaries.md)
-        log.exception("message failed by a fault of ours", extra=fields)
+        log.exception("message.fault", extra=fields)
         fault = InternalFault(f"an internal fault ({type(error).__name__})")
         _again(app, claimed, fault, retry_in(claimed.attempts, app.settings.retry_cap))
-        return ""
+        return None
+    _release_waiting(app, context)
     return context.follow or claimed.group
 
 
-def _again(app: App, claimed: Claimed, error: FixwrightError, seconds: float | None) -> None:
+def _waits(app: App, context: Context) -> str:
+    """Name of the host that did not answer, remembered so that whoever gets an answer releases what waits; empty when there are several."""
+    if len(context.asked) != 1:
+        return ""
+    (host,) = context.asked
+    with suppress(StoreError):
+        app.memory.put(f"waiting/{host}", b"1", WAITING_SECONDS)
+        return host
+    return ""
+
+
+def _release_waiting(app: App, context: Context) -> None:
+    """A message that had to do with a host is done: what waits for that host is due."""
+    try:
+        for host in sorted(context.asked):
+            if app.memory.get(f"waiting/{host}") is None:
+                continue
+            app.memory.put(f"waiting/{host}", b"", 0.0)
+            with app.database.work() as work:
+                log.info("host.answers", extra={"host": host, "released": work.outbox.host_answers(host)})
+    except StoreError as failure:
+        log.info("host.nothing_released", extra={"code": failure.code})
+
+
+def _again(app: App, claimed: Claimed, error: FixwrightError, seconds: float | None, waits_for: str = "") -> None:
     try:
         with app.database.work() as work:
-            work.outbox.fail(claimed.id, claimed.epoch, error_code=error.code, retry_in=seconds)
+            work.outbox.fail(claimed.id, claimed.epoch, error_code=error.code, retry_in=seconds, waits_for=waits_for)
             if seconds is None:
-                log.error("message given up", extra={"message_id": claimed.id, "code": error.code, "error": error.message})
+                log.error("message.given_up", extra={"kind": claimed.message.kind, "code": error.code, "error": error.message})
                 give_up(work, claimed.message, error)
     except StoreError as failure:
         # The lease runs out and the sweep takes the message back.
-        log.warning("the failure could not be recorded", extra={"message_id": claimed.id, "code": failure.code})
+        log.warning("message.failure_not_recorded", extra={"code": failure.code})
 
 
-def _give_back(app: App, claimed: Claimed, seconds: float = 0.0) -> None:
+def _give_back(app: App, claimed: Claimed, seconds: float = 0.0, waits_for: str = "") -> None:
     """The message is free after so many seconds, and this attempt was none."""
     try:
         with app.database.work() as work:
-            work.outbox.release(claimed.id, claimed.epoch, seconds)
+            work.outbox.release(claimed.id, claimed.epoch, seconds, waits_for=waits_for)
     except (LeaseLost, StoreError) as failure:
         # It was finished a moment ago, or its lease runs out.
-        log.info("nothing to give back", extra={"message_id": claimed.id, "code": failure.code})
+        log.info("message.nothing_to_give_back", extra={"code": failure.code})
 
 
 @contextmanager
@@ -246,12 +342,12 @@ def _lease(app: App, claimed: Claimed) -> Iterator[None]:
                     work.outbox.renew(claimed.id, claimed.epoch, LEASE_SECONDS)
             except LeaseLost:
                 if not done.is_set():
-                    log.warning("lease lost, this process ends", extra={"message_id": claimed.id})
+                    log.warning("worker.lease_lost")
                     os._exit(LOST_LEASE_EXIT)
             except StoreError as error:
-                log.warning("the lease could not be renewed", extra={"message_id": claimed.id, "code": error.code})
+                log.warning("worker.lease_not_renewed", extra={"code": error.code})
 
-    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread = threading.Thread(target=copy_context().run, args=(renew,), name="lease", daemon=True)
     thread.start()
     try:
         yield

@@ -9,6 +9,7 @@ import threading
 from bot.cli.processes import opened
 from bot.duties import duties
 from bot.jobs import Relay
+from bot.pulse import Pulse
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,6 +23,6 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with opened() as app:
-        Relay(app.database, app.jobs, duties(app)).run(stop)
+    with opened() as app, Pulse(app.database, "relay") as pulse:
+        Relay(app.database, app.jobs, duties(app), pulse.beat).run(stop)
     return 0

@@ -78,7 +78,7 @@ class Supervisor:
     def run(self, stop: threading.Event) -> None:
         """Start everything and look after it until `stop` is set."""
         environment = self._environment()
-        log.info("fixwright is starting", extra={"url": self._settings.url, "state": str(self._settings.state_dir)})
+        log.info("fixwright.starting", extra={"url": self._settings.url, "state": str(self._settings.state_dir)})
         try:
             while not stop.is_set():
                 self._look_after_queue()
@@ -105,11 +105,11 @@ class Supervisor:
         else:
             gone = self._queue.service.exit_code() is not None
         if gone:
-            log.error("the bundled Valkey ended; starting it again")
+            log.error("queue.ended")
             try:
                 self._queue = open_queue(self._settings)
             except QueueUnavailable as error:
-                log.error("it does not start; trying again", extra={"error": error.message, "hint": error.hint})
+                log.error("queue.not_started", extra={"error": error.message, "hint": error.hint})
                 self._queue_not_before = now + QUEUE_SECONDS
 
     def _environment(self) -> Mapping[str, str]:
@@ -129,7 +129,7 @@ class Supervisor:
                 return
             falls = self._falls[name] = self._falls.get(name, 0) + 1
             wait = RESTART_SECONDS[min(falls, len(RESTART_SECONDS)) - 1]
-            log.error("a process ended; starting it again", extra={"name_of_process": name, "exit_code": code, "seconds": wait})
+            log.error("process.ended", extra={"name_of_process": name, "exit_code": code, "seconds": wait})
             del self._running[name]
             self._not_before[name] = now + wait
         if now >= self._not_before.get(name, 0.0):

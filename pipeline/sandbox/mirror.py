@@ -159,7 +159,7 @@ class Mirror(Objects):
                     raise
                 except MirrorDamaged as error:
                     drop_folder(place)
-                    log.warning("mirror dropped", extra={"mirror": place.name, "reason": error.message, "attempt": attempt})
+                    log.warning("mirror.dropped", extra={"mirror": place.name, "reason": error.message, "attempt": attempt})
                     if attempt == 2:
                         raise
 
@@ -172,11 +172,11 @@ class Mirror(Objects):
             if not is_legacy_fault(refused):
                 raise
             # git hands the list of bearable faults on only when contents come along (seen with git 2.39).
-            log.info("an old fault in the repository; fetching with contents", extra={"mirror": remote.git_dir.name})
+            log.info("mirror.old_fault", extra={"mirror": remote.git_dir.name})
             whole = [word for word in options if not word.startswith("--filter")]
             remote.fetch("--no-filter", *whole, stdin=stdin, wall=self.deadline, config=_NO_TALK)
         except WantsRefused:
-            log.info("server gives no single commits; fetching its branches", extra={"mirror": remote.git_dir.name})
+            log.info("mirror.whole_branches", extra={"mirror": remote.git_dir.name})
             whole = ["--unshallow"] if self.boundary() else []
             remote.fetch(*_QUIET, *whole, "origin", stdin=b"+refs/heads/*:refs/heads/*\n", wall=self.deadline)
         missing = [commit for commit in commits if not self.has(commit)]

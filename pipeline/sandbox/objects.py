@@ -84,7 +84,7 @@ class Objects:
         except (MirrorDamaged, CommitMissing):
             raise
         except GitError:  # git collects all before it prints any: a tree made to be endless takes its memory or its time
-            log.warning("a comparison is read step by step", extra={"commit": new})
+            log.warning("mirror.read_by_steps", extra={"commit": new})
             return walk(self.git, before, checked(new), limit)
         entries = list(_raw_entries(said.stdout.split(b"\0")))
         return entries[:limit], said.truncated or len(entries) > limit

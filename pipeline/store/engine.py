@@ -216,7 +216,7 @@ def run_after_commit(callback: Callable[[], None]) -> None:
     try:
         callback()
     except FixwrightError as error:
-        log.warning("a callback after a commit failed", extra={"code": error.code, "error": error.message})
+        log.warning("store.callback_failed", extra={"code": error.code, "error": error.message})
 
 
 def _name(exc: DBAPIError) -> str:

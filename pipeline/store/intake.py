@@ -190,7 +190,7 @@ class Intake:
             try:
                 results = self._commit([_prepare(waiting) for waiting in fresh])
             except Exception as exc:  # the writer's boundary: a fault of ours must not end the intake
-                log.exception("the intake failed by a fault of ours")
+                log.exception("intake.fault")
                 self._writer.close()
                 results = [StoreError(f"the delivery cannot be kept ({type(exc).__name__})")] * len(fresh)
         too_late = [waiting for waiting in batch if now - waiting.since >= PATIENCE_SECONDS]
@@ -202,13 +202,13 @@ class Intake:
         try:
             new = self._write_twice(batch)
         except _UNAVAILABLE as exc:
-            log.error("the intake cannot write", extra={"error": _first_line(exc), "deliveries": len(batch)})
+            log.error("intake.database_down", extra={"error": _first_line(exc), "deliveries": len(batch)})
             return [StoreUnavailable(f"the database does not take deliveries: {_first_line(exc)}")] * len(batch)
         except _REFUSED as exc:
             self._writer.close()
             if len(batch) == 1:
                 log.error(
-                    "a delivery was refused by the database", extra={"error": type(exc).__name__, "delivery_id": batch[0].delivery_id}
+                    "intake.refused", extra={"error": type(exc).__name__, "delivery_id": batch[0].delivery_id}
                 )
                 return [StoreError(f"the database refuses the delivery ({type(exc).__name__})")]
             return [result for row in batch for result in self._commit([row])]
@@ -275,7 +275,7 @@ def _answer(answers: Sequence[tuple[_Waiting, bool | StoreError]]) -> None:
         try:
             loop.call_soon_threadsafe(_resolve_all, mine)
         except RuntimeError:
-            log.debug("an event loop ended before its deliveries were written")
+            log.debug("intake.loop_ended")
 
 
 def _resolve_all(answers: Sequence[tuple[_Waiting, bool | StoreError]]) -> None:
