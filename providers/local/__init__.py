@@ -48,5 +48,16 @@ class LocalProvider:
             raise NotConfigured("the local provider has no folder for its record", hint="set FIXWRIGHT_LOCAL_RECORD")
         return LocalHost(Path(folder), self.capabilities)
 
+    def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:  # noqa: ARG002  # as above
+        """The secret, and a folder that can be written."""
+        if not configuration.get("WEBHOOK_SECRET"):
+            yield Diagnosis("webhook secret", "not set", None, "set FIXWRIGHT_LOCAL_WEBHOOK_SECRET")
+            return
+        yield Diagnosis("webhook secret", f"set; hooks deliver to {hook_url}", True)
+        folder = Path(configuration.get("RECORD", ""))
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        writable = os.access(there, os.W_OK)
+        yield Diagnosis("record", str(folder) if writable else f"{there} cannot be written", writable, "set FIXWRIGHT_LOCAL_RECORD")
+
 
 PROVIDER = LocalProvider()
