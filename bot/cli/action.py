@@ -73,8 +73,8 @@ class _Comment(_Part):
 
 
 class _Group(_Part):
-    head_sha: str = Field(pattern=r"\A[0-9a-f]{40}([0-9a-f]{24})?\Z")
-    base_sha: str = Field(pattern=r"\A[0-9a-f]{40}([0-9a-f]{24})?\Z")
+    head_sha: str = Field(pattern=r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\z")
+    base_sha: str = Field(pattern=r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\z")
     base_ref: str
     head_ref: str
 
