@@ -9,10 +9,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import intake, latency, push
+from benchmarks import intake, latency, metrics, push
 from benchmarks.table import Table
 
-BENCHMARKS: dict[str, Callable[[bool], Table]] = {"intake": intake.run, "push": push.run, "latency": latency.run}
+BENCHMARKS: dict[str, Callable[[bool], Table]] = {"intake": intake.run, "push": push.run, "latency": latency.run, "metrics": metrics.run}
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The web application: webhooks and health."""
+"""The web application: webhooks, setup, health and metrics."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bot import __version__
+from bot.metrics import Metrics
 from bot.pages.setup import SetupPages
 from bot.pulse import Pulse, tell
 from bot.webhooks import Webhooks
@@ -46,7 +47,7 @@ def make_asgi(app: App) -> Starlette:
         checks, ready = await asyncio.to_thread(readiness, app)
         return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
 
-    routes = [Route("/healthz", healthz), Route("/readyz", readyz), *webhooks.routes()]
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", Metrics(app).show), *webhooks.routes()]
     routes += SetupPages(app.settings, app.plugins.providers, app.configurations, app.memory).routes()
     return Starlette(routes=routes, lifespan=lifespan)
 

@@ -36,6 +36,7 @@ from pipeline.model.scan import (
 from pipeline.policy import Policy
 from pipeline.ports import Control, Scanner
 from pipeline.sandbox.tree import private_folder, write_tree
+from pipeline.tally import TALLY
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +184,10 @@ def examine_sides(
             _run(scanner, batch, blobs, control, seen, secret_key, seconds)
             _remember(info, batch, cache, seen, secret_key)
     seen.seconds = round(time.monotonic() - started, 3)
+    TALLY.observe("fixwright_scan_seconds", seen.seconds, engine=info.name)
+    if info.file_local and cache is not None:
+        TALLY.add("fixwright_cache_files_total", len(seen.cached), engine=info.name, result="hit")
+        TALLY.add("fixwright_cache_files_total", len(missing), engine=info.name, result="miss")
     return {
         side: _result(info, scanner.scan_type, files, left_out[side], seen, first=n == 0) for n, (side, files) in enumerate(sides.items())
     }
@@ -214,7 +219,7 @@ def _from_cache(info: EngineInfo, versions: list[_Version], cache: Cache | None,
         try:
             remembered = _CACHED.validate_python(json.loads(entry)) if entry is not None else None
         except ValueError:  # no JSON, or of another version
-            log.warning("cache entry unreadable, looked at anew", extra={"engine": info.name})
+            log.warning("cache.unreadable", extra={"engine": info.name})
             remembered = None
         if remembered is None:
             missing.append(version)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.messages import HOLD, Envelope, PublishCheck, SettleReview, Speak, StartReview
-from pipeline.model.finding import BaselineState, Finding
+from pipeline.model.finding import Finding
 from pipeline.model.ids import Handle
 from pipeline.model.review import Review, ReviewStatus, Verdict
 from pipeline.model.scan import Coverage, Gap, ScanResult
@@ -17,6 +17,7 @@ from pipeline.stages.examine import merge
 from pipeline.stages.ruling import read_ruling
 from pipeline.stages.scan import CHANGED_FILES
 from pipeline.store.work import Work
+from pipeline.tally import TALLY
 from pipeline.triage.baseline import Compared, compare
 from pipeline.triage.gate import decide_verdict
 from pipeline.triage.handles import assign
@@ -57,12 +58,9 @@ def settle_review(context: Context, message: SettleReview) -> None:
         if message.again:
             _save_again(context, work, review, verdict)
             return
-        # A fork's branch may have any name, also that of our default branch.
-        branch = f"pull/{change.pull_request.number}" if change.pull_request else change.head_ref
-        new = [judged.finding for judged in verdict.judged if judged.baseline is BaselineState.NEW]
-        fixed = [judged.finding for judged in verdict.fixed]
-        work.findings.remember(repository, new, review.id, branch, change.head, fixed=fixed)
+        note_change(context, work, review, repository, verdict, compared, sides, changed, taken)
         work.reviews.save_verdict(review.id, verdict)
+        work.on_commit(lambda: TALLY.add("fixwright_reviews_total", conclusion=str(verdict.conclusion)))
         work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
         work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}", group=review.id, hold=HOLD))
 

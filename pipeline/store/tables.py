@@ -84,6 +84,7 @@ outbox = Table(
 
 _PENDING, _RUNNING = text("status = 'pending'"), text("status = 'running'")
 Index("ix_outbox_pending", outbox.c.priority, outbox.c.publish_at, postgresql_where=_PENDING, sqlite_where=_PENDING)
+Index("ix_outbox_due", outbox.c.priority, outbox.c.due_at, postgresql_where=_PENDING, sqlite_where=_PENDING)
 Index("ix_outbox_running", outbox.c.lease_until, postgresql_where=_RUNNING, sqlite_where=_RUNNING)
 Index("ix_outbox_group", outbox.c.group, outbox.c.status)
 Index("ix_outbox_ended", outbox.c.status, outbox.c.finished_at)

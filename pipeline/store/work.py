@@ -17,6 +17,7 @@ from pipeline.store.installations import Installations
 from pipeline.store.instances import Instances
 from pipeline.store.organizations import Organizations
 from pipeline.store.outbox import Outbox
+from pipeline.store.overview import Overview
 from pipeline.store.policies import Policies
 from pipeline.store.processes import Processes
 from pipeline.store.purge import Purge
@@ -42,6 +43,7 @@ class Work:
         self.cache = Cache(self.transaction)
         self.policies = Policies(self.transaction)
         self.counters = Counters(self.transaction)
+        self.overview = Overview(self.transaction)
         self.processes = Processes(self.transaction)
         self.organizations = Organizations(self.transaction)
         self.purge = Purge(self.transaction)

@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import contextlib
 import os
+import re
 import selectors
 import threading
 from collections import OrderedDict, deque
@@ -25,6 +26,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.errors import HostError, HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable, RateLimited
+from pipeline.tally import TALLY
 from providers.github.failures import SECONDARY_WAIT, failure
 from providers.github.memo import Memo, Remembered
 
@@ -93,7 +95,9 @@ class _Caller(gidgethub.abc.GitHubAPI):
             try:
                 response = await self._http.request(method, url, headers=sent, content=body)
             except (httpx.HTTPError, httpx.InvalidURL) as exc:
+                TALLY.add("fixwright_host_calls_total", provider="github", status="none")
                 raise HostUnavailable(f"GitHub did not answer {what}: {type(exc).__name__}") from exc
+            _count(response)
             self._learn_time(response.headers.get("date", ""))
             if response.status_code not in (301, 302, 307, 308):
                 break
@@ -117,6 +121,14 @@ class _Caller(gidgethub.abc.GitHubAPI):
             self.skew = parsedate_to_datetime(date).timestamp() - time()
         except (ValueError, TypeError, OverflowError):
             return
+
+
+def _count(response: httpx.Response) -> None:
+    """For the metrics: how GitHub answers, and how much of its limit is left (docs "Rate limits for the REST API")."""
+    TALLY.add("fixwright_host_calls_total", provider="github", status=str(response.status_code))
+    resource, left = (response.headers.get(f"x-ratelimit-{name}", "") for name in ("resource", "remaining"))
+    if re.fullmatch(r"[a-z_]{1,40}", resource) and re.fullmatch(r"[0-9]{1,9}", left):
+        TALLY.latest("fixwright_host_rate_limit_remaining", float(left), provider="github", resource=resource)
 
 
 class _Line:

@@ -193,7 +193,7 @@ def test_every_event_of_ours_has_a_name_to_search_for() -> None:
                     of = node.func.value
                     name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
                     if isinstance(of, ast.Name) and of.id == "log" and not re.fullmatch(r"[a-z_]+([.][a-z_]+)+", str(name)):
-                        wrong.append(f"{path.name}:{node.lineno} {name}")
+                        wrong.append(f"{path.name}:{node.lineno} {name!r}")
     assert wrong == []
 
 

@@ -102,6 +102,8 @@ def upgrade() -> None:
     op.add_column("outbox", _text("delivery_id"))
     op.add_column("outbox", sa.Column("begun_at", sa.Double(), nullable=True))
     op.add_column("outbox", _text("waits_for"))
+    pending = sa.text("status = 'pending'")
+    op.create_index("ix_outbox_due", "outbox", ["priority", "due_at"], unique=False, postgresql_where=pending, sqlite_where=pending)
     op.add_column("scan_cache", _text("repository_id"))
     op.create_index("ix_scan_cache_repository_id", "scan_cache", ["repository_id"], unique=False)
     op.create_table(
