@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,6 +36,9 @@ Loosened = Literal[
     "waivers.by_author",
 ]
 """Keys of which one value is tighter than another: only these can need a permission."""
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+"""Other forms of ISO 8601 (weeks, days of the year) would be read by Python and not by people."""
 
 _STANDINGS = {"block": Standing.BLOCKS, "warn": Standing.WARNS, "count": Standing.COUNTED}
 
@@ -118,7 +122,7 @@ class Ignore(_Part):
     def last_day(self) -> date | None:
         """`until` as a day, None when it is no date: such an entry ignores nothing."""
         try:
-            return date.fromisoformat(self.until) if len(self.until) == 10 else None
+            return date.fromisoformat(self.until) if _DAY.fullmatch(self.until) else None
         except ValueError:
             return None
 

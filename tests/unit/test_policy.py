@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -14,9 +15,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import PolicyInvalid
-from pipeline.model.finding import Confidence, Severity
+from pipeline.model.finding import Confidence, Severity, Standing
 from pipeline.model.scan import ScanType
-from pipeline.policy import MAX_BYTES, PLACES, Paths, Policy, json_schema, load_policy, parse_policy
+from pipeline.policy import (
+    KEYS,
+    MAX_BYTES,
+    PLACES,
+    Ignore,
+    Paths,
+    Policy,
+    PolicyScope,
+    json_schema,
+    load_policy,
+    parse_document,
+    parse_policy,
+    value_of,
+)
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -40,7 +54,21 @@ def test_every_key_is_read() -> None:
         b"on_incomplete: warn\n"
         b"paths:\n  exclude: [vendor/]\n"
         b"tests:\n  command: [python3, -m, pytest, -q]\n  timeout: 60\n"
+        b"scopes:\n  pay: {paths: [pay/], owners: ['@acme/pay'], block: low}\n"
+        b"ignore:\n  - {rule: python.sql-injection, path: old/, finding: K7Q, reason: constants only, until: 2027-01-31}\n"
+        b"fixes: {labels: [security], reviewers: [acme/pay, ada]}\n"
+        b"schedule: daily\n"
+        b"speak: {threads: 3, level: block}\n"
+        b"waivers: {days: 30, by_author: true}\n"
+        b"allow: [ignore, scopes]\n"
     )
+    assert policy.scopes["pay"] == PolicyScope(paths=("pay/",), owners=("@acme/pay",), block="low")
+    assert policy.ignore == (Ignore(rule="python.sql-injection", path="old/", finding="K7Q", reason="constants only", until="2027-01-31"),)
+    assert (policy.fixes.labels, policy.fixes.reviewers) == (("security",), ("acme/pay", "ada"))
+    assert policy.schedule == "daily"
+    assert (policy.speak.threads, policy.speak.level) == (3, "block")
+    assert (policy.waivers.days, policy.waivers.by_author) == (30, True)
+    assert policy.allow == ("ignore", "scopes")
     assert policy.engines.required == (ScanType.SECRETS,)
     assert (policy.gate.block, policy.gate.warn, policy.gate.confidence) == ("critical", "medium", "high")
     assert policy.on_incomplete == "warn"
@@ -72,6 +100,40 @@ def test_what_warns_is_severity_alone() -> None:
     assert [severity.name for severity in Severity if policy.warns(severity)] == ["HIGH", "CRITICAL"]
 
 
+@pytest.mark.parametrize(
+    ("path", "rule", "severity", "confidence", "standing", "key"),
+    [
+        ("app/a.py", "x.y", "HIGH", "HIGH", "blocks", "gate.block"),
+        ("app/a.py", "x.y", "HIGH", "LOW", "warns", "gate.confidence"),
+        ("app/a.py", "x.y", "MEDIUM", "HIGH", "warns", "gate.block"),
+        ("app/a.py", "x.y", "LOW", "HIGH", "counted", "gate.block"),
+        ("tests/a.py", "x.y", "CRITICAL", "HIGH", "warns", "scopes.tests.block"),
+        ("pay/a.py", "x.y", "LOW", "HIGH", "blocks", "scopes.pay.block"),
+        ("pay/tests/a.py", "x.y", "LOW", "HIGH", "blocks", "scopes.pay.block"),
+        ("docs/a.py", "x.y", "HIGH", "HIGH", "blocks", "gate.block"),
+        ("tests/a.py", "a.always", "LOW", "LOW", "blocks", "gate.rules.a.always"),
+        ("pay/a.py", "a.warning", "CRITICAL", "HIGH", "warns", "gate.rules.a.warning"),
+        ("pay/a.py", "a.count", "CRITICAL", "HIGH", "counted", "gate.rules.a.count"),
+    ],
+)
+def test_first_the_rule_then_the_strictest_scope_then_the_gate_decides(
+    path: str, rule: str, severity: str, confidence: str, standing: str, key: str
+) -> None:
+    policy = parse_policy(
+        b"gate: {warn: medium, rules: {a.always: block, a.warning: warn, a.count: count}}\n"
+        b"scopes: {tests: {paths: [tests/], block: never}, pay: {paths: [/pay/], block: low}, docs: {paths: [docs/], owners: [ada]}}\n"
+    )
+    decision = policy.decide(path, rule, Severity[severity], Confidence[confidence])
+    assert (decision.standing, decision.keys[0]) == (Standing(standing), key)
+
+
+def test_a_file_of_several_scopes_has_all_their_owners_once_and_mentions_nobody() -> None:
+    policy = parse_policy(b"scopes: {a: {paths: [x/], owners: ['@acme/a', ada]}, b: {paths: ['*.py'], owners: [ada, bob]}}")
+    assert policy.scopes_of("x/a.py") == ("a", "b")
+    assert policy.owners_of("x/a.py") == ("acme/a", "ada", "bob")
+    assert policy.scopes_of("y/a.js") == policy.owners_of("y/a.js") == ()
+
+
 # --- errors point at the line ---------------------------------------------------------------------------------------------------------
 
 
@@ -95,6 +157,19 @@ def test_what_warns_is_severity_alone() -> None:
         (b"- gate\n", 1, "must be a mapping"),
         (b"1: 2\n", 1, "1: "),
         (b"gate:\n  1: 2\n", 2, "gate.1: "),
+        (b"gate:\n  rules:\n    Python SQL: block\n", 3, "gate.rules.Python SQL: "),
+        (b"gate:\n  rules:\n    python.sql-injection: high\n", 3, "gate.rules.python.sql-injection: "),
+        (b"scopes:\n  pay:\n    owners: [ada]\n", 2, "scopes.pay.paths: is missing"),
+        (b"scopes:\n  pay:\n    paths: [a]\n    gate: {}\n", 4, "scopes.pay.gate: there is no such key"),
+        (b"ignore:\n  - rule: a.b\n    until: 2027-01-31\n", 2, "ignore.0.reason: is missing"),
+        (b"ignore:\n  - rule: a.b\n    reason: x\n", 2, "ignore.0.until: is missing"),
+        (b"ignore:\n  - rule: a.b\n    reason: ' '\n    until: 2027-01-31\n", 3, "ignore.0.reason"),
+        (b"ignore:\n\n  - reason: x\n    until: 2027-01-31\n", 3, "it needs a rule, a path or a finding"),
+        (b"ignore:\n  - finding: 'v1:12'\n    reason: x\n    until: 2027-01-31\n", 2, "ignore.0.finding"),
+        (b"fixes:\n  reviewers: ['a b']\n", 2, "fixes.reviewers.0"),
+        (b"schedule: hourly\n", 1, "schedule"),
+        (b"waivers:\n  days: 0\n", 2, "waivers.days"),
+        (b"allow:\n  - tests.command\n", 2, "allow.0"),
     ],
 )
 def test_an_error_names_the_key_and_the_line(content: bytes, line: int, said: str) -> None:
@@ -103,6 +178,19 @@ def test_an_error_names_the_key_and_the_line(content: bytes, line: int, said: st
     assert caught.value.line == line
     assert said in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def test_every_mistake_is_found_with_line_and_column_the_first_one_first() -> None:
+    with pytest.raises(PolicyInvalid) as caught:
+        parse_policy(b"tests:\n  timeout: 0\ngate:\n  warm: low\n  block: hihg\nignore:\n  - {rule: x, reason: y}\n")
+    found = [(e.line, e.column, e.message.partition(":")[0]) for e in (caught.value, *caught.value.others)]
+    assert found == [(2, 3, "tests.timeout"), (4, 3, "gate.warm"), (5, 3, "gate.block"), (7, 5, "ignore.0.until")]
+
+
+def test_lines_of_keys_are_known() -> None:
+    document = parse_document(b"gate:\n  warn: low\nignore:\n  - rule: x\n    reason: y\n    until: 2027-01-31\n", "p.yml at 9d1f0aa")
+    assert (document.at("gate.warn"), document.at("ignore.0.reason")) == ("p.yml:2 at 9d1f0aa", "p.yml:5 at 9d1f0aa")
+    assert document.at("gate.block") == "p.yml at 9d1f0aa"
 
 
 def test_limits_hold_on_patterns_and_arguments() -> None:
@@ -238,7 +326,32 @@ def test_any_bytes_are_a_policy_or_an_error(content: bytes) -> None:
 _WORDS = st.sampled_from(["low", "medium", "high", "critical", "never", "warn", "fail", "secrets_scan", 1, 300, None, True, "vendor/"])
 _LEAVES = _WORDS | st.lists(_WORDS, max_size=3)
 _KEYS = st.sampled_from(
-    ["engines", "gate", "on_incomplete", "paths", "tests", "required", "block", "warn", "confidence", "exclude", "timeout"]
+    [
+        "engines",
+        "gate",
+        "on_incomplete",
+        "paths",
+        "tests",
+        "required",
+        "block",
+        "warn",
+        "confidence",
+        "exclude",
+        "timeout",
+        "rules",
+        "scopes",
+        "ignore",
+        "owners",
+        "reason",
+        "until",
+        "schedule",
+        "speak",
+        "threads",
+        "waivers",
+        "days",
+        "by_author",
+        "allow",
+    ]
 )
 
 
@@ -300,17 +413,34 @@ def test_the_published_schema_is_that_of_the_code() -> None:
 
 def test_every_key_has_its_section_with_its_default() -> None:
     page = (REFERENCE / "policy.md").read_text("utf-8")
-    leaves = dict(_leaves(Policy()))
-    assert len(leaves) <= 25
+    defaults = {key: json.loads(json.dumps(value_of(Policy(), key))) for key in (*KEYS, "allow")}
     documented = re.findall(r"^## `([a-z_.]+)`\n\nDefault: `(.*)`", page, re.MULTILINE)
-    assert {name: json.loads(default) for name, default in documented} == leaves
+    assert {name: json.loads(default) for name, default in documented} == defaults
 
 
-def _leaves(part: object, prefix: str = "") -> Iterator[tuple[str, object]]:
-    assert hasattr(part, "model_dump")
-    for name, value in part.model_dump(mode="json").items():
-        if isinstance(value, dict):
-            yield from ((f"{prefix}{name}.{inner}", leaf) for inner, leaf in value.items())
+def test_the_file_has_at_most_25_leaves_and_each_is_described_and_has_a_default() -> None:
+    schema = json_schema()
+    leaves = dict(_leaves(schema, schema["$defs"], ""))
+    assert len(leaves) <= 25, sorted(leaves)
+    assert [name for name, leaf in leaves.items() if not leaf.get("description")] == []
+    # Inside a list or a mapping that is empty by default something must be said: what it is about, why, until when.
+    needed = {"scopes.*.paths", "ignore.*.reason", "ignore.*.until"}
+    assert {name for name, leaf in leaves.items() if "default" not in leaf} == needed
+    at_top = {name.partition(".*")[0] for name in leaves}
+    assert at_top == {*KEYS, "allow"}, "a key that merging does not know of"
+
+
+def _leaves(part: dict[str, Any], parts: dict[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every value of the file that is no group of values, also those inside of lists and mappings of groups."""
+    for name, value in part["properties"].items():
+        inner = parts.get(str(value.get("$ref", "")).rpartition("/")[2], value)
+        if "properties" in inner:
+            yield from _leaves(inner, parts, f"{prefix}{name}.")
+            continue
+        nested = value.get("items") or value.get("additionalProperties") or next(iter(value.get("patternProperties", {}).values()), {})
+        group = parts.get(str(nested.get("$ref", "")).rpartition("/")[2], {}) if isinstance(nested, dict) else {}
+        if "properties" in group:
+            yield from _leaves(group, parts, f"{prefix}{name}.*.")
         else:
             yield f"{prefix}{name}", value
 
