@@ -19,7 +19,8 @@ _FILL = (
     """
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
     INSERT INTO outbox (id, key, kind, body, priority, "group", status, created_at, due_at, publish_at, finished_at)
-    SELECT printf('%032d', i), 'key' || i, 'run_scan', '{}', i % 3, '', CASE i % 10 WHEN 0 THEN 'pending' WHEN 1 THEN 'dead' ELSE 'done' END,
+    SELECT printf('%032d', i), 'key' || i, 'run_scan', '{}', i % 3, '',
+           CASE i % 10 WHEN 0 THEN 'pending' WHEN 1 THEN 'dead' ELSE 'done' END,
            1000.0, 1000.0 + i, 1000.0 + i, 1000.0 FROM n
     """,
     """
