@@ -11,6 +11,7 @@ import binascii
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import PurePath
 from typing import Generic, TypeVar
 
@@ -66,6 +67,8 @@ def _encode(value: object) -> object:
         return {_BYTES: base64.b64encode(value).decode("ascii")}
     if isinstance(value, PurePath):
         return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Sequence | set | frozenset):
