@@ -150,6 +150,8 @@ class PullRequestDraft:
     title: str
     body: str
     labels: tuple[str, ...] = field(default=())
+    reviewers: tuple[str, ...] = field(default=())
+    """Who is asked to review it: logins, and teams as `owner/team`. One who cannot be asked is left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ Sources: docs REST "Pull requests", "Compare two commits" (`base_commit` is the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from pydantic import Field
 
-from pipeline.errors import HostNotFound, HostRejected
+from pipeline.errors import HostForbidden, HostNotFound, HostRejected
 from pipeline.model.fix import PullRequestDraft
 from pipeline.model.ids import CommitId
 from pipeline.model.target import Permission, PullRequest, PullRequestRef, PullRequestState, SourceRepository, UserRef
@@ -20,6 +21,8 @@ from providers.github.client import Answer, Nothing
 from providers.github.comments import ensure_comment
 from providers.github.markers import Author, same_text
 from providers.github.payloads import Sha
+
+log = logging.getLogger(__name__)
 
 MAX_TITLE = 256
 """Characters in the title of a pull request; GitHub refuses longer ones."""
@@ -42,6 +45,14 @@ class _Label(Answer):
     name: str = ""
 
 
+class _Team(Answer):
+    slug: str = ""
+
+
+class _Review(Answer):
+    id: int
+
+
 class PullRequestAnswer(Answer):
     """A pull request; in lists some counts are missing."""
 
@@ -58,6 +69,8 @@ class PullRequestAnswer(Answer):
     merged_at: str | None = None
     commits: int = 1
     labels: list[_Label] = Field(default_factory=list)
+    requested_reviewers: list[Author] = Field(default_factory=list)
+    requested_teams: list[_Team] = Field(default_factory=list)
 
 
 class _Commit(Answer):
@@ -155,7 +168,39 @@ def ensure_pull_request(api: Api, draft: PullRequestDraft, limits: Capabilities)
     labels = [label for label in draft.labels if label not in {there.name for there in found.labels}]
     if labels:
         api.send(repository, SPEAK, "POST", repository_path(repository, "issues", found.number, "labels"), {"labels": labels}, Nothing)
+    if draft.reviewers:
+        _ask(api, repository, found, draft.reviewers)
     return PullRequestRef(repository, found.number)
+
+
+def _ask(api: Api, repository: SourceRepository, found: PullRequestAnswer, reviewers: Sequence[str]) -> None:
+    """Request reviews while nobody has reviewed: GitHub takes who has reviewed off its list, and asking again would notify him again.
+
+    GitHub refuses the whole request for one name that it does not take (nobody of that name, no access, the author), so then each is
+    asked alone (docs REST "Request reviewers for a pull request").
+    """
+    asked = {user.login.lower() for user in found.requested_reviewers} | {team.slug.lower() for team in found.requested_teams}
+    names = [name.removeprefix("@") for name in reviewers]
+    names = [name for name in dict.fromkeys(names) if name.rpartition("/")[2].lower() not in asked]
+    address = repository_path(repository, "pulls", found.number, "reviews", per_page=1)
+    if not names or next(iter(api.pages(repository, PROPOSE, address, _Review)), None) is not None:
+        return
+    if not _request(api, repository, found.number, names) and len(names) > 1:
+        for name in names:
+            _request(api, repository, found.number, [name])
+
+
+def _request(api: Api, repository: SourceRepository, number: int, names: Sequence[str]) -> bool:
+    body = {
+        "reviewers": [name for name in names if "/" not in name],
+        "team_reviewers": [name.rpartition("/")[2] for name in names if "/" in name],
+    }
+    try:
+        api.send(repository, PROPOSE, "POST", repository_path(repository, "pulls", number, "requested_reviewers"), body, Nothing)
+    except (HostRejected, HostNotFound, HostForbidden) as refused:
+        log.info("reviewers were refused", extra={"number": number, "asked": len(names), "code": refused.code})
+        return False
+    return True
 
 
 def ensure_closed(api: Api, ref: PullRequestRef, reason: str, limits: Capabilities) -> None:

@@ -226,6 +226,65 @@ def test_only_labels_that_are_missing_are_added() -> None:
     assert sent.body == {"labels": ["fixwright"]}
 
 
+def _asking(refused: frozenset[str] = frozenset(), reviews: int = 0, **fields: object) -> Wire:
+    """A pull request that is there, and a GitHub that refuses whole requests for one name that it does not take."""
+
+    def handle(seen: Seen) -> Reply | None:
+        if seen.path.endswith("/pulls"):
+            return httpx.Response(200, json=[pull(12, **fields)])
+        if seen.path.endswith("/reviews"):
+            return httpx.Response(200, json=[{"id": n} for n in range(1, reviews + 1)])
+        if seen.path.endswith("/requested_reviewers"):
+            assert isinstance(seen.body, dict)
+            if refused & {*seen.body["reviewers"], *seen.body["team_reviewers"]}:
+                message = "Reviews may only be requested from collaborators. One or more of the users or teams is not a collaborator."
+                return httpx.Response(422, json={"message": message})
+            return httpx.Response(201, json=pull(12))
+        return None
+
+    return Wire(handle)
+
+
+def _asked(wire: Wire) -> list[object]:
+    return [seen.body for seen in wire.calls("POST", "/pulls/12/requested_reviewers")]
+
+
+def test_people_and_teams_are_asked_in_one_request() -> None:
+    wire = _asking()
+    wire.host().ensure_pull_request(draft(reviewers=("ada", "octo/security", "@bob", "ada")))
+    assert _asked(wire) == [{"reviewers": ["ada", "bob"], "team_reviewers": ["security"]}]
+
+
+def test_who_is_asked_already_is_not_asked_again() -> None:
+    wire = _asking(requested_reviewers=[{"id": 1, "login": "Ada"}], requested_teams=[{"slug": "security"}])
+    wire.host().ensure_pull_request(draft(reviewers=("ada", "octo/security")))
+    assert _asked(wire) == []
+
+
+def test_once_somebody_has_reviewed_nobody_is_asked_again() -> None:
+    wire = _asking(reviews=1)
+    wire.host().ensure_pull_request(draft(reviewers=("ada",)))
+    assert _asked(wire) == []
+
+
+def test_a_reviewer_who_does_not_exist_keeps_nobody_else_from_being_asked() -> None:
+    wire = _asking(refused=frozenset({"ghost"}))
+    assert wire.host().ensure_pull_request(draft(reviewers=("ghost", "ada", "octo/security"))).number == 12
+    whole, *alone = _asked(wire)
+    assert whole == {"reviewers": ["ghost", "ada"], "team_reviewers": ["security"]}
+    assert alone == [
+        {"reviewers": ["ghost"], "team_reviewers": []},
+        {"reviewers": ["ada"], "team_reviewers": []},
+        {"reviewers": [], "team_reviewers": ["security"]},
+    ]
+
+
+def test_without_reviewers_nothing_is_asked_of_the_host() -> None:
+    wire = _asking()
+    wire.host().ensure_pull_request(draft())
+    assert wire.calls("GET", "/pulls/12/reviews") == [] and _asked(wire) == []
+
+
 def test_a_rejected_pull_request_says_why() -> None:
     def handle(seen: Seen) -> Reply | None:
         if seen.path.endswith("/pulls"):
