@@ -39,6 +39,7 @@ VARIABLES: Final = (
     Variable("FIXWRIGHT_SECRET_KEY", "32 bytes base64; unset: made once in the state folder", secret=True),
     Variable("REDIS_URL", "own Redis or Valkey; unset: a bundled Valkey on a unix socket", secret=True),
     Variable("DATABASE_URL", "own PostgreSQL; unset: SQLite in the state folder", secret=True),
+    Variable("FIXWRIGHT_CA_BUNDLE", "PEM file of certificate authorities that are trusted besides the public ones"),
     Variable("FIXWRIGHT_WORKERS", "worker processes that `fixwright up` starts", "1"),
     Variable("FIXWRIGHT_ENGINE_SECONDS", "longest run of one engine on one change", "120"),
     Variable("FIXWRIGHT_TMPDIR", "where private trees of a scan are made", "the system's place for temporary files"),

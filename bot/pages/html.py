@@ -54,6 +54,7 @@ h2{font-size:1.1rem;margin:2rem 0 .5rem}
 p{margin:.5rem 0}
 .soft,.help{color:var(--soft)}
 .help{font-size:.9rem;display:block}
+.field .help{margin-top:.35rem}
 ol.way{display:flex;flex-wrap:wrap;gap:.25rem 1.25rem;list-style:none;padding:0;margin:0 0 1.5rem;font-size:.9rem;color:var(--soft)}
 ol.way [aria-current]{color:var(--ink);font-weight:650}
 fieldset{border:0;padding:0;margin:1.75rem 0 0;min-width:0}
@@ -85,11 +86,14 @@ table{border-collapse:collapse;width:100%;font-size:.95rem}
 th,td{text-align:left;vertical-align:top;padding:.45rem .9rem;border-top:1px solid var(--line)}
 thead th{border-top:0;font-weight:600;color:var(--soft)}
 code{font-family:ui-monospace,"SFMono-Regular","DejaVu Sans Mono",monospace;font-size:.9em;overflow-wrap:anywhere}
+td code{white-space:nowrap}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.25rem 1rem;margin:1rem 0}
 dt{color:var(--soft)}
 dd{margin:0;overflow-wrap:anywhere}
 @media(max-width:26rem){main{padding:1.25rem .9rem 3rem}.asks{margin-left:0}th,td{padding:.4rem .55rem}dl{grid-template-columns:1fr;gap:0}
-dd{margin-bottom:.5rem}}
+dd{margin-bottom:.5rem}thead{position:absolute;clip-path:inset(50%)}tr{display:block;border-top:1px solid var(--line);padding:.5rem .75rem}
+tr:first-child{border-top:0}td{display:block;border:0;padding:0}td:nth-child(2){float:right;color:var(--soft)}td:first-child{float:left}
+td:last-child{clear:both}}
 @media(prefers-contrast:more){:root{--line:currentColor}}
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -110,13 +114,23 @@ def page(title: str, *body: Child, status: int = 200, post_to: str = "'self'") -
                 tag("meta", charset="utf-8"),
                 tag("meta", name="viewport", content="width=device-width,initial-scale=1"),
                 tag("title", f"{title} - Fixwright"),
+                tag("link", rel="icon", href="data:,"),  # else browsers ask for one
                 tag("style", Html(STYLE)),
             ),
             tag("body", tag("main", tag("header", "Fixwright"), *body)),
             lang="en",
         ),
     )
-    policy = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {post_to}; frame-ancestors 'none'; base-uri 'none'"
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            "img-src data:",
+            f"style-src 'sha256-{_STYLE_HASH}'",
+            f"form-action {post_to}",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        )
+    )
     headers = {
         "content-security-policy": policy,
         "cache-control": "no-store",

@@ -100,7 +100,7 @@ class SetupPages:
             form = setup.form(_request(attempt, self._links.begin(session, attempt)))
         except UsageError as error:
             return views.questions(name, setup, given, error)
-        return views.review(setup, form, public_url, hook_url, unreachable=is_unreachable(public_url))
+        return views.review(setup, form, public_url, hook_url, unreachable=is_unreachable(public_url) and not is_unreachable(form.action))
 
     def returned(self, request: Request) -> Response:
         """The browser comes back from the host with a code."""

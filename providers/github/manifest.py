@@ -56,9 +56,6 @@ WHY: Final[Mapping[str, str]] = {
 """What each permission is for, as the page of setup says it; `docs/security.md` says more."""
 WHY_WRITE = "as a reader, and writes branches fixwright/... for pull requests with fixes"
 
-AUTOMATIC: Final = frozenset({"installation", "installation_repositories", "installation_target", "github_app_authorization", "ping"})
-"""Every App is told of these; a manifest that names them is refused."""
-
 NEEDS: Final[Mapping[str, str]] = {
     "push": "contents",
     "pull_request": "pull_requests",
@@ -71,9 +68,6 @@ NEEDS: Final[Mapping[str, str]] = {
     "merge_group": "merge_queues",
     "repository": "metadata",
     "public": "metadata",
-    "member": "members",
-    "membership": "members",
-    "organization": "members",
 }
 """The permission without which GitHub does not let an App ask for an event."""
 
@@ -87,8 +81,8 @@ _CODE = re.compile(r"[A-Za-z0-9_-]{1,200}\Z")
 
 
 def asked_events() -> tuple[str, ...]:
-    """The events that a manifest names: those that are understood, less those that come anyway or need a permission that is not asked."""
-    return tuple(sorted(event for event in EVENTS - AUTOMATIC if NEEDS.get(event, "") in READER))
+    """The events that a manifest names, which are all that are understood and allowed to be named."""
+    return tuple(sorted(EVENTS))
 
 
 def manifest(mode: Mode, *, name: str, hook_url: str, return_url: str, installed_url: str, public_url: str) -> Mapping[str, object]:

@@ -85,7 +85,9 @@ def _install_form(app: App) -> str:
 
 
 def _page(title: str, body: str, status: int = 200) -> Response:
-    text = f'<!doctype html><html lang="en"><title>{escape(title)}</title><h1>{escape(title)}</h1>{body}</html>'
+    text = (
+        f'<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>{escape(title)}</title><h1>{escape(title)}</h1>{body}</html>'
+    )
     return Response(status, text.encode(), {"content-type": "text/html; charset=utf-8"})
 
 
