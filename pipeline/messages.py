@@ -67,6 +67,8 @@ class RunScan:
 
     scan: ScanId
     review: ReviewId
+    part: int = 0
+    """Of a scan of everything: with which slice of the files it goes on."""
     kind: Literal["run_scan"] = "run_scan"
 
 

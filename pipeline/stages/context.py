@@ -302,7 +302,9 @@ class Context:
         """Our bare mirror of a source repository, with fresh credentials for fetching."""
         capabilities = self.capabilities(installation)
         credentials = self.host(installation).credentials(repository)
-        return Mirror.open(self.places.mirrors / mirror_name(repository), repository.clone_url, credentials, allow_local=capabilities.local_git)
+        return Mirror.open(
+            self.places.mirrors / mirror_name(repository), repository.clone_url, credentials, allow_local=capabilities.local_git
+        )
 
     def mirror_of(self, review: Review) -> Mirror:
         """A mirror that has exactly what a review reads: both ends, the policy's commit, and the commits between.

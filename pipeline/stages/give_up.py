@@ -13,14 +13,16 @@ from pipeline.messages import (
     PublishCheck,
     RunFix,
     RunScan,
+    ScanRepository,
     SettleReview,
     StartReview,
 )
 from pipeline.model.fix import FixStatus
 from pipeline.model.ids import ReviewId
-from pipeline.model.review import ReviewStatus
+from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.scan import Coverage
 from pipeline.policy import Policy
+from pipeline.stages.sweep import abandon
 from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared
 from pipeline.triage.gate import ScanFailure, decide_verdict
@@ -45,6 +47,13 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
             log.error("a review was not judged anew", extra={"review_id": message.review, "code": error.code})
         case RunScan() | SettleReview():
             fail_review(work, message.review, error)
+        case ScanRepository():
+            number = work.installations.find_repository(message.repository)
+            if number is not None:
+                under_way = work.reviews.live_whole(number)
+                if under_way is not None:
+                    work.reviews.move(under_way.id, under_way.status, ReviewStatus.FAILED)
+                abandon(work, number, error, under_way.id if under_way else number)
         case StartReview():
             for review in _planned(work, message):
                 fail_review(work, review, error)
@@ -71,7 +80,18 @@ def fail_review(work: Work, identifier: ReviewId, error: FixwrightError) -> None
         identifier, decide_verdict(policy=policy, compared=nothing, coverage=Coverage(), added={}, failures=[failure])
     )
     work.reviews.move(identifier, review.status, ReviewStatus.FAILED)
+    if review.change.whole:
+        abandon(work, work.installations.upsert_repository(review.change.repository), error, identifier)
+        return
+    if _is_listed(review):
+        # The list of findings misses this push now.
+        work.installations.want_scan(work.installations.upsert_repository(review.change.repository))
     work.outbox.send(Envelope(PublishCheck(identifier), f"publish:{identifier}:failed", group=identifier))
+
+
+def _is_listed(review: Review) -> bool:
+    change = review.change
+    return change.pull_request is None and not change.queued and change.head_ref == change.repository.default_branch
 
 
 def _planned(work: Work, message: StartReview) -> list[ReviewId]:

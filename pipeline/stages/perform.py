@@ -14,6 +14,7 @@ from pipeline.messages import (
     RequestFix,
     RunFix,
     RunScan,
+    ScanRepository,
     SettleReview,
     ShowFixes,
     Speak,
@@ -33,6 +34,7 @@ from pipeline.stages.scan import run_scan
 from pipeline.stages.settle import settle_review
 from pipeline.stages.showfixes import show_fixes
 from pipeline.stages.speak import speak
+from pipeline.stages.sweep import scan_repository
 from pipeline.stages.waive import waive
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ def _dispatch(context: Context) -> None:
             accept_event(context, message)
         case StartReview() as message:
             start_review(context, message)
+        case ScanRepository() as message:
+            scan_repository(context, message)
         case RunScan() as message:
             run_scan(context, message)
         case SettleReview() as message:

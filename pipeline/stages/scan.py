@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
 
 from pipeline.errors import EngineError, EngineMissing, StaleWrite
 from pipeline.messages import HOLD, Envelope, RunScan, SettleReview
 from pipeline.model.ids import ReviewId
 from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.scan import Coverage, Gap, GapClass, Scan, ScanResult, ScanStatus, ScanType
-from pipeline.model.target import SourceRepository
 from pipeline.policy import Policy
 from pipeline.sandbox.git import Changed
 from pipeline.stages.context import HISTORY, Context
 from pipeline.stages.examine import SideFile, examine_sides
 from pipeline.stages.history import attribute, read_history
+from pipeline.stages.remembered import StoredCache
+from pipeline.stages.sweep import run_slices
 from pipeline.store.scans import Side
 from pipeline.store.work import Work
 
@@ -25,28 +25,12 @@ CHANGED_FILES = 5_000
 """Files of one change that are looked at; the rest is a gap."""
 
 
-class StoredCache:
-    """`pipeline.stages.examine.Cache` over the store: each call is a transaction of its own."""
-
-    def __init__(self, context: Context, repository: SourceRepository) -> None:
-        self._context = context
-        self._repository = repository
-
-    def get_many(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """The known entries."""
-        with self._context.database.work() as work:
-            return work.cache.get_many(keys)
-
-    def put_many(self, entries: Mapping[bytes, bytes]) -> None:
-        """Remember."""
-        if entries:
-            with self._context.database.work() as work:
-                work.cache.put_many(entries, work.installations.find_repository(self._repository) or "")
-
-
 def run_scan(context: Context, message: RunScan) -> None:
     """Run the scan and record it; the one that ends last sends the review to be settled."""
     review = context.wanted(message.review, ReviewStatus.SCANNING)
+    if review.change.whole:
+        run_slices(context, review, message)
+        return
     with context.database.work() as work:
         scan = work.reviews.scan(message.scan)
         if scan.status is ScanStatus.QUEUED:
@@ -58,7 +42,7 @@ def run_scan(context: Context, message: RunScan) -> None:
         sides = _sides(context, review, scan, policy)
         error = ""
     except EngineError as failure:
-        log.warning("engine failed", extra={"engine": failure.engine, "code": failure.code, "review_id": review.id})
+        log.warning("engine.failed", extra={"engine": failure.engine, "code": failure.code, "review_id": review.id})
         gap = Gap(failure.engine, "", failure.message, GapClass.ERROR, failure.blame)
         sides = {"head": ScanResult((), Coverage(gaps=(gap,)))}
         error = failure.code

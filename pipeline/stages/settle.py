@@ -14,6 +14,7 @@ from pipeline.policy import Policy, PolicyRecord
 from pipeline.sandbox.git import Changed
 from pipeline.stages.context import Context
 from pipeline.stages.examine import merge
+from pipeline.stages.inventory import note_change, settle_whole, whole
 from pipeline.stages.ruling import read_ruling
 from pipeline.stages.scan import CHANGED_FILES
 from pipeline.store.work import Work
@@ -26,6 +27,9 @@ from pipeline.triage.waivers import waived
 
 def settle_review(context: Context, message: SettleReview) -> None:
     """Decide the verdict of a review whose scans have ended, and give each finding its handle; or decide it anew from the same scans."""
+    if whole(context, message.review):
+        settle_whole(context, message)
+        return
     expected = (ReviewStatus.PUBLISHING, ReviewStatus.DONE) if message.again else (ReviewStatus.SETTLING,)
     review = context.wanted(message.review, *expected)
     change = review.change

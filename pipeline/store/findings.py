@@ -103,6 +103,7 @@ class Findings:
         fixed: Sequence[Finding] = (),
         looked: Looked | None = None,
         whole: bool = False,
+        stands: bool = True,
     ) -> dict[str, FindingId]:
         """Write down what a review saw on a branch, and what is gone from there, with the events that follow from it.
 
@@ -114,6 +115,7 @@ class Findings:
             fixed: findings that were there before and were looked for in vain. What was not looked at again belongs in neither.
             looked: what was looked at. With it the places of the branch's findings are brought up to date, and a finding that has none
                 left is resolved; `seen` is then everything that was found there.
+            stands: False when it says nothing of how the branch stands: the identities are noted, with their handles.
             whole: of everything on the branch: what is known already is not noted once more as seen by this review.
 
         Returns:
@@ -127,6 +129,8 @@ class Findings:
         missing = {finding.fingerprint: finding for finding in fixed if finding.fingerprint not in present}
         ids, fresh = self._identify(repository_id, review_id, {**missing, **present})
         self._occur(ids, [f for f in seen if not whole or f.fingerprint in fresh], review_id, branch, commit)
+        if not stands:
+            return ids
         here, gone = {ids[print_] for print_ in present}, {ids[print_] for print_ in missing}
         if looked is not None:
             moved = self._places.replace(repository_id, branch, commit, seen, ids, looked)

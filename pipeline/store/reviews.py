@@ -146,6 +146,12 @@ class Reviews(Scans):
         found = self._transaction.execute(statement.where(_of_repository(repository), subjects.c.subject == f"branch:{branch}"))
         return found.one_or_none() is not None
 
+    def live_whole(self, repository: RepositoryId) -> Review | None:
+        """The review of everything that is under way in a repository; None when there is none."""
+        statement = _selected().where(reviews.c.repository_id == repository, ~_shown, reviews.c.status.in_(REVIEW.live))
+        row = self._transaction.execute(statement.order_by(reviews.c.id.desc()).limit(1)).one_or_none()
+        return None if row is None else _to_review(row)
+
     def of_head(self, repository: SourceRepository, commit: CommitId) -> list[ReviewSummary]:
         """How every open pull request, and every pushed branch, stands whose newest judged head is `commit`; oldest first.
 

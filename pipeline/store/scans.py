@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 
 from pipeline.errors import StaleWrite
 from pipeline.lifecycle import BATCH, SCAN
@@ -20,6 +20,9 @@ from pipeline.store.transaction import Transaction
 
 Side = Literal["base", "head", "history"]
 """Of which state of the repository a result speaks: before the change, after it, or of the commits between."""
+
+_PART = "part:"
+"""How the sides of a scan of everything are called: one for each slice of the files."""
 
 RESULT: Codec[ScanResult] = Codec(TypeAdapter(ScanResult))
 
@@ -158,6 +161,26 @@ class Scans:
             .order_by(scans.c.id, scan_results.c.side)
         )
         return [(row.side, RESULT.unpack(row.result)) for row in self._transaction.execute(statement)]
+
+    def save_part(self, scan_id: ScanId, number: int, result: ScanResult) -> None:
+        """Keep what a scan of everything found in one slice of the files; saving again replaces it."""
+        row = {"scan_id": scan_id, "side": f"{_PART}{number:06d}", "result": RESULT.pack(result), "created_at": database_now()}
+        self._transaction.upsert(scan_results, [row], ["scan_id", "side"], ["result", "created_at"])
+
+    def parts(self, review_id: ReviewId) -> list[ScanResult]:
+        """What the scans of everything found, slice by slice. Raises Unreadable."""
+        statement = (
+            select(scan_results.c.result)
+            .select_from(scans.join(scan_results, scan_results.c.scan_id == scans.c.id))
+            .where(scans.c.review_id == review_id, scan_results.c.side.startswith(_PART, autoescape=True))
+            .order_by(scans.c.id, scan_results.c.side)
+        )
+        return [RESULT.unpack(row.result) for row in self._transaction.execute(statement)]
+
+    def drop_parts(self, review_id: ReviewId) -> None:
+        """They have been counted: the list of findings holds what they said."""
+        own = select(scans.c.id).where(scans.c.review_id == review_id)
+        self._transaction.execute(delete(scan_results).where(scan_results.c.scan_id.in_(own)))
 
     def _move_batches(self, which: ColumnElement[bool], new: BatchStatus) -> None:
         """Move the batches from where the lifecycle allows it; the others stand further on already."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, delete, func, null, or_, select, update
 
 from pipeline.model.ids import CommitId, RepositoryId, ReviewId
 from pipeline.model.target import Installation, SourceRepository
@@ -103,52 +103,84 @@ class Sweeps:
         until = database_now() + SLOT_SECONDS
         if self._transaction.changed(update(scan_slots).where(scan_slots.c.repository_id == identifier).values(until=until)):
             return True
-        self._transaction.execute(delete(scan_slots).where(scan_slots.c.until < database_now()))
+        self._free_silent()
         rows = ({"slot": slot, "repository_id": identifier, "until": until} for slot in range(AT_ONCE))
         return any(self._transaction.add_missing(scan_slots, [row], ["slot"]) for row in rows)
 
     def take_due(self) -> list[DueScan]:
         """Repositories whose scan is due, as many as there are free slots, each with its slot; the longest due first.
 
-        Of several who ask at once each repository goes to one: its moment is moved on by compare-and-set. When what they send is lost,
-        it is due again after SLOT_SECONDS.
+        Of several who ask at once each repository goes to one: its moment is taken away by compare-and-set. When what they send is lost,
+        it is due again with the end of its slot.
         """
-        slotted = select(scan_slots.c.repository_id).where(scan_slots.c.until >= database_now())
+        self._free_silent()
+        slotted = select(scan_slots.c.repository_id)
         due = _joined().where(_active, installations.c.state == "active", repositories.c.scan_due_at <= database_now())
         due = due.where(repositories.c.id.not_in(slotted)).order_by(repositories.c.scan_due_at, repositories.c.id).limit(AT_ONCE)
         taken = []
         for row in self._transaction.execute(due).all():
-            mine = and_(repositories.c.id == row.repository_id, repositories.c.scan_due_at == row.repository_scan_due_at)
-            if not self.take_slot(RepositoryId(row.repository_id)):
+            identifier = RepositoryId(row.repository_id)
+            if not self.take_slot(identifier):
                 break
-            again = database_now() + SLOT_SECONDS
-            if self._transaction.changed(update(repositories).where(mine).values(scan_due_at=again)):
+            mine = and_(repositories.c.id == identifier, repositories.c.scan_due_at == row.repository_scan_due_at)
+            if self._transaction.changed(update(repositories).where(mine).values(scan_due_at=None)):
                 taken.append(_to_due(row))
         return taken
 
+    def begun(self, identifier: RepositoryId) -> None:
+        """A scan begins: whoever asks from now on wants another one."""
+        self._transaction.execute(update(repositories).where(repositories.c.id == identifier).values(scan_due_at=None))
+
+    def _free_silent(self) -> None:
+        """Slots of which nothing was heard: whatever was lost there, their repositories are due again."""
+        silent = scan_slots.c.until < database_now()
+        lost = repositories.c.id.in_(select(scan_slots.c.repository_id).where(silent))
+        again = update(repositories).where(lost, repositories.c.scan_due_at.is_(None)).values(scan_due_at=database_now())
+        self._transaction.execute(again)
+        self._transaction.execute(delete(scan_slots).where(silent))
+
+    def began(self, identifier: RepositoryId, commit: CommitId) -> None:
+        """A first scan looks at `commit`: pushes from there on belong to the list that it will make."""
+        first = and_(repositories.c.id == identifier, repositories.c.listed_commit == "")
+        self._transaction.execute(update(repositories).where(first).values(listed_commit=commit))
+
     # --- ending ---
 
-    def scanned(self, identifier: RepositoryId, review: ReviewId, commit: CommitId, digest: str, again_in: float | None) -> None:
-        """Everything at `commit` was looked at. `again_in`: seconds until the next time, None for never."""
+    def scanned(
+        self, identifier: RepositoryId, review: ReviewId, commit: CommitId, digest: str, again_in: float | None, *, moved: bool = False
+    ) -> None:
+        """Everything at `commit` was looked at.
+
+        Args:
+            again_in: seconds until the next time, None for never. A moment that somebody asked for meanwhile stands.
+            moved: pushes have brought the list further meanwhile: it speaks of their commit.
+        """
         now = database_now()
-        values = {
+        values: dict[str, Any] = {
             "scanned_at": now,
             "scanned_with": digest,
             "scan_review": review,
             "scan_trouble": "",
-            "listed_commit": commit,
-            "listed_at": now,
-            "scan_due_at": None if again_in is None else now + again_in,
+            "scan_due_at": _unless_asked(again_in),
         }
+        if not moved:
+            values |= {"listed_commit": commit, "listed_at": now}
         self._end(identifier, values)
 
-    def nothing_to_scan(self, identifier: RepositoryId, trouble: str, again_in: float | None) -> None:
-        """The scan came to nothing, and why: `it is empty`, `the host does not show it to us`."""
-        self._end(identifier, {"scan_trouble": trouble, "scan_due_at": None if again_in is None else database_now() + again_in})
+    def empty(self, identifier: RepositoryId) -> None:
+        """It has no commit yet. Its first push is looked at as a whole."""
+        now = database_now()
+        self._end(
+            identifier, {"scanned_at": now, "listed_at": now, "scan_trouble": "", "listed_commit": "", "scan_due_at": _unless_asked(None)}
+        )
+
+    def nothing_to_scan(self, identifier: RepositoryId, trouble: str, again_in: float) -> None:
+        """The scan came to nothing, and why: `the host does not show it to us`."""
+        self._end(identifier, {"scan_trouble": trouble, "scan_due_at": _unless_asked(again_in)})
 
     def incomplete(self, identifier: RepositoryId, review: ReviewId, trouble: str, again_in: float) -> None:
         """Engines failed as a whole: what is listed stays as it is."""
-        values = {"scan_review": review, "scan_trouble": trouble, "scan_due_at": database_now() + again_in}
+        values = {"scan_review": review, "scan_trouble": trouble, "scan_due_at": _unless_asked(again_in)}
         self._end(identifier, values)
 
     def listed(self, identifier: RepositoryId, before: CommitId, after: CommitId) -> bool:
@@ -157,9 +189,13 @@ class Sweeps:
         here = and_(repositories.c.id == identifier, repositories.c.listed_commit == before)
         return self._transaction.changed(update(repositories).where(here).values(values)) == 1
 
+    def free_slot(self, identifier: RepositoryId) -> None:
+        """Its whole scan was cancelled."""
+        self._transaction.execute(delete(scan_slots).where(scan_slots.c.repository_id == identifier))
+
     def _end(self, identifier: RepositoryId, values: dict[str, Any]) -> None:
         self._transaction.execute(update(repositories).where(repositories.c.id == identifier).values(values))
-        self._transaction.execute(delete(scan_slots).where(scan_slots.c.repository_id == identifier))
+        self.free_slot(identifier)
 
     # --- people ---
 
@@ -214,6 +250,12 @@ _waits: ColumnElement[bool] = or_(
     and_(repositories.c.scanned_at.is_(None), repositories.c.scan_due_at.is_not(None), repositories.c.scan_trouble == ""),
 )
 """Also one whose first scan is spread out, and one whose message is on its way."""
+
+
+def _unless_asked(again_in: float | None) -> ColumnElement[float]:
+    """The next moment: what somebody asked for meanwhile, else so many seconds from now."""
+    then = null() if again_in is None else database_now() + again_in
+    return func.coalesce(repositories.c.scan_due_at, then)
 
 
 def _joined(*, outer: bool = False) -> Select[Any]:

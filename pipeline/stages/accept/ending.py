@@ -14,6 +14,8 @@ def cancel_reviews(work: Work, reviews: Sequence[Review]) -> None:
     """End live reviews where nothing can be said about it: the host does not let us in."""
     for review in reviews:
         work.reviews.move(review.id, review.status, ReviewStatus.CANCELLED)
+        if review.change.whole:
+            work.installations.free_slot(work.installations.upsert_repository(review.change.repository))
 
 
 def end_reviews(work: Work, reviews: Sequence[Review], title: str) -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.messages import HOLD, AcceptEvent, StartReview, WithdrawReview
 from pipeline.model.event import PullRequestAction, PullRequestEvent
+from pipeline.model.ids import RepositoryId
+from pipeline.model.review import Review
 from pipeline.model.target import PullRequestState
 from pipeline.stages.accept.ending import cancel_reviews
 from pipeline.stages.accept.sending import send
@@ -42,7 +44,20 @@ def _close(work: Work, event: PullRequestEvent) -> None:
     ref = event.pull_request
     live, newest = work.reviews.live_of(ref), work.reviews.newest(ref)
     work.reviews.mark_closed(ref)
+    number = work.installations.find_repository(ref.repository)
+    if newest is not None and number is not None:
+        _end_findings(work, event, number, newest)
     cancel_reviews(work, live)
     for review in live or ([newest] if newest else []):
         # Also for a finished one: the check of a head that others share is theirs from now on.
         send(work, WithdrawReview(review.id, "The pull request was closed"), f"withdraw:{review.id}:closed", group=review.id)
+
+
+def _end_findings(work: Work, event: PullRequestEvent, repository: RepositoryId, newest: Review) -> None:
+    """What only the pull request had is gone with it, or is the base's now."""
+    number, change = event.pull_request.number, newest.change
+    if not event.merged:
+        work.findings.close_pull_request(repository, number, newest.id, change.head)
+        return
+    scanned = change.base_ref == change.repository.default_branch
+    work.findings.merge_pull_request(repository, number, change.base_ref, newest.id, change.head, scanned=scanned)

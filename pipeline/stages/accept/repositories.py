@@ -53,7 +53,8 @@ def _as_it_is(context: Context, event: RepositoryEvent) -> SourceRepository:
 
 def _hide(work: Work, repository: RepositoryId) -> None:
     """Everybody reads the checks from now on: what they say of the default branch would be a disclosure."""
-    live = [r for r in work.reviews.live_of_repository(repository) if r.change.pull_request is None and not r.change.queued]
+    pushed = [r for r in work.reviews.live_of_repository(repository) if r.change.pull_request is None and not r.change.queued]
+    live = [r for r in pushed if not r.change.whole]  # a scan of everything is shown to nobody anyway
     cancel_reviews(work, live)
     for review in work.reviews.of_branches(repository, HIDDEN):
         if not review.change.queued and not review.change.whole:

@@ -1,0 +1,206 @@
+"""The list of a repository's findings: what a review saw becomes the list's own, with the events that follow from it.
+
+Three kinds of reviews know something of it: a scan of everything, a push to the default branch, and a pull request, whose findings are
+its own (`pull/7`) until it is merged. Something is resolved only when the same engine, with the same or newer rules, looked at that file
+again and did not find it, or when the file is gone. What could not be looked at stays as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from pipeline.messages import SettleReview
+from pipeline.model.finding import BaselineState, Finding
+from pipeline.model.ids import Handle, RepositoryId, ReviewId
+from pipeline.model.review import Review, ReviewStatus, Verdict
+from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult
+from pipeline.policy import Policy
+from pipeline.sandbox.git import Changed, Mirror
+from pipeline.stages.context import Context
+from pipeline.stages.examine import merge
+from pipeline.stages.scan import CHANGED_FILES
+from pipeline.stages.sweep import DAY, HOUR, MAX_FILES, begin_next, concerned, engines_digest, listing, next_in, spread
+from pipeline.store.findings import PULL
+from pipeline.store.places import Looked
+from pipeline.store.work import Work
+from pipeline.triage.baseline import Compared
+from pipeline.triage.gate import decide_verdict
+from pipeline.triage.handles import assign
+
+log = logging.getLogger(__name__)
+
+KEPT_GAPS: Final = 500
+"""Files that were not checked, as the ledger of a whole scan names them; the others are counted."""
+
+
+# --- a change -------------------------------------------------------------------------------------------------------------------------
+
+
+def note_change(
+    context: Context,
+    work: Work,
+    review: Review,
+    repository: RepositoryId,
+    verdict: Verdict,
+    compared: Compared,
+    results: Mapping[str, Sequence[ScanResult]],
+    changed: Sequence[Changed],
+    taken: Mapping[Handle, str],
+) -> None:
+    """What a change brought and took away becomes part of the list: its pull request's, or the pushed branch's.
+
+    Args:
+        verdict: with handles.
+        results: of the engines by side: `base`, `head`, `history`.
+        taken: handles that were given before this review.
+    """
+    change = review.change
+    new = [judged.finding for judged in verdict.judged if judged.baseline is BaselineState.NEW]
+    fixed = [judged.finding for judged in verdict.fixed]
+    ran = seen_with([*results["head"], *results["history"]], context.places.version)
+    looked = _not_missed([*results["head"], *results["history"]])
+    if change.pull_request is not None:
+        # A fork's branch may have any name, also that of our default branch.
+        branch = f"{PULL}{change.pull_request.number}"
+        work.findings.remember(repository, new, review.id, branch, change.head, fixed=fixed, looked=Looked(looked, ran))
+    elif change.queued:
+        # Identities and handles only: it is made of pull requests, and what it brings will be pushed.
+        work.findings.remember(repository, new, review.id, change.head_ref, change.head, stands=False)
+    else:
+        _note_push(context, work, review, repository, compared, verdict, Looked(looked, ran, {c.path for c in changed}), taken)
+
+
+def _note_push(
+    context: Context,
+    work: Work,
+    review: Review,
+    repository: RepositoryId,
+    compared: Compared,
+    verdict: Verdict,
+    looked: Looked,
+    taken: Mapping[Handle, str],
+) -> None:
+    """The changed files have exactly the findings that were found there. A push that leaves doubt makes the whole scan due."""
+    change = review.change
+    named = {**taken, **{j.finding.handle: j.finding.fingerprint for j in verdict.judged if j.finding.handle is not None}}
+    seen = with_own_handles([f for f in (*compared.new, *compared.unchanged) if not f.rule.shadow], named)
+    work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked)
+    known = work.installations.listing(repository)
+    if verdict.coverage.breaking:
+        work.installations.want_scan(repository, spread(HOUR))
+    elif known.commit is not None and known.commit != change.head and not work.installations.listed(repository, change.base, change.head):
+        log.info("list.push_missing", extra={"review_id": review.id})
+        work.installations.want_scan(repository)
+        begin_next(work, context.claimed.id)
+
+
+def seen_with(results: Sequence[ScanResult], version: str) -> dict[str, str]:
+    """By engine that ran: with which version of ours and which rules (`pipeline.store.places.no_older`)."""
+    return {run.engine: f"{version} {run.rules_digest}" for result in results for run in result.coverage.runs}
+
+
+def _not_missed(results: Sequence[ScanResult]) -> Callable[[str, str], bool]:
+    missed = {(gap.engine, gap.path) for result in results for gap in result.coverage.gaps}
+    return lambda engine, path: not ({(engine, path), (engine, "")} & missed)
+
+
+def with_own_handles(seen: Sequence[Finding], taken: Mapping[Handle, str]) -> list[Finding]:
+    """The findings with their handles; known identities keep theirs."""
+    handles = assign([finding.fingerprint for finding in seen], taken)
+    return [replace(finding, handle=handles[finding.fingerprint]) for finding in seen]
+
+
+# --- everything -----------------------------------------------------------------------------------------------------------------------
+
+
+def whole(context: Context, review: ReviewId) -> bool:
+    """True for a review of everything."""
+    with context.database.read() as work:
+        return work.reviews.get(review).change.whole
+
+
+def settle_whole(context: Context, message: SettleReview) -> None:
+    """All slices of a scan of everything ended: bring the list up to date, and let the next repository begin."""
+    review = context.wanted(message.review, ReviewStatus.SETTLING)
+    change = review.change
+    with context.database.read() as work:
+        parts = work.reviews.parts(review.id)
+        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        gaps = work.reviews.policy_gaps(review.id)
+    mirror = context.mirror_of(review)
+    entries, more = listing(mirror, change.head)
+    newer, moved = _moved_meanwhile(context, review, mirror)
+    verdict = _ledger(policy, parts, entries, more, gaps)
+    findings = [f for part in parts for f in part.findings if not f.rule.shadow and f.location.path not in moved]
+    looked = Looked(_looked_at(context, policy, parts, entries, more, moved), seen_with(parts, context.places.version))
+    failed = next((gap for gap in verdict.coverage.gaps if not gap.path and gap.gap_class is GapClass.ERROR), None)
+    digest = "" if failed else engines_digest(context.plugins.scanners, context.control())
+    with context.finish() as work:
+        repository = work.installations.upsert_repository(change.repository)
+        seen = with_own_handles(findings, work.findings.handles(repository))
+        work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked, whole=True)
+        work.reviews.save_verdict(review.id, verdict)
+        work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
+        work.reviews.move(review.id, ReviewStatus.PUBLISHING, ReviewStatus.DONE)
+        work.reviews.drop_parts(review.id)
+        if failed is not None:
+            work.installations.incomplete(repository, review.id, verdict.incomplete.lstrip(": "), spread(DAY))
+        else:
+            work.installations.scanned(repository, review.id, change.head, digest, next_in(policy), moved=newer)
+        begin_next(work, context.claimed.id)
+    log.info("scan.ended", extra={"review_id": review.id, "findings": len(findings), "complete": not verdict.incomplete})
+
+
+def _moved_meanwhile(context: Context, review: Review, mirror: Mirror) -> tuple[bool, frozenset[str]]:
+    """Whether pushes have brought the list further since this scan began, and the paths that they changed: what it says of those is newer
+    than what was seen here."""
+    with context.database.read() as work:
+        number = work.installations.find_repository(review.change.repository)
+        known = None if number is None else work.installations.listing(number)
+        began = work.reviews.times(review.id).created
+    newer = known is not None and known.commit is not None and known.listed_at is not None and known.listed_at > began
+    if known is None or known.commit is None or not newer or known.commit == review.change.head:
+        return False, frozenset()
+    mirror.fetch([(known.commit, 1)])
+    changed, _ = mirror.changes(review.change.head, known.commit, limit=CHANGED_FILES)
+    return True, frozenset(entry.path for entry in changed)
+
+
+def _looked_at(
+    context: Context, policy: Policy, parts: Sequence[ScanResult], entries: Sequence[Changed], more: bool, moved: frozenset[str]
+) -> Callable[[str, str], bool]:
+    """Whether an engine looked at a path, or there is no such file any more."""
+    there = {entry.path for entry in entries}
+    by_engine = {s.name: {file.path for file in concerned(s, policy, entries)} for s in context.plugins.scanners.values()}
+    not_missed = _not_missed(parts)
+
+    def at(engine: str, path: str) -> bool:
+        if path in moved:
+            return False
+        if path not in there:
+            return not more
+        return path in by_engine.get(engine, ()) and not_missed(engine, path)
+
+    return at
+
+
+def _ledger(policy: Policy, parts: Sequence[ScanResult], entries: Sequence[Changed], more: bool, policy_gaps: Sequence[Gap]) -> Verdict:
+    """Who looked at what. Findings stand in the list and not in this verdict."""
+    merged = merge(parts)
+    gaps = [gap for gap in merged.gaps if gap.gap_class is not GapClass.NOT_APPLICABLE]
+    whole, single = [gap for gap in gaps if not gap.path], [gap for gap in gaps if gap.path]
+    if more:
+        whole.append(Gap("git", "", f"more than {MAX_FILES:,} files; the rest is not looked at", GapClass.LIMIT))
+    if len(single) > KEPT_GAPS:
+        whole.append(Gap(single[0].engine, "", f"{len(single) - KEPT_GAPS:,} more files could not be checked", GapClass.LIMIT))
+    unchecked = {gap.path for gap in single}
+    coverage = Coverage(
+        runs=merged.runs,
+        gaps=(*policy_gaps, *whole, *single[:KEPT_GAPS]),
+        files_changed=len(entries),
+        files_checked=len(entries) - len(unchecked),
+    )
+    return decide_verdict(policy=policy, compared=Compared(), coverage=coverage, added={})
