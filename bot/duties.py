@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from bot.jobs import Duty
 from bot.wiring import App
 from pipeline.sandbox.upkeep import drop_unused, repack_one
+from pipeline.stages.waive import expire_waivers
 from pipeline.store.migrate import forget_old_copies
 
 TIDY_SECONDS = 300.0
+WAIVER_SECONDS = 60.0
+"""A waiver that ends at midnight is seen to have ended by one minute past."""
 MIRROR_SECONDS = 3600.0
 
 DAY = 86_400.0
@@ -27,6 +30,7 @@ def duties(app: App) -> Sequence[Duty]:
     return (
         Duty("tidy", TIDY_SECONDS, lambda: tidy(app)),
         Duty("retention", TIDY_SECONDS, lambda: retain(app)),
+        Duty("waivers", WAIVER_SECONDS, lambda: end_waivers(app)),
         Duty("mirrors", MIRROR_SECONDS, lambda: look_after_mirrors(app)),
     )
 
@@ -39,6 +43,11 @@ def tidy(app: App) -> None:
         work.counters.forget_gauges(GAUGES)
         work.organizations.settle(one_each=app.settings.organization_per_installation)
     forget_old_copies(app.settings.state_dir, COPY_DAYS * DAY)
+
+
+def end_waivers(app: App) -> int:
+    """Have what a waiver covered judged anew when its last day is over; how many of them."""
+    return expire_waivers(app.database, app.places.today())
 
 
 def retain(app: App) -> int:

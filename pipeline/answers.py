@@ -272,7 +272,8 @@ def suppressed_words(judged: Judged) -> str:
         return ""
     by = escape(cut(found.by, 100))
     if found.expired:
-        return f"the waiver by {by} expired on {found.until.isoformat()}" if found.until else f"the waiver by {by} expired"
+        what = f"the waiver by {by}" if found.kind is SuppressionKind.WAIVER else f"the ignore in {code(cut(found.by, 200))}"
+        return f"{what} expired on {found.until.isoformat()}" if found.until else f"{what} expired"
     until = f" until {found.until.isoformat()}" if found.until else ""
     since = f" on {found.since.isoformat()}" if found.since else ""
     why = prose(cut(found.reason, SENTENCE))

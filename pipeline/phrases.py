@@ -54,6 +54,12 @@ def where(finding: Finding) -> str:
     return f"{finding.location.path}:{finding.location.line}"
 
 
+def belongs(judged: Judged) -> str:
+    """`in payments (acme/payments)`: the policy's scopes of a finding and who looks after them; empty where there are none."""
+    owners = f" ({', '.join(judged.owners)})" if judged.owners else ""
+    return f"in {', '.join(judged.scopes)}{owners}" if judged.scopes else ""
+
+
 def listed(verdict: Verdict) -> tuple[Judged, ...]:
     """The new findings that the policy wants read: what blocks, then what warns, each with the worst first."""
     return verdict.standing(Standing.BLOCKS) + verdict.standing(Standing.WARNS)
@@ -128,8 +134,13 @@ def title(report: Report) -> str:
 
 def _headline(count: str, first: Judged, total: int) -> str:
     more = f" (+{total - 1})" if total > 1 else ""
-    over = ", waiver expired" if expired(first) else ""
+    over = f", {_ended(first)} expired" if expired(first) else ""
     return f"{count}: {what(first.finding)} at {where(first.finding)}{over}{more}"
+
+
+def _ended(judged: Judged) -> str:
+    by_person = judged.suppression is not None and judged.suppression.kind is SuppressionKind.WAIVER
+    return "waiver" if by_person else "ignore"
 
 
 def _unscannable(coverage: Coverage) -> str:

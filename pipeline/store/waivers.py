@@ -9,11 +9,12 @@ from sqlalchemy import ColumnElement, Row, Select, and_, insert, or_, select, up
 
 from pipeline.model.finding import SuppressionKind
 from pipeline.model.ids import CommitId, RepositoryId, ReviewId
+from pipeline.model.review import ReviewStatus
 from pipeline.model.target import UserRef
 from pipeline.model.waiver import Waiver, WaiverKind
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import finding_events, findings, occurrences, reviews, subjects, waivers
+from pipeline.store.tables import finding_events, findings, occurrences, repositories, reviews, subjects, waivers
 from pipeline.store.transaction import Transaction
 
 WaiverEventKind = Literal["waived", "rotated", "waiver_ended", "waiver_expired"]
@@ -99,6 +100,22 @@ class Waivers:
             .order_by(reviews.c.id)
         )
         return [ReviewId(row.id) for row in self._transaction.execute(statement)]
+
+    def judged_subjects(self, repository_id: RepositoryId) -> list[ReviewId]:
+        """The newest review of every open pull request and branch that has its verdict, oldest first."""
+        statement = (
+            select(reviews.c.id)
+            .select_from(subjects.join(reviews, subjects.c.review_id == reviews.c.id))
+            .where(subjects.c.repository_id == repository_id, subjects.c.open, reviews.c.verdict.is_not(None))
+            .where(reviews.c.status.in_((ReviewStatus.PUBLISHING, ReviewStatus.DONE)))
+            .order_by(reviews.c.id)
+        )
+        return [ReviewId(row.id) for row in self._transaction.execute(statement)]
+
+    def repositories_called(self, full_name: str) -> list[RepositoryId]:
+        """Our ids of the repositories of that name; each host has its own names."""
+        statement = select(repositories.c.id).where(repositories.c.full_name == full_name).order_by(repositories.c.id)
+        return [RepositoryId(row.id) for row in self._transaction.execute(statement)]
 
     def _event(
         self, waiver: Waiver, kind: WaiverEventKind, actor: str, detail: str, review: ReviewId | None, branch: str, commit: str

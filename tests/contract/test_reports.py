@@ -5,20 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pipeline.reports
-from pipeline.answers import render_answer
-from pipeline.model.finding import Finding
-from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, Receipt
+from pipeline.answers import (
+    WaiverTopic,
+    render_answer,
+    render_button_refused,
+    render_fixes,
+    render_help,
+    render_status,
+    render_waive_lines,
+    render_waiver_answer,
+)
+from pipeline.model.finding import Finding, Standing, Suppression, SuppressionKind
+from pipeline.model.fix import FileEdit, Fix, FixStatus, Patch, Proof, ProofCheck, ProofWord, Receipt
+from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
 from pipeline.model.report import Check, Report
-from pipeline.model.review import Conclusion
+from pipeline.model.review import Conclusion, ReviewStatus
+from pipeline.model.target import PullRequestRef, SourceRepository
 from pipeline.plugins import discover
-from pipeline.ports import Capabilities, Renderer
+from pipeline.ports import Capabilities, Renderer, Situation
 from pipeline.reports.markdown import (
     render_check,
     render_comment,
@@ -26,9 +39,10 @@ from pipeline.reports.markdown import (
     render_progress,
     render_pull_request_body,
     render_thread,
+    render_waived,
     render_withdrawn,
 )
-from tests.build_reports import NOT_INSTALLED, coverage, hostile_report, judged, leak, many, report, typical, weakness
+from tests.build_reports import HEAD, NOT_INSTALLED, coverage, hostile_report, judged, leak, many, report, typical, weakness
 from tests.unit.reports.hostile import TEXTS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -100,6 +114,13 @@ PROOF = Proof(
 )
 RECEIPT = Receipt(b'{"payload": "eyJ4IjogMX0=", "signatures": []}', "sha256:5d0e" + "0" * 60)
 SQL: Finding = weakness(detail="comes from `request.form` (line 38)")
+UNTIL = date(2027, 2, 20)
+BY_BOB = Suppression(SuppressionKind.WAIVER, "a fixture, see `tests/`", "bob", UNTIL, since=date(2026, 11, 22))
+REVOKED = Suppression(SuppressionKind.ROTATED, "revoked in the console", "carol", since=date(2026, 11, 22))
+WAIVED = report(
+    replace(judged(weakness(), Standing.WAIVED), suppression=BY_BOB), replace(judged(leak(), Standing.WAIVED), suppression=REVOKED)
+)
+EXPIRED = report(replace(judged(weakness()), suppression=replace(BY_BOB, expired=True)))
 BROKEN = report(ledger=coverage(NOT_INSTALLED), incomplete=": semgrep is not installed here")
 
 
@@ -118,13 +139,57 @@ def answers() -> str:
         render_answer("permission", command="/fix [HANDLE]"),
         render_answer("not-settled"),
         render_answer("nothing"),
-        *(render_answer(topic, **common) for topic in ("which", "unknown", "ambiguous", "gone")),  # type: ignore[arg-type]  # by keyword
+        *(
+            render_answer(topic, command="/fix", **common)  # type: ignore[arg-type]  # by keyword
+            for topic in ("which", "unknown", "ambiguous", "gone")
+        ),
+        render_answer("scan", asked=HEAD),
+        render_answer("scan-running", asked=HEAD),
+        render_answer("too-many", number=5),
         render_answer("unknown-command", asked="/waive", commands=("/fix [HANDLE]",)),
         render_answer("refused", handle="K7Q"),
         render_answer("refused", handle="K7Q", proof=Proof(ProofWord.REFUSED, (ProofCheck("gone", False, "the finding is still there"),))),
         render_answer("suggestion", handle="K7Q", suggestion="    run(query, (name,))", proof=PROOF, receipt=RECEIPT, patch=PATCH),
         render_answer("patch", handle="K7Q", diff="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n", proof=PROOF, receipt=RECEIPT, finding=SQL),
         render_answer("opened", handle="K7Q", number=12, proof=PROOF, receipt=RECEIPT),
+    ]
+    return "\n\n----\n\n".join(said) + "\n"
+
+
+def waiver_answers() -> str:
+    """Every answer to `/waive` and `/rotated`."""
+    topics: tuple[WaiverTopic, ...] = get_args(WaiverTopic)
+    said = [
+        f"{topic}: " + render_waiver_answer(topic, handle="K7Q", until=UNTIL, reason="a fixture, see #12", handles=("K7Q", "M2D"))
+        for topic in topics
+    ]
+    return "\n\n".join([*said, render_waiver_answer("waived", handle="K7Q", place="app/db.py:41", until=UNTIL, reason="a fixture")]) + "\n"
+
+
+def button_answers() -> str:
+    """What the buttons of a check say."""
+    fix = Fix(FixId("f"), RepositoryId("r"), ReviewId("v"), FindingId("i"), Handle("K7Q"), FixStatus.RUNNING)
+    opened = PullRequestRef(SourceRepository("github", "github.com", "1", "octo/shop", "main", "https://github.com/octo/shop.git"), 12)
+    fixes = [
+        fix,
+        replace(fix, handle=Handle("M2D"), status=FixStatus.COMPLETED, proof=PROOF, pull_request=opened),
+        replace(fix, handle=Handle("B3B"), status=FixStatus.PR_CREATION_FAILED, proof=PROOF),
+        replace(fix, handle=Handle("C4C"), place="app/db.py:41", status=FixStatus.FAILED, error="no fixer has a patch for this place"),
+    ]
+    blocking = [judged(weakness()), judged(weakness(line=90, handle="M2D", what="other"))]
+    return "\n\n----\n\n".join([render_button_refused("Fix all"), render_fixes(fixes, left=3), render_waive_lines(blocking, UNTIL)]) + "\n"
+
+
+def statuses() -> str:
+    """Answers to `/status` and `/help`."""
+    scanning = Situation(CommitId(HEAD), ReviewStatus.SCANNING, 12.0, 3)
+    done = Situation(CommitId(HEAD), ReviewStatus.DONE, 12.0, error="HOST_UNAVAILABLE")
+    said = [
+        render_status(None, None),
+        render_status(scanning, None),
+        render_status(done, typical().verdict),
+        render_status(done, WAIVED.verdict),
+        render_help((("/fix [HANDLE]", "makes a patch for a finding, proves it and offers it."), ("/help", "lists the commands."))),
     ]
     return "\n\n----\n\n".join(said) + "\n"
 
@@ -162,6 +227,19 @@ SCENES: dict[str, Callable[[], str]] = {
     "comment-without-check-page.md": lambda: render_comment(many(9), Capabilities(check_pages=False)) + "\n",
     "pull-request.md": lambda: render_pull_request_body(SQL, PATCH, PROOF, RECEIPT, capabilities=HOST) + "\n",
     "answers.md": answers,
+    "answers-waivers.md": waiver_answers,
+    "answers-buttons.md": button_answers,
+    "status.md": statuses,
+    "check-waived.md": lambda: page(render_check(WAIVED, HOST, key="k")) + "\n" + page(render_check(EXPIRED, HOST, key="k")),
+    "thread-waived.md": lambda: (
+        "\n\n----\n\n".join(
+            [
+                *(render_waived(one) for one in WAIVED.verdict.judged),
+                render_thread(EXPIRED.verdict.judged[0], EXPIRED, suggestion=None),
+            ]
+        )
+        + "\n"
+    ),
     "scan.txt": lambda: RENDERERS["text"].render(typical()).decode(),
     "scan-incomplete.txt": lambda: RENDERERS["text"].render(BROKEN).decode(),
     "scan.json": lambda: RENDERERS["json"].render(typical()).decode(),

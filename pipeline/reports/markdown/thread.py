@@ -52,7 +52,7 @@ def render_waived(judged: Judged) -> str:
     rotated = judged.suppression is not None and judged.suppression.kind is SuppressionKind.ROTATED
     by_hand = judged.suppression is not None and judged.suppression.kind in (SuppressionKind.ROTATED, SuppressionKind.WAIVER)
     words = suppressed_words(judged)
-    told = f"**Revoked.** {words[:1].upper()}{words[1:]}" if rotated else f"**Waived** {words}"
+    told = f"**Revoked**{words.removeprefix('revoked')}" if rotated else f"**Waived** {words}"
     command = "/rotated" if rotated else "/waive"
     back = f"{code(f'{command} {finding.handle} off')} takes it back." if by_hand and finding.handle else ""
     about = f"{escape(cut(phrases.what(finding), CELL))} · {escape(finding.rule.id)}, CWE-{finding.rule.cwe}"
