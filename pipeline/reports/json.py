@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from pipeline.escaping import visible
-from pipeline.model.finding import BaselineState, Judged, Location, Standing
+from pipeline.model.finding import BaselineState, Judged, Location, Standing, Suppression
 from pipeline.model.report import Report
 from pipeline.model.scan import Coverage
 
@@ -82,14 +82,27 @@ def _finding(judged: Judged) -> dict[str, Value]:
             "cwe": rule.cwe,
         },
         "standing": judged.standing.value,
+        "suppression": _suppression(judged.suppression) if judged.suppression else None,
         "in_diff": judged.in_diff,
         "location": _location(finding.location),
         "source": _location(finding.source) if finding.source else None,
         "scope": _exact(finding.scope),
+        "policy_scopes": [_exact(name) for name in judged.scopes],
+        "owners": [_exact(owner) for owner in judged.owners],
         "detail": _exact(finding.detail),
         "engine": finding.engine,
         "commit": finding.commit,
         "secret": {"kind": _exact(finding.secret.kind), "last_four": _exact(finding.secret.last_four)} if finding.secret else None,
+    }
+
+
+def _suppression(suppression: Suppression) -> dict[str, Value]:
+    return {
+        "kind": suppression.kind.value,
+        "reason": _exact(suppression.reason),
+        "by": _exact(suppression.by),
+        "until": suppression.until.isoformat() if suppression.until else None,
+        "expired": suppression.expired,
     }
 
 

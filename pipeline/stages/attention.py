@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pipeline.model.finding import Judged, Standing
 from pipeline.model.review import Review, Verdict
+from pipeline.policy import Policy
+from pipeline.policy import Speak as SpeakingRule
 from pipeline.stages.context import Context
 
 
@@ -11,12 +13,20 @@ def candidates(context: Context, review: Review, verdict: Verdict) -> frozenset[
     """Fingerprints that may get a thread: known before any fixer ran, so that the check can hold their annotations back."""
     if review.change.pull_request is None or review.change.draft:
         return frozenset()
-    return frozenset(j.finding.fingerprint for j in speakable_of(context, verdict))
+    with context.database.read() as work:
+        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+    return frozenset(j.finding.fingerprint for j in speakable_of(context, verdict, policy.speak))
 
 
-def speakable_of(context: Context, verdict: Verdict) -> list[Judged]:
-    """New findings on added lines that are a secret, or that some fixer answers: the worst first, as the verdict has them."""
-    listed = [*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)]
+def speakable_of(context: Context, verdict: Verdict, rule: SpeakingRule) -> list[Judged]:
+    """New findings on added lines that are a secret, or that some fixer answers: the worst first, as the verdict has them.
+
+    Args:
+        rule: of the base's policy: which of them, and whether any at all.
+    """
+    if rule.level == "never" or rule.threads == 0:
+        return []
+    listed = [*verdict.standing(Standing.BLOCKS), *(verdict.standing(Standing.WARNS) if rule.level == "warn" else ())]
     return [j for j in listed if j.in_diff and (j.finding.secret is not None or _fixable(context, j))]
 
 

@@ -15,6 +15,7 @@ from pipeline.model.fix import BranchCommit, Fix, FixStatus, Patch, Proof, PullR
 from pipeline.model.review import Review
 from pipeline.model.target import PullRequestRef
 from pipeline.patches import diff_of
+from pipeline.policy import Fixes, Policy
 from pipeline.reports.markdown import render_answer, render_commit_message, render_fix_title, render_pull_request_body
 from pipeline.stages.context import Context
 from pipeline.stages.fix import wanted_finding
@@ -71,12 +72,13 @@ def _suggestion(context: Context, review: Review, finding: Finding, patch: Patch
 
 def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Review, finding: Finding, patch: Patch, proof: Proof) -> None:
     change = review.change
-    as_patch = render_answer("patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding)
-    if change.from_fork:
+    host = context.teller(review)
+    why = _only_shown(context, review, patch)
+    as_patch = render_answer("patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding, error=why)
+    if why:
         _answer(context, review, message.comment, fix, as_patch)
         with _finish(context, message, review):
             return
-    host = context.teller(review)
     if message.sender is not None and not host.permission(change.repository, message.sender).may_write:
         # It was asked when the command came; making and testing a patch takes minutes, in which rights may end.
         log.info("fix.refused", extra={"fix_id": fix.id, "person": message.sender.id})
@@ -90,7 +92,17 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
     body = render_pull_request_body(finding, patch, proof, fix.receipt, capabilities=context.capabilities(review.installation))
     try:
         commit = host.ensure_branch(change.repository, BranchCommit(change.head, branch, render_commit_message(title, patch), patch))
-        draft = PullRequestDraft(change=change, branch=branch, base_ref=change.head_ref, head=commit, title=title, body=body)
+        wanted = _wanted(context, review)
+        draft = PullRequestDraft(
+            change=change,
+            branch=branch,
+            base_ref=change.head_ref,
+            head=commit,
+            title=title,
+            body=body,
+            labels=wanted.labels,
+            reviewers=wanted.reviewers,
+        )
         opened = host.ensure_pull_request(draft)
     except (HostForbidden, HostNotFound, HostRejected) as refused:
         log.warning("fix.refused_by_host", extra={"fix_id": fix.id, "code": refused.code})
@@ -106,6 +118,18 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
         work.fixes.save_pull_request(fix.id, opened)
 
 
+def _only_shown(context: Context, review: Review, patch: Patch) -> str:
+    """Why this patch is for a person to apply, a clause; empty when a branch may be made of it."""
+    if review.change.from_fork:
+        return "the change is in a fork"
+    unwritable = context.capabilities(review.installation).unwritable
+    if below := next((folder for folder in unwritable if any(path.startswith(folder) for path in patch.paths)), ""):
+        return f"Fixwright never writes below {below}, where a change can run code with the repository's secrets"
+    if not context.host(review.installation).may_propose():
+        return "Fixwright may read code here, not write it"
+    return ""
+
+
 @contextmanager
 def _finish(context: Context, message: ProposeFix, review: Review) -> Iterator[Work]:
     """As `Context.finish`; a fix for which no comment asked is told of in the comment that lists them all."""
@@ -114,6 +138,12 @@ def _finish(context: Context, message: ProposeFix, review: Review) -> Iterator[W
         if message.comment is None:
             shown = ShowFixes(review.id)
             work.outbox.send(Envelope(shown, f"show_fixes:{context.claimed.id}", priority=INTERACTIVE, group=context.claimed.group))
+
+
+def _wanted(context: Context, review: Review) -> Fixes:
+    """What the base's policy wants the pull request of a fix to carry."""
+    with context.database.read() as work:
+        return Policy.model_validate_json(work.reviews.policy(review.id)).fixes
 
 
 def _opened(fix: Fix, opened: PullRequestRef) -> str:

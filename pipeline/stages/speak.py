@@ -66,7 +66,7 @@ def speak(context: Context, message: SpeakMessage) -> None:
         verdict = work.reviews.verdict(review.id)
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
         standing = Threads.read(work, ref)
-    speakable = speakable_of(context, verdict)
+    speakable = speakable_of(context, verdict, policy.speak)
     added = _added(context, review, speakable)
     offers = _offers(context, review, policy, speakable, added) if speakable else {}
     report = Report(tellable(review.change, verdict), head=review.change.head, base=review.change.base)
@@ -75,7 +75,8 @@ def speak(context: Context, message: SpeakMessage) -> None:
         for judged in reversed(_worth_a_thread(speakable, offers))
     }
     live = frozenset(j.finding.fingerprint for j in verdict.judged if j.baseline is not BaselineState.FIXED)
-    threads = standing.change(list(reversed(wanted.values()))[: capabilities.threads], live, verdict, review.change.head)
+    most = min(capabilities.threads, policy.speak.threads)
+    threads = standing.change(list(reversed(wanted.values()))[:most], live, verdict, review.change.head)
     waived = _waived(report)
     threads = [waived.get(thread.fingerprint, thread) for thread in threads]
     summary = render_comment(report, capabilities)

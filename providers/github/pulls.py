@@ -167,7 +167,11 @@ def ensure_pull_request(api: Api, draft: PullRequestDraft, limits: Capabilities)
         api.send(repository, PROPOSE, "PATCH", repository_path(repository, "pulls", found.number), changed, PullRequestAnswer)
     labels = [label for label in draft.labels if label not in {there.name for there in found.labels}]
     if labels:
-        api.send(repository, SPEAK, "POST", repository_path(repository, "issues", found.number, "labels"), {"labels": labels}, Nothing)
+        address = repository_path(repository, "issues", found.number, "labels")
+        try:
+            api.send(repository, SPEAK, "POST", address, {"labels": labels}, Nothing)
+        except (HostRejected, HostNotFound, HostForbidden) as refused:  # the pull request stands without them
+            log.info("labels were refused", extra={"number": found.number, "code": refused.code})
     if draft.reviewers:
         _ask(api, repository, found, draft.reviewers)
     return PullRequestRef(repository, found.number)

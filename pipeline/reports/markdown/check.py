@@ -8,7 +8,7 @@ from pipeline import phrases
 from pipeline.escaping import code, cut, escape, link, prose, size, visible
 from pipeline.model.finding import BaselineState, Judged, Standing
 from pipeline.model.report import Annotation, Check, CheckAction, Report
-from pipeline.model.review import Conclusion
+from pipeline.model.review import Conclusion, Remark
 from pipeline.model.scan import Coverage, EngineRun
 from pipeline.ports import Capabilities
 from pipeline.reports.markdown.table import CELL, row, table
@@ -212,17 +212,24 @@ def _cut_lines(text: str, limit: int) -> str:
 
 
 def render_annotations(report: Report, threaded: frozenset[str] = frozenset()) -> tuple[Annotation, ...]:
-    """A note on the line of each listed new finding that has no thread.
+    """A note on the line of each listed new finding that has no thread, and of each mistake in an edited policy.
 
     A secret that only the history has stands on no line of the head, and a path that is no UTF-8 cannot be sent: those are rows only.
     """
-    return tuple(
+    found = tuple(
         _annotation(judged)
         for judged in phrases.listed(report.verdict)
         if judged.finding.fingerprint not in threaded
         and not (judged.finding.commit and not judged.in_diff)
         and visible(judged.finding.location.path) == judged.finding.location.path
     )
+    return (*found, *(_remark(remark) for remark in report.verdict.remarks))
+
+
+def _remark(remark: Remark) -> Annotation:
+    """What is wrong with a file that rules us, on its line."""
+    message = f"{remark.message}. The policy of the base is in force here."
+    return Annotation(remark.path, remark.line, remark.line, "warning", "Policy", cut(visible(message), MESSAGE))
 
 
 def _annotation(judged: Judged) -> Annotation:

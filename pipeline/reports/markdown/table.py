@@ -27,10 +27,16 @@ def row(judged: Judged, report: Report, threaded: frozenset[str] = frozenset()) 
     cells = (
         phrases.standing_word(judged),
         code(place(finding)),
-        f"{escape(cut(phrases.what(finding), CELL))}{added}{handle}",
+        f"{escape(cut(phrases.what(finding), CELL))}{added}{handle}{_belongs(judged)}",
         suppressed_words(judged) or _next(finding, report, threaded),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _belongs(judged: Judged) -> str:
+    """Escaped: an owner's name is shown and nobody is mentioned."""
+    belongs = phrases.belongs(judged)
+    return f", {escape(cut(belongs, CELL))}" if belongs else ""
 
 
 def place(finding: Finding) -> str:
