@@ -97,7 +97,7 @@ def _collect(app: App) -> Iterator[Metric]:
     except StoreError:
         up, stored = 0.0, []
     yield _gauge("fixwright_database_up", "1 when the database answers.", [({}, up)])
-    yield _gauge("fixwright_queue_up", "1 when the queue answers; deliveries are kept without it.", [({}, _queue_up(app))])
+    yield _gauge("fixwright_queue_up", "1 when the queue answers; deliveries are kept without it.", [({}, float(queue_answers(app)))])
     yield from stored
     yield from _machine(app)
 
@@ -168,12 +168,13 @@ def _machine(app: App) -> Iterator[Metric]:
     yield _gauge("fixwright_disk_free_bytes", "Room on the disk of the state folder.", [({}, float(free_bytes(app.settings.state_dir)))])
 
 
-def _queue_up(app: App) -> float:
+def queue_answers(app: App) -> bool:
+    """True when the queue takes a wake-up, which does no harm."""
     try:
         app.jobs.wake()
     except QueueUnavailable:
-        return 0.0
-    return 1.0
+        return False
+    return True
 
 
 def _gauge(name: str, text: str, values: Iterable[tuple[dict[str, str], float]]) -> Metric:

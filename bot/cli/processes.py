@@ -24,6 +24,8 @@ def opened() -> Iterator[App]:
     try:
         app = wire(settings, queue.url)
         app.database.migrate()
+        with app.database.work() as work:
+            work.organizations.settle(one_each=settings.organization_per_installation)
         try:
             yield app
         finally:
@@ -61,6 +63,21 @@ def stored() -> Iterator[App]:
     app = wire(settings, address(settings))
     try:
         app.database.migrate()
+        yield app
+    finally:
+        app.database.dispose()
+
+
+@contextmanager
+def looked_at() -> Iterator[App]:
+    """A wired application that only looks: nothing is migrated, started or sent, whatever state everything is in.
+
+    Raises:
+        NotConfigured: with the setting that is wrong.
+    """
+    settings = read_settings()
+    app = wire(settings, address(settings))
+    try:
         yield app
     finally:
         app.database.dispose()

@@ -11,6 +11,9 @@ from pipeline.sandbox.upkeep import drop_mirror
 from pipeline.stages.context import Context, mirror_name
 from pipeline.store.engine import Database
 
+COMPACTED_BYTES = 250_000_000
+"""An SQLite file up to this size is written anew in the middle of a day's work: about 2 s."""
+
 log = logging.getLogger(__name__)
 
 
@@ -19,19 +22,22 @@ def purge_repository(context: Context, message: PurgeRepository) -> None:
     with context.database.read() as work:
         wanted = work.purge.wanted(message.repository)
     if wanted:
-        purge(context.database, context.places.mirrors, message.repository, keep=context.claimed.id)
+        purge(context.database, context.places.mirrors, message.repository, keep=context.claimed.id, max_bytes=COMPACTED_BYTES)
     else:
         log.info("purge.not_wanted", extra={"repository_id": message.repository})
     with context.finish():
         return
 
 
-def purge(database: Database, mirrors: Path, repository: RepositoryId, *, keep: MessageId | None = None) -> int:
+def purge(
+    database: Database, mirrors: Path, repository: RepositoryId, *, keep: MessageId | None = None, max_bytes: int | None = None
+) -> int:
     """Delete everything that belongs to a repository: rows, cached results, mirror. May be repeated after a crash; the repository's own
     row is the last but one to go.
 
     Args:
         keep: the message that is worked right now.
+        max_bytes: a larger SQLite file is not written anew, for which everybody else would have to wait.
 
     Returns:
         How many rows were deleted.
@@ -53,7 +59,7 @@ def purge(database: Database, mirrors: Path, repository: RepositoryId, *, keep: 
             rows += deleted
             if not deleted:
                 break
-    database.shrink_log()
+    whole = database.compact(max_bytes)
     # Without its name: this log outlives it.
-    log.info("purge.done", extra={"repository_id": repository, "rows": rows})
+    log.info("purge.done", extra={"repository_id": repository, "rows": rows, "compacted": whole})
     return rows

@@ -138,13 +138,33 @@ class Database:
                 hint="start `fixwright up` once to migrate",
             )
 
-    def shrink_log(self) -> None:
-        """SQLite: bring the write-ahead log into the file and empty it, as far as readers allow: deleted rows do not stay in it."""
-        if self.dialect == "sqlite":
-            with translated(), self._engine.connect() as connection:
-                raw = connection.connection.driver_connection
-                if isinstance(raw, sqlite3.Connection):
-                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    def compact(self, max_bytes: int | None = None) -> bool:
+        """SQLite: write the file anew without what was deleted, and empty its log. Whoever writes meanwhile waits: about 2 s for 250 MB.
+
+        Overwriting what is deleted (`secure_delete`) is not enough: rows that moved from page to page leave copies behind.
+
+        Args:
+            max_bytes: a larger file is left as it is, only its log is emptied.
+
+        Returns:
+            True when nothing of what was deleted is left in the file. PostgreSQL does this by itself (autovacuum).
+        """
+        if self.dialect != "sqlite":
+            return True
+        small = max_bytes is None or self.size() <= max_bytes
+        with translated(), self._engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            if not isinstance(raw, sqlite3.Connection):
+                return False
+            try:
+                if small:
+                    raw.execute("VACUUM")
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.OperationalError as exc:
+                raise StoreUnavailable(
+                    f"the database file cannot be written anew: {exc}", hint="the rows are deleted all the same"
+                ) from exc
+        return small
 
     def size(self) -> int:
         """Bytes of the database on the disk."""
@@ -153,6 +173,11 @@ class Database:
             return sum(found.stat().st_size for found in path.parent.glob(f"{path.name}*") if found.is_file())
         with self.read() as work:
             return int(work.transaction.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
+
+    def schema(self) -> str:
+        """Revision of the schema; empty for an empty database."""
+        with translated(), self._engine.connect() as connection:
+            return migrate.current(connection) or ""
 
     def dispose(self) -> None:
         """Close all connections; the next use opens new ones."""

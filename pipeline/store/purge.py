@@ -70,7 +70,7 @@ class Purge:
         """
         own = select(reviews.c.id).where(reviews.c.repository_id == repository)
         own_scans = select(scans.c.id).where(scans.c.review_id.in_(own))
-        yield _rows(effects, _names(effects.c.key, own))
+        yield _rows(effects, or_(_names(effects.c.key, own), _about(effects.c.key, source)))
         yield _rows(outbox, and_(outbox.c.id != (keep or ""), or_(outbox.c.group.in_(own), outbox.c.group == repository)))
         # Children first. A table that is new here is purged by the names of its columns, too.
         for table in reversed(metadata.sorted_tables):
@@ -156,7 +156,7 @@ def _names(key: ColumnElement[str], reviews_of: Select[Any]) -> ColumnElement[bo
 
 
 def _about(key: ColumnElement[str], source: SourceRepository) -> ColumnElement[bool]:
-    """True for keys of the host's memory that name the repository: by its name, or by its number as a whole part of the key."""
+    """True for keys of effects and of the host's memory that name the repository: by its name, or by its number as a whole part of the key."""
     by_name = func.lower(key).contains(source.full_name.lower(), autoescape=True)
     parts = [key.contains(f"{mark}{source.external_id}{mark}", autoescape=True) for mark in ":/"]
     return or_(by_name, *parts, *(key.endswith(f"{mark}{source.external_id}", autoescape=True) for mark in ":/"))

@@ -21,6 +21,7 @@ from pipeline.store.overview import Overview
 from pipeline.store.policies import Policies
 from pipeline.store.processes import Processes
 from pipeline.store.purge import Purge
+from pipeline.store.repositories import Repositories
 from pipeline.store.retention import Retention
 from pipeline.store.reviews import Reviews
 from pipeline.store.transaction import Transaction
@@ -46,6 +47,7 @@ class Work:
         self.overview = Overview(self.transaction)
         self.processes = Processes(self.transaction)
         self.organizations = Organizations(self.transaction)
+        self.repositories = Repositories(self.transaction)
         self.purge = Purge(self.transaction)
         self.retention = Retention(self.transaction)
         self.effects = Effects(self.transaction, self.installations)

@@ -1,0 +1,111 @@
+"""`fixwright repositories`: what is known, what is worked on, and what is to be forgotten."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+
+from bot.cli import OK
+from bot.cli.processes import stored
+from bot.wiring import App
+from pipeline.errors import UsageError
+from pipeline.stages.accept.ending import end_reviews
+from pipeline.stages.purge import purge
+from pipeline.store.repositories import Known
+from pipeline.store.work import Work
+
+DISABLED = "Disabled by the operator of Fixwright"
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = commands.add_parser("repositories", help="list, disable, enable or purge repositories")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="every repository that is known")
+    listing.add_argument("--json", action="store_true", help="one JSON document")
+    listing.set_defaults(run=show)
+    for name, run, text in (
+        ("disable", disable, "nothing is scanned or answered there"),
+        ("enable", enable, "work there again"),
+        ("purge", forget, "forget everything about it, at once"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("name", metavar="NAME", help="owner/name")
+        action.add_argument("--provider", default="", help="when several hosts have one of this name")
+        if name == "purge":
+            action.add_argument("--yes", action="store_true", help="there is no way back")
+        action.set_defaults(run=run)
+
+
+def show(args: argparse.Namespace) -> int:
+    """List them."""
+    with stored() as app, app.database.read() as work:
+        known = work.repositories.all()
+    if args.json:
+        print(json.dumps({"repositories": [dataclasses.asdict(one) for one in known]}, indent=2))
+        return OK
+    width = max((len(one.name) for one in known), default=0)
+    for one in known:
+        print(f"{one.name:{width}}  {one.provider:6}  {_state(one):20}  {one.findings} findings  {one.organization}")
+    if not known:
+        print("no repository is known yet: they appear with the first delivery of an installation")
+    return OK
+
+
+def disable(args: argparse.Namespace) -> int:
+    """Stop all work there. Checks that are in progress are ended, and say why."""
+    with stored() as app, app.database.work() as work:
+        known = work.repositories.named(args.name, args.provider)
+        if known.state == "disabled":
+            print(f"{known.name} was disabled before")
+            return OK
+        live = work.reviews.live_of_repository(known.id)
+        end_reviews(work, live, DISABLED)
+        work.repositories.set_state(known.id, "disabled")
+    print(f"{known.name} is disabled: deliveries are acknowledged and ignored; {len(live)} checks in progress are withdrawn")
+    return OK
+
+
+def enable(args: argparse.Namespace) -> int:
+    """Work there again, from the next delivery on."""
+    with stored() as app, app.database.work() as work:
+        known = work.repositories.named(args.name, args.provider)
+        if known.state not in ("disabled", "active"):
+            raise UsageError(f"{known.name} is {known.state} on its host", hint="it comes back by itself when the host says so")
+        work.repositories.set_state(known.id, "active")
+    print(f"{known.name} is enabled: the next delivery is worked; for an open pull request that is the next push, or /scan")
+    return OK
+
+
+def forget(args: argparse.Namespace) -> int:
+    """Delete everything that is known of it."""
+    if not args.yes:
+        raise UsageError(
+            f"this deletes all findings, reviews, fixes, waivers and copies of {args.name}", hint="there is no way back; when sure: --yes"
+        )
+    with stored() as app:
+        with app.database.read() as work:
+            known = work.repositories.named(args.name, args.provider)
+            _refuse_live(work, known)
+        rows = _purge(app, known)
+    print(f"{known.name}: {rows} rows and its mirror are deleted. Copies in backups are not: see docs/operations.md", file=sys.stdout)
+    return OK
+
+
+def _refuse_live(work: Work, known: Known) -> None:
+    if work.reviews.live_of_repository(known.id):
+        raise UsageError(
+            f"reviews of {known.name} are under way", hint=f"first: fixwright repositories disable {known.name}, which ends their checks"
+        )
+
+
+def _purge(app: App, known: Known) -> int:
+    return purge(app.database, app.settings.mirrors_dir, known.id)
+
+
+def _state(one: Known) -> str:
+    if one.state == "active" and one.installation_state not in ("active", ""):
+        return f"{one.installation_state} (installation)"
+    return one.state

@@ -1,0 +1,193 @@
+"""What an operator asks and decides beside the running processes: status, repositories, organizations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from bot.cli import main
+from bot.pulse import Pulse
+from pipeline.model.event import PullRequestAction
+from pipeline.model.scan import ScanType
+from pipeline.store.columns import database_now
+from pipeline.store.tables import outbox, processes
+from tests.fakes import LineScanner
+from tests.harness import INSTALLATION, Bench, LocalRepo
+
+KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    made.use(scanners=[LineScanner(ScanType.SEMGREP)], fixers=[])
+    for name, value in {"STATE_DIR": str(made.state), "ENGINES_DIR": str(tmp_path / "no-engines"), "SECRET_KEY": KEY}.items():
+        monkeypatch.setenv(f"FIXWRIGHT_{name}", value)
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> LocalRepo:
+    made = LocalRepo(tmp_path / "work" / "shop")
+    made.commit({"a.txt": "fine\n", ".fixwright.yml": "engines:\n  required: [semgrep_scan]\n"})
+    made.commit({"b.txt": "BAD\n"}, branch="feature")
+    return made
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    capsys.readouterr()
+    code = main(arguments)
+    said = capsys.readouterr()
+    return code, said.out + said.err
+
+
+def _status(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    _, said = _run(capsys, "status", "--json")
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+def test_status_says_the_cause_first_and_fits_a_screen(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = _run(capsys, "status")
+    assert code == 3
+    assert said.splitlines()[0].startswith("!! no web process lives")
+    assert len(said.splitlines()) <= 24
+
+
+def test_a_process_that_falls_silent_is_not_taken_for_alive(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    database = bench.app.database
+    for kind in ("web", "relay", "worker"):
+        with database.work() as work:
+            work.processes.beat(f"host:{kind}", kind)
+    assert not [trouble for trouble in _status(capsys)["troubles"] if "process lives" in trouble]
+    with database.work() as work:
+        work.transaction.execute(update(processes).where(processes.c.kind == "relay").values(seen_at=database_now() - 60))
+    assert [trouble for trouble in _status(capsys)["troubles"] if "no relay process lives" in trouble]
+
+
+def test_a_process_takes_its_word_back_when_it_ends(bench: Bench) -> None:
+    def kinds() -> list[str]:
+        with bench.app.database.read() as work:
+            return [process.kind for process in work.processes.all()]
+
+    with Pulse(bench.app.database, "relay"):
+        assert kinds() == ["relay"]
+    assert kinds() == []
+
+
+def test_what_was_given_up_is_named_with_its_cause_and_its_delivery(
+    bench: Bench, repo: LocalRepo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref = bench.pull_request(repo, "feature")
+    bench.changed(ref, delivery="72d3162e")
+    with bench.app.database.work() as work:
+        work.transaction.execute(update(outbox).values(status="dead", error_code="HOST_FORBIDDEN", attempts=6, finished_at=database_now()))
+    (letter,) = _status(capsys)["dead_letters"]
+    assert (letter["kind"], letter["code"], letter["delivery_id"]) == ("accept_event", "HOST_FORBIDDEN", "72d3162e")
+    code, said = _run(capsys, "status")
+    assert code == 3
+    assert "accept_event: HOST_FORBIDDEN after 6 attempts, delivery 72d3162e" in said
+
+
+def test_a_disk_that_is_nearly_full_is_the_first_thing_said_and_scans_wait(
+    bench: Bench, repo: LocalRepo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.app.settings = replace(bench.app.settings, min_free_mb=1e9)
+    bench.review(repo, "feature")
+    with bench.app.database.read() as work:
+        waiting = {row.kind: row.status for row in work.transaction.execute(outbox.select()) if row.kind == "run_scan"}
+        attempts = work.transaction.execute(outbox.select().where(outbox.c.kind == "run_scan")).one().attempts
+    assert (waiting, attempts) == ({"run_scan": "pending"}, 0)
+    monkeypatch.setenv("FIXWRIGHT_MIN_FREE_MB", "1000000")
+    _, said = _run(capsys, "status")
+    assert said.startswith("!! scans wait: ")
+
+
+def test_one_id_follows_a_delivery_through_everything_that_it_caused(bench: Bench, repo: LocalRepo) -> None:
+    ref = bench.pull_request(repo, "feature")
+    bench.changed(ref, delivery="72d3162e")
+    bench.work()
+    with bench.app.database.read() as work:
+        rows = work.transaction.execute(outbox.select()).all()
+    assert {row.kind for row in rows} >= {"accept_event", "start_review", "run_scan", "settle_review", "publish_check"}
+    assert {row.delivery_id for row in rows} == {"72d3162e"}
+    assert len({row.begun_at for row in rows}) == 1
+
+
+def test_a_disabled_repository_is_acknowledged_and_left_alone(bench: Bench, repo: LocalRepo, capsys: pytest.CaptureFixture[str]) -> None:
+    ref = bench.review(repo, "feature")
+    code, said = _run(capsys, "repositories", "disable", repo.source.full_name)
+    assert (code, "is disabled" in said) == (0, True)
+    head = repo.commit({"c.txt": "BAD\n"}, branch="feature")
+    bench.changed(ref, PullRequestAction.UPDATED)
+    bench.work()
+    assert bench.checks(repo, head) == []
+    assert _run(capsys, "repositories", "enable", repo.source.full_name)[0] == 0
+    bench.changed(ref, PullRequestAction.UPDATED)
+    bench.work()
+    assert [check.status for check in bench.checks(repo, head)] == ["completed"]
+
+
+def test_disabling_ends_a_check_that_is_in_progress_and_says_why(bench: Bench, repo: LocalRepo, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.app.settings = replace(bench.app.settings, min_free_mb=1e9)  # the scan waits
+    bench.review(repo, "feature")
+    _, said = _run(capsys, "repositories", "disable", repo.source.full_name)
+    assert "1 checks in progress are withdrawn" in said
+    bench.work()
+    with bench.app.database.read() as work:
+        (shown,) = list(work.transaction.execute(outbox.select().where(outbox.c.kind == "withdraw_review")))
+    assert shown.status == "done"
+    assert "Disabled by the operator" in shown.body
+
+
+def test_a_purge_asks_first_and_then_leaves_nothing(bench: Bench, repo: LocalRepo, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.review(repo, "feature")
+    name = repo.source.full_name
+    code, said = _run(capsys, "repositories", "purge", name)
+    assert (code, "--yes" in said) == (2, True)
+    assert _run(capsys, "repositories", "purge", name, "--yes")[0] == 0
+    assert _run(capsys, "repositories", "purge", name, "--yes")[0] == 2
+    _, said = _run(capsys, "repositories", "list", "--json")
+    assert json.loads(said) == {"repositories": []}
+    left = [path for path in bench.state.rglob("*") if path.is_file() and "local" not in path.relative_to(bench.state).parts]
+    assert left
+    assert [path.name for path in left if name.encode() in path.read_bytes()] == []
+
+
+def test_an_unknown_repository_is_a_mistake_of_the_call(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = _run(capsys, "repositories", "disable", "nobody/nothing")
+    assert code == 2
+    assert "there is no repository 'nobody/nothing' here" in said
+
+
+def test_installations_join_the_default_organization_and_can_be_moved(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    with bench.app.database.work() as work:
+        work.installations.upsert(INSTALLATION)
+    assert json.loads(_run(capsys, "organizations", "list", "--json")[1])["installations"][0]["organization"] == "default"
+    assert _run(capsys, "organizations", "create", "blue-team", "--name", "Blue")[0] == 0
+    assert _run(capsys, "organizations", "create", "blue-team")[0] == 2
+    assert _run(capsys, "organizations", "create", "Not a slug")[0] == 2
+    assert _run(capsys, "organizations", "move", INSTALLATION.account, "nowhere")[0] == 2
+    assert _run(capsys, "organizations", "move", INSTALLATION.account, "blue-team")[0] == 0
+    assert json.loads(_run(capsys, "organizations", "list", "--json")[1])["installations"][0]["organization"] == "blue-team"
+
+
+def test_an_installation_can_get_an_organization_of_its_own(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", "1")
+    with bench.app.database.work() as work:
+        for account, number in (("Acme Inc.", "1"), ("acme-inc", "2")):
+            work.installations.upsert(replace(INSTALLATION, account=account, external_id=number))
+    inside = json.loads(_run(capsys, "organizations", "list", "--json")[1])["installations"]
+    assert len({one["organization"] for one in inside}) == 2
+    assert all(one["organization"].startswith("acme-inc-") for one in inside)
