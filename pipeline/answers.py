@@ -91,7 +91,7 @@ def render_answer(
         command: usage line of the command that was refused; `commands`: of all that exist.
         handle: of the finding that the answer is about; `handles`: those that would do.
         places: `path:line` of each finding that an ambiguous handle means.
-        error: why there is no patch, a clause.
+        error: why there is no patch, or why a patch became no branch; a clause.
         suggestion: the new lines; `diff`: the whole patch, unified.
         number: of the pull request that was opened.
     """
@@ -101,7 +101,7 @@ def render_answer(
         case "not-settled":
             return f"The newest commit of this {pull_request_word} is still being checked. Ask again when the check has ended."
         case "nothing":
-            return "Nothing is open here that could be fixed."
+            return "Nothing is open here."
         case "which":
             return f"Which one? Write {code(f'{command} HANDLE')} with one of these: {_list(handles)}."
         case "unknown":
@@ -125,7 +125,7 @@ def render_answer(
         case "suggestion":
             return _suggestion(handle, suggestion, proof, receipt, patch)
         case "patch":
-            return _patch(handle, diff, proof, receipt, finding)
+            return _patch(handle, diff, proof, receipt, finding, error)
         case "opened":
             sign = "!" if pull_request_word == "merge request" else "#"
             return f"Opened {sign}{number} for {code(handle)}: {proof_word(proof)}.{_digest(receipt)}"
@@ -195,10 +195,11 @@ def _suggestion(handle: str, text: str, proof: Proof | None, receipt: Receipt | 
     return "\n\n".join(part.strip() for part in parts if part)
 
 
-def _patch(handle: str, diff: str, proof: Proof | None, receipt: Receipt | None, finding: Finding | None) -> str:
+def _patch(handle: str, diff: str, proof: Proof | None, receipt: Receipt | None, finding: Finding | None, error: str) -> str:
     at = f" at {code(cut(phrases.where(finding), 200))}" if finding else ""
     facts = f"{proof_sentences(proof)} {proof_word(proof)}.{_digest(receipt)}" if proof else ""
-    head = f"A fix for {code(handle)}{at}, to be applied with `git apply`: no branch could be made for it."
+    why = prose(cut(error, SENTENCE)) or "no branch could be made for it"
+    head = f"A fix for {code(handle)}{at}, to be applied with `git apply`: {why}."
     secret = finding is not None and finding.secret is not None
     hidden = secret or any(line and not can_be_suggested(line) for line in diff.split("\n"))
     block = fenced(diff, "diff")
