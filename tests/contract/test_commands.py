@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from typing import get_args
 
 import pytest
@@ -12,14 +14,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pipeline.commands
-from pipeline.messages import Message, Reply, RequestFix
+from pipeline.messages import Message, Reply, RequestFix, StartReview, Waive
 from pipeline.model.event import CommentRef
-from pipeline.model.finding import BaselineState, Confidence, Finding, Judged, Location, Rule, Severity, Standing
-from pipeline.model.ids import Handle, InstallationId, ReviewId
+from pipeline.model.finding import (
+    BaselineState,
+    Confidence,
+    Finding,
+    Judged,
+    Location,
+    Rule,
+    Secret,
+    Severity,
+    Standing,
+    SuppressionKind,
+)
+from pipeline.model.ids import CommitId, Handle, InstallationId, ReviewId
+from pipeline.model.review import ReviewStatus
 from pipeline.model.target import Installation, Permission, PullRequestRef, SourceRepository, UserRef
 from pipeline.plugins import discover
-from pipeline.ports import Command, CommandCall, ReviewView
-from pipeline.stages.accept.comments import COMMAND
+from pipeline.ports import Command, CommandCall, ReviewView, Situation
+from pipeline.stages.accept.comments import COMMAND, is_near, parse_lines
 
 COMMANDS = discover(pipeline.commands, "COMMAND", Command)
 every_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
@@ -53,7 +67,7 @@ VIEWS = [EMPTY, view(settled=False), view(), view(judged("K7Q")), view(judged("K
 
 
 def test_the_commands_of_this_version_are_there() -> None:
-    assert "fix" in COMMANDS
+    assert list(COMMANDS) == ["fix", "help", "rotated", "scan", "status", "waive"]
 
 
 @every_command
@@ -67,6 +81,10 @@ def test_it_can_be_typed_and_its_usage_says_how(command: Command) -> None:
     assert re.match(rf"/{command.name}\b", command.usage)
     assert "\n" not in command.usage
     assert len(command.usage) <= 80
+    assert command.about.endswith(".")
+    assert len(command.about) <= 120
+    (line,) = parse_lines(f"/{command.name.upper()} K7Q", COMMANDS)
+    assert (line.command, line.arguments) == (command, "K7Q")
 
 
 @every_command
@@ -130,6 +148,153 @@ def test_what_was_typed_comes_back_as_text_only(command: Command, typed: str) ->
 def test_a_command_stands_at_the_beginning_of_a_line(body: str, name: str | None) -> None:
     found = COMMAND.search(body)
     assert (found["name"] if found else None) == name
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ("/fix K7Q\n/waive M2D it is a fixture\ntext\n/status", ["fix", "waive", "status"]),
+        ("```\n/fix K7Q\n```\n/help", ["help"]),
+        ("~~~sh\n/fix K7Q\n", []),
+        ("````\n```\n/fix\n````\n/scan", ["scan"]),
+        ("/merge\n/lgtm\n/cc @ada", []),
+        ("/Waive K7Q on a phone", ["waive"]),
+        ("/waiv K7Q\n/sttaus\n/helpp\n/fixx", ["waiv", "sttaus", "helpp", "fixx"]),
+        ("/retest\n/ok-to-test\n/hold\n/label x", []),
+    ],
+)
+def test_the_lines_of_a_comment_that_are_ours_or_nearly_are_found_in_order(body: str, names: list[str]) -> None:
+    assert [line.name for line in parse_lines(body, COMMANDS)] == names
+    assert [line.name for line in parse_lines(body.replace("\n", "\r\n"), COMMANDS)] == names
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [("wave", True), ("wiave", True), ("waivee", True), ("waite", True), ("waive", False), ("wa", False), ("save", False)],
+)
+def test_a_word_is_near_when_one_letter_is_wrong_missing_too_many_or_swapped(typed: str, near: bool) -> None:
+    assert is_near(typed, "waive") is near
+
+
+def test_no_comment_takes_long_to_read() -> None:
+    hostile = ["/fix " + "a" * 60_000, "/a" * 30_000, "```\n" * 16_000, "/waive\n" * 9_000, "`" * 65_000, "/waive K7Q until " * 4_000]
+    began = time.monotonic()
+    for body in hostile:
+        for line in parse_lines(body, COMMANDS)[:5]:
+            if line.command is not None:
+                line.command.run(call(line.name, line.arguments), view(judged("K7Q")))
+    assert time.monotonic() - began < 5
+
+
+# --- which finding ---
+
+
+SEVERAL = (judged("K7Q"), judged("K7Q", 9), judged("M4X", 5))
+
+
+@pytest.mark.parametrize("name", ["fix", "waive"])
+def test_a_name_that_means_several_places_is_refused_with_the_places_and_a_place_always_works(name: str) -> None:
+    rest = " it is a fixture" if name == "waive" else ""
+    (said,) = COMMANDS[name].run(call(name, f"K7Q{rest}"), view(*SEVERAL))
+    assert isinstance(said, Reply)
+    assert "`app.py:1`, `app.py:9`" in said.body
+    assert f"`/{name} app.py:1`" in said.body
+    (made,) = COMMANDS[name].run(call(name, f"app.py:9{rest}"), view(*SEVERAL))
+    assert isinstance(made, RequestFix | Waive)
+    assert (made.fingerprint, made.handle, made.place) == ("v1:K7Q", "K7Q", "app.py:9")
+    (only,) = COMMANDS[name].run(call(name, f"`app.py:5`{rest}"), view(*SEVERAL))
+    assert isinstance(only, RequestFix | Waive)
+    assert (only.handle, only.place) == ("M4X", "")
+
+
+def test_a_place_may_have_blanks_in_its_path() -> None:
+    spaced = judged("K7Q")
+    spaced = replace(spaced, finding=replace(spaced.finding, location=Location("my files/a b.py", 3, 3)))
+    made = fix(view(spaced, judged("M4X")), "my files/a b.py:3")
+    assert made == wanted("K7Q")
+
+
+# --- /waive and /rotated ---
+
+
+def waive(arguments: str, *known: Judged) -> Message:
+    (message,) = COMMANDS["waive"].run(call("waive", arguments), view(*(known or (judged("K7Q"),))))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason", "until"),
+    [
+        ("K7Q it is a fixture", "it is a fixture", None),
+        ("k7q it is a fixture until 2027-02-20", "it is a fixture", date(2027, 2, 20)),
+        ("K7Q it is a fixture UNTIL 2027-02-20", "it is a fixture", date(2027, 2, 20)),
+        ("K7Q stands until we have moved house", "stands until we have moved house", None),
+        ("K7Q until 2027-02-20", "", date(2027, 2, 20)),
+        ("K7Q", "", None),
+    ],
+)
+def test_reason_and_last_day_are_read(typed: str, reason: str, until: date | None) -> None:
+    made = waive(typed)
+    assert isinstance(made, Waive)
+    assert (made.handle, made.reason, made.until, made.end, made.suppression) == ("K7Q", reason, until, False, SuppressionKind.WAIVER)
+
+
+@pytest.mark.parametrize(
+    "typed", ["until tomorrow", "until 2027-2-20", "until 20270220", "until 2027-W01-1", "until 2027-02-20. Really", "until ٢٠٢٧-٠٢-٢٠"]
+)
+def test_a_day_that_is_none_is_refused_with_the_right_form(typed: str) -> None:
+    said = waive(f"K7Q it is a fixture {typed}")
+    assert isinstance(said, Reply)
+    assert "`/waive K7Q reason until 2027-02-20`" in said.body
+
+
+def test_a_waiver_names_its_finding_also_in_a_thread() -> None:
+    (said,) = COMMANDS["waive"].run(call("waive", "", "v1:K7Q"), view(judged("K7Q")))
+    assert isinstance(said, Reply)
+    assert "`/waive K7Q reason`" in said.body
+
+
+@pytest.mark.parametrize("typed", ["K7Q off", "K7Q OFF", "app.py:1 off"])
+def test_off_takes_it_back(typed: str) -> None:
+    made = waive(typed, judged("K7Q", standing=Standing.WAIVED))
+    assert isinstance(made, Waive)
+    assert (made.end, made.reason) == (True, "")
+
+
+def test_only_a_secret_can_be_rotated_also_without_a_name_in_its_thread() -> None:
+    secret = judged("K7Q")
+    secret = replace(secret, finding=replace(secret.finding, secret=Secret("test key", "hash")))
+    (made,) = COMMANDS["rotated"].run(call("rotated", "", "v1:K7Q"), view(secret, judged("M4X", 2)))
+    assert isinstance(made, Waive)
+    assert (made.suppression, made.until) == (SuppressionKind.ROTATED, None)
+    (said,) = COMMANDS["rotated"].run(call("rotated", "M4X"), view(secret, judged("M4X", 2)))
+    assert isinstance(said, Reply)
+    assert "no secret" in said.body
+
+
+# --- /scan, /status, /help ---
+
+
+def at(status: ReviewStatus) -> ReviewView:
+    return replace(view(judged("K7Q")), situation=Situation(CommitId("7bc90d1" + "0" * 33), status))
+
+
+def test_asked_again_a_head_is_judged_afresh_and_while_it_is_judged_only_looked_after() -> None:
+    afresh, _ = COMMANDS["scan"].run(call("scan"), at(ReviewStatus.DONE))
+    assert isinstance(afresh, StartReview)
+    assert afresh.again == "after r1"
+    running, said = COMMANDS["scan"].run(call("scan"), at(ReviewStatus.SCANNING))
+    assert isinstance(running, StartReview)
+    assert running.again == ""
+    assert isinstance(said, Reply)
+    assert "already" in said.body
+
+
+def test_help_names_every_command_and_its_use() -> None:
+    usages = tuple((command.usage, command.about) for command in COMMANDS.values())
+    (said,) = COMMANDS["help"].run(call("help"), replace(view(), commands=usages))
+    assert isinstance(said, Reply)
+    assert [f"`{usage}`" in line for (usage, _), line in zip(usages, said.body.splitlines(), strict=True)] == [True] * len(COMMANDS)
 
 
 # --- /fix ---

@@ -137,12 +137,12 @@ def test_hostile_texts_stay_harmless_in_a_proposal(text: str) -> None:
 
 
 ANSWERS = {
-    "permission": "`/fix [HANDLE]` needs write permission on this repository. Nothing was done.",
+    "permission": "`/fix [HANDLE]` needs write permission on this repository. Nothing was done for it.",
     "not-settled": "The newest commit of this pull request is still being checked. Ask again when the check has ended.",
-    "nothing": "Nothing is open here that could be fixed.",
-    "which": "Which one? Open here: `K7Q`, `M2D`.",
+    "nothing": "Nothing is open here.",
+    "which": "Which one? Write `/fix HANDLE` with one of these: `K7Q`, `M2D`.",
     "unknown": "No finding here is called `XXX`. Open here: `K7Q`, `M2D`.",
-    "ambiguous": "`XXX` means several findings. Name one by its place: `a.py:1`, `b.py:2`.",
+    "ambiguous": "`XXX` means several findings. Name one by its place: `a.py:1`, `b.py:2`. Write for example `/fix a.py:1`.",
     "gone": "`XXX` is not open any more: the newest commit does not have it.",
     "unknown-command": "There is no command `XXX`. There is: `/fix [HANDLE]`.",
     "refused": "No patch for `K7Q`: no fixer has a patch for this place. Nothing was changed.",
@@ -155,7 +155,7 @@ def test_every_answer_is_one_plain_sentence_or_two(topic: Topic) -> None:
     said = render_answer(
         topic,
         asked="XXX",
-        command="/fix [HANDLE]",
+        command="/fix [HANDLE]" if topic == "permission" else "/fix",
         commands=("/fix [HANDLE]",),
         handle="K7Q",
         handles=("K7Q", "M2D"),

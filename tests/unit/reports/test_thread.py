@@ -54,7 +54,14 @@ def test_a_fix_that_did_not_pass_the_gate_is_not_offered(word: ProofWord | None)
 def test_only_commands_of_this_version_are_offered() -> None:
     texts = [sql_thread(), render_thread(judged(leak()), report(), suggestion=None, fix_note=BOUND, word=ProofWord.RESCANNED)]
     for text in texts:
-        assert not [word for word in ("/waive", "/rotated", "/refine", "/explain", "/ignore") if word in text]
+        assert not [word for word in ("/refine", "/explain", "/ignore") if word in text]
+
+
+def test_a_weakness_can_be_waived_and_a_secret_rotated() -> None:
+    assert "`/waive K7Q reason`" in sql_thread()
+    told = render_thread(judged(leak()), report(), suggestion=None)
+    assert "`/rotated M2D`" in told
+    assert "/waive" not in told
 
 
 def test_a_secret_in_the_history_says_the_trap_and_the_way_out() -> None:
