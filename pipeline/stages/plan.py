@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 
 from pipeline.messages import HOLD, Envelope, PublishCheck, RunScan, Speak, StartReview, WithdrawReview
 from pipeline.model.ids import CommitId, ReviewId
@@ -42,9 +44,11 @@ def start_review(context: Context, message: StartReview) -> None:
         if review.status is not ReviewStatus.PLANNED:
             _known(context, review.id, change)
             return
-    progress = render_progress(key=check_key(review.id))
-    show_check(context, CommitRef(change.repository, change.head), review.id, progress)
-    mirror = context.mirror_of(review)
+    progress, commit = render_progress(key=check_key(review.id)), CommitRef(change.repository, change.head)
+    with ThreadPoolExecutor(1) as beside:  # people wait for the check, and git for the network
+        shown = beside.submit(copy_context().run, show_check, context, commit, review.id, progress)
+        mirror = context.mirror_of(review)
+        shown.result()
     in_force = policy_in_force(context, review, mirror)
     policy = in_force.effective.policy
     with context.finish() as work:
