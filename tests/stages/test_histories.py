@@ -26,7 +26,7 @@ class History:
     """One pull request, what its people do to it, and what it has to look like afterwards."""
 
     def __init__(self, github: GithubBench, seed: int) -> None:
-        self.github, self.world, self.random = github, github.world, random.Random(seed)
+        self.github, self.world, self.random = github, github.world, random.Random(seed)  # noqa: S311  # repeatable
         self.main: Content = {f"lib/{name}.txt": [f"{name} line {n}" for n in range(12)] for name in "abc"}
         self.main["lib/a.txt"].insert(3, "BAD from the beginning")
         self.base: Content = {path: list(lines) for path, lines in self.main.items()}
@@ -70,7 +70,8 @@ class History:
         """Mend a finding of the change."""
         found = sorted((path, line) for path, lines in self.head.items() for line in lines if line in self.live())
         if not found:
-            return self.edit()
+            self.edit()
+            return
         path, line = self.random.choice(found)
         self.head[path][self.head[path].index(line)] = line.replace("BAD", "GOOD")
         self.fixed.append((path, line))
@@ -80,7 +81,8 @@ class History:
         """Bring back what was mended."""
         back = [(path, line) for path, line in self.fixed if line.replace("BAD", "GOOD") in self.head.get(path, [])]
         if not back:
-            return self.add_bad()
+            self.add_bad()
+            return
         path, line = self.random.choice(back)
         self.head[path][self.head[path].index(line.replace("BAD", "GOOD"))] = line
         self.push()
@@ -175,7 +177,7 @@ class History:
         with self.world.github.state.lock:
             old = git.branch("feature") or self.tip("main")
             parent = onto or old
-            there = {entry.path for entry in git.entries(git.commit(parent).tree, recursive=True) if entry.kind == "blob"}
+            there = {entry.path for entry in git.entries(git.commit(parent).tree, recursive=True) if entry.type == "blob"}
             entries = [Entry("100644", path, git.write_blob(_text(lines).encode())) for path, lines in sorted(self.head.items())]
             entries += [Entry("100644", path, None) for path in sorted(there - set(self.head))]
             person = Person("ada", "ada@example.com", int(self.world.github.state.seconds()))
