@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 
 from bot.jobs import Duty
 from bot.wiring import App
+from pipeline.errors import EngineMissing
 from pipeline.sandbox.upkeep import drop_unused, repack_one
+from pipeline.stages.examine import RunControl
+from pipeline.stages.sweep import begin_next, engines_digest
 from pipeline.stages.waive import expire_waivers
+from pipeline.store.identifiers import new_id
 from pipeline.store.migrate import forget_old_copies
+
+log = logging.getLogger(__name__)
 
 TIDY_SECONDS = 300.0
 WAIVER_SECONDS = 60.0
 """A waiver that ends at midnight is seen to have ended by one minute past."""
 MIRROR_SECONDS = 3600.0
+SCANS_SECONDS = 20.0
+RULES_SECONDS = 600.0
+
+RULES_SPREAD = 6 * 3600.0
+"""New rules look at every repository within so long, besides what else is to be done."""
 
 DAY = 86_400.0
 TOGETHER_SECONDS = 20.0
@@ -31,6 +43,8 @@ def duties(app: App) -> Sequence[Duty]:
         Duty("tidy", TIDY_SECONDS, lambda: tidy(app)),
         Duty("retention", TIDY_SECONDS, lambda: retain(app)),
         Duty("waivers", WAIVER_SECONDS, lambda: end_waivers(app)),
+        Duty("scans", SCANS_SECONDS, lambda: begin_scans(app)),
+        Duty("rules", RULES_SECONDS, lambda: follow_rules(app)),
         Duty("mirrors", MIRROR_SECONDS, lambda: look_after_mirrors(app)),
     )
 
@@ -67,3 +81,21 @@ def look_after_mirrors(app: App) -> None:
     """Remove mirrors that nobody uses, and put the pieces of one together."""
     drop_unused(app.settings.mirrors_dir, app.settings.mirror_days * DAY)
     repack_one(app.settings.mirrors_dir)
+
+
+def begin_scans(app: App) -> int:
+    """Let the whole scans begin that are due, as far as there is room; how many. Also after a crash: an end begins the next one itself."""
+    with app.database.work() as work:
+        return begin_next(work, new_id())
+
+
+def follow_rules(app: App) -> int:
+    """After a change of rules or engines everything is looked at again; how many repositories that makes due. An engine that is missing
+    changes nothing: there is nothing to look with."""
+    try:
+        digest = engines_digest(app.plugins.scanners, RunControl(app.places.engines, lambda: True))
+    except EngineMissing as missing:
+        log.info("rules.unknown", extra={"engine": missing.engine})
+        return 0
+    with app.database.work() as work:
+        return work.installations.want_all_but(digest, RULES_SPREAD)

@@ -266,6 +266,11 @@ class Reviews(Scans):
             raise StaleWrite(f"review {review_id} has no verdict yet")
         return VERDICT.unpack(packed)
 
+    def known_verdict(self, review_id: ReviewId) -> Verdict | None:
+        """What the gate decided; None when it has not, or when the review is no longer kept."""
+        packed = self._transaction.execute(select(reviews.c.verdict).where(reviews.c.id == review_id)).scalar_one_or_none()
+        return None if packed is None else VERDICT.unpack(packed)
+
     def facts(self, review_id: ReviewId) -> dict[str, str | int | float | bool | None]:
         """The facts saved with the verdict; empty before."""
         found = self._get(review_id, reviews.c.facts)
