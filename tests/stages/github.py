@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import httpx2
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from starlette.testclient import TestClient
 
 from bot.asgi import make_asgi
@@ -36,6 +36,10 @@ KEY_RULE = Rule("fake.key", "A key in the code", "Anyone who reads the code has 
 KEY = re.compile(r"key-[0-9a-z]{20}")
 VALUE = "key-" + "a1b2c3d4e5" * 2
 """What `KeyScanner` takes for a secret."""
+
+
+def _soon() -> tuple[ColumnElement[bool], ...]:
+    return outbox.c.status.in_(["pending", "running"]), outbox.c.due_at < time.time() + 3_600
 
 
 class KeyScanner(LineScanner):
@@ -178,7 +182,7 @@ class GithubBench(Bench):
     def work_some(self) -> bool:
         """Work what can be claimed now; False when nothing is left to do at all."""
         with self.app.database.read() as work:
-            statement = select(outbox.c.id).where(outbox.c.status.in_(["pending", "running"]))
+            statement = select(outbox.c.id).where(*_soon())
             waiting = [MessageId(found) for found in work.transaction.execute(statement.order_by(outbox.c.created_at)).scalars()]
         for identity in waiting:
             work_message(self.app, identity)
@@ -187,8 +191,8 @@ class GithubBench(Bench):
         return bool(waiting)
 
     def unfinished(self) -> int:
-        """How many messages are neither done nor dead."""
-        return self._count(outbox.c.status.in_(["pending", "running"]))
+        """How many messages are neither done nor dead, and due within the hour: a purge waits for days."""
+        return self._count(and_(*_soon()))
 
     def dead(self) -> list[tuple[str, str]]:
         """Messages that were given up: kind and code."""
