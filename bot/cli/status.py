@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from bot.cli import OK, UNCHECKED
 from bot.cli.processes import looked_at
 from bot.metrics import queue_answers
+from bot.pulse import process_name
 from bot.wiring import App
 from pipeline import engines
 from pipeline.errors import FixwrightError, StoreError
@@ -53,15 +54,29 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("status", help="what runs, what waits, what went wrong")
     parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--process", choices=("web", "relay", "worker"), help="only this: does one live on this machine? For health checks")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when all is well, 3 otherwise."""
     with looked_at() as app:
+        if args.process:
+            return _process(app, args.process)
         report = look(app)
     print(json.dumps(document(report), indent=2) if args.json else text(report))
     return UNCHECKED if report.troubles else OK
+
+
+def _process(app: App, kind: str) -> int:
+    """A container's question: its own process, whatever else is wrong."""
+    here = process_name().rpartition(":")[0]
+    with app.database.read() as work:
+        known = [process for process in work.processes.all() if process.kind == kind and process.id.rpartition(":")[0] == here]
+    silent = min((process.silent_seconds for process in known), default=None)
+    alive = any(process.alive for process in known)
+    print(f"{kind} {'lives' if alive else 'does not live'} on {here}" + (f", heard of {silent:.0f} s ago" if silent is not None else ""))
+    return OK if alive else UNCHECKED
 
 
 def look(app: App) -> Report:
