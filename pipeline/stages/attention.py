@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.model.finding import Judged, Standing
-from pipeline.model.review import Review, Verdict
+from pipeline.model.review import Change, Review, Verdict
 from pipeline.policy import Policy
 from pipeline.policy import Speak as SpeakingRule
 from pipeline.stages.context import Context
@@ -16,6 +16,12 @@ def candidates(context: Context, review: Review, verdict: Verdict) -> frozenset[
     with context.database.read() as work:
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
     return frozenset(j.finding.fingerprint for j in speakable_of(context, verdict, policy.speak))
+
+
+def is_own_fix(change: Change) -> bool:
+    """True for a pull request of our own: it is looked at like any other, but a fix of a fix is offered to nobody."""
+    ours = change.author is not None and change.author.bot and change.head_ref.startswith("fixwright/")
+    return ours and not change.from_fork
 
 
 def speakable_of(context: Context, verdict: Verdict, rule: SpeakingRule) -> list[Judged]:

@@ -20,7 +20,7 @@ from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.target import PullRequestState
 from pipeline.policy import Policy
 from pipeline.reports.markdown import render_comment, render_thread, render_waived
-from pipeline.stages.attention import candidates, speakable_of
+from pipeline.stages.attention import candidates, is_own_fix, speakable_of
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import tellable
 from pipeline.stages.ladder import make_patch
@@ -68,7 +68,7 @@ def speak(context: Context, message: SpeakMessage) -> None:
         standing = Threads.read(work, ref)
     speakable = speakable_of(context, verdict, policy.speak)
     added = _added(context, review, speakable)
-    offers = _offers(context, review, policy, speakable, added) if speakable else {}
+    offers = _offers(context, review, policy, speakable, added) if speakable and not is_own_fix(review.change) else {}
     report = Report(tellable(review.change, verdict), head=review.change.head, base=review.change.base)
     wanted = {
         judged.finding.fingerprint: _thread(judged, report, offers.get(judged.finding.fingerprint), added)
