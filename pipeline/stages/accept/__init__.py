@@ -42,7 +42,7 @@ def accept_event(context: Context, message: AcceptEvent) -> None:
         return
     source = _repository_of(event)
     if source is not None and not let_in(context, event.installation, source):
-        log.info("an event of an installation that is suspended or removed", extra={"kind": event.kind})
+        log.info("event.not_let_in", extra={"kind": event.kind})
         with context.finish():
             return
     if source is not None and not isinstance(event, RepositoryEvent) and switched_off(context, event.installation, source):

@@ -87,5 +87,5 @@ def _repositories(context: Context, installation: Installation) -> Sequence[Sour
     try:
         return context.host(installation).repositories()
     except (HostForbidden, HostNotFound) as refused:
-        log.info("the host does not let us in", extra={"installation": installation.external_id, "code": refused.code})
+        log.info("installation.not_let_in", extra={"installation": installation.external_id, "code": refused.code})
         return None
