@@ -30,6 +30,12 @@ class Receiver:
     seen: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
 
+class Server(ThreadingHTTPServer):
+    """A server that lets all senders wait: a full queue is answered with a reset, and the standard library's holds five."""
+
+    request_queue_size = 128
+
+
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     box = Receiver()
@@ -45,7 +51,7 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     box.url = f"http://127.0.0.1:{server.server_address[1]}/webhooks/github"
