@@ -17,7 +17,7 @@ from pipeline.model.finding import Finding, Judged, SuppressionKind
 from pipeline.model.ids import Handle, RepositoryId
 from pipeline.model.review import Review
 from pipeline.model.target import UserRef
-from pipeline.model.waiver import Waiver
+from pipeline.model.waiver import Waiver, WaiverKind
 from pipeline.phrases import where
 from pipeline.policy import Policy
 from pipeline.stages.waive import CAN_STAND, give, take_back
@@ -83,7 +83,7 @@ def _give(app: App, args: argparse.Namespace) -> int:
 def _end(app: App, args: argparse.Namespace) -> int:
     with app.database.work() as work:
         repository, review, judged, finding = _meant(work, args.repository, args.handle)
-        kinds = (SuppressionKind.WAIVER, SuppressionKind.ROTATED)
+        kinds: tuple[WaiverKind, ...] = (SuppressionKind.WAIVER, SuppressionKind.ROTATED)
         token = uuid.uuid4().hex
         ended = [take_back(work, kind, repository, judged, finding, _operator(), review, f"{token}:{kind}") for kind in kinds]
     if not any(ended):
