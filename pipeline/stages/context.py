@@ -77,6 +77,8 @@ class Places:
     version: str
     engine_seconds: float = 120.0
     """Wall-clock limit of one run of one engine."""
+    slice_seconds: float = 10.0
+    """After so long a message of a scan of everything ends, and another one goes on: what is more urgent overtakes."""
     today: Callable[[], date] = today_in_utc
     """The day by which waivers and ignores expire."""
     purge_after: float = PURGE_AFTER

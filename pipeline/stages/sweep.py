@@ -39,9 +39,6 @@ MAX_FILES: Final = 50_000
 SLICE_FILES: Final = 200
 """Files that an engine is given at once: some seconds of its time."""
 
-SLICE_SECONDS: Final = 10.0
-"""After so long a message ends and another one goes on."""
-
 FEWEST_FILES: Final = 25
 """A slice on which an engine crashes is halved down to so few, which are then the gap."""
 
@@ -177,7 +174,7 @@ def run_slices(context: Context, review: Review, message: RunScan) -> None:
         mirror = context.mirror_of(review)
         files = concerned(scanner, policy, listing(mirror, review.change.head)[0])
         slices = max(1, -(-len(files) // SLICE_FILES))
-        while part < slices and (part == message.part or time.monotonic() - started < SLICE_SECONDS):
+        while part < slices and (part == message.part or time.monotonic() - started < context.places.slice_seconds):
             some = files[part * SLICE_FILES : (part + 1) * SLICE_FILES]
             results[part] = _look(context, review, scanner, mirror, policy, some)
             part += 1
