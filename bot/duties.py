@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from bot.jobs import Duty
 from bot.wiring import App
 from pipeline.errors import EngineMissing
+from pipeline.messages import BATCH, Envelope, Reconcile
 from pipeline.sandbox.upkeep import drop_unused, repack_one
 from pipeline.stages.examine import RunControl
 from pipeline.stages.sweep import begin_next, engines_digest
@@ -24,6 +25,8 @@ WAIVER_SECONDS = 60.0
 MIRROR_SECONDS = 3600.0
 SCANS_SECONDS = 20.0
 RULES_SECONDS = 600.0
+RECONCILE_SECONDS = 3600.0
+"""Also at every start: what came while nobody was there is refused by the host and kept for days."""
 
 RULES_SPREAD = 6 * 3600.0
 """New rules look at every repository within so long, besides what else is to be done."""
@@ -45,6 +48,7 @@ def duties(app: App) -> Sequence[Duty]:
         Duty("waivers", WAIVER_SECONDS, lambda: end_waivers(app)),
         Duty("scans", SCANS_SECONDS, lambda: begin_scans(app)),
         Duty("rules", RULES_SECONDS, lambda: follow_rules(app)),
+        Duty("deliveries", RECONCILE_SECONDS, lambda: ask_for_missed(app)),
         Duty("mirrors", MIRROR_SECONDS, lambda: look_after_mirrors(app)),
     )
 
@@ -99,3 +103,12 @@ def follow_rules(app: App) -> int:
         return 0
     with app.database.work() as work:
         return work.installations.want_all_but(digest, RULES_SPREAD)
+
+
+def ask_for_missed(app: App) -> None:
+    """A message for each instance whose host keeps what it could not deliver. Several starts within a minute send one."""
+    with app.database.work() as work:
+        for name, provider in app.plugins.providers.items():
+            for instance in app.places.configurations.instances(name) if provider.capabilities.redelivers else ():
+                key = f"reconcile:{name}:{instance}:{int(time.time() // 60)}"
+                work.outbox.send(Envelope(Reconcile(name, instance), key, priority=BATCH))

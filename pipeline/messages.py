@@ -198,6 +198,15 @@ class ShowFixes:
     kind: Literal["show_fixes"] = "show_fixes"
 
 
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Ask a host what it could not deliver to us, and let it deliver that again."""
+
+    provider: str
+    instance: str
+    kind: Literal["reconcile"] = "reconcile"
+
+
 Message = (
     AcceptEvent
     | StartReview
@@ -214,6 +223,7 @@ Message = (
     | RunFix
     | ProposeFix
     | ShowFixes
+    | Reconcile
 )
 """Told apart by `kind`."""
 

@@ -331,6 +331,17 @@ class Diagnosis:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MissedDelivery:
+    """A delivery that the host could not hand over."""
+
+    id: str
+    """The host's number of the attempt."""
+    delivery: str
+    """The id that it carries each time, as `Received.delivery` does."""
+    at: datetime
+
+
 @runtime_checkable
 class Provider(Protocol):
     """A kind of code host."""
@@ -351,6 +362,13 @@ class Provider(Protocol):
     ) -> CodeHost:
         """Sign in. Raises NotConfigured; makes no request yet. `patient`: for work for which nobody waits, which must leave a part of the
         host's budget to the rest; it is told to wait by RateLimited."""
+
+    def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:
+        """What the host could not deliver since then, oldest first; nothing where it does not keep it (`Capabilities.redelivers`).
+        Raises HostError, NotConfigured."""
+
+    def redeliver(self, configuration: Configuration, memory: HostMemory, delivery: MissedDelivery) -> None:
+        """Let the host try once more, soon, under the same id. Raises HostError."""
 
     def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:
         """Try each hop between us and the host, in the order in which they depend on each other; what fails is said, never raised.

@@ -10,6 +10,7 @@ from pipeline.messages import (
     ProposeFix,
     PublishCheck,
     PurgeRepository,
+    Reconcile,
     Reply,
     RequestFix,
     RunFix,
@@ -30,6 +31,7 @@ from pipeline.stages.propose import propose_fix
 from pipeline.stages.publish import publish_check, reply, withdraw_review
 from pipeline.stages.purge import purge_repository
 from pipeline.stages.reach import out_of_reach
+from pipeline.stages.reconcile import reconcile
 from pipeline.stages.scan import run_scan
 from pipeline.stages.settle import settle_review
 from pipeline.stages.showfixes import show_fixes
@@ -91,3 +93,5 @@ def _dispatch(context: Context) -> None:
             waive(context, message)
         case ShowFixes() as message:
             show_fixes(context, message)
+        case Reconcile() as message:
+            reconcile(context, message)

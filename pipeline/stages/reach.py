@@ -7,7 +7,18 @@ the host told us, and is begun anew when we are let in again.
 from __future__ import annotations
 
 from pipeline.errors import HostForbidden, HostNotFound
-from pipeline.messages import AcceptEvent, Message, ProposeFix, PurgeRepository, Reply, RunFix, ScanRepository, StartReview, WithdrawReview
+from pipeline.messages import (
+    AcceptEvent,
+    Message,
+    ProposeFix,
+    PurgeRepository,
+    Reconcile,
+    Reply,
+    RunFix,
+    ScanRepository,
+    StartReview,
+    WithdrawReview,
+)
 from pipeline.model.ids import ReviewId
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.stages.context import Context
@@ -57,7 +68,7 @@ def let_in(context: Context, installation: Installation, repository: SourceRepos
 
 def _home(work: Work, message: Message) -> tuple[Installation, SourceRepository] | None:
     match message:
-        case AcceptEvent() | PurgeRepository():
+        case AcceptEvent() | PurgeRepository() | Reconcile():
             return None
         case StartReview() | ScanRepository():
             return message.installation, message.repository

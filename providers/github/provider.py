@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import httpx
 
 from pipeline.model.event import Delivery, Received
 from pipeline.model.target import Installation
-from pipeline.ports import Capabilities, CodeHost, Configuration, Diagnosis, HostMemory, Setting, Setup
+from pipeline.ports import Capabilities, CodeHost, Configuration, Diagnosis, HostMemory, MissedDelivery, Setting, Setup
 from pipeline.sandbox.net import async_client
+from providers.github import deliveries
 from providers.github.api import Api
 from providers.github.auth import AppKey, SignIn
 from providers.github.client import Client, OpenClient
@@ -64,6 +66,21 @@ class GitHubProvider:
     def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:
         """See `providers.github.diagnose`."""
         return Doctor(self._open_client, self._clock, self.connect).diagnose(configuration, memory, hook_url)
+
+    def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:
+        """See `providers.github.deliveries`. Without an App of our own nothing is delivered."""
+        if not configuration.get("APP_ID", "").strip():
+            return iter(())
+        return deliveries.missed(*self._as_app(configuration, memory), since)
+
+    def redeliver(self, configuration: Configuration, memory: HostMemory, delivery: MissedDelivery) -> None:
+        """See `providers.github.deliveries`."""
+        deliveries.redeliver(*self._as_app(configuration, memory), delivery)
+
+    def _as_app(self, configuration: Configuration, memory: HostMemory) -> tuple[Client, AppKey, Limits, Callable[[], float]]:
+        site, app = Site.of(configuration), AppSettings.of(configuration)
+        client = Client(self._open_client, site.api_url, site.graphql_url)
+        return client, AppKey(app), deliveries.limits_of_app(memory, site.api_host, app.app_id, self._clock), self._clock
 
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """See `providers.github.receive`."""

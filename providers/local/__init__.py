@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import NotConfigured
 from pipeline.model.event import Delivery, Received
 from pipeline.model.target import Installation
-from pipeline.ports import CodeHost, Configuration, Diagnosis, HostMemory, Setting, Setup
+from pipeline.ports import CodeHost, Configuration, Diagnosis, HostMemory, MissedDelivery, Setting, Setup
 from providers.local import receive
 from providers.local.host import CAPABILITIES, LocalHost
 
@@ -47,6 +48,13 @@ class LocalProvider:
         if not folder:
             raise NotConfigured("the local provider has no folder for its record", hint="set FIXWRIGHT_LOCAL_RECORD")
         return LocalHost(Path(folder), self.capabilities)
+
+    def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:  # noqa: ARG002  # as above
+        """Hooks wait for their answer and tell the person who pushes; nothing is kept."""
+        return iter(())
+
+    def redeliver(self, configuration: Configuration, memory: HostMemory, delivery: MissedDelivery) -> None:
+        """There is nothing to deliver again."""
 
     def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:  # noqa: ARG002  # as above
         """The secret, and a folder that can be written."""

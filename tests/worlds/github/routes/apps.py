@@ -202,7 +202,10 @@ def _delivery(call: Call, delivery: Delivery, *, whole: bool) -> Json:
 @operation("GET", "/app/hook/deliveries", who="app")
 def list_deliveries(call: Call) -> Answer:
     """What was sent to the app, newest first."""
-    return listed(call.github.hooks.deliveries[::-1], lambda item: _delivery(call, item, whole=False))
+    wanted, sent = call.query.get("status"), call.github.hooks.deliveries[::-1]
+    if wanted is not None:
+        sent = [item for item in sent if (wanted == "success") == (bool(item.attempts) and 200 <= item.attempts[-1].status < 300)]
+    return listed(sent, lambda item: _delivery(call, item, whole=False))
 
 
 @operation("GET", "/app/hook/deliveries/{delivery_id}", who="app")
