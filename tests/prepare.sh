@@ -2,6 +2,8 @@
 # What the tests need besides Python packages: real servers and a sandbox. Installed when we are root on a Debian; otherwise the tests that
 # need a missing one are skipped and say so.
 set -u
+# A GitHub that we did not write, pinned by hash, in the user's cache; without it its tests are skipped.
+.venv/bin/python -m tests.worlds.emulate.install >/dev/null 2>&1 || echo "-- emulate cannot be installed here; the tests that need it are skipped"
 missing=()
 command -v bwrap >/dev/null || missing+=(bubblewrap)
 command -v redis-server >/dev/null || missing+=(redis-server)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
@@ -16,7 +17,7 @@ from typing import TypeVar
 import jwt
 from pydantic import Field
 
-from pipeline.errors import HostForbidden, HostRejected, HostUnauthorized, NotConfigured
+from pipeline.errors import HostForbidden, HostNotFound, HostRejected, HostUnauthorized, NotConfigured
 from pipeline.ports import HostMemory
 from providers.github.client import Answer, Client, path
 from providers.github.settings import AppSettings
@@ -56,6 +57,8 @@ PROPOSE: Permissions = {"contents": "write", "pull_requests": "write"}
 EVERY = ""
 """Stands for all repositories of the installation: only for listing them."""
 
+_UNREACHABLE = re.compile(r"repositor(?:y|ies)\b.* not accessible")
+"""GitHub's words where a token is asked for a repository that the installation does not have (seen on github.com)."""
 _Result = TypeVar("_Result")
 
 
@@ -194,7 +197,9 @@ class SignIn:
         address = path("app", "installations", self._installation, "access_tokens")
         try:
             answer = self._as_app(lambda signed: self._client.send("POST", address, body, TokenAnswer, jwt=signed))
-        except HostRejected as exc:  # 422: the installation was never granted this much
+        except HostRejected as exc:  # 422: the installation was never granted this much, or does not have that repository
+            if _UNREACHABLE.search(exc.message):
+                raise HostNotFound(exc.message, hint="it is gone, or the App is not installed on it") from exc
             raise HostForbidden(
                 f"{exc.message} (asked for {', '.join(f'{what}:{how}' for what, how in permissions.items())})",
                 hint="compare the App's permissions with app.yml, and accept them in the installation's settings",

@@ -99,6 +99,8 @@ def find(api: Api, site: Site, full_name: str) -> SourceRepository:
 
 def tip(api: Api, repository: SourceRepository, branch: str, *, repeats: bool = False) -> CommitId:
     """Raises HostNotFound, also for an empty repository."""
+    if not branch:
+        raise HostNotFound(f"{repository.full_name} has no branch without a name")
     return CommitId(api.get(repository, READ, repository_path(repository, "branches", branch), _Branch, repeats=repeats).commit.sha)
 
 
@@ -120,7 +122,7 @@ def policy_parent(api: Api, repository: SourceRepository) -> PolicyFile | None:
     try:
         try:
             found = api.get_named(PARENT_REPOSITORY, CLONE, address, _Content)
-        except HostForbidden:  # the App is not installed there; everybody may read it when it is public
+        except (HostForbidden, HostNotFound):  # the App is not installed there; everybody may read it when it is public
             found = api.get(repository, READ, address, _Content)
     except (HostNotFound, HostForbidden):
         return None

@@ -104,6 +104,8 @@ class LocalHost:
 
     def tip(self, repository: SourceRepository, branch: str) -> CommitId:
         """From git itself."""
+        if not is_branch_name(branch):
+            raise HostNotFound(f"there is no branch that git would call so in {repository.full_name}")
         try:
             found = LocalRepository(Path(repository.clone_url)).branch(branch)
         except GitError as error:

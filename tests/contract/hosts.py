@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
 import time
 import uuid
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import pytest
 
@@ -26,134 +27,18 @@ from providers.github.provider import GitHubProvider
 from providers.local.host import OURS, open_pull_request
 from providers.local.receive import sign
 from providers.local.record import CommentRecord, RepositoryRecord
+from tests.contract.world import BASE, CHANGED, PREVIOUS, SECRET, Files, Kind, SeenCheck, SeenPull, SeenThread, World, unmarked
 from tests.harness import LocalRepo, git
 from tests.unit.providers.github_wire import Memory
+from tests.worlds.emulate.install import find
+from tests.worlds.emulate.server import Emulate
+from tests.worlds.emulate.world import EmulateHost
 from tests.worlds.github.bare import Entry
 from tests.worlds.github.model import PullRequest, Repository, ReviewComment
 from tests.worlds.github.world import GithubWorld, new_key
 
 PROVIDERS = discover(providers, "PROVIDER", Provider)
-
-Files = Mapping[str, str | bytes | None]
-Kind = Literal["opened", "comment", "push", "unknown"]
-SECRET, PREVIOUS = "the current one of this " + "test", "the one before of this " + "test"
-BASE: Files = {"app.py": "".join(f"line {n}\n" for n in range(1, 41)), "tool.sh": "echo 1\n", "gone.py": "x = 1\n"}
-CHANGED = str(BASE["app.py"]).replace("line 10\n", "line 10 changed\nline 10b\n").replace("line 30\n", "line 30 changed\n")
-"""Lines 10, 11 and 31 are what the change of `World.ref` adds."""
-
-
-@dataclass(frozen=True)
-class SeenCheck:
-    """One check of ours on a commit."""
-
-    status: str
-    conclusion: str | None
-    title: str
-    summary: str
-    annotations: int
-
-
-@dataclass(frozen=True)
-class SeenThread:
-    """A conversation on a line that we opened."""
-
-    id: str
-    path: str
-    line: int
-    body: str
-    resolved: bool
-    replies: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class SeenPull:
-    """A pull request."""
-
-    number: int
-    head: str
-    base: str
-    title: str
-    body: str
-    open: bool
-
-
-class World(Protocol):
-    """A repository with a base branch `main` and an open pull request from `feature`, whose owner is somebody."""
-
-    provider: Provider
-    configuration: Configuration
-    installation: Installation
-    memory: Memory
-    source: SourceRepository
-    ref: PullRequestRef
-    owner: UserRef
-    writer: UserRef
-    stranger: UserRef
-    only_in_diff: bool
-    """True when the host takes threads only on lines of the diff."""
-    signs_time: bool
-    """True when a delivery says when it was signed, so that an old one can be told."""
-
-    def host(self) -> CodeHost:
-        """A new one, as each job makes it; jobs share the memory."""
-
-    # people
-    def commit(self, files: Files, branch: str = "feature") -> CommitId:
-        """Push one commit."""
-
-    def commit_link(self, path: str, target: str) -> None:
-        """Push a symbolic link to `feature`."""
-
-    def force_push(self, files: Files, branch: str = "feature") -> CommitId:
-        """Replace a branch by one commit on the base."""
-
-    def open_from_fork(self) -> PullRequestRef | None:
-        """Open a pull request from a fork; None where there are no forks."""
-
-    def close_pull_request(self) -> None:
-        """A person closes `ref`."""
-
-    def comment(self, text: str) -> CommentRef:
-        """A person writes in the conversation of `ref`."""
-
-    def answer(self, thread: str, text: str) -> CommentRef:
-        """A person answers in a thread."""
-
-    # what there is
-    def tip(self, branch: str) -> CommitId:
-        """Tip of a branch, empty when there is none."""
-
-    def parents(self, commit: str) -> list[str]:
-        """Its parents."""
-
-    def file(self, branch: str, path: str) -> bytes | None:
-        """Content in a branch."""
-
-    def mode(self, branch: str, path: str) -> str:
-        """Six octal digits, empty when there is no such file."""
-
-    def checks(self, commit: str) -> list[SeenCheck]:
-        """All checks on a commit, oldest first."""
-
-    def threads(self) -> list[SeenThread]:
-        """Our threads on `ref`, oldest first."""
-
-    def comments(self, ref: PullRequestRef | None = None) -> list[str]:
-        """What we wrote in a conversation and is to be seen, without marks."""
-
-    def notifications(self) -> int:
-        """How often people were told of something on `ref`."""
-
-    def pulls(self) -> list[SeenPull]:
-        """All pull requests, in order."""
-
-    # deliveries
-    def payload(self, kind: Kind) -> bytes:
-        """Body of a delivery, as the host writes it."""
-
-    def signed(self, kind: Kind, body: bytes, secret: str = SECRET, *, age: float = 0.0) -> Delivery:
-        """A delivery with the host's headers."""
-
+Door = Literal["job", "person"]
 
 # --- plain git repositories -----------------------------------------------------------------------------------------------------------
 
@@ -175,9 +60,10 @@ class LocalWorld:
         git(self._repo.folder, "update-index", "--chmod=+x", "tool.sh")
         git(self._repo.folder, "commit", "--quiet", "--message", "executable")
         git(self._repo.folder, "reset", "--quiet", "--hard")
-        self._repo.commit({"app.py": CHANGED}, branch="feature")
+        self.commit({"app.py": CHANGED})
         git(self._repo.folder, "config", "fixwright.writer", "walter")
         self.source = self._repo.source
+        self.name = str(self._repo.folder)
         self._record = RepositoryRecord(root, self.source.external_id)
         self.ref = open_pull_request(self._record, self.source, "feature", "main", "Change it", author="ada")
         name = self._repo.folder.owner()
@@ -187,9 +73,12 @@ class LocalWorld:
         return self.provider.connect(self.installation, self.configuration, self.memory)
 
     def commit(self, files: Files, branch: str = "feature") -> CommitId:
-        return self._repo.commit(files, branch=branch)
+        made = self._repo.commit(files, branch=branch)
+        git(self._repo.folder, "checkout", "--quiet", "main")  # the default branch is the one that is checked out
+        return made
 
     def commit_link(self, path: str, target: str) -> None:
+        git(self._repo.folder, "checkout", "--quiet", "feature")
         (self._repo.folder / path).symlink_to(target)
         git(self._repo.folder, "add", "--", path)
         git(self._repo.folder, "commit", "--quiet", "--message", "link")
@@ -299,6 +188,7 @@ class GithubHost:
             "API_URL": world.api_url,
         }
         self.memory = Memory(world.github.state.seconds)
+        self._ours = world.app.bot
         self._repository: Repository = world.create_repository("octo", f"shop-{len(world.github.state.repositories)}", files=BASE)
         tool = self._repository.git.entry(self.tip("main"), "tool.sh")
         assert tool is not None
@@ -309,11 +199,24 @@ class GithubHost:
         installed = world.installation_of(self._repository)
         assert installed is not None
         self.installation = Installation(InstallationId("i"), "github", "github.com", "octo", str(installed.id))
-        name = self._repository.full_name
+        name = self.name = self._repository.full_name
         clone = f"{world.git_url}/{name}.git"
         self.source = SourceRepository("github", "github.com", str(self._repository.id), name, "main", clone, True, str(installed.id))
         self.ref = PullRequestRef(self.source, self._pull.number)
         self.owner, self.writer, self.stranger = (self._user(login) for login in ("octo", "walter", "eve"))
+
+    def enter(self, door: Door) -> None:
+        """Sign in with a token from now on: a job's, or that of the machine's account robin. The App is not there at all."""
+        world, repository = self._world, self._repository
+        world.set_permission("robin", repository, "write")
+        if door == "job":
+            token = world.job_token(repository, contents="write", checks="write", pull_requests="write", issues="write")
+            self._ours = world.github.state.account("github-actions[bot]", "Bot")
+        else:
+            token, self._ours = world.token_for("robin"), world.user("robin")
+        self.configuration = {"TOKEN": token, "API_URL": world.api_url}
+        self.installation = replace(self.installation, external_id="token:octo")
+        self.memory = Memory(world.github.state.seconds)
 
     def _write(self, branch: str, entry: Entry) -> None:
         """Commit one entry of any mode. The double is not told of it by a push; it looks the next time."""
@@ -368,22 +271,31 @@ class GithubHost:
         return entry.mode if entry else ""
 
     def checks(self, commit: str) -> list[SeenCheck]:
+        if self._ours.type != "Bot":
+            return self._status(commit)
         runs = self._world.checks(self._repository, commit)
         return [SeenCheck(r.status, r.conclusion, r.title or "", r.summary or "", len(r.annotations)) for r in runs]
 
+    def _status(self, commit: str) -> list[SeenCheck]:
+        """The newest status of our context: it stands for a check without a page."""
+        ours = [status for status in self._repository.statuses if status.sha == commit and status.context == "Fixwright"]
+        known = {"pending": ("in_progress", None), "success": ("completed", "success"), "failure": ("completed", "failure")}
+        state = [known.get(status.state, ("completed", "action_required")) for status in ours[-1:]]
+        return [SeenCheck(*one, ours[-1].description or "", "", 0) for one in state]
+
     def threads(self) -> list[SeenThread]:
-        first = [c for c in self._pull.review_comments if c.reply_to is None and c.user is self._world.app.bot]
+        first = [c for c in self._pull.review_comments if c.reply_to is None and c.user is self._ours]
         return [self._seen(c) for c in first]
 
     def _seen(self, first: ReviewComment) -> SeenThread:
-        replies = tuple(_unmarked(c.body) for c in first.thread.comments[1:])
+        replies = tuple(unmarked(c.body) for c in first.thread.comments[1:])
         line = first.original.start_line or first.original.line or 0
         resolved = first.thread.resolved_by is not None
-        return SeenThread(str(first.id), first.original.path, line, _unmarked(first.body), resolved, replies)
+        return SeenThread(str(first.id), first.original.path, line, unmarked(first.body), resolved, replies)
 
     def comments(self, ref: PullRequestRef | None = None) -> list[str]:
         pull = self._repository.pulls[(ref or self.ref).number]
-        return [_unmarked(c.body) for c in pull.comments if c.user is self._world.app.bot and c.minimized is None]
+        return [unmarked(c.body) for c in pull.comments if c.user is self._ours and c.minimized is None]
 
     def notifications(self) -> int:
         return len(self._world.notifying_calls(self._pull))
@@ -406,10 +318,6 @@ class GithubHost:
         identity = hashlib.sha256(body).hexdigest()[:32]
         headers = {"x-github-event": event, "x-github-delivery": identity, "x-hub-signature-256": f"sha256={digest}"}
         return Delivery("github", "", headers | {"content-type": "application/json"}, body)
-
-
-def _unmarked(body: str) -> str:
-    return body.partition("\n\n<!-- fixwright:")[0]
 
 
 # --- which one for whom ---------------------------------------------------------------------------------------------------------------
@@ -452,13 +360,49 @@ def github_ground(folder: Path) -> Iterator[Ground]:
         world.stop()
 
 
-GROUNDS: Mapping[str, Callable[[Path], AbstractContextManager[Ground]]] = {"github": github_ground, "local": local_ground}
-"""By the provider's name. A provider that is not here fails the suite: write its adapter."""
+@contextmanager
+def emulate_ground(folder: Path) -> Iterator[Ground]:
+    """One process for all; each test has a repository of its own."""
+    installed = find()
+    if installed is None:
+        pytest.skip("emulate is not installed: python -m tests.worlds.emulate.install")
+    key = new_key()
+    server = Emulate(installed, folder / "emulate", key)
+    numbers = itertools.count(1)
+    try:
+        yield Ground(lambda place: EmulateHost(server, key, place, next(numbers)))
+    finally:
+        close_line()
+        server.stop()
+
+
+@contextmanager
+def token_ground(folder: Path, door: Door) -> Iterator[Ground]:
+    """As `github_ground`, without an App."""
+    with github_ground(folder) as ground:
+
+        def new(place: Path) -> World:
+            made = ground.new(place)
+            assert isinstance(made, GithubHost)
+            made.enter(door)
+            return made
+
+        yield Ground(new, ground.end)
+
+
+GROUNDS: Mapping[str, Callable[[Path], AbstractContextManager[Ground]]] = {
+    "github": github_ground,
+    "github: a job's token": lambda folder: token_ground(folder, "job"),
+    "github: a person's token": lambda folder: token_ground(folder, "person"),
+    "github: emulate": emulate_ground,
+    "local": local_ground,
+}
+"""`PROVIDER` or `PROVIDER: WHAT IS DIFFERENT`. A provider that is not here fails the suite: write its adapter."""
 
 
 @contextmanager
 def ground_of(name: str, folder: Path) -> Iterator[Ground]:
-    """The ground of a provider; a failure when nobody wrote one."""
+    """A ground by name; a failure when nobody wrote one."""
     if name not in GROUNDS:
         pytest.fail(f"provider {name!r} has no world in tests/contract/hosts.py: write one, and the suite holds it to the port")
     with GROUNDS[name](folder) as ground:

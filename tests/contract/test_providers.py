@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pipeline.errors import BadSignature, DeliveryRefused, MalformedDelivery, NotConfigured
 from pipeline.model.event import CommentEvent, Delivery, PullRequestAction, PullRequestEvent, PushEvent
 from pipeline.ports import CodeHost, Provider
-from tests.contract.hosts import PREVIOUS, PROVIDERS, SECRET, Kind, World, ground_of
+from tests.contract.hosts import PROVIDERS, ground_of
+from tests.contract.world import PREVIOUS, SECRET, Kind, World
 
 every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 UNSIGNED = Delivery("any", "", {}, b"{}")

@@ -126,8 +126,12 @@ class Github:
     def _canonical(self, path: str) -> str:
         """`/repositories/{id}` is the same as the repository by name; GitHub serves it without documenting it."""
         found = re.fullmatch(r"/repositories/(\d+)(/.*)?", path)
-        repository = self.state.repositories.get(int(found[1])) if found else None
-        return f"/repos/{repository.full_name}{found[2] or ''}" if found and repository else path
+        if found is None:
+            return path
+        repository = self.state.repositories.get(int(found[1]))
+        if repository is None:
+            raise not_found()
+        return f"/repos/{repository.full_name}{found[2] or ''}"
 
     def _parse(self, request: Request) -> Json:
         if not request.body:
@@ -205,9 +209,8 @@ class Github:
             self.record.violations.append(Violation("response", method, path, f"{status} {problem}"))
 
     def _refusal(self, request: Request, path: str, refused: Refused) -> Response:
-        canonical = self._canonical(path)
-        if self.spec.match(canonical) is not None:
-            self._judge(request.method, canonical, refused.status, refused.body)
+        if self.spec.match(path) is not None:
+            self._judge(request.method, path, refused.status, refused.body)
         return _json(refused.status, refused.body, refused.headers)
 
 

@@ -59,12 +59,19 @@ _WRONGLY_NOT_NULLABLE = {"pull-request-review-comment": ("line", "position")}
 """Where GitHub answers null against its own document: an outdated comment has no place (github/rest-api-description, issue 5568)."""
 
 
+_PERMISSIONS_LEFT_OUT = ("repository_advisories",)
+"""Stand in docs "Permissions required for GitHub Apps", and not in the document."""
+
+
 def _corrected(document: Json) -> Json:
     """A copy with GitHub's known slips mended."""
     copied = json.loads(json.dumps(document))
     for schema, names in _WRONGLY_NOT_NULLABLE.items():
         for name in names:
             copied["components"]["schemas"][schema]["properties"][name]["nullable"] = True
+    known = copied["components"]["schemas"]["app-permissions"]["properties"]
+    for name in _PERMISSIONS_LEFT_OUT:
+        known.setdefault(name, {"type": "string", "enum": ["read", "write"]})
     return copied
 
 
