@@ -174,6 +174,13 @@ class Database:
         with self.read() as work:
             return int(work.transaction.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
 
+    @property
+    def path(self) -> Path:
+        """SQLite: the file. Raises StoreError for another kind of database."""
+        if self.dialect != "sqlite":
+            raise StoreError("only an SQLite database is a file")
+        return Path(str(self._url.database))
+
     def schema(self) -> str:
         """Revision of the schema; empty for an empty database."""
         with translated(), self._engine.connect() as connection:

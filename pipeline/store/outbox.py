@@ -314,6 +314,13 @@ class Outbox:
 
     # --- people ---
 
+    def give_back_all(self) -> int:
+        """Whoever held messages is gone, through no fault of theirs (a restored backup): they are due again. How many."""
+        values = {"attempts": outbox.c.attempts - 1, **_due_in(0.0)}
+        given = self._transaction.changed(update(outbox).where(_running).values(values))
+        self.publish_again()
+        return given
+
     def backlog(self) -> Backlog:
         """How much there is to do."""
         counted = (

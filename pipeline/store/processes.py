@@ -57,6 +57,10 @@ class Processes:
             for row in self._transaction.execute(statement)
         ]
 
+    def forget_all(self) -> None:
+        """None of them runs any more: this is another machine, or another day."""
+        self._transaction.changed(delete(processes))
+
     def forget(self) -> int:
         """Delete who has been silent for a day; how many."""
         return self._transaction.changed(delete(processes).where(processes.c.seen_at < database_now() - _KEEP_SECONDS))
