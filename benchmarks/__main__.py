@@ -9,10 +9,16 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import intake, latency, metrics, push
+from benchmarks import intake, latency, metrics, push, queue
 from benchmarks.table import Table
 
-BENCHMARKS: dict[str, Callable[[bool], Table]] = {"intake": intake.run, "push": push.run, "latency": latency.run, "metrics": metrics.run}
+BENCHMARKS: dict[str, Callable[[bool], Table]] = {
+    "intake": intake.run,
+    "push": push.run,
+    "latency": latency.run,
+    "metrics": metrics.run,
+    "queue": queue.run,
+}
 
 
 def main() -> int:
