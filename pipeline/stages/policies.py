@@ -14,7 +14,7 @@ from pipeline.model.ids import CommitId
 from pipeline.model.review import Change, Review
 from pipeline.model.scan import Gap, GapClass
 from pipeline.phrases import short
-from pipeline.policy import DEFAULTS, MAX_BYTES, Effective, Policy, PolicyDocument, merge, parse_document, read_document, record_of
+from pipeline.policy import DEFAULTS, MAX_BYTES, PARENTS, Effective, Policy, PolicyDocument, merge, parse_document, read_document, record_of
 from pipeline.ports import PolicyFile
 from pipeline.sandbox.git import Mirror
 from pipeline.stages.context import Context
@@ -116,7 +116,10 @@ class _Parent:
 
 def _parent(context: Context, review: Review) -> _Parent:
     """The owner's policy; when it is broken or cannot be reached, the last good one."""
-    installation, owner = review.installation, review.change.repository.full_name.partition("/")[0].lower()
+    installation = review.installation
+    owner, _, name = review.change.repository.full_name.lower().partition("/")
+    if name == PARENTS.get(installation.provider, ("", ""))[0]:
+        return _Parent()  # the owner's policy stands above all others, and above nothing of its own
     key = f"policy-parent:{installation.provider}:{installation.instance}:{installation.external_id}:{owner}"
     try:
         found = _asked(context, review, key)
