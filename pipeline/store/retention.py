@@ -8,24 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, Text, and_, cast, delete, exists, literal, select, update
+from sqlalchemy import Column, ColumnElement, Table, Text, and_, cast, delete, exists, literal, select, update
 
 from pipeline.store.columns import database_now
-from pipeline.store.tables import (
-    batches,
-    effects,
-    finding_events,
-    finding_states,
-    findings,
-    fixes,
-    occurrences,
-    outbox,
-    reviews,
-    scan_results,
-    scans,
-    subjects,
-    threads,
-)
+from pipeline.store.tables import batches, effects, metadata, occurrences, outbox, reviews, scan_results, scans, subjects, threads
 from pipeline.store.transaction import Transaction
 
 BATCH: Final = 200
@@ -83,18 +69,7 @@ class Retention:
 
     def _reviews(self, old: ColumnElement[bool], limit: int) -> int:
         """Reviews that nothing refers to any more, with their scans."""
-        referring: list[Select[Any]] = [
-            select(column).where(column == reviews.c.id)
-            for column in (
-                subjects.c.review_id,
-                occurrences.c.review_id,
-                findings.c.first_review_id,
-                finding_states.c.review_id,
-                finding_events.c.review_id,
-                fixes.c.review_id,
-            )
-        ]
-        unused = [~statement.exists() for statement in referring]
+        unused = [~select(column).where(column == reviews.c.id).exists() for column in _referring()]
         found = select(reviews.c.id).where(old, *unused).order_by(reviews.c.id).limit(limit)
         ids = [row.id for row in self._transaction.execute(found)]
         own_scans = select(scans.c.id).where(scans.c.review_id.in_(ids))
@@ -111,3 +86,14 @@ class Retention:
 def _current() -> ColumnElement[bool]:
     """True for the newest review of an open change."""
     return exists().where(subjects.c.review_id == reviews.c.id, subjects.c.open)
+
+
+def _referring() -> list[Column[Any]]:
+    """Every column that refers to a review, but those of its own scans."""
+    return [
+        column
+        for table in metadata.sorted_tables
+        if table not in (scans, batches)
+        for column in table.columns
+        if any(key.column is reviews.c.id for key in column.foreign_keys)
+    ]

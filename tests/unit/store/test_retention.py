@@ -1,0 +1,119 @@
+"""What is old and closed is forgotten; what is open, or a person's, is kept however old."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+
+from pipeline.model.ids import ReviewId
+from pipeline.model.review import ReviewStatus
+from pipeline.model.scan import Coverage, ScanResult, ScanType
+from pipeline.store.columns import database_now
+from pipeline.store.engine import Database
+from pipeline.store.tables import effects, fixes, metadata, outbox, reviews, subjects, threads
+from pipeline.store.work import Work
+from tests.unit.store import samples
+
+DAY = 86_400.0
+OLD = 100 * DAY
+
+
+def _review(database: Database, head: str, number: int) -> ReviewId:
+    """A review that ended, with what its scan said, and a thread."""
+    with database.work() as work:
+        review = samples.review(work, head, number=number)
+        scan = work.reviews.add_batch(review, ScanType.SEMGREP, samples.commit(head), required=True)
+        work.reviews.save_scan_result(scan, "head", ScanResult((), Coverage()))
+        work.effects.remember_threads(samples.pull_request(number), {"v1:0": f"t{number}"})
+        work.effects.intend(f"check:{review}", 1)
+        work.transaction.execute(update(reviews).where(reviews.c.id == review).values(status="done", verdict=b"x", conclusion="success"))
+    return review
+
+
+def _age(database: Database) -> None:
+    """Everything happened long ago."""
+    with database.work() as work:
+        for table in metadata.sorted_tables:
+            values = {name: table.c[name] - OLD for name in ("updated_at", "created_at", "finished_at") if name in table.columns}
+            if values:
+                work.transaction.execute(update(table).values(values))
+
+
+def _forget(database: Database, days: float = 90.0) -> int:
+    total = 0
+    while True:
+        with database.work() as work:
+            deleted = work.retention.forget(days * DAY)
+        total += deleted
+        if not deleted:
+            return total
+
+
+def _count(work: Work, name: str) -> int:
+    return int(work.transaction.execute(select(func.count()).select_from(metadata.tables[name])).scalar_one())
+
+
+def test_a_closed_pull_request_is_forgotten_after_its_time_and_an_open_one_is_not(database: Database) -> None:
+    closed, still_open = _review(database, "a", 1), _review(database, "b", 2)
+    with database.work() as work:
+        work.reviews.mark_closed(samples.pull_request(1))
+    _age(database)
+    assert _forget(database) > 0
+    with database.read() as work:
+        left = work.transaction.execute(select(reviews.c.id, reviews.c.verdict)).all()
+        assert [(row.id, row.verdict) for row in left] == [(still_open, b"x")]
+        assert [row.pull_request for row in work.transaction.execute(select(threads))] == [2]
+        assert [row.subject for row in work.transaction.execute(select(subjects))] == ["pull_request:2"]
+    assert closed != still_open
+
+
+def test_what_is_young_is_kept(database: Database) -> None:
+    _review(database, "a", 1)
+    with database.work() as work:
+        work.reviews.mark_closed(samples.pull_request(1))
+    assert _forget(database) == 0
+
+
+def test_a_superseded_review_of_an_open_pull_request_goes_and_the_newest_stays(database: Database) -> None:
+    _review(database, "a", 1)
+    newest = _review(database, "b", 1)
+    _age(database)
+    _forget(database)
+    with database.read() as work:
+        assert list(work.transaction.execute(select(reviews.c.id)).scalars()) == [newest]
+
+
+def test_a_review_that_a_finding_or_a_fix_refers_to_keeps_its_row_and_loses_its_content(database: Database) -> None:
+    review = _review(database, "a", 1)
+    with database.work() as work:
+        work.findings.remember(samples.repository(work), [samples.finding()], review, "feature", samples.commit("a"))
+        work.reviews.mark_closed(samples.pull_request(1))
+    _age(database)
+    _forget(database)
+    with database.read() as work:
+        row = work.transaction.execute(select(reviews)).one()
+        assert (row.id, row.verdict, row.conclusion) == (review, None, "success")
+        assert _count(work, "findings") == 1
+        assert _count(work, "finding_events") >= 1
+        assert _count(work, "occurrences") == 0
+
+
+def test_a_review_that_has_not_ended_is_never_forgotten(database: Database) -> None:
+    with database.work() as work:
+        review = samples.review(work)
+        work.reviews.mark_closed(samples.pull_request())
+    _age(database)
+    _forget(database)
+    with database.read() as work:
+        assert work.reviews.get(review).status is ReviewStatus.PLANNED
+
+
+def test_dead_letters_and_effects_go_after_the_same_time(database: Database) -> None:
+    with database.work() as work:
+        work.outbox.send(samples.envelope("dead"))
+        work.effects.intend("check:v1", 1)
+        work.transaction.execute(update(outbox).values(status="dead", finished_at=database_now()))
+    assert _forget(database) == 0
+    _age(database)
+    assert _forget(database) == 2
+    with database.read() as work:
+        assert (_count(work, effects.name), _count(work, outbox.name), _count(work, fixes.name)) == (0, 0, 0)
