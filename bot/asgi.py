@@ -16,9 +16,11 @@ from bot import __version__
 from bot.metrics import Metrics
 from bot.pages.setup import SetupPages
 from bot.pulse import Pulse, tell
+from bot.settings import variable_of
 from bot.webhooks import Webhooks
 from bot.wiring import App
 from pipeline.errors import QueueUnavailable, StoreError
+from pipeline.ports import Provider
 from pipeline.store.intake import Intake
 from pipeline.store.processes import HEARTBEAT_SECONDS
 
@@ -76,9 +78,21 @@ def readiness(app: App) -> tuple[dict[str, str], bool]:
         app.jobs.wake()
     except QueueUnavailable as error:
         checks["queue"] = f"{error.message}; deliveries are kept"
-    able = []
+    able = False
     for name, provider in app.plugins.providers.items():
-        missing = [s.name for s in provider.settings if s.needed == "receive" and s.name not in app.places.configurations.of(name, "")]
-        checks[f"provider {name}"] = f"needs FIXWRIGHT_{name.upper()}_{missing[0]}" if missing else "ok"
-        able.append(not missing)
-    return checks, ready and any(able)
+        checks[f"provider {name}"] = said = _receives(app, name, provider)
+        able = able or said == "ok"
+    return checks, ready and able
+
+
+def _receives(app: App, name: str, provider: Provider) -> str:
+    """Whether deliveries of a provider can be verified, for one of its instances at least: "ok", or what is missing."""
+    needed = [setting.name for setting in provider.settings if setting.needed == "receive"]
+    try:
+        instances = app.configurations.instances(name)
+        if any(all(app.configurations.of(name, instance).get(setting) for setting in needed) for instance in instances):
+            return "ok"
+    except StoreError as error:
+        return error.message
+    setup = f"fixwright {name} setup-link, or " if provider.setup else ""
+    return f"needs {setup}{variable_of(provider, needed[0])}"

@@ -5,20 +5,25 @@ from __future__ import annotations
 import argparse
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import redis
 
 from bot import __version__
+from bot.cli.processes import stored
+from bot.configurations import SettingsOfHosts
 from bot.embedded import answers, bundled_server
 from bot.settings import VARIABLES, Settings, read_settings, variable_of
-from bot.wiring import discover_plugins
+from bot.wiring import App, discover_plugins
 from pipeline import engines
 from pipeline.errors import EngineError, FixwrightError, SandboxUnavailable
+from pipeline.ports import Configuration, Provider
 from pipeline.sandbox.process import best_level, why
 from pipeline.stages.context import Plugins
 from pipeline.store.engine import Database
+from pipeline.store.seal import Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +42,65 @@ MARKS = {True: "ok", False: "!!", None: "  "}
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("doctor", help="show every setting and prove that the parts work")
+    parser.add_argument("provider", nargs="?", choices=sorted(discover_plugins().providers), help="try each hop to this host instead")
+    parser.add_argument("--instance", metavar="NAME", help="with a host: only this instance; 'default' for the one without a name")
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
+def run(args: argparse.Namespace) -> int:
     """0 when everything that is set up works, 3 otherwise."""
+    if args.provider:
+        with stored() as app:
+            return 0 if show(try_host(app, args.provider, args.instance)) else 3
     settings = read_settings()
     plugins = discover_plugins()
+    parts = (
+        _settings(settings, plugins),
+        _machine(),
+        _engines(settings),
+        _database(settings),
+        _queue(settings),
+        _hosts(settings, plugins),
+    )
+    return 0 if show(chain.from_iterable(parts)) else 3
+
+
+def show(lines: Iterable[Line]) -> bool:
+    """Print each line as soon as it is known; False when one is bad."""
     good = True
-    for line in [
-        *_settings(settings, plugins),
-        *_machine(),
-        *_engines(settings),
-        *_database(settings),
-        *_queue(settings),
-        *_hosts(settings, plugins),
-    ]:
+    for line in lines:
         print(f"{MARKS[line.ok]} {line.topic:40} {line.said}")
         if line.ok is False:
             good = False
             if line.hint:
                 print(f"   {'':40} {line.hint}")
-    return 0 if good else 3
+    return good
+
+
+def try_host(app: App, provider: str, instance: str | None = None) -> Iterator[Line]:
+    """Every hop between us and each instance of a host."""
+    known = app.configurations.instances(provider)
+    for name in app.configurations.locked(provider):
+        yield Line(
+            f"instance {name or 'default'}", "cannot be opened with this FIXWRIGHT_SECRET_KEY", False, "use the key that it was stored with"
+        )
+    if instance is not None:
+        known = [name for name in known if (name or "default") == instance]
+    if not known:
+        hint = f"run: fixwright {provider} setup-link" if app.plugins.providers[provider].setup else "see docs/guide/settings.md"
+        yield Line(f"provider {provider}", f"{instance or 'nothing'} is not set up", False, hint)
+    for name in known:
+        configuration = app.configurations.of(provider, name)
+        yield Line(f"instance {name or 'default'}", f"from {app.configurations.origin(provider, name)}")
+        hook = hook_url(app.settings, provider, name, configuration)
+        for one in app.plugins.providers[provider].diagnose(configuration, app.memory, hook):
+            yield Line(f"  {one.topic}", one.said, one.ok, one.hint)
+
+
+def hook_url(settings: Settings, provider: str, instance: str, configuration: Configuration) -> str:
+    """Where the host is to deliver for an instance."""
+    base = (configuration.get("PUBLIC_URL") or settings.url).rstrip("/")
+    return f"{base}/webhooks/{provider}" + (f"/{instance}" if instance else "")
 
 
 def _settings(settings: Settings, plugins: Plugins) -> Iterator[Line]:
@@ -147,10 +189,37 @@ def _queue(settings: Settings) -> Iterator[Line]:
 
 
 def _hosts(settings: Settings, plugins: Plugins) -> Iterator[Line]:
-    for provider in plugins.providers.values():
-        values = settings.provider(provider)
-        missing = [s.name for s in provider.settings if s.needed == "receive" and s.name not in values]
+    configurations, database = SettingsOfHosts(settings, plugins.providers), None
+    if settings.environment.get("DATABASE_URL") or (settings.state_dir / "fixwright.db").exists():
+        database = Database.open(settings.database_url)
+        configurations = SettingsOfHosts(settings, plugins.providers, database, Seal(settings.subkey("instances")))
+    try:
+        for name, provider in plugins.providers.items():
+            yield from _instances(settings, name, provider, configurations)
+    except FixwrightError as error:
+        yield Line("instances", f"what was set up cannot be read: {error.message}", False, error.hint)
+    finally:
+        if database is not None:
+            database.dispose()
+
+
+def _instances(settings: Settings, name: str, provider: Provider, configurations: SettingsOfHosts) -> Iterator[Line]:
+    known = configurations.instances(name)
+    for locked in configurations.locked(name):
+        hint = "use the key that it was stored with"
+        yield Line(f"provider {name}", f"{locked or 'default'} cannot be opened with this FIXWRIGHT_SECRET_KEY", False, hint)
+    if not known:
+        how = f"fixwright {name} setup-link, or " if provider.setup else ""
+        needed = next(setting.name for setting in provider.settings if setting.needed == "receive")
+        yield Line(f"provider {name}", f"off: needs {how}{variable_of(provider, needed)}")
+    for instance in known:
+        configuration = configurations.of(name, instance)
+        missing = [setting.name for setting in provider.settings if setting.needed and not configuration.get(setting.name)]
+        topic = f"provider {name}{f' ({instance})' if instance else ''}"
         if missing:
-            yield Line(f"provider {provider.name}", f"off: needs {variable_of(provider, missing[0])}")
-        else:
-            yield Line(f"provider {provider.name}", f"ready at {settings.url}/webhooks/{provider.name}", True)
+            yield Line(topic, f"needs {variable_of(provider, missing[0])}", False)
+            continue
+        said = f"set by {configurations.origin(name, instance)}, at {hook_url(settings, name, instance, configuration)}"
+        yield Line(topic, said, True)
+    if known and provider.setup:
+        yield Line("", f"each hop: fixwright doctor {name}")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import CommitMissing, GitError, GitUnavailable, MirrorDamaged, ObjectsRefused
 from pipeline.ports import GitCredentials
+from pipeline.sandbox.outward import git_authorities
 from pipeline.sandbox.process import Finished, Limits, run
 
 _LEGACY_CHECKS = (
@@ -197,9 +198,7 @@ class Git:
         """Run `git fetch`, with settings of this call's own. Raises GitError, or what it means."""
         limits = Limits(wall=wall, cpu=wall, memory=4 << 30, file_size=_FETCH_FILE, output=4 << 20)
         proxies = {name: value for name, value in os.environ.items() if _PROXY.fullmatch(name)}
-        bundle = os.environ.get("GIT_SSL_CAINFO") or os.environ.get("SSL_CERT_FILE")
-        certificates = {"GIT_SSL_CAINFO": bundle} if bundle else {}
-        env = self._env([*self.transport.config(), *config], {**proxies, **certificates})
+        env = self._env([*self.transport.config(), *config], {**proxies, **git_authorities()})
         finished = run(["git", "fetch", *arguments], limits=limits, env=env, stdin=stdin)
         if not finished.ok:
             raise self.failure(finished, "fetch")

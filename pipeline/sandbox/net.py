@@ -4,6 +4,9 @@ Addresses come from payloads, policies and redirects, so a name may point to the
 neighbour. The name is looked up here, each address is checked, and the connection goes to exactly the address that was checked: a second
 look-up could answer otherwise (DNS rebinding). No redirect is followed, no answer is larger than its limit, also when it was packed, and
 no answer takes longer than its time.
+
+Through a proxy (see `outward`) names are looked up there, where nobody checks the address: only hosts that the operator configured go that
+way, and every other one is refused while a proxy is set for it.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 import httpx
+
+from pipeline.sandbox.outward import proxy_for, tls
 
 MAX_BODY = 10_000_000
 """Bytes of an answer, unpacked."""
@@ -70,6 +75,11 @@ class _Guard:
         url = request.url
         if not url.host or url.scheme not in ("https", "http") or (url.scheme == "http" and not self.trusts(url)):
             raise AddressRefused(f"{url.scheme}://{url.host} is not an address that we connect to", request=request)
+
+    def check_proxied(self, request: httpx.Request) -> None:
+        """Raises AddressRefused for a host that the operator did not configure: its address would be the proxy's choice."""
+        if not self.trusts(request.url):
+            raise AddressRefused(f"{request.url.host} was not configured, so it is not asked for through a proxy", request=request)
 
     def choose(self, request: httpx.Request, found: Sequence[str]) -> list[str]:
         """Those of the addresses that may be connected to, IPv4 first. Raises AddressRefused when there is none."""
@@ -196,22 +206,12 @@ class _Transport(httpx.BaseTransport):
 
     def __init__(self, guard: _Guard, total: float, max_body: int) -> None:
         self._guard, self._total, self._max_body = guard, total, max_body
-        self._pools: dict[str, httpx.HTTPTransport] = {}
+        self._pools: dict[tuple[str, str], httpx.HTTPTransport] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         deadline = time.monotonic() + self._total
         self._guard.check_url(request)
-        pool = self._pools.get(request.url.host)
-        if pool is None:  # making one loads certificates: 20 ms that are paid once a host
-            pool = self._pools[request.url.host] = httpx.HTTPTransport(limits=_LIMITS)
-        addresses = self._guard.choose(request, _looked_up(request))
-        for number, address in enumerate(addresses, 1):
-            try:
-                response = pool.handle_request(_pinned(request, address))
-                break
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if number == len(addresses) or time.monotonic() > deadline:
-                    raise
+        response = self._answer(request, deadline)
         stream = response.stream
         try:
             bounded = _Bounded(response, request, deadline, self._max_body)
@@ -224,6 +224,24 @@ class _Transport(httpx.BaseTransport):
             response.status_code, headers=_headers_unpacked(response), stream=_Body(stream, bounded), extensions=response.extensions
         )
 
+    def _answer(self, request: httpx.Request, deadline: float) -> httpx.Response:
+        proxy = proxy_for(str(request.url))
+        pool = self._pools.get((request.url.host, proxy))
+        if pool is None:
+            made = httpx.HTTPTransport(limits=_LIMITS, verify=tls(), proxy=_proxy(proxy))
+            pool = self._pools[request.url.host, proxy] = made
+        if proxy:
+            self._guard.check_proxied(request)
+            return pool.handle_request(request)
+        addresses = self._guard.choose(request, _looked_up(request))
+        for address in addresses[:-1]:
+            try:
+                return pool.handle_request(_pinned(request, address))
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if time.monotonic() > deadline:
+                    raise
+        return pool.handle_request(_pinned(request, addresses[-1]))
+
     def close(self) -> None:
         for pool in self._pools.values():
             pool.close()
@@ -234,7 +252,7 @@ class _AsyncTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, guard: _Guard, total: float, max_body: int) -> None:
         self._guard, self._total, self._max_body = guard, total, max_body
-        self._pools: dict[str, httpx.AsyncHTTPTransport] = {}
+        self._pools: dict[tuple[str, str], httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         deadline = time.monotonic() + self._total
@@ -257,9 +275,14 @@ class _AsyncTransport(httpx.AsyncBaseTransport):
         )
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
-        pool = self._pools.get(request.url.host)
+        proxy = proxy_for(str(request.url))
+        pool = self._pools.get((request.url.host, proxy))
         if pool is None:
-            pool = self._pools[request.url.host] = httpx.AsyncHTTPTransport(limits=_LIMITS)
+            made = httpx.AsyncHTTPTransport(limits=_LIMITS, verify=tls(), proxy=_proxy(proxy))
+            pool = self._pools[request.url.host, proxy] = made
+        if proxy:
+            self._guard.check_proxied(request)
+            return await pool.handle_async_request(request)
         addresses = self._guard.choose(request, await asyncio.to_thread(_looked_up, request))
         for address in addresses[:-1]:
             try:
@@ -271,6 +294,10 @@ class _AsyncTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         for pool in self._pools.values():
             await pool.aclose()
+
+
+def _proxy(url: str) -> httpx.Proxy | None:
+    return httpx.Proxy(url, ssl_context=tls() if url.startswith("https") else None) if url else None
 
 
 def _looked_up(request: httpx.Request) -> list[str]:

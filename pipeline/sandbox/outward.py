@@ -48,7 +48,10 @@ def proxy_for(url: str, environment: Mapping[str, str] | None = None) -> str:
 
 
 def _excepted(host: str, port: int, exceptions: str) -> bool:
-    """True when NO_PROXY names the host: itself, a domain above it, an address, a network, or `*`."""
+    """True when NO_PROXY names the host: itself, a domain above it, an address, a network, or `*`. The machine itself always: no proxy
+    elsewhere leads to it."""
+    if host == "localhost" or _within(host, "127.0.0.0/8") or _within(host, "::1"):
+        return True
     for entry in exceptions.replace(",", " ").split():
         name, _, at = entry.lower().rpartition(":") if entry.count(":") == 1 else (entry.lower(), "", "")
         if at and at != str(port):
@@ -83,6 +86,17 @@ def system_authorities() -> Path | None:
     """The folder in which the system keeps the public authorities, when it has one: git adds a file to it, as we do."""
     folder = Path(ssl.get_default_verify_paths().capath or "/etc/ssl/certs")
     return folder if folder.is_dir() and any(folder.iterdir()) else None
+
+
+def git_authorities(environment: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """Variables that make git trust what our clients trust (git(1), GIT_SSL_CAINFO; libcurl reads the file and the folder)."""
+    env = os.environ if environment is None else environment
+    bundle = ca_bundle(env)
+    if bundle is None:
+        public = env.get("GIT_SSL_CAINFO") or env.get("SSL_CERT_FILE")
+        return {"GIT_SSL_CAINFO": public} if public else {}
+    folder = system_authorities()
+    return {"GIT_SSL_CAINFO": str(bundle)} | ({"GIT_SSL_CAPATH": str(folder)} if folder else {})
 
 
 def tls(environment: Mapping[str, str] | None = None) -> ssl.SSLContext:
