@@ -20,7 +20,7 @@ from tests.worlds.github.world import GithubWorld
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}
-JOB = {"contents": "read", "checks": "write", "pull_requests": "write", "issues": "write"}
+JOB = {"contents": "read", "checks": "write", "pull_requests": "write"}
 """What the documentation asks of a job's token."""
 
 
