@@ -139,7 +139,8 @@ def judge_again(work: Work, repository: RepositoryId, fingerprint: str, keyed_ha
     will see for itself."""
     sent = 0
     for review in work.waivers.concerned(repository, fingerprint, keyed_hash):
-        if work.reviews.get(review).status in (ReviewStatus.PUBLISHING, ReviewStatus.DONE):
+        known = work.reviews.get(review)
+        if known.status in (ReviewStatus.PUBLISHING, ReviewStatus.DONE) and not known.change.whole:
             key = f"settle_again:{review}:{token}"
             work.outbox.send(Envelope(SettleReview(review, again=True), key, priority=priority, group=review))
             sent += 1

@@ -18,6 +18,12 @@ OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}
 
 
 @pytest.fixture
+def database_url() -> str:
+    """SQLite: nothing here is about the store."""
+    return ""
+
+
+@pytest.fixture
 def github(tmp_path: Path, database_url: str) -> Iterator[GithubBench]:
     world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
     world.serve()
