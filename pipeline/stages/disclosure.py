@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pipeline.model.finding import BaselineState
+from pipeline.model.report import Check
 from pipeline.model.review import Change, Verdict
 from pipeline.model.target import SourceRepository
 
@@ -42,3 +43,9 @@ def tellable(change: Change, verdict: Verdict) -> Verdict:
         return verdict
     own = tuple(judged for judged in verdict.judged if judged.baseline is BaselineState.NEW)
     return replace(verdict, judged=own, older=0)
+
+
+def retractable(change: Change, check: Check) -> Check:
+    """The check of a push without annotations. A private repository may become public, and then the check must not say any more what it
+    says: its text can be written anew, while no host lets us take an annotation away."""
+    return check if change.pull_request is not None or change.queued else replace(check, annotations=())

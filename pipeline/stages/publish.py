@@ -15,7 +15,7 @@ from pipeline.stages.announce import show_check
 from pipeline.stages.attention import candidates
 from pipeline.stages.buttons import buttons
 from pipeline.stages.context import Context
-from pipeline.stages.disclosure import tellable
+from pipeline.stages.disclosure import retractable, tellable
 from pipeline.stages.plan import check_key
 from pipeline.store.reviews import ReviewSummary
 
@@ -95,7 +95,7 @@ def _publish_head(
         actions = buttons(review.change, report.verdict, context.plugins.fixers, context.host(installation).may_propose)
         for shown in everyone:
             check = render_check(report, context.capabilities(installation), key=check_key(shown), threaded=held, actions=actions)
-            show_check(context, CommitRef(repository, head), shown, check)
+            show_check(context, CommitRef(repository, head), shown, retractable(review.change, check))
             if overtaken():
                 return False
     return True
