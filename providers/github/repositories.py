@@ -10,6 +10,8 @@ from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pydantic import model_validator
+
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.model.ids import CommitId
 from pipeline.model.target import PullRequestRef, SourceRepository
@@ -62,6 +64,12 @@ class _Content(Answer):
     encoding: str = ""
     content: str = ""
     size: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _folder(cls, given: object) -> object:
+        """Of a folder GitHub gives a list."""
+        return {"type": "dir"} if isinstance(given, list) else given
 
 
 class _Advisory(Answer):

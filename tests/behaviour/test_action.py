@@ -112,7 +112,7 @@ def test_a_forks_read_only_token_puts_it_into_the_summary_and_the_log(
     pull = world.open_pull_request("mallory", repository, "theirs", "main", "From afar", fork=fork)
     runner = Runner(world, repository, tmp_path / "job", READ)
     assert runner.run("pull_request", opened(pull)) == 1
-    assert world.checks(repository) == pull.comments == pull.review_comments == []
+    assert (world.checks(repository), pull.comments, pull.review_comments) == ([], [], [])
     assert "may only read" in runner.said()
     assert "c.txt:1" in runner.said()
     commands = [line for line in capsys.readouterr().out.splitlines() if line.startswith("::")]
