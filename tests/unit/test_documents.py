@@ -176,6 +176,10 @@ def test_every_report_format_is_described() -> None:
     assert {name for name, renderer in found.items() if f"| `{name}` | `{renderer.media_type.partition(';')[0]}` |" not in page} == set()
 
 
+ROUTES = {"healthz", "metrics", "readyz", "setup", "webhooks"}
+"""First steps of our web addresses, which look like commands."""
+
+
 def test_no_document_offers_a_slash_command_that_does_not_exist() -> None:
     known = set(discover(pipeline.commands, "COMMAND", Command))
     for document in DOCUMENTS:
