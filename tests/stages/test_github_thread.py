@@ -360,7 +360,7 @@ def test_what_github_did_although_it_said_otherwise_is_not_done_again(
     repository, pull = fixable(github)
     github.world.comment("ada", pull, "/fix")
     github.settle()
-    assert caplog.messages.count("message failed") == len(LOST[what])
+    assert caplog.messages.count("message.failed") == len(LOST[what])
     (run,) = github.runs(repository, pull.head_sha)
     assert (run.status, run.conclusion) == ("completed", "failure")
     assert len(github.threads(pull)) == 1

@@ -76,7 +76,7 @@ class Github:
         path = request.path
         for mount in _MOUNTS:
             path = path.removeprefix(mount)
-        actor, response = "anonymous", None
+        actor, caller, response = "anonymous", Caller("anonymous"), None
         try:
             caller = self._recognize(request)
             actor = caller.login or caller.kind
@@ -88,7 +88,8 @@ class Github:
             if response is None:  # the double itself broke: the server answers 500
                 self.record.violations.append(Violation("response", request.method, path, f"the double failed: {sys.exc_info()[1]!r}"))
         limits = self.budget.headers(actor, free=response.status == 304)
-        self.record.asked.append(Asked(request.method, path, response.status, actor, self.state.seconds(), request.query))
+        at, rights = self.state.seconds(), caller.rights
+        self.record.asked.append(Asked(request.method, path, response.status, actor, at, request.query, rights, caller.repositories))
         return Response(response.status, response.body, limits | response.headers)
 
     def _recognize(self, request: Request) -> Caller:

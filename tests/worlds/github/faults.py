@@ -90,6 +90,12 @@ class Faults:
         with self._lock:
             self._rules.append(_Rule(method.upper(), re.compile(path), times, action, skip))
 
+    @property
+    def open(self) -> bool:
+        """True while an order has not been used up."""
+        with self._lock:
+            return any(rule.times > 0 for rule in self._rules)
+
     def clear(self) -> None:
         """Drop all orders."""
         with self._lock:

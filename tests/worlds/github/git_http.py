@@ -76,23 +76,23 @@ class GitServer:
         """Answer one git request."""
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
         status, text, repository, caller = await asyncio.to_thread(self._admit, request, headers.get("authorization", ""))
-        actor = caller.login or caller.kind
         if repository is None:
-            self._asked(scope, status, actor)
+            self._asked(scope, status, caller)
             challenge = [(b"www-authenticate", b'Basic realm="GitHub"')] if status == 401 else []
             await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain"), *challenge]})
             await send({"type": "http.response.body", "body": text.encode()})
             return
         await self._run(request, repository, scope, headers, receive, send)
-        self._asked(scope, 200, actor)
+        self._asked(scope, 200, caller)
         if request.service == "git-receive-pack":
             await asyncio.to_thread(self._pushed, repository, caller, scope["path"])
         # Only now is the answer whole: who waits for `git push` finds the world changed.
         await send({"type": "http.response.body", "body": b""})
 
-    def _asked(self, scope: Scope, status: int, actor: str) -> None:
-        query = scope.get("query_string", b"").decode()
-        self._github.record.asked.append(Asked(scope["method"], scope["path"], status, actor, self._github.state.seconds(), query))
+    def _asked(self, scope: Scope, status: int, caller: Caller) -> None:
+        query, at = scope.get("query_string", b"").decode(), self._github.state.seconds()
+        who = (caller.login or caller.kind, at, query, caller.rights, caller.repositories)
+        self._github.record.asked.append(Asked(scope["method"], scope["path"], status, *who))
 
     def _pushed(self, repository: Repository, caller: Caller, path: str) -> None:
         with self._github.state.lock:

@@ -24,6 +24,10 @@ class Asked:
     at: float
     """Seconds since 1970, by the world's clock."""
     query: str = ""
+    granted: frozenset[str] | None = None
+    """What the installation's token may do (`checks:write`); None for other callers."""
+    reach: frozenset[int] | None = None
+    """Numbers of the repositories to which that token was narrowed; None for all."""
 
 
 @dataclass(frozen=True, slots=True)

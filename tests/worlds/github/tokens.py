@@ -41,6 +41,11 @@ class Caller:
     """Numbers that the token was narrowed to, None for all of the installation."""
     account: Account | None = None
 
+    @property
+    def rights(self) -> frozenset[str] | None:
+        """`checks:write` and so on, None for whoever is no installation."""
+        return None if self.kind != "installation" else frozenset(f"{name}:{level}" for name, level in (self.permissions or {}).items())
+
     def sees(self, repository: Repository) -> bool:
         """True when the caller may know that the repository exists."""
         return not repository.private or self.owns(repository) or (self.kind == "user" and repository.role(self.login) >= Role.READ)
