@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass, field
 
 from bot.cli import OK, UNCHECKED
+from bot.cli.dead import document as letter_document
+from bot.cli.dead import line as letter_line
 from bot.cli.processes import looked_at
 from bot.metrics import queue_answers
 from bot.pulse import process_name
@@ -130,7 +132,7 @@ def _judge(report: Report, app: App) -> None:
             "more workers, or see what runs"
         )
     if report.dead:
-        report.troubles.append(f"{report.dead} messages were given up; the causes stand below, and in docs/operations.md")
+        report.troubles.append(f"{report.dead} messages were given up; the causes: fixwright dead list")
 
 
 def _engines(report: Report, app: App) -> None:
@@ -160,7 +162,7 @@ def text(report: Report) -> str:
         later = f", {waiting.later} later" if waiting.later else ""
         lines.append(f"{waiting.priority:11} {waiting.count} waiting{oldest}{later}")
     lines.append(f"given up    {report.dead}")
-    lines += [f"  {_dead(letter)}" for letter in report.dead_letters[:3]]
+    lines += [f"  {letter_line(letter)}" for letter in report.dead_letters[:3]]
     lines.append(f"installed   {_counts(report.installations)}; repositories: {_counts(report.repositories)}")
     if report.scans is not None:
         scans = report.scans
@@ -176,16 +178,8 @@ def text(report: Report) -> str:
 def document(report: Report) -> dict[str, object]:
     """For programs."""
     found = dataclasses.asdict(dataclasses.replace(report, dead_letters=[]))
-    letters = [
-        {"id": dead.id, "kind": dead.kind, "code": dead.error_code, "delivery_id": dead.delivery_id, "given_up_at": dead.finished_at}
-        for dead in report.dead_letters
-    ]
+    letters = [letter_document(dead) for dead in report.dead_letters]
     return {"healthy": not report.troubles, **found, "dead_letters": letters}
-
-
-def _dead(letter: DeadMessage) -> str:
-    delivery = f", delivery {letter.delivery_id}" if letter.delivery_id else ""
-    return f"{letter.kind}: {letter.error_code} after {letter.attempts} attempts{delivery} ({letter.id})"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -361,6 +361,10 @@ class Outbox:
         self._transaction.sent |= revived
         return revived
 
+    def bury(self, message_id: MessageId) -> bool:
+        """Forget a dead message. False when it is not dead."""
+        return self._transaction.changed(delete(outbox).where(outbox.c.id == message_id, outbox.c.status == "dead")) == 1
+
     def purge(self, *, keep_seconds: float = KEEP_SECONDS, limit: int = 1000) -> int:
         """Delete up to `limit` messages that were done so long ago; how many were. Dead ones stay for people."""
         old = (

@@ -98,6 +98,21 @@ def test_what_was_given_up_is_named_with_its_cause_and_its_delivery(
     assert "accept_event: HOST_FORBIDDEN after 6 attempts, delivery 72d3162e" in said
 
 
+def test_what_was_given_up_can_be_tried_again_or_dropped(bench: Bench, repo: LocalRepo, capsys: pytest.CaptureFixture[str]) -> None:
+    for delivery in ("one", "two"):
+        bench.changed(bench.pull_request(repo, "feature"), delivery=delivery)
+    with bench.app.database.work() as work:
+        work.transaction.execute(update(outbox).values(status="dead", error_code="HOST_FORBIDDEN", attempts=6, finished_at=database_now()))
+    first, second = (letter["id"] for letter in json.loads(_run(capsys, "dead", "list", "--json")[1])["dead"])
+    assert _run(capsys, "dead", "retry", "nothing")[0] == 2
+    assert _run(capsys, "dead", "drop", first)[0] == 0
+    assert _run(capsys, "dead", "retry", "all")[0] == 0
+    with bench.app.database.read() as work:
+        (row,) = work.transaction.execute(outbox.select())
+        assert (row.id, row.status, row.attempts) == (second, "pending", 0)
+    assert "nothing was given up" in _run(capsys, "dead", "list")[1]
+
+
 def test_a_disk_that_is_nearly_full_is_the_first_thing_said_and_scans_wait(
     bench: Bench, repo: LocalRepo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
