@@ -1,7 +1,7 @@
 # Fixwright's image: web, relay and worker are the same one with another command (Procfile, compose.yaml).
 #
 # The base is named by its tag; whoever builds for a place where it must never move pins it: --build-arg BASE=debian:12-slim@sha256:...
-# Every RUN line is plain shell on Debian 12 (tests/e2e/test_containers.py runs what it can of them; docs/operations.md says what is proven).
+# Every RUN line is plain shell on Debian 12 (tests/unit/test_containers.py holds it in step with the rest; docs/operations.md says what is proven).
 ARG BASE=debian:12-slim
 
 FROM ${BASE} AS build
