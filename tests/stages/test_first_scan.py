@@ -254,7 +254,7 @@ def urgent(github: GithubBench) -> list[tuple[MessageId, str, int]]:
 
 def test_many_added_repositories_send_no_burst_and_a_change_overtakes_them(github: GithubBench) -> None:
     shop = github.repository(OLD)
-    many = [github.world.create_repository("octo", f"r{number}", files={"a.txt": "BAD\n"}) for number in range(12)]
+    many = [github.world.create_repository("octo", f"r{number}", files={"a.txt": "BAD\n"}) for number in range(6)]
     installation = github.world.installation_of(shop)
     assert installation is not None
     github.world.github.actions.events.repositories(installation, many, [])
