@@ -9,10 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import intake, latency, metrics, push, queue
+from benchmarks import attention, intake, latency, metrics, push, queue
 from benchmarks.table import Table
 
 BENCHMARKS: dict[str, Callable[[bool], Table]] = {
+    "attention": attention.run,
     "intake": intake.run,
     "push": push.run,
     "latency": latency.run,

@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from sqlalchemy import select, update
 
 from bot.asgi import make_asgi
 from bot.duties import ask_for_missed
+from bot.worker import work_message
 from pipeline.messages import BATCH, Envelope, Reconcile
+from pipeline.model.ids import MessageId
+from pipeline.store.tables import outbox
 from tests.stages.github import GithubBench, app_key
 from tests.worlds.github import faults
 from tests.worlds.github.world import GithubWorld
@@ -112,3 +116,44 @@ def test_a_limit_of_the_app_is_waited_for_and_costs_no_attempt(github: GithubBen
         pass
     assert github.dead() == []
     assert [a.status for a in github.world.asked if a.path == "/app/hook/deliveries"] == [403, 200]
+
+
+def test_a_host_that_answers_again_releases_all_that_waited_for_it(tmp_path: Path) -> None:
+    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
+    world.serve()
+    github = GithubBench(tmp_path, world, "", {"FIXWRIGHT_RETRY_CAP": "3600"})
+    try:
+        repository = github.repository({"a.txt": "fine\n"})
+        pulls = [github.change(repository, {f"{n}.txt": "fine\n"}, f"feature{n}") for n in range(4)]
+        world.faults.add("*", "^/(repos|app)", faults.Status(502), times=10_000)
+        github.take()
+        for _ in range(3):
+            github.work_some()
+        assert all(github.runs(repository, pull.head_sha) == [] for pull in pulls)
+        waiting = due_in(github)
+        assert len(waiting) == len(pulls)
+        assert min(waiting) > 1.0
+        asked = len(world.asked)
+        world.faults.clear()
+        # The time of one of them comes: what it learns is good for all.
+        with github.app.database.work() as work:
+            first = work.transaction.execute(select(outbox.c.id).where(outbox.c.kind == "start_review").limit(1)).scalar_one()
+            work.transaction.execute(update(outbox).where(outbox.c.id == first).values(due_at=0.0, publish_at=0.0))
+        github.app.memory.put(f"github/{world.api_url.partition('//')[2].partition(':')[0]}/breaker", b"0 0", 1.0)
+        work_message(github.app, MessageId(first))
+        assert len(world.asked) > asked
+        assert max(due_in(github)) <= 0.0
+        github.settle()
+        assert [github.runs(repository, pull.head_sha)[-1].conclusion for pull in pulls] == ["success"] * len(pulls)
+        assert github.dead() == []
+    finally:
+        github.close()
+        world.stop()
+
+
+def due_in(github: GithubBench) -> list[float]:
+    """Seconds until each message that begins a review is due; negative when it is."""
+    with github.app.database.read() as work:
+        statement = select(outbox.c.due_at).where(outbox.c.kind == "start_review", outbox.c.status == "pending")
+        moments = [float(due) for due in work.transaction.execute(statement).scalars()]
+    return [due - github.app.database.now() for due in moments]
