@@ -64,4 +64,4 @@ class Alone:
                 try:
                     duty.run()
                 except FixwrightError as error:
-                    log.warning("a duty failed", extra={"duty": duty.name, "code": error.code, "error": error.message})
+                    log.warning("duty.failed", extra={"duty": duty.name, "code": error.code, "error": error.message})

@@ -126,7 +126,7 @@ class SettingsOfHosts:
         except StoreError as error:
             if old is None:
                 raise
-            log.warning("stored settings cannot be read; going on with the known ones", extra={"code": error.code})
+            log.warning("settings.not_read", extra={"code": error.code})
             return _Look(self._clock(), old.stored, old.locked)
         return _Look(
             self._clock(),

@@ -55,7 +55,7 @@ class SetupPages:
             try:
                 return await asyncio.to_thread(handler, request)
             except StoreError as error:
-                log.warning("setup: the store refused", extra={"code": error.code})
+                log.warning("setup.store_refused", extra={"code": error.code})
                 return views.trouble("The database does not answer", error.message, error.hint or "Try again in a moment.", 503)
 
         return handle
@@ -125,7 +125,7 @@ class SetupPages:
         try:
             made = setup.complete(_request(attempt, state), code)
         except FixwrightError as error:
-            log.warning("setup: the host gave nothing", extra={"provider": attempt.provider, "code": error.code, "error": error.message})
+            log.warning("setup.host_refused", extra={"provider": attempt.provider, "code": error.code, "error": error.message})
             return views.trouble(
                 f"{setup.host_word} did not hand over the App's key",
                 error.message,
@@ -135,7 +135,7 @@ class SetupPages:
         self._configurations.save(attempt.provider, attempt.instance, made.settings)
         outcome = Outcome(made.name, made.owner, made.next_url)
         self._links.end(session, state, attempt, outcome)
-        log.info("set up", extra={"provider": attempt.provider, "instance": attempt.instance or "(default)", "name_of_app": made.name})
+        log.info("setup.done", extra={"provider": attempt.provider, "instance": attempt.instance or "(default)", "name_of_app": made.name})
         return views.done(setup, outcome, attempt.hook_url, doubt=_doubt(setup, made.settings))
 
     async def installed(self, request: Request) -> Response:
@@ -183,7 +183,7 @@ def _doubt(setup: Setup, settings: Mapping[str, str]) -> FixwrightError | None:
     try:
         setup.verify(settings)
     except FixwrightError as error:
-        log.warning("setup: the new key was not accepted", extra={"code": error.code, "error": error.message})
+        log.warning("setup.key_refused", extra={"code": error.code, "error": error.message})
         return error
     return None
 

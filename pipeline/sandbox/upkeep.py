@@ -55,11 +55,11 @@ def drop_unused(mirrors: Path, seconds: float) -> int:
     return dropped
 
 
-def repack_one(mirrors: Path) -> bool:
+def repack_one(mirrors: Path, many: int = MANY_PACKS) -> bool:
     """Put the pieces of one mirror together, the one with the most; False when none has too many. Readers go on meanwhile."""
     counted = [(len(list(path.glob("objects/pack/*.pack"))), path) for path in _mirrors(mirrors)]
     packs, path = max(counted, default=(0, mirrors))
-    if packs <= MANY_PACKS:
+    if packs <= many:
         return False
     begun = time.monotonic()
     with alone(path, _SHORT_WAIT):

@@ -44,7 +44,7 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
     match message:
         case SettleReview(again=True):
             # The verdict that stands was true when it was given; whoever asks again gets another try.
-            log.error("a review was not judged anew", extra={"review_id": message.review, "code": error.code})
+            log.error("review.not_judged_anew", extra={"review_id": message.review, "code": error.code})
         case RunScan() | SettleReview():
             fail_review(work, message.review, error)
         case ScanRepository():

@@ -127,7 +127,7 @@ def _parent(context: Context, review: Review) -> _Parent:
         last, known = context.memory.get(f"{key}:last"), _last_parent(context, key)
         if last is None or (last and known is None):
             raise
-        log.warning("the owner's policy cannot be read", extra={"review_id": review.id, "code": failure.code})
+        log.warning("policy.owner_not_read", extra={"review_id": review.id, "code": failure.code})
         said = "The owner's policy cannot be read now; the last one that could be is in force."
         return _Parent(known, (said,)) if known is not None else _Parent()
     if found is None:

@@ -27,7 +27,7 @@ def queued_change(context: Context, message: StartReview) -> Change | None:
     except HostNotFound:
         there = False
     if not there:
-        log.info("the merge queue has dropped this commit", extra={"commit": message.after})
+        log.info("queue.commit_dropped", extra={"commit": message.after})
         return None
     return Change(
         repository=message.repository,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from pipeline.answers import WaiverTopic, render_answer, render_waiver_answer
-from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.messages import INTERACTIVE, NORMAL, Envelope, Reply, SettleReview, Waive
 from pipeline.model.finding import BaselineState, Finding, Judged, Standing, SuppressionKind
 from pipeline.model.ids import RepositoryId
@@ -57,7 +56,7 @@ def waive(context: Context, message: Waive) -> None:
     today = context.places.today()
     refusal = _refusal(context, message, review, policy, finding, today)
     if refusal is not None:
-        log.info("waiver refused", extra={"review_id": review.id, "why": refusal.topic})
+        log.info("waiver.refused", extra={"review_id": review.id, "why": refusal.topic})
         _finish(context, message, _said(message, refusal.topic, until=refusal.last))
         return
     with context.finish() as work:
@@ -156,7 +155,7 @@ def expire_waivers(database: Database, today: date) -> int:
                 judge_again(work, waiver.repository, waiver.fingerprint, waiver.keyed_hash, f"expired:{waiver.id}", NORMAL)
                 count += 1
     if count:
-        log.info("waivers expired", extra={"count": count})
+        log.info("waiver.expired", extra={"count": count})
     return count
 
 
@@ -194,19 +193,18 @@ def _refusal(context: Context, message: Waive, review: Review, policy: Policy, f
 
 
 def _own(context: Context, review: Review, sender: UserRef) -> bool:
-    """True when the sender opened the pull request, or the host knows him as author or committer of one of its commits."""
+    """True when the sender opened the pull request, pushed to it, or is known to the host as author or committer of one of its commits."""
     change = review.change
     author = change.author.id if change.author else ""
     if is_own(sender.id, author, ()):
         return True
     if change.pull_request is None:
         return False
-    try:
-        authors = context.host(review.installation).authors(change.pull_request)
-    except (HostForbidden, HostNotFound) as error:
-        log.warning("the authors of a change cannot be read", extra={"review_id": review.id, "code": error.code})
-        return True
-    return is_own(sender.id, author, {user.id for user in authors})
+    with context.database.read() as work:
+        repository = work.installations.find_repository(change.repository)
+        pushed = work.waivers.pushers(repository, change.pull_request.number) if repository is not None else frozenset()
+    authors = {user.id for user in context.host(review.installation).authors(change.pull_request)}
+    return is_own(sender.id, author, pushed | authors)
 
 
 def _wanted(message: Waive, review: Review, repository: RepositoryId, finding: Finding, policy: Policy, today: date) -> Waiver:

@@ -171,7 +171,7 @@ def ensure_pull_request(api: Api, draft: PullRequestDraft, limits: Capabilities)
         try:
             api.send(repository, SPEAK, "POST", address, {"labels": labels}, Nothing)
         except (HostRejected, HostNotFound, HostForbidden) as refused:  # the pull request stands without them
-            log.info("labels were refused", extra={"number": found.number, "code": refused.code})
+            log.info("github.labels_refused", extra={"number": found.number, "code": refused.code})
     if draft.reviewers:
         _ask(api, repository, found, draft.reviewers)
     return PullRequestRef(repository, found.number)
@@ -202,7 +202,7 @@ def _request(api: Api, repository: SourceRepository, number: int, names: Sequenc
     try:
         api.send(repository, PROPOSE, "POST", repository_path(repository, "pulls", number, "requested_reviewers"), body, Nothing)
     except (HostRejected, HostNotFound, HostForbidden) as refused:
-        log.info("reviewers were refused", extra={"number": number, "asked": len(names), "code": refused.code})
+        log.info("github.reviewers_refused", extra={"number": number, "asked": len(names), "code": refused.code})
         return False
     return True
 
