@@ -6,6 +6,7 @@ Read from the base branch at the base commit, never from the change itself. The 
 from pipeline.policy.difference import differences, say_differences, say_effect, show
 from pipeline.policy.edit import PARENTS, PolicyEdit, policy_edit
 from pipeline.policy.merge import FREE, KEYS, Effective, loosens, merge, stands_in, value_of
+from pipeline.policy.odd import Warned, warnings_of
 from pipeline.policy.parse import (
     DEFAULTS,
     MAX_BYTES,
@@ -54,6 +55,7 @@ __all__ = [
     "Speak",
     "Tests",
     "Waivers",
+    "Warned",
     "differences",
     "json_schema",
     "load_policy",
@@ -69,4 +71,5 @@ __all__ = [
     "show",
     "stands_in",
     "value_of",
+    "warnings_of",
 ]

@@ -35,6 +35,16 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+_WORDS = {
+    "extra_forbidden": "there is no such key",
+    "missing": "is missing",
+    "model_type": "is a group of keys",
+    "dict_type": "is a group of keys",
+    "tuple_type": "is a list",
+}
+"""Our words for errors that pydantic tells in Python's."""
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
     """One policy file as it was written."""
@@ -100,7 +110,7 @@ def _load(content: bytes) -> tuple[yaml.Node | None, object]:
 
 def _problem(node: yaml.Node | None, kind: str, location: tuple[int | str, ...], message: str) -> PolicyInvalid:
     where = ".".join(str(part) for part in location if part != "[key]")
-    words = {"extra_forbidden": "there is no such key", "missing": "is missing"}.get(kind, message.removeprefix("Value error, "))
+    words = _WORDS.get(kind, message.removeprefix("Value error, "))
     line, column = _place_of(node, location)
     return PolicyInvalid(f"{where}: {words}", line=line, column=column)
 

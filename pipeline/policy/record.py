@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.policy.merge import Effective
+from pipeline.policy.merge import KEYS, Effective
 from pipeline.policy.parse import PolicyDocument
 from pipeline.policy.schema import Policy
 
@@ -18,6 +18,8 @@ class PolicyRecord(BaseModel):
     """Sentences for the reader: what was refused, what could not be used."""
     ignores_by: str = ""
     """The file in which the `ignore` entries stand."""
+    origins: dict[str, str] = {}
+    """Where each key stands that stands somewhere."""
     above: Policy | None = None
     """The owner's policy, only what its file says."""
     above_where: str = ""
@@ -36,6 +38,7 @@ def record_of(effective: Effective, notes: tuple[str, ...]) -> PolicyRecord:
     """What is kept of a policy; `notes` are sentences beyond its own."""
     said = (*notes, *effective.notes)
     by = effective.origin("ignore")
+    origins = {key: where for key, where in effective.origins.items() if key in KEYS}
     if effective.parent is None:
-        return PolicyRecord(notes=said, ignores_by=by)
-    return PolicyRecord(notes=said, ignores_by=by, above=effective.parent.policy, above_where=effective.parent.where)
+        return PolicyRecord(notes=said, ignores_by=by, origins=origins)
+    return PolicyRecord(notes=said, ignores_by=by, origins=origins, above=effective.parent.policy, above_where=effective.parent.where)

@@ -168,6 +168,9 @@ def test_a_file_of_several_scopes_has_all_their_owners_once_and_mentions_nobody(
         (b"ignore:\n  - finding: 'v1:12'\n    reason: x\n    until: 2027-01-31\n", 2, "ignore.0.finding"),
         (b"fixes:\n  reviewers: ['a b']\n", 2, "fixes.reviewers.0"),
         (b"schedule: hourly\n", 1, "schedule"),
+        (b"speak: 1\n", 1, "speak: is a group of keys"),
+        (b"scopes: [a]\n", 1, "scopes: is a group of keys"),
+        (b"ignore: {rule: x}\n", 1, "ignore: is a list"),
         (b"waivers:\n  days: 0\n", 2, "waivers.days"),
         (b"allow:\n  - tests.command\n", 2, "allow.0"),
     ],
@@ -437,8 +440,9 @@ def _leaves(part: dict[str, Any], parts: dict[str, Any], prefix: str) -> Iterato
         if "properties" in inner:
             yield from _leaves(inner, parts, f"{prefix}{name}.")
             continue
-        nested = value.get("items") or value.get("additionalProperties") or next(iter(value.get("patternProperties", {}).values()), {})
-        group = parts.get(str(nested.get("$ref", "")).rpartition("/")[2], {}) if isinstance(nested, dict) else {}
+        patterns = value.get("patternProperties", {})
+        nested: dict[str, Any] = value.get("items") or value.get("additionalProperties") or next(iter(patterns.values()), {})
+        group = parts.get(str(nested.get("$ref", "")).rpartition("/")[2], {})
         if "properties" in group:
             yield from _leaves(group, parts, f"{prefix}{name}.*.")
         else:
