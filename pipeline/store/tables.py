@@ -384,6 +384,16 @@ waivers = Table(
 the last day; null: without an end. `path`, `line`: where the finding stood then. `ended_at`: taken back by a person, or replaced by a
 newer word. `expired_at`: when its end was noticed."""
 
+pushers = Table(
+    "pushers",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("pull_request", Integer, primary_key=True),
+    Column("person_id", HostileText, primary_key=True),
+    _moment("created_at"),
+)
+"""Who pushed to a pull request, as the host's events said: names in commits can be anybody's."""
+
 fixes = Table(
     "fixes",
     metadata,

@@ -14,7 +14,7 @@ from pipeline.model.target import UserRef
 from pipeline.model.waiver import Waiver, WaiverKind
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import finding_events, findings, occurrences, repositories, reviews, subjects, waivers
+from pipeline.store.tables import finding_events, findings, occurrences, pushers, repositories, reviews, subjects, waivers
 from pipeline.store.transaction import Transaction
 
 WaiverEventKind = Literal["waived", "rotated", "waiver_ended", "waiver_expired"]
@@ -82,6 +82,16 @@ class Waivers:
             return False
         self._event(waiver, "waiver_expired", "", f"given by {waiver.person.login}", None, "", "")
         return True
+
+    def remember_pusher(self, repository_id: RepositoryId, pull_request: int, person: UserRef) -> None:
+        """Somebody opened a pull request or pushed to it; twice is once."""
+        row = {"repository_id": repository_id, "pull_request": pull_request, "person_id": person.id, "created_at": database_now()}
+        self._transaction.add_missing(pushers, [row], ["repository_id", "pull_request", "person_id"])
+
+    def pushers(self, repository_id: RepositoryId, pull_request: int) -> frozenset[str]:
+        """The host's numbers of all who did."""
+        mine = (pushers.c.repository_id == repository_id, pushers.c.pull_request == pull_request)
+        return frozenset(str(found) for found in self._transaction.execute(select(pushers.c.person_id).where(*mine)).scalars())
 
     def concerned(self, repository_id: RepositoryId, fingerprint: str, keyed_hash: str = "") -> list[ReviewId]:
         """The newest review of every open pull request and branch that has the finding (or that secret), oldest first."""

@@ -50,6 +50,14 @@ def test_who_wrote_a_commit_of_the_change_is_an_author_too(github: GithubBench) 
     assert run_of(github, repository, pull).conclusion == "success"
 
 
+def test_who_pushed_a_commit_in_somebody_elses_name_is_an_author_too(github: GithubBench) -> None:
+    repository, pull = blocked(github)
+    github.world.commit(repository, "feature", {"d.txt": "fine\n"}, author="ada", pusher="bob")
+    github.settle()
+    assert "in your own change" in say(github, "bob", pull, f"/waive {handle(github, repository, pull)} {REASON}")
+    assert given(github) == []
+
+
 def test_a_permission_that_ended_between_command_and_recording_ends_the_waiver(github: GithubBench) -> None:
     repository, pull = blocked(github)
     (review,) = reviews_of(github, pull.number)

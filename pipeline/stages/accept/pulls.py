@@ -24,6 +24,10 @@ def pull_request(context: Context, message: AcceptEvent, event: PullRequestEvent
     """
     ended = _ended(context, event) if event.action is PullRequestAction.CLOSED else None
     with context.finish() as work:
+        if event.action in (PullRequestAction.OPENED, PullRequestAction.UPDATED):
+            # Names in commits can be anybody's; who pushes, the host knows. He waives nothing here (`pipeline.stages.waive`).
+            ref = event.pull_request
+            work.waivers.remember_pusher(work.installations.upsert_repository(ref.repository), ref.number, event.sender)
         if ended is not None:
             _close(work, ended)
         else:

@@ -163,6 +163,14 @@ def test_the_pull_request_has_the_tip_of_its_base_and_the_merge_base(scene: Scen
     assert (read.title, read.author.login, read.state, read.draft, read.commits) == ("Change it", "ada", PullRequestState.OPEN, False, 1)
 
 
+def test_authors_are_the_accounts_behind_the_commits_each_once(scene: Scene) -> None:
+    for author in ("ada", "bob", "ada"):
+        scene.world.commit(scene.repository, "feature", {f"{author}.py": f"{author}\n"}, author=author)
+    found = scene.host().authors(scene.ref)
+    assert sorted(user.login for user in found) == ["ada", "bob"]
+    assert {user.id for user in found} == {str(scene.world.user(login).id) for login in ("ada", "bob")}
+
+
 def test_merged_closed_draft_and_retargeted_pull_requests_are_told_apart(scene: Scene) -> None:
     host = scene.host()
     scene.world.set_draft("ada", scene.pull, True)

@@ -128,12 +128,23 @@ class People:
             return repository
 
     def commit(
-        self, repository: Repository, branch: str, files: Files, message: str = "Change", author: str = "ada", *, base: str | None = None
+        self,
+        repository: Repository,
+        branch: str,
+        files: Files,
+        message: str = "Change",
+        author: str = "ada",
+        *,
+        base: str | None = None,
+        pusher: str = "",
     ) -> str:
-        """Push one commit to a branch, which is made from `base` (default: the default branch) when new. Returns its sha."""
+        """Push one commit to a branch, which is made from `base` (default: the default branch) when new. Returns its sha.
+
+        `pusher`: who pushes it, when that is not whom the commit names.
+        """
         with self.github.state.lock:
             sha = self._commit(repository, branch, files, message, author, base)
-            self.github.actions.look_at_refs(repository, self.user(author))
+            self.github.actions.look_at_refs(repository, self.user(pusher or author))
             return sha
 
     def _commit(self, repository: Repository, branch: str, files: Files, message: str, author: str, base: str | None) -> str:

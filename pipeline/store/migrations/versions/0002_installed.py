@@ -55,6 +55,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_waivers_repository_id", "waivers", ["repository_id", "fingerprint"], unique=False)
     op.create_table(
+        "pushers",
+        sa.Column("repository_id", sa.Text(), nullable=False),
+        sa.Column("pull_request", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["repository_id"], ["repositories.id"], name=op.f("fk_pushers_repository_id")),
+        sa.PrimaryKeyConstraint("repository_id", "pull_request", "person_id", name=op.f("pk_pushers")),
+    )
+    op.create_table(
         "scan_slots",
         sa.Column("slot", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("repository_id", sa.Text(), nullable=False),
