@@ -3,7 +3,7 @@
 Equal fingerprints are one weakness; for a secret also the keyed hashes of the values must agree, because another value in the same place
 is another leak. Where several findings share one (copies of the same code), they are matched as a multiset: by path,
 then by rename, then by nearest line. Two in the base and three in the head are therefore exactly one new finding, and it is the one
-that lies farthest from the old ones.
+that lies farthest from the old ones. Last, an old finding beside which somebody wrote a remark is still the old one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from pipeline.model.finding import Finding
+from pipeline.triage.fingerprint import EXCERPT_CHARACTERS, EXCERPT_LINES
+from pipeline.triage.remarks import without_remarks
 
 Covered = Callable[[Finding], bool]
 """True for a finding of the base when the same engine looked at that place again, or when its file is gone."""
@@ -71,12 +73,46 @@ def compare(base: Sequence[Finding], head: Sequence[Finding], *, covered: Covere
         unchanged += _match_rest(group)
         new += group.head
         missing += [*group.base, *elsewhere]
+    new, missing, same = _match_remarks(new, missing, covered)
+    unchanged += same
     return Compared(
         new=_sorted(new),
         unchanged=_sorted(unchanged),
         fixed=_sorted(f for f in missing if covered(f)),
         not_reevaluated=_sorted(f for f in missing if not covered(f)),
     )
+
+
+def _match_remarks(head: list[Finding], base: list[Finding], covered: Covered) -> tuple[list[Finding], list[Finding], list[Finding]]:
+    """Take out the pairs that differ in nothing but a remark beside the code: same rule, same file, same scope, the same code.
+
+    Each old one stands for one: of a copy with a remark, one is new. Returns what is left of both sides, and the head sides of the pairs.
+    """
+    groups: dict[tuple[str, ...], _Group] = defaultdict(_Group)
+    for finding in head:
+        groups[_code(finding)].head.append(finding)
+    for finding in base:
+        if covered(finding):
+            groups[_code(finding)].base.append(finding)
+    rest = [finding for finding in base if not covered(finding)]
+    new: list[Finding] = []
+    same: list[Finding] = []
+    for group in groups.values():
+        group.base.sort(key=place)
+        group.head.sort(key=place)
+        same += _match_nearest(group)
+        new += group.head
+        rest += group.base
+    return new, rest, same
+
+
+def _code(finding: Finding) -> tuple[str, ...]:
+    """What a finding is, whatever was written beside it. Text that was cut off, or that there is none of, equals only itself."""
+    path, text = finding.location.path, finding.excerpt
+    lines = finding.location.end_line - finding.location.line + 1
+    whole = text.strip() != "" and len(text) < EXCERPT_CHARACTERS and lines <= EXCERPT_LINES
+    code = without_remarks(path, text) if whole else finding.fingerprint
+    return finding.rule.id, finding.engine, path, finding.scope, finding.secret.keyed_hash if finding.secret else "", code
 
 
 def identity(finding: Finding) -> tuple[str, str]:
