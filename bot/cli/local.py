@@ -84,7 +84,19 @@ def _connect(args: argparse.Namespace) -> int:
     hook.write_text(HOOK.format(command=command, connection=shlex.quote(str(connection))), "utf-8")
     hook.chmod(0o755)
     print(f"{repository.full_name} is connected: pushes are delivered to {settings.url}")
+    _announce(Connection(settings.url, secret, _record_root(settings)), repository)
     return 0
+
+
+def _announce(connection: Connection, repository: SourceRepository) -> None:
+    """Everything on the default branch is new to Fixwright: that makes its first scan. Not an error when nobody listens yet."""
+    tip = LocalRepository(Path(repository.clone_url)).branch(repository.default_branch)
+    if tip is None:
+        return
+    try:
+        connection.send(repository, "push", ref=repository.default_branch, before=ZERO, after=tip)
+    except HostUnavailable:
+        print(f"{connection.url} does not answer; to scan it as a whole, connect it again while `fixwright up` runs")
 
 
 def _secret(settings: Settings) -> str:
@@ -107,7 +119,7 @@ class Connection:
     """How to reach the web process, and as whom."""
 
     def __init__(self, url: str, secret: str, record: Path) -> None:
-        self._url = url
+        self.url = url
         self._secret = secret
         self.record_root = record
 
@@ -143,11 +155,11 @@ class Connection:
             "content-type": "application/json",
         }
         try:
-            answer = httpx.post(f"{self._url}/webhooks/local", content=body, headers=headers, timeout=10)
+            answer = httpx.post(f"{self.url}/webhooks/local", content=body, headers=headers, timeout=10)
         except httpx.HTTPError as error:
-            raise HostUnavailable(f"{self._url} does not answer ({type(error).__name__})", hint="is `fixwright up` running?") from None
+            raise HostUnavailable(f"{self.url} does not answer ({type(error).__name__})", hint="is `fixwright up` running?") from None
         if answer.status_code != 202:
-            raise HostUnavailable(f"{self._url} answered {answer.status_code}", hint=visible(answer.text[:300]))
+            raise HostUnavailable(f"{self.url} answered {answer.status_code}", hint=visible(answer.text[:300]))
 
 
 def _connection_of(repository: SourceRepository) -> Connection:

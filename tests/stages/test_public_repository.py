@@ -132,7 +132,7 @@ def test_a_private_repository_has_a_check_on_a_push(github: GithubBench) -> None
     assert run.conclusion == "failure"
 
 
-TOUCHING = {
+TOUCHING: dict[str, dict[str, str | bytes | None]] = {
     "its file": {"src/old.txt": "fine indeed\nBAD old\nfine\n"},
     "its file's name": {"src/old.txt": None, "src/new.txt": OLD["src/old.txt"]},
     "its line away": {"src/old.txt": "fine\nfine\n"},
@@ -185,7 +185,7 @@ def test_answers_to_readers_and_writers_name_nothing_old(github: GithubBench, lo
     github.settle()
     (asked,) = [answer.partition("<!--")[0] for answer in github.answers(pull) if "QQQ" in answer]
     assert unknown == {asked.replace("QQQ", "…")}
-    assert [p for p in github.ours(repository) if "old" in p.body] == []
+    assert [p for p in github.ours(repository) if "old" in (p.body or "")] == []
     assert all(handle.lower() not in branch for branch in github.our_branches(repository) for handle in secret)
     assert VALUE not in log.getvalue()
 
