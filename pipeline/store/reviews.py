@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, insert, sel
 
 from pipeline.errors import StaleWrite
 from pipeline.lifecycle import REVIEW
-from pipeline.model.ids import CommitId, RepositoryId, ReviewId
+from pipeline.model.ids import CommitId, InstallationId, RepositoryId, ReviewId
 from pipeline.model.review import Change, Conclusion, Review, ReviewStatus, Verdict
 from pipeline.model.scan import Gap
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository
@@ -223,6 +223,12 @@ class Reviews(Scans):
             return False
         self._set(review_id, change=CHANGE.dump(replace(change, draft=draft)))
         return True
+
+    def move_home(self, repository: RepositoryId, installation: InstallationId) -> None:
+        """A repository is seen through another installation from now on, and all that was said of it is said through that one."""
+        values = {"installation_id": installation, "updated_at": database_now()}
+        mine = (reviews.c.repository_id == repository, reviews.c.installation_id != installation)
+        self._transaction.execute(update(reviews).where(*mine).values(values))
 
     # --- what was decided ---
 

@@ -352,9 +352,12 @@ def test_nothing_of_a_suspended_installation_is_worked_or_published_and_later_it
     github.work()
     assert told(github) == before
 
+    github.world.commit(repository, "meanwhile", {"e.txt": "BAD\n"})
+    unheard = github.world.open_pull_request("ada", repository, "meanwhile", "main", "Nobody is told")
     github.world.unsuspend(installation)
     github.settle()
     assert states(github)[0] == ["active"]
+    assert github.runs(repository, unheard.head_sha)[-1].conclusion == "failure"
     assert {(run.status, run.conclusion) for run in github.runs(repository, pull.head_sha)} == {("completed", "failure")}
     assert len(github.threads(pull)) == 1
     assert github.dead() == []
@@ -398,6 +401,22 @@ def test_a_removed_installation_is_left_alone_and_forgotten_after_a_while(github
     assert statuses(github, pull.head_sha) in ([], ["cancelled"])
     # What is asked before we were told hears that it is gone, and is not tried again.
     assert (purges(github), set(github.dead()) - {("start_review", "HOST_NOT_FOUND")}) == (1, set())
+
+
+def test_whoever_installs_it_again_finds_everything_as_it_was(github: GithubBench) -> None:
+    repository = github.repository(OLD)
+    pull = github.change(repository, {"c.txt": "fine\nBAD\n"})
+    github.settle()
+    github.world.uninstall(home(github, repository))
+    github.settle()
+    github.world.install("octo")
+    github.take()
+    github.work_key(github_key(github, "installation.created"))
+    assert states(github) == (["deleted", "active"], {"octo/shop": "active"})
+    github.world.comment("ada", pull, "/fix")
+    github.settle()
+    assert len(github.ours(repository)) == 1
+    assert github.reviews(pull.head_sha) == 1
 
 
 def test_a_repository_that_is_taken_out_and_added_again_is_as_it_was(github: GithubBench) -> None:
@@ -560,10 +579,10 @@ def test_everything_we_write_may_come_back_from_us_and_quoted_by_people_and_it_s
     github.world.comment("ada", pull, f"/fix {handle}")
     github.settle()
     bot, app = github.world.app.bot, github.world.app
-    for round_of in range(3):
+    for round_of in range(2):
         sent = github.sent("request_fix")
         written = [c.body for c in pull.comments if c.user is bot] + [c.body for c in pull.review_comments if c.user is bot]
-        for body in written[:12]:
+        for body in written[:8]:
             with github.world.github.state.lock:
                 actions = github.world.github.actions
                 actions.comment(pull, bot, body, app)

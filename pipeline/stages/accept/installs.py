@@ -9,10 +9,10 @@ import logging
 from collections.abc import Sequence
 
 from pipeline.errors import HostForbidden, HostNotFound
-from pipeline.messages import BATCH, AcceptEvent, Envelope, PurgeRepository, ScanRepository
+from pipeline.messages import BATCH, AcceptEvent, Envelope, PurgeRepository, ScanRepository, StartReview
 from pipeline.model.event import InstallationEvent
 from pipeline.model.ids import RepositoryId
-from pipeline.model.target import Installation, SourceRepository
+from pipeline.model.target import Installation, PullRequestRef, SourceRepository
 from pipeline.stages.accept.ending import cancel_reviews
 from pipeline.stages.accept.resuming import resume
 from pipeline.stages.accept.sending import send
@@ -20,6 +20,9 @@ from pipeline.stages.context import Context
 from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
+
+LOOKED_AFTER = 100
+"""Repositories whose open pull requests are asked for at the end of a suspension; one request each."""
 
 
 def installation(context: Context, message: AcceptEvent, event: InstallationEvent) -> None:
@@ -37,6 +40,8 @@ def installation(context: Context, message: AcceptEvent, event: InstallationEven
         return
     context.host(event.installation).forget()
     seen = _repositories(context, event.installation)
+    back = before is not None and before[1] == "suspended"
+    missed = _open_now(context, event.installation, seen) if seen and back else ()
     with context.finish() as work:
         if seen is None:
             work.installations.set_state(identifier, "suspended")
@@ -45,14 +50,33 @@ def installation(context: Context, message: AcceptEvent, event: InstallationEven
             return
         work.installations.set_state(identifier, "active")
         known = {source.external_id: work.installations.upsert_repository(source) for source in seen}
+        for number in known.values():
+            work.reviews.move_home(number, identifier)
         _arrived(work, message, event, {source.external_id: source for source in seen}, known)
         for removed in event.removed:
-            gone = work.installations.find_repository(removed)
-            if gone is not None and removed.external_id not in known:
+            gone = None if removed.external_id in known else work.installations.find_repository(removed)
+            # One that moved to another account is seen through that one's installation by now, whatever is told first.
+            if gone is not None and work.installations.repository(gone).installation == event.installation.external_id:
                 _remove(context, work, message, gone)
-        if before is not None and before[1] == "suspended":
+        if back:
             for number in known.values():
                 resume(work, message, event.installation, work.reviews.interrupted(number))
+            for ref in missed:
+                start = StartReview(event.installation, ref.repository, pull_request=ref)
+                send(work, start, f"start:{message.delivery}:{ref.repository.external_id}:{ref.number}", priority=BATCH)
+
+
+def _open_now(context: Context, installation: Installation, seen: Sequence[SourceRepository]) -> Sequence[PullRequestRef]:
+    """Open pull requests of the repositories that were ever looked at: nothing was told of them while we were suspended."""
+    with context.database.read() as work:
+        worked = {source.external_id for _, source, state in work.installations.repositories_of(installation) if state == "active"}
+    found: list[PullRequestRef] = []
+    for source in [source for source in seen if source.external_id in worked][:LOOKED_AFTER]:
+        try:
+            found += [ref for ref, _ in context.host(installation).open_pull_requests(source)]
+        except (HostForbidden, HostNotFound) as refused:
+            log.info("repository.not_let_in", extra={"repository": source.external_id, "code": refused.code})
+    return found
 
 
 def _arrived(
@@ -68,6 +92,7 @@ def _arrived(
         number = known[external]
         if work.installations.repository_state(number) == "gone":
             work.installations.tell_repository_state(number, "active")
+            resume(work, message, event.installation, work.reviews.interrupted(number))
         scan = ScanRepository(event.installation, seen[external], "added")
         send(work, scan, f"scan_repository:{number}:{message.delivery}", priority=BATCH)
 

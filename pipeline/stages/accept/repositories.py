@@ -20,9 +20,15 @@ HIDDEN = 200
 
 def repository(context: Context, message: AcceptEvent, event: RepositoryEvent) -> None:
     """Know how it is now; stop where nothing can be shown any more."""
-    now = _as_it_is(context, event)
+    seen = _as_it_is(context, event)
+    now = seen or event.repository
     with context.finish() as work:
         number = work.installations.upsert_repository(now)
+        if seen is not None:
+            # It may have moved here from another account, and be said to be gone there already.
+            work.reviews.move_home(number, work.installations.upsert(event.installation))
+            if work.installations.repository_state(number) == "gone":
+                work.installations.tell_repository_state(number, "active")
         match event.action:
             case RepositoryAction.DELETED:
                 cancel_reviews(work, work.reviews.live_of_repository(number))
@@ -41,14 +47,14 @@ def repository(context: Context, message: AcceptEvent, event: RepositoryEvent) -
                 _hide(work, number)
 
 
-def _as_it_is(context: Context, event: RepositoryEvent) -> SourceRepository:
-    """The host's word of now: deliveries overtake each other, and a name that was given up twice may be told in the wrong order."""
+def _as_it_is(context: Context, event: RepositoryEvent) -> SourceRepository | None:
+    """The host's word of now: deliveries overtake each other, and names may be told in the wrong order. None when it is not ours to see."""
     if event.action is RepositoryAction.DELETED:
-        return event.repository
+        return None
     try:
         return context.host(event.installation).describe(event.repository)
     except (HostForbidden, HostNotFound):
-        return event.repository
+        return None
 
 
 def _hide(work: Work, repository: RepositoryId) -> None:
