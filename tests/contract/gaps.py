@@ -9,18 +9,47 @@ from collections.abc import Mapping
 
 NO_PAGE = "a status has no page and no annotations; its description is the title"
 ONE_CONTEXT = "a commit has one status of our name, whichever review speaks: the newest counts, none is edited"
-FOUR_STATES = "a status knows four states"
 A_PERSON = "what a person's token writes is written by that person"
 _PERSON = {
     "test_a_check_arrives_whole_and_twice_is_once": NO_PAGE,
-    "test_a_check_at_the_limit_of_the_host_arrives": NO_PAGE,
     "test_a_check_in_progress_becomes_the_finished_one": ONE_CONTEXT,
     "test_a_finished_check_can_change_its_mind": NO_PAGE,
     "test_another_key_is_another_check_and_another_commit_too": ONE_CONTEXT,
-    "test_every_conclusion_is_shown[neutral]": FOUR_STATES,
-    "test_every_conclusion_is_shown[cancelled]": FOUR_STATES,
     "test_a_pull_request_is_opened_once_and_edited_afterwards": A_PERSON,
 }
+
+DOORS = frozenset({"github: a job's token", "github: a person's token"})
+"""Worlds that differ from another one only in who signs in."""
+ASKED_AT_DOORS = frozenset(
+    {
+        "test_permission_tells_owner_writer_and_stranger_apart",
+        "test_a_pull_request_has_head_base_and_merge_base",
+        "test_git_fetches_exactly_the_commits_with_the_hosts_credentials",
+        "test_a_repository_is_found_by_its_name_and_described_as_it_is",
+        "test_the_open_pull_requests_come_with_their_heads",
+        "test_who_looks_sees_tip_pull_requests_and_what_was_said",
+        "test_what_is_not_known_of_a_repository_that_is_gone_is_not_found",
+        "test_a_repository_without_an_owners_policy_has_none",
+        "test_an_advisory_is_not_drafted_where_there_can_be_none",
+        "test_a_check_arrives_whole_and_twice_is_once",
+        "test_a_check_in_progress_becomes_the_finished_one",
+        "test_a_finished_check_can_change_its_mind",
+        "test_another_key_is_another_check_and_another_commit_too",
+        "test_threads_twice_are_once",
+        "test_a_changed_text_is_edited_and_nobody_is_told",
+        "test_a_thread_is_resolved_when_its_finding_is_gone_and_opened_again_when_it_is_back",
+        "test_our_threads_are_found_again_by_whoever_has_forgotten_them",
+        "test_one_comment_a_topic_edited_in_place",
+        "test_an_empty_comment_makes_none_takes_an_old_one_away_and_lets_it_come_back",
+        "test_a_comment_is_answered_once_in_the_conversation",
+        "test_a_comment_in_a_thread_is_answered_there",
+        "test_a_branch_twice_is_the_same_commit",
+        "test_a_branch_to_which_a_person_added_is_left_alone",
+        "test_a_pull_request_is_opened_once_and_edited_afterwards",
+        "test_closing_says_why_once_and_a_closed_one_is_left_alone",
+    }
+)
+"""What depends on who asks: what is ours, and what he may."""
 
 NO_GIT = "no git over HTTP"
 HEAD_STANDS = "the head of a pull request does not move with its branch"
