@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bot.settings import engines_dir
-from pipeline.model.finding import BaselineState
+from pipeline.model.finding import BaselineState, Standing
 from pipeline.model.review import Conclusion, Verdict
 from pipeline.stages.examine import RunControl
 from pipeline.stages.folder import judge_folder
@@ -99,6 +99,7 @@ def _above_the_line(python: str, script: str) -> Variant:
 
 
 _POLICY = b"gate:\n  block: never\npaths:\n  exclude: ['**']\nengines:\n  required: [secrets_scan]\non_incomplete: warn\n"
+_IGNORE_ALL = b"ignore:\n  - {path: '**', reason: all is well, until: 2999-12-31}\nscopes: {all: {paths: ['**'], block: never}}\n"
 _ALLOW_ALL = b"[extend]\nuseDefault = true\n[allowlist]\npaths = ['''.*''']\nregexes = ['''.*''']\n[[rules]]\nid = 'x'\nregex = '''x'''\n"
 
 _ODD_NAMES = (
@@ -180,6 +181,18 @@ VARIANTS = {
     "gitleaks:allow above": _above_the_line("# gitleaks:allow betterleaks:allow", "// gitleaks:allow betterleaks:allow"),
     "markers of other tools": _on_the_line(
         "# nosec # noqa: S608 # NOSONAR", "// eslint-disable-line // NOSONAR", "# pragma: allowlist secret # trufflehog:ignore # nosec"
+    ),
+    "our own comment": _on_the_line(
+        "# fixwright: ignore[python.sql-injection] only constants",
+        "// fixwright: ignore[javascript.command-injection] only constants",
+        "# fixwright: ignore[secrets.aws-access-key] an example",
+    ),
+    "our own comment above": _above_the_line(
+        "# fixwright: ignore[python.sql-injection, secrets.aws-access-key] only constants",
+        "/* fixwright: ignore[javascript.command-injection] only constants */",
+    ),
+    "an own policy that ignores": Variant(
+        {".github/fixwright.yml": _IGNORE_ALL, ".fixwright.yml": _IGNORE_ALL, "fixwright.yml": _IGNORE_ALL}
     ),
     "odd names": Variant(
         copies=dict.fromkeys(_ODD_NAMES, PYTHON)
@@ -280,3 +293,32 @@ def test_a_comment_on_an_older_finding_does_not_mend_it(tmp_path: Path, comment:
     for verdict in (_by_the_server(tmp_path, repo), _by_the_command_line(repo)):
         assert ("python.sql-injection", PYTHON, 10) in {place[:3] for place in _places(verdict)}
         assert verdict.conclusion is Conclusion.FAILURE
+
+
+def test_what_the_base_lets_stand_does_not_cover_what_a_change_brings(tmp_path: Path) -> None:
+    """A comment of the base, moved by the change to the line that it brings, and one whose line it makes dangerous."""
+    comment = b"    # fixwright: ignore[python.sql-injection] only constants\n"
+    line = b"    return connect().execute(f\"SELECT id FROM members WHERE name = '{name}'\").fetchall()\n"
+    head = BASE[PYTHON] + b"\n\ndef find(request):\n"
+    safe, taken = b"    name = 'ada'\n", b'    name = request.args["name"]\n'
+    repo = LocalRepo(tmp_path / "repository")
+    repo.commit({PYTHON: head + safe + comment + line})
+    repo.commit({PYTHON: head + taken + comment + line}, branch="feature")
+    for verdict in (_by_the_server(tmp_path, repo), _by_the_command_line(repo)):
+        assert {place[:3] for place in _places(verdict)} == {("python.sql-injection", PYTHON, 11)}
+        assert verdict.conclusion is Conclusion.FAILURE
+
+
+def test_a_scan_of_everything_shows_what_a_comment_of_the_base_lets_stand(tmp_path: Path) -> None:
+    lines = BAD[PYTHON].split(b"\n")
+    marked = b"\n".join(
+        line + b"  # fixwright: ignore[python.sql-injection] only constants" if BAD_LINES[PYTHON] in line else line for line in lines
+    )
+    repo = LocalRepo(tmp_path / "repository")
+    repo.commit({PYTHON: marked, SCRIPT: BAD[SCRIPT]})
+    verdict = judge_folder(repo.folder, None, None, RunControl(engines_dir(), lambda: True)).verdict
+    stands = {judged.finding.rule.id: (judged.standing, judged.reason) for judged in verdict.judged}
+    assert stands == {
+        "python.sql-injection": (Standing.WAIVED, "only constants"),
+        "javascript.command-injection": (Standing.BLOCKS, ""),
+    }

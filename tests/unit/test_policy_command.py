@@ -91,7 +91,7 @@ def test_a_repository_of_the_installation_shows_what_judged_it_last(
     bench.review(repo, "feature")
     bench.close()
     monkeypatch.setenv("FIXWRIGHT_STATE_DIR", str(bench.state))
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(bench.state)  # where no folder has the repository's name
     code, out, err = run(capsys, "show", repo.source.full_name)
     assert code == 0, err
     assert "medium  (.github/fixwright.yml:2 at " in out
