@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from queue import Queue
 
 import pytest
 
+from bot.alone import Alone
+from bot.cli.processes import alone
+from bot.settings import engines_dir, read_settings
 from pipeline.errors import BadSignature
+from pipeline.messages import AcceptEvent, Envelope
 from pipeline.model.event import Delivery, PullRequestAction, PullRequestEvent
 from pipeline.model.report import Annotation, Check
 from pipeline.model.review import Conclusion
 from pipeline.model.target import CommitRef
 from providers.github.client import close_line
+from tests.behaviour.doors import KEY, with_instant_engines
 from tests.contract.gaps import (
     GAPS,
     HEAD_STANDS,
@@ -31,6 +38,7 @@ from tests.contract.gaps import (
 )
 from tests.contract.world import SECRET
 from tests.stages.github import app_key
+from tests.worlds.emulate.git_http import git_over_http
 from tests.worlds.emulate.install import find
 from tests.worlds.emulate.server import Emulate
 from tests.worlds.emulate.world import EmulateHost
@@ -113,6 +121,43 @@ def test_what_it_delivers_is_refused_when_one_byte_is_another(foreign: EmulateHo
     forged = Delivery(real.provider, real.instance, real.headers, real.body.replace(b"hello", b"jello"))
     with pytest.raises(BadSignature):
         foreign.provider.receive(forged, foreign.configuration)
+
+
+def test_from_its_delivery_to_the_check_and_the_comment(server: Emulate, mailbox: Mailbox, tmp_path: Path) -> None:
+    abroad = EmulateHost(server, app_key(), tmp_path / "world", 2, {"c.txt": "fine\nBAD new\n"})
+    received = abroad.provider.receive(_opened(mailbox, abroad), abroad.configuration)
+    assert isinstance(received.event, PullRequestEvent)
+    settings = {f"FIXWRIGHT_GITHUB_{name}": value for name, value in abroad.configuration.items()}
+    settings |= {"FIXWRIGHT_STATE_DIR": str(tmp_path / "state"), "FIXWRIGHT_SECRET_KEY": KEY, "FIXWRIGHT_ENGINES_DIR": str(engines_dir())}
+    with git_over_http(tmp_path / "world") as git, alone(read_settings(settings)) as app:
+        with_instant_engines(app)
+        app.plugins = replace(app.plugins, fixers=())  # a thread on a line is what it cannot do
+        # Its own address of the repository leads nowhere; this is the repository that its objects came from.
+        repository = replace(received.event.pull_request.repository, clone_url=f"{git}/shop")
+        event = replace(received.event, pull_request=replace(received.event.pull_request, repository=repository))
+        key = f"accept:{received.delivery_id}"
+        for _ in range(2):  # a delivery that comes twice is one
+            with app.database.work() as work:
+                work.outbox.send(Envelope(AcceptEvent(received.delivery_id, event), key, group=key))
+            Alone(app).work_off(threading.Event())
+        with app.database.read() as work:
+            assert work.outbox.dead(10) == []
+        close_line()
+    (check,) = abroad.checks(abroad.tip("feature"))
+    assert (check.status, check.conclusion) == ("completed", "failure")
+    assert check.title.startswith("1 blocks")
+    assert "c.txt:2" in check.summary
+    (comment,) = abroad.comments()
+    assert "1 blocks" in comment
+    assert abroad.notifications() == 1
+
+
+def _opened(mailbox: Mailbox, abroad: EmulateHost) -> Delivery:
+    """The delivery of its pull request, whatever others left in the mailbox."""
+    while True:
+        taken = delivered(mailbox, "pull_request", "opened")
+        if abroad.name.encode() in taken.body:
+            return taken
 
 
 # --- its gaps -------------------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ class EmulateHost:
     only_in_diff = True
     signs_time = False
 
-    def __init__(self, server: Emulate, private_key_pem: str, folder: Path, number: int) -> None:
+    def __init__(self, server: Emulate, private_key_pem: str, folder: Path, number: int, change: Files | None = None) -> None:
         self._server = server
         self.provider: Provider = GitHubProvider()
         self.configuration: Configuration = {
@@ -53,7 +53,7 @@ class EmulateHost:
         git(self._repo.folder, "commit", "--quiet", "--message", "executable")
         git(self._repo.folder, "reset", "--quiet", "--hard")
         self._push("main", force=True)
-        self._repo.commit({"app.py": CHANGED}, branch="feature")
+        self._repo.commit({"app.py": CHANGED, **(change or {})}, branch="feature")
         self._push("feature")
         pull = server.call("POST", f"/repos/{self.name}/pulls", {"title": "Change it", "head": "feature", "base": "main"}, who="ada")
         self.ref = PullRequestRef(self.source, pull["number"])
