@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from pipeline.messages import HOLD, Envelope, PublishCheck, SettleReview, Speak, StartReview
+from pipeline.messages import HOLD, Envelope, PublishCheck, SettleReview, Speak
 from pipeline.model.finding import Finding
 from pipeline.model.ids import Handle
 from pipeline.model.review import Review, ReviewStatus, Verdict
 from pipeline.model.scan import Coverage, Gap, ScanResult
 from pipeline.policy import Policy, PolicyRecord
 from pipeline.sandbox.git import Changed
+from pipeline.stages.again import start_again
 from pipeline.stages.context import Context
 from pipeline.stages.examine import merge
 from pipeline.stages.inventory import note_change, settle_whole, whole
@@ -82,17 +83,7 @@ def _save_again(context: Context, work: Work, review: Review, verdict: Verdict) 
 
 def _look_again(context: Context, review: Review) -> None:
     """What the scans found is no longer kept: the head is judged afresh."""
-    change = review.change
-    before, after = (change.base, change.head) if change.pull_request is None else (None, None)
-    start = StartReview(
-        review.installation,
-        change.repository,
-        pull_request=change.pull_request,
-        before=before,
-        after=after,
-        ref=change.head_ref,
-        again=f"after {review.id}",
-    )
+    start = start_again(review.installation, review.change, f"after {review.id}")
     with context.finish() as work:
         work.outbox.send(Envelope(start, f"start:again:{review.id}"))
 

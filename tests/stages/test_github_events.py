@@ -123,6 +123,19 @@ def test_a_queued_commit_that_would_bring_a_finding_is_stopped_and_only_the_chec
     assert (len(github.world.notifying_calls(pull)), len(pull.comments), len(pull.review_comments)) == before
 
 
+def test_what_a_colleague_waived_in_the_pull_request_does_not_stop_the_queue(github: GithubBench) -> None:
+    repository = github.repository(OLD)
+    pull = github.change(repository, {"c.txt": "BAD\n"})
+    github.settle()
+    (handle,) = {found for comment in github.threads(pull) for found in re.findall(r"/waive ([A-Z0-9]+)", comment.body)}
+    github.world.set_permission("bob", repository, "write")
+    github.world.comment("bob", pull, f"/waive {handle} it is only shown to us")
+    github.settle()
+    group = github.world.queue(pull)
+    github.settle()
+    assert github.runs(repository, group.head_sha)[-1].conclusion == "success"
+
+
 def test_a_secret_that_a_queued_commit_brings_into_the_history_stops_it(github: GithubBench) -> None:
     repository = github.repository(OLD)
     github.world.commit(repository, "feature", {"k.txt": f"key = {VALUE}\n"})

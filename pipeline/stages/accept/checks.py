@@ -13,8 +13,8 @@ from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
 from pipeline.phrases import where
 from pipeline.policy import Policy
 from pipeline.stages import buttons
-from pipeline.stages.accept.resuming import again
 from pipeline.stages.accept.sending import send
+from pipeline.stages.again import start_again
 from pipeline.stages.buttons import BUTTONS, FIX_AT_MOST, fixable
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import tellable
@@ -37,7 +37,7 @@ def rerun(context: Context, message: AcceptEvent, event: RerunEvent) -> None:
             if event.sender.bot:
                 subject = change.pull_request.number if change.pull_request else change.head_ref
                 key = f"start:machine:{event.repository.external_id}:{event.head}:{subject}"
-            send(work, again(event.installation, change, message.delivery), key)
+            send(work, start_again(event.installation, change, message.delivery), key)
 
 
 def button(context: Context, message: AcceptEvent, event: ButtonEvent) -> None:
@@ -75,7 +75,9 @@ def _scan_again(context: Context, event: ButtonEvent, reviews: Sequence[Review])
     """As `/scan`: however often it is pressed, after one review there is one next."""
     with context.finish() as work:
         for review in reviews:
-            send(work, again(event.installation, review.change, f"after {review.id}"), f"start:again:{review.id}", priority=INTERACTIVE)
+            send(
+                work, start_again(event.installation, review.change, f"after {review.id}"), f"start:again:{review.id}", priority=INTERACTIVE
+            )
 
 
 def _fix_all(context: Context, message: AcceptEvent, event: ButtonEvent, review: Review) -> None:

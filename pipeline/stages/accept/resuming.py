@@ -4,31 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.messages import AcceptEvent, StartReview, WithdrawReview
-from pipeline.model.review import Change, Review
+from pipeline.messages import AcceptEvent, WithdrawReview
+from pipeline.model.review import Review
 from pipeline.model.target import Installation
 from pipeline.stages.accept.sending import send
+from pipeline.stages.again import start_again
 from pipeline.store.work import Work
-
-
-def again(installation: Installation, change: Change, again: str = "") -> StartReview:
-    """The message that judges a change once more; of a pull request, how it is by then.
-
-    Args:
-        again: unique text for a fresh run of the same commits; empty for one that may find its verdict.
-    """
-    if change.pull_request is not None:
-        return StartReview(installation, change.repository, pull_request=change.pull_request, again=again)
-    return StartReview(
-        installation,
-        change.repository,
-        before=change.base,
-        after=change.head,
-        ref=change.head_ref,
-        again=again,
-        queued=change.queued,
-        base_ref=change.base_ref if change.queued else "",
-    )
 
 
 def resume(work: Work, message: AcceptEvent, installation: Installation, interrupted: Sequence[Review]) -> None:
@@ -37,4 +18,4 @@ def resume(work: Work, message: AcceptEvent, installation: Installation, interru
         if review.change.whole:
             continue  # told to nobody, and repeated by its schedule
         send(work, WithdrawReview(review.id, "Interrupted"), f"withdraw:{review.id}:interrupted", group=review.id)
-        send(work, again(installation, review.change), f"start:{message.delivery}:{review.id}")
+        send(work, start_again(installation, review.change), f"start:{message.delivery}:{review.id}")
