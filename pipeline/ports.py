@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -21,6 +21,7 @@ from pipeline.model.ids import CommitId, Handle, ReviewId
 from pipeline.model.report import Check, CheckRef, CheckState, Report, Thread, ThreadRef
 from pipeline.model.review import ReviewStatus, Verdict
 from pipeline.model.scan import EngineInfo, Output, ScanRequest, ScanType
+from pipeline.model.setup import Diagnosis, Question, SetupForm, SetupRequest, SetupResult
 from pipeline.model.target import (
     CommitRef,
     Installation,
@@ -226,79 +227,6 @@ class CodeHost(Protocol):
 # --- setting up -----------------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Something that setup asks a person: one of some choices, or a line of text where there are none."""
-
-    name: str
-    label: str
-    help: str = ""
-    choices: tuple[Choice, ...] = ()
-    """The first one is chosen until another is."""
-    example: str = ""
-    """A possible answer, shown while there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One answer to a question, and what is asked with it."""
-
-    value: str
-    label: str
-    help: str = ""
-    asks: tuple[Question, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SetupRequest:
-    """What a person answered, and the addresses that the host is to know."""
-
-    answers: Mapping[str, str]
-    public_url: str
-    """Fixwright as the host reaches it; without a slash at the end."""
-    hook_url: str
-    """Where it is to deliver."""
-    return_url: str
-    """Where the person's browser is to come back to."""
-    installed_url: str
-    """Where it is to come to after Fixwright was let into repositories."""
-    state: str
-    """Comes back with the browser: a secret of this one attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """One right that Fixwright asks for, and what for."""
-
-    name: str
-    level: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class SetupForm:
-    """What the person's browser is to post to the host."""
-
-    action: str
-    fields: Mapping[str, str]
-    name: str
-    """What is made there."""
-    owner: str
-    """For whom, in words."""
-    rights: tuple[Granted, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SetupResult:
-    """What the host gave: everything that an instance needs."""
-
-    settings: Configuration = field(repr=False)
-    name: str
-    owner: str
-    next_url: str
-    """The host's page on which a person says which repositories Fixwright may see."""
-
-
 class Setup(Protocol):
     """How a person makes the host know Fixwright, with a browser: questions, a form for the host, and a code that comes back."""
 
@@ -319,16 +247,6 @@ class Setup(Protocol):
 
     def verify(self, configuration: Configuration) -> None:
         """Sign in with stored settings. Raises HostError or NotConfigured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """One thing that was tried. `ok` None: for information."""
-
-    topic: str
-    said: str
-    ok: bool | None = None
-    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,9 +275,7 @@ class Provider(Protocol):
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """Verify, then parse; pure. Raises BadSignature, MalformedDelivery; NotConfigured when the secret is not set."""
 
-    def connect(
-        self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False
-    ) -> CodeHost:
+    def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False) -> CodeHost:
         """Sign in. Raises NotConfigured; makes no request yet. `patient`: for work for which nobody waits, which must leave a part of the
         host's budget to the rest; it is told to wait by RateLimited."""
 

@@ -21,7 +21,8 @@ from bot.pages import setup_views as views
 from bot.pages.links import Attempt, Outcome, SetupLinks, Target
 from bot.settings import Settings
 from pipeline.errors import FixwrightError, HostError, StoreError, UsageError
-from pipeline.ports import HostMemory, Provider, Setup, SetupRequest
+from pipeline.model.setup import SetupRequest
+from pipeline.ports import HostMemory, Provider, Setup
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from bot.pages.html import Child, Html, group, page, tag
 from bot.pages.links import Outcome
 from pipeline.errors import FixwrightError, UsageError
-from pipeline.ports import Choice, Question, Setup, SetupForm
+from pipeline.model.setup import Choice, Question, SetupForm
+from pipeline.ports import Setup
 
 STEPS = ("Answer", "Create", "Install")
 LEVELS = {"read": "read", "write": "read and write"}

@@ -22,8 +22,9 @@ from pydantic import Field
 
 from pipeline.errors import FixwrightError, HostError, NotConfigured
 from pipeline.model.ids import InstallationId
+from pipeline.model.setup import Diagnosis
 from pipeline.model.target import Installation
-from pipeline.ports import CodeHost, Configuration, Diagnosis, HostMemory
+from pipeline.ports import CodeHost, Configuration, HostMemory
 from pipeline.sandbox.net import async_client
 from pipeline.sandbox.outward import ca_bundle, proxy_for, without_password
 from providers.github.auth import LEVELS, TOLERATED_SKEW, AppKey, as_app

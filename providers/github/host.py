@@ -40,7 +40,7 @@ class GitHubHost:
 
     def __init__(self, api: Api, memory: HostMemory, site: Site, limits: Capabilities, *, lenient: bool = False) -> None:
         self._api, self._memory, self._site, self._limits, self._lenient = api, memory, site, limits, lenient
-        self._muted = f"github/{site.api_host}/muted/{api.sign_in.installation}"
+        self._muted = f"github/{site.authority}/muted/{api.sign_in.installation}"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -153,7 +153,7 @@ class GitHubHost:
 
     def ensure_branch(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
         """One commit that GitHub signs, on a branch below `fixwright/`."""
-        return branches.ensure_branch(self._api, self._memory, repository, commit, site=self._site.api_host)
+        return branches.ensure_branch(self._api, self._memory, repository, commit, site=self._site.authority)
 
     def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
         """The open pull request from `draft.branch`."""

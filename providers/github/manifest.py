@@ -18,7 +18,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import Field
 
 from pipeline.errors import HostNotFound, HostRejected, UsageError
-from pipeline.ports import Choice, Configuration, Granted, Question, SetupForm, SetupRequest, SetupResult
+from pipeline.model.setup import Choice, Granted, Question, SetupForm, SetupRequest, SetupResult
+from pipeline.ports import Configuration
 from providers.github.auth import AppAnswer, AppKey, as_app
 from providers.github.client import Answer, Client, OpenClient, path
 from providers.github.payloads import Login

@@ -9,8 +9,9 @@ from datetime import datetime
 import httpx
 
 from pipeline.model.event import Delivery, Received
+from pipeline.model.setup import Diagnosis
 from pipeline.model.target import Installation
-from pipeline.ports import Capabilities, CodeHost, Configuration, Diagnosis, HostMemory, MissedDelivery, Setting, Setup
+from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
 from pipeline.sandbox.net import async_client
 from providers.github import deliveries
 from providers.github.api import Api
@@ -80,7 +81,7 @@ class GitHubProvider:
     def _as_app(self, configuration: Configuration, memory: HostMemory) -> tuple[Client, AppKey, Limits, Callable[[], float]]:
         site, app = Site.of(configuration), AppSettings.of(configuration)
         client = Client(self._open_client, site.api_url, site.graphql_url)
-        return client, AppKey(app), deliveries.limits_of_app(memory, site.api_host, app.app_id, self._clock), self._clock
+        return client, AppKey(app), deliveries.limits_of_app(memory, site.authority, app.app_id, self._clock), self._clock
 
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """See `providers.github.receive`."""
@@ -98,18 +99,18 @@ class GitHubProvider:
         if token and not configuration.get("APP_ID", "").strip():
             return self._connect_token(client, site, token, number, memory, lenient=configuration.get("READ_ONLY_OK", "") == "1")
         key = AppKey(AppSettings.of(configuration))
-        sign_in = SignIn(client, key, number, memory, site=site.api_host, clock=self._clock)
+        sign_in = SignIn(client, key, number, memory, site=site.authority, clock=self._clock)
         api = self._api(client, sign_in, memory, site, number, patient=patient)
         return GitHubHost(api, memory, site, self.capabilities)
 
     def _connect_token(self, client: Client, site: Site, token: str, number: str, memory: HostMemory, *, lenient: bool) -> CodeHost:
-        sign_in = TokenSignIn(client, token, number, memory, site=site.api_host)
+        sign_in = TokenSignIn(client, token, number, memory, site=site.authority)
         api = self._api(client, sign_in, memory, site, number)
         return GitHubHost(api, memory, site, within(self.capabilities, token), lenient=lenient)
 
     def _api(self, client: Client, sign_in: Identity, memory: HostMemory, site: Site, number: str, *, patient: bool = False) -> Api:
-        limits = Limits(memory, site.api_host, number, clock=self._clock, patient=patient)
-        return Api(client, sign_in, limits, Memo(memory, site.api_host, number))
+        limits = Limits(memory, site.authority, number, clock=self._clock, patient=patient)
+        return Api(client, sign_in, limits, Memo(memory, site.authority, number))
 
 
 PROVIDER = GitHubProvider()

@@ -63,6 +63,11 @@ class Site:
         return urlsplit(self.api_url).hostname or ""
 
     @property
+    def authority(self) -> str:
+        """Host and port of the API: what is remembered of one server must not be taken for another's."""
+        return urlsplit(self.api_url).netloc
+
+    @property
     def web_host(self) -> str:
         """Host name that people see and git clones from: `github.com`, the GHES host, `SUB.ghe.com`."""
         host = self.api_host

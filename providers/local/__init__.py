@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pipeline.errors import NotConfigured
 from pipeline.model.event import Delivery, Received
+from pipeline.model.setup import Diagnosis
 from pipeline.model.target import Installation
-from pipeline.ports import CodeHost, Configuration, Diagnosis, HostMemory, MissedDelivery, Setting, Setup
+from pipeline.ports import CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
 from providers.local import receive
 from providers.local.host import CAPABILITIES, LocalHost
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.ports import SetupRequest
+from pipeline.model.setup import SetupRequest
 from providers.github import auth
 from providers.github.manifest import FIXER, LONGEST_NAME, NEEDS, OPTIONAL, PERMISSIONS, READER, Mode, asked_events, rights
 from providers.github.provider import PROVIDER

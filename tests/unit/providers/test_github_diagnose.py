@@ -16,7 +16,8 @@ import pytest
 
 from pipeline.errors import FixwrightError
 from pipeline.model.event import Delivery
-from pipeline.ports import Configuration, Diagnosis
+from pipeline.model.setup import Diagnosis
+from pipeline.ports import Configuration
 from providers.github.client import close_line
 from providers.github.manifest import FIXER, READER, asked_events
 from providers.github.provider import PROVIDER, GitHubProvider
