@@ -36,10 +36,10 @@ class Scene:
         self._count = 0
 
     def repository(self) -> Repository:
-        """One that we never saw, so that no token of it is known."""
+        """One of an owner whom we never saw, so that nothing of him is known: no token, no policy."""
         self._count += 1
         files = {f"part{n % 7}/module{n}.py": f"def step(value):\n    return value + {n}\n" for n in range(50)}
-        made = self._world.create_repository("octo", f"shop{self._count}", files=files)
+        made = self._world.create_repository(f"octo{self._count}", "shop", files=files)
         self._world.set_permission("ada", made, "write")
         return made
 
@@ -85,7 +85,7 @@ def run(quick: bool) -> Table:
         warm = [scene.push(known) for _ in range(rounds)]
         scene.hold_back(EVERYTHING)
         both = [scene.push(known) for _ in range(rounds)]
-    for what, times in (("new repository, no token known", cold), ("tokens known", warm), ("tokens known, git held back too", both)):
+    for what, times in (("new owner, nothing known", cold), ("known", warm), ("known, git held back too", both)):
         table.rows.append((f"{what}: check visible", [visible for visible, _ in times]))
         table.rows.append((f"{what}: check finished", [finished for _, finished in times]))
     for index, what in enumerate(("visible", "finished after the engines")):

@@ -17,7 +17,7 @@ from pipeline.policy import Policy
 from pipeline.reports.markdown import render_progress
 from pipeline.stages.announce import show_check
 from pipeline.stages.context import Context
-from pipeline.stages.policies import policy_in_force
+from pipeline.stages.policies import ask_owner, policy_in_force
 from pipeline.stages.queued import queued_change
 from pipeline.store.work import Work
 
@@ -45,10 +45,12 @@ def start_review(context: Context, message: StartReview) -> None:
             _known(context, review.id, change)
             return
     progress, commit = render_progress(key=check_key(review.id)), CommitRef(change.repository, change.head)
-    with ThreadPoolExecutor(1) as beside:  # people wait for the check, and git for the network
+    with ThreadPoolExecutor(2) as beside:  # people wait for the check, and all this for the network
         shown = beside.submit(copy_context().run, show_check, context, commit, review.id, progress)
+        owner = beside.submit(copy_context().run, ask_owner, context, review)
         mirror = context.mirror_of(review)
         shown.result()
+        owner.result()
     in_force = policy_in_force(context, review, mirror)
     policy = in_force.effective.policy
     with context.finish() as work:

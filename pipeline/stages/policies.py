@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -67,6 +68,12 @@ def policy_in_force(context: Context, review: Review, mirror: Mirror) -> InForce
     except PolicyInvalid as error:
         return _instead(context, change, parent, error)
     return InForce(merge(own, parent.document), parent.notes, parent.gaps, own)
+
+
+def ask_owner(context: Context, review: Review) -> None:
+    """Read the owner's policy ahead, beside other work, so that it is remembered when it is needed. What fails here fails again there."""
+    with suppress(HostError):
+        _parent(context, review)
 
 
 def reader(mirror: Mirror, commit: CommitId) -> Callable[[str], bytes | None]:
