@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from bot.wiring import App
 from pipeline.errors import UsageError
 from pipeline.escaping import columns, cut_columns, visible
 from pipeline.messages import BATCH, Envelope, ScanRepository
-from pipeline.model.finding import Finding
+from pipeline.model.finding import Finding, Standing, Suppression, SuppressionKind
 from pipeline.model.ids import RepositoryId
 from pipeline.model.scan import Coverage, EngineRun
 from pipeline.model.target import SourceRepository
@@ -67,6 +67,14 @@ def find_repository(work: Work, name: str) -> tuple[RepositoryId, SourceReposito
     return identifier, source
 
 
+Place = tuple[str, str, int]
+"""Fingerprint, path and line."""
+
+
+def _key(finding: Finding) -> Place:
+    return finding.fingerprint, finding.location.path, finding.location.line
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """Everything that a list says."""
@@ -77,6 +85,13 @@ class Listed:
     findings: Sequence[ListedFinding]
     coverage: Coverage | None
     """Of the last scan of everything; None before it, and for another branch."""
+    let_stand: Mapping[Place, Suppression]
+    """What the last scan of everything saw and somebody lets stand: a waiver, the policy, a comment."""
+
+    def why(self, one: ListedFinding) -> Suppression | None:
+        """Why a finding may stand; None when one of its places may not."""
+        found = [self.let_stand.get(_key(place)) for place in one.places]
+        return next(iter(found), None) if all(found) else None
 
     @property
     def default(self) -> bool:
@@ -97,7 +112,7 @@ def _list(args: argparse.Namespace) -> int:
     """0: nothing is open; 1: something is; 3: not scanned yet, or not completely."""
     with stored() as app:
         listed = _read(app, args.repository, args.branch, args.status)
-    opened = sum(one.status == "open" for one in listed.findings)
+    opened = sum(one.status == "open" and listed.why(one) is None for one in listed.findings)
     if args.json:
         print(json.dumps(_document(listed), indent=2))
     else:
@@ -115,14 +130,19 @@ def _read(app: App, name: str, branch: str, status: Status) -> Listed:
         findings = work.findings.listed(identifier, wanted, status)
         known = listing.review if wanted == source.default_branch else None
         verdict = work.reviews.known_verdict(known) if known is not None else None
-    return Listed(source, wanted, listing, findings, verdict.coverage if verdict else None)
+    standing = [j for j in verdict.judged if j.standing is Standing.WAIVED] if verdict else []
+    let_stand = {_key(j.finding): j.suppression for j in standing if j.suppression is not None}
+    return Listed(source, wanted, listing, findings, verdict.coverage if verdict else None, let_stand)
 
 
 # --- for people -----------------------------------------------------------------------------------------------------------------------
 
 
 def _print(listed: Listed, status: str, opened: int) -> None:
-    rows = [(one.finding.rule.severity.word, where(one.finding), _title(one), f"{one.finding.handle or ''}") for one in listed.findings]
+    rows = [
+        (one.finding.rule.severity.word, where(one.finding), _title(one, listed.why(one)), f"{one.finding.handle or ''}")
+        for one in listed.findings
+    ]
     for row in _aligned(rows):
         print(row)
     if rows:
@@ -134,9 +154,11 @@ def _print(listed: Listed, status: str, opened: int) -> None:
         print(line)
 
 
-def _title(one: ListedFinding) -> str:
+def _title(one: ListedFinding, why: Suppression | None) -> str:
     more = f" (+{len(one.places) - 1})" if len(one.places) > 1 else ""
-    state = "" if one.status == "open" else f" [{one.status}]"
+    by_hand = why is not None and why.kind in (SuppressionKind.WAIVER, SuppressionKind.ROTATED)
+    stands = "" if why is None else f" [waived by {why.by}]" if by_hand else f" [ignored: {why.reason}]"
+    state = stands if one.status == "open" else f" [{one.status}]"
     return f"{what(one.finding)}{more}{state}"
 
 
@@ -199,7 +221,7 @@ def _document(listed: Listed) -> dict[str, Any]:
         "trouble": visible(listing.trouble),
         "engines": [_engine_run(run) for run in (listed.coverage.runs if listed.coverage else ())],
         "not_checked": [_gap(place, reason) for place, reason in (not_checked(listed.coverage) if listed.coverage else ())],
-        "findings": [_finding(one) for one in listed.findings],
+        "findings": [{**_finding(one), "suppression": _suppression(listed.why(one))} for one in listed.findings],
     }
 
 
@@ -231,6 +253,13 @@ def _finding(one: ListedFinding) -> dict[str, Any]:
         "title": visible(what(one.finding)),
         "places": [_place(place) for place in (one.places or (one.finding,))],
     }
+
+
+def _suppression(why: Suppression | None) -> dict[str, Any] | None:
+    if why is None:
+        return None
+    until = why.until.isoformat() if why.until else None
+    return {"kind": why.kind.value, "reason": visible(why.reason), "by": visible(why.by), "until": until}
 
 
 def _place(finding: Finding) -> dict[str, Any]:

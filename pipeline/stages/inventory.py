@@ -17,10 +17,11 @@ from pipeline.model.finding import BaselineState, Finding
 from pipeline.model.ids import Handle, RepositoryId, ReviewId
 from pipeline.model.review import Review, ReviewStatus, Verdict
 from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult
-from pipeline.policy import Policy
+from pipeline.policy import Policy, PolicyRecord
 from pipeline.sandbox.git import Changed, Mirror
 from pipeline.stages.context import Context
 from pipeline.stages.examine import merge
+from pipeline.stages.ruling import let_stand, read_ruling
 from pipeline.stages.scan import CHANGED_FILES
 from pipeline.stages.sweep import DAY, HOUR, MAX_FILES, begin_next, concerned, engines_digest, listing, next_in, spread
 from pipeline.store.findings import PULL
@@ -29,6 +30,7 @@ from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared
 from pipeline.triage.gate import decide_verdict
 from pipeline.triage.handles import assign
+from pipeline.triage.waivers import waived
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +131,7 @@ def settle_whole(context: Context, message: SettleReview) -> None:
     with context.database.read() as work:
         parts = work.reviews.parts(review.id)
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        record = PolicyRecord.model_validate_json(work.reviews.policy_record(review.id))
         gaps = work.reviews.policy_gaps(review.id)
     mirror = context.mirror_of(review)
     entries, more = listing(mirror, change.head)
@@ -136,12 +139,17 @@ def settle_whole(context: Context, message: SettleReview) -> None:
     verdict = _ledger(policy, parts, entries, more, gaps)
     findings = [f for part in parts for f in part.findings if not f.rule.shadow and f.location.path not in moved]
     looked = Looked(_looked_at(context, policy, parts, entries, more, moved), seen_with(parts, context.places.version))
+    ruling = read_ruling(review, policy, record, mirror, (), findings)
     failed = next((gap for gap in verdict.coverage.gaps if not gap.path and gap.gap_class is GapClass.ERROR), None)
     digest = "" if failed else engines_digest(context.plugins.scanners, context.control())
     with context.finish() as work:
         repository = work.installations.upsert_repository(change.repository)
-        seen = with_own_handles(findings, work.findings.handles(repository))
+        taken = work.findings.handles(repository)
+        seen = with_own_handles(findings, taken)
         work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked, whole=True)
+        today = context.places.today()
+        suppressed = ruling.suppressed(waived(work.waivers.of_repository(repository), findings, today, ""), taken, today)
+        verdict = replace(verdict, judged=let_stand(policy, seen, suppressed))
         work.reviews.save_verdict(review.id, verdict)
         work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
         work.reviews.move(review.id, ReviewStatus.PUBLISHING, ReviewStatus.DONE)
@@ -188,7 +196,7 @@ def _looked_at(
 
 
 def _ledger(policy: Policy, parts: Sequence[ScanResult], entries: Sequence[Changed], more: bool, policy_gaps: Sequence[Gap]) -> Verdict:
-    """Who looked at what. Findings stand in the list and not in this verdict."""
+    """Who looked at what. Findings stand in the list; the verdict of a whole scan has only those that somebody lets stand."""
     merged = merge(parts)
     gaps = [gap for gap in merged.gaps if gap.gap_class is not GapClass.NOT_APPLICABLE]
     whole, single = [gap for gap in gaps if not gap.path], [gap for gap in gaps if gap.path]

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from pipeline.model.finding import BaselineState, Finding, Judged, Standing
-from pipeline.model.ids import Handle
+from pipeline.model.ids import BlobId, CommitId, Handle
 from pipeline.model.review import Review, Verdict
 from pipeline.policy import Policy, PolicyEdit, PolicyRecord, policy_edit, say_effect
 from pipeline.sandbox.git import Changed, Mirror
 from pipeline.stages.policies import reader
-from pipeline.triage.comments import CodeIgnore, code_ignores, ignored_in_code
+from pipeline.stages.sources import MAX_SOURCE
+from pipeline.triage.comments import MARK, CodeIgnore, code_ignores, ignored_in_code
 from pipeline.triage.gate import stand
 from pipeline.triage.suppression import Suppressor, ignored_by_policy, suppressor
 
@@ -90,5 +91,31 @@ def read_ruling(
         in_force=policy,
         parent=record.parent,
     )
-    contents = {path: content for path in sorted({f.location.path for f in new}) if (content := mirror.file(change.head, path)) is not None}
-    return Ruling(policy, record, edit, {p: c for p, c in contents.items() if b"fixwright:" in c}, change.whole)
+    return Ruling(policy, record, edit, _remarked(mirror, change.head, new), change.whole)
+
+
+def _remarked(mirror: Mirror, head: CommitId, new: Sequence[Finding]) -> dict[str, bytes]:
+    """Contents of the files of findings in which somebody may have written of ignoring; most have a blob that is read with all others."""
+    paths: dict[BlobId, set[str]] = {}
+    for finding in new:
+        if finding.blob is not None:
+            paths.setdefault(finding.blob, set()).add(finding.location.path)
+    mirror.ensure_blobs(paths)
+    found = {path: content for blob, content in mirror.read(paths, max_size=MAX_SOURCE) for path in paths[blob]}
+    for path in sorted({f.location.path for f in new if f.blob is None} - set(found)):
+        content = mirror.file(head, path)
+        if content is not None:
+            found[path] = content
+    return {path: content for path, content in found.items() if MARK in content}
+
+
+def let_stand(policy: Policy, findings: Sequence[Finding], suppressed: Suppressor) -> tuple[Judged, ...]:
+    """Of everything that a whole scan found, what somebody lets stand, or let stand until it expired."""
+    judged = []
+    for finding in findings:
+        why = suppressed(finding)
+        if why is not None:
+            standing = stand(policy, finding, why)
+            reason = why.reason if standing is Standing.WAIVED else ""
+            judged.append(Judged(finding, BaselineState.UNCHANGED, standing, reason=reason, suppression=why))
+    return tuple(judged)

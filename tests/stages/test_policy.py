@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from html import unescape
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
+from bot.cli import main
 from pipeline.model.scan import ScanType
 from pipeline.store.tables import host_memory
 from providers.local.record import CheckRecord
@@ -325,3 +327,30 @@ def test_a_change_of_the_owners_policy_is_told_what_it_would_change_for_all(gith
     assert "the policy above every repository of octo. Once merged: gate.block from high to never." in said(run)
     broken = checked(github, parent, {"fixwright.yml": "gate:\n  blok: never\n"}, "broken")
     assert "fixwright.yml:2: gate.blok: there is no such key. Merged like this, it could not be used." in said(broken)
+
+
+def test_a_scan_of_everything_lists_what_the_base_lets_stand_as_ignored(
+    github: GithubBench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "a.py": "# fixwright: ignore[fake.bad-line] only an example\nBAD = 1\n",
+        "b.py": "BAD = 2\n",
+        "c.py": 'text = """\n# fixwright: ignore[fake.bad-line] no comment\nBAD = 3\n"""\n',
+        POLICY: f"ignore: [{{path: b.py, reason: goes away soon, until: {FOREVER}}}]\n",
+    }
+    made = github.repository(files)
+    installation = github.world.installation_of(made)
+    assert installation is not None
+    github.world.github.actions.events.repositories(installation, [made], [])
+    github.settle()
+    monkeypatch.setenv("FIXWRIGHT_STATE_DIR", str(github.state))
+    assert main(["findings", "list", "octo/shop", "--json"]) == 1
+    listed = {one["places"][0]["path"]: one["suppression"] for one in json.loads(capsys.readouterr().out)["findings"]}
+    assert listed == {
+        "a.py": {"kind": "code", "reason": "only an example", "by": "a.py:1", "until": None},
+        "b.py": {"kind": "policy", "reason": "goes away soon", "by": listed["b.py"]["by"], "until": FOREVER},
+        "c.py": None,
+    }
+    assert listed["b.py"]["by"].startswith(f"{POLICY}:1 at ")
+    main(["findings", "list", "octo/shop"])
+    assert "[ignored: only an example]" in capsys.readouterr().out

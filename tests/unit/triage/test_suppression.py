@@ -109,5 +109,5 @@ def test_the_first_reason_that_holds_counts_else_the_first_expired_one(answers: 
 
 
 def test_an_ignored_finding_that_would_only_be_counted_is_counted_all_the_same() -> None:
-    quiet = Policy(gate={"rules": {"python.sql-injection": "count"}})  # type: ignore[arg-type]  # validated
+    quiet = Policy(gate={"rules": {"python.sql-injection": "count"}})
     assert stand(quiet, FINDING, said(entry())) is Standing.COUNTED
