@@ -156,7 +156,7 @@ def _names(key: ColumnElement[str], reviews_of: Select[Any]) -> ColumnElement[bo
 
 
 def _about(key: ColumnElement[str], source: SourceRepository) -> ColumnElement[bool]:
-    """True for keys of effects and of the host's memory that name the repository: by its name, or by its number as a whole part of the key."""
+    """True for keys (of effects, of the host's memory) that name the repository: by its name, or by its number as a whole part."""
     by_name = func.lower(key).contains(source.full_name.lower(), autoescape=True)
     parts = [key.contains(f"{mark}{source.external_id}{mark}", autoescape=True) for mark in ":/"]
     return or_(by_name, *parts, *(key.endswith(f"{mark}{source.external_id}", autoescape=True) for mark in ":/"))

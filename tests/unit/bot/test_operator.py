@@ -13,10 +13,11 @@ from sqlalchemy import update
 
 from bot.cli import main
 from bot.pulse import Pulse
+from pipeline.messages import Envelope, PurgeRepository
 from pipeline.model.event import PullRequestAction
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import database_now
-from pipeline.store.tables import outbox, processes
+from pipeline.store.tables import outbox, processes, repositories
 from tests.fakes import LineScanner
 from tests.harness import INSTALLATION, Bench, LocalRepo
 
@@ -176,6 +177,25 @@ def test_a_purge_asks_first_and_then_leaves_nothing(bench: Bench, repo: LocalRep
     left = [path for path in bench.state.rglob("*") if path.is_file() and "local" not in path.relative_to(bench.state).parts]
     assert left
     assert [path.name for path in left if name.encode() in path.read_bytes()] == []
+
+
+def test_what_is_gone_is_purged_by_a_worker_unless_it_came_back(bench: Bench, repo: LocalRepo) -> None:
+    bench.review(repo, "feature")
+
+    def known() -> list[str]:
+        with bench.app.database.read() as work:
+            return [one.name for one in work.repositories.all()]
+
+    for state, left in (("active", [repo.source.full_name]), ("gone", [])):
+        with bench.app.database.work() as work:
+            (one,) = work.repositories.all()
+            work.transaction.execute(update(repositories).values(state=state))
+            work.outbox.send(Envelope(PurgeRepository(one.id), f"purge:{state}"))
+        bench.work()
+        assert known() == left
+    with bench.app.database.read() as work:
+        assert {(row.kind, row.status) for row in work.transaction.execute(outbox.select())} == {("purge_repository", "done")}
+    assert list((bench.state / "mirrors").glob("*.git*")) == []
 
 
 def test_an_unknown_repository_is_a_mistake_of_the_call(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
