@@ -161,8 +161,8 @@ def test_an_idle_look_is_five_requests_that_cost_nothing(world: GithubWorld, tmp
     repository = shop(world)
     change(world, repository, {"c.txt": "BAD new\n"})
     with watcher(world, world.token_for("robin"), repository, tmp_path / "state") as watch:
-        watch.once()
-        watch.once()  # sees what we wrote ourselves
+        for _ in range(3):  # it works, sees what it wrote itself, and asks from there on
+            watch.once()
         world.asked.clear()
         watch.once()
         assert [asked.status for asked in world.asked] == [304] * 5
@@ -177,6 +177,30 @@ def test_one_pull_request_alone_is_watched_when_asked(world: GithubWorld, tmp_pa
     assert {status.sha for status in repository.statuses} == {second.head_sha}
     with watcher(world, world.token_for("robin"), repository, tmp_path / "state", 99) as watch, pytest.raises(HostNotFound):
         watch.once()
+
+
+def test_a_pull_request_from_a_fork_is_judged_like_any_other(world: GithubWorld, tmp_path: Path) -> None:
+    repository = shop(world, private=False)
+    fork = world.fork(repository, "mallory")
+    world.commit(fork, "theirs", {"c.txt": "BAD new\n"}, author="mallory")
+    pull = world.open_pull_request("mallory", repository, "theirs", "main", "From afar", fork=fork)
+    with watcher(world, world.token_for("robin"), repository, tmp_path / "state") as watch:
+        assert watch.once() == 1
+    assert [(s.sha, s.state) for s in repository.statuses][-1] == (pull.head_sha, "failure")
+    assert len(pull.review_comments) == 1
+
+
+def test_a_draft_has_its_verdict_and_no_threads_before_it_is_ready(world: GithubWorld, tmp_path: Path) -> None:
+    repository = shop(world)
+    pull = change(world, repository, {"c.txt": "BAD new\n"})
+    world.set_draft("ada", pull, True)
+    with watcher(world, world.token_for("robin"), repository, tmp_path / "state") as watch:
+        assert watch.once() == 1
+        assert (pull.comments, pull.review_comments, repository.statuses[-1].state) == ([], [], "failure")
+        world.set_draft("ada", pull, False)
+        assert watch.once() == 1
+    assert len(pull.review_comments) == 1
+    assert f"octo/shop#1 ready at {pull.head_sha[:7]}" in watch.said
 
 
 def test_a_default_branch_of_a_public_repository_is_not_told(world: GithubWorld, tmp_path: Path) -> None:
