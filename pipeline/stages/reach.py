@@ -49,13 +49,13 @@ def switched_off(context: Context, installation: Installation, repository: Sourc
 def let_in(context: Context, installation: Installation, repository: SourceRepository) -> bool:
     """True when something may be done for an installation that told us of an event.
 
-    One that is said to be suspended is asked: a delivery of the end of its suspension may have been lost. A removed one never comes back:
-    another installation gets another number.
+    Of one that is said to be suspended, and of a repository that is said to be gone, the host is asked: the delivery that says otherwise
+    may have been lost. A removed installation never comes back: another one gets another number.
     """
     with context.database.work() as work:
         identifier = work.installations.upsert(installation)
-        state, _ = work.installations.reach(installation, repository)
-    if state != "suspended":
+        state, there = work.installations.reach(installation, repository)
+    if state == "deleted" or (state == "active" and there != "gone"):
         return state == "active"
     try:
         context.host(installation).describe(repository)
@@ -63,6 +63,10 @@ def let_in(context: Context, installation: Installation, repository: SourceRepos
         return False
     with context.database.work() as work:
         work.installations.set_state(identifier, "active")
+        number = work.installations.find_repository(repository)
+        if there == "gone" and number is not None:
+            work.installations.tell_repository_state(number, "active")
+            work.reviews.move_home(number, identifier)
     return True
 
 

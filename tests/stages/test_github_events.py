@@ -416,6 +416,22 @@ def test_a_removed_installation_is_left_alone_and_forgotten_after_a_while(github
     assert (purges(github), set(github.dead()) - {("start_review", "HOST_NOT_FOUND")}) == (1, set())
 
 
+def test_a_repository_whose_return_was_never_told_is_seen_with_its_next_event(github: GithubBench) -> None:
+    repository = github.repository(OLD)
+    installation = home(github, repository)
+    installation.repositories = {repository.id}
+    github.change(repository, {"a.txt": "fine\n"}, "first")
+    github.settle()
+    github.world.change_installation(installation, remove=(repository,))
+    github.settle()
+    assert states(github)[1] == {"octo/shop": "gone"}
+    installation.repositories = {repository.id}
+    pull = github.change(repository, {"c.txt": "BAD\n"})
+    github.settle()
+    assert states(github)[1] == {"octo/shop": "active"}
+    assert github.runs(repository, pull.head_sha)[-1].conclusion == "failure"
+
+
 def test_whoever_installs_it_again_finds_everything_as_it_was(github: GithubBench) -> None:
     repository = github.repository(OLD)
     pull = github.change(repository, {"c.txt": "fine\nBAD\n"})
