@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +16,16 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 from playwright.sync_api import Page as BrowserPage
 
+from bot.asgi import make_asgi
+from bot.cli.github import setup_address
 from bot.demo.local import free_port
-from bot.settings import engines_dir
+from bot.pages.links import SetupLinks, Target
+from bot.settings import engines_dir, read_settings
+from bot.wiring import wire
 from tests.engines import needs_engines
 from tests.worlds.github.model import CheckRun
 from tests.worlds.github.world import GithubWorld
@@ -112,6 +118,25 @@ def fixwright_up(folder: Path) -> Iterator[tuple[str, str]]:
         process.wait(30)
 
 
+@contextmanager
+def web_alone(folder: Path) -> Iterator[str]:
+    """The web process's application in a thread of ours, for a look at its pages; yields a setup link."""
+    port = free_port()
+    settings = read_settings({"FIXWRIGHT_STATE_DIR": str(folder / "state"), "FIXWRIGHT_PORT": str(port)})
+    app = wire(settings, f"unix://{folder / 'no-queue.sock'}")
+    app.database.migrate()
+    server = uvicorn.Server(uvicorn.Config(make_asgi(app), port=port, log_config=None, access_log=False, ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started, 20)
+        yield setup_address(settings, SetupLinks(app.memory).make(Target()))
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        app.database.dispose()
+
+
 def _answers(url: str) -> bool:
     try:
         return httpx.get(f"{url}/healthz", timeout=2, trust_env=False).status_code == 200
@@ -175,7 +200,7 @@ def test_a_person_gets_from_the_printed_link_to_the_first_check_in_a_few_steps(t
 
 
 def test_the_form_can_be_used_without_a_mouse(tmp_path: Path) -> None:
-    with fixwright_up(tmp_path) as (_, link), chromium() as browser:
+    with web_alone(tmp_path) as link, chromium() as browser:
         page = browser.new_page()
         page.goto(link)
         page.keyboard.press("Tab")

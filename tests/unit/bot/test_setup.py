@@ -22,6 +22,7 @@ from bot.settings import read_settings
 from bot.wiring import App, wire
 from pipeline.store.tables import host_memory, instances
 from providers.github.client import close_line
+from tests.stages.github import app_key
 from tests.worlds.github.faults import Status
 from tests.worlds.github.hooks import sign
 from tests.worlds.github.world import GithubWorld
@@ -31,9 +32,11 @@ PUBLIC = "http://fixwright.test"
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[GithubWorld]:
-    with GithubWorld.start(tmp_path) as made:
-        yield made
-        close_line()
+    made = GithubWorld(tmp_path / "github", private_key_pem=app_key())
+    made.serve()
+    yield made
+    close_line()
+    made.stop()
 
 
 @pytest.fixture
