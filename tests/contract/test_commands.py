@@ -177,7 +177,15 @@ def test_a_word_is_near_when_one_letter_is_wrong_missing_too_many_or_swapped(typ
 
 
 def test_no_comment_takes_long_to_read() -> None:
-    hostile = ["/fix " + "a" * 60_000, "/a" * 30_000, "```\n" * 16_000, "/waive\n" * 9_000, "`" * 65_000, "/waive K7Q until " * 4_000]
+    hostile = [
+        "/fix " + "a" * 60_000,
+        "/a" * 30_000,
+        "```\n" * 16_000,
+        "/waive\n" * 9_000,
+        "`" * 65_000,
+        "/fix" + " " * 60_000 + "\rx",
+        "/waive K7Q until " * 4_000,
+    ]
     began = time.monotonic()
     for body in hostile:
         for line in parse_lines(body, COMMANDS)[:5]:
