@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import Field
 
-from pipeline.errors import HostNotFound, HostRejected, UsageError
+from pipeline.errors import HostError, HostNotFound, HostRejected, UsageError
 from pipeline.model.setup import Choice, Granted, Question, SetupForm, SetupRequest, SetupResult
 from pipeline.ports import Configuration
 from providers.github.auth import AppAnswer, AppKey, as_app
@@ -267,6 +267,11 @@ class GitHubSetup:
                 "GitHub does not know this code: it is valid for one hour, and once",
                 hint="start again from the setup page; when the App was made, delete it in GitHub's settings first",
             ) from error
+        except HostError as error:
+            # After a failure of GitHub's the code may still be good for a key: it must not end in a log.
+            error.message = error.message.replace(code, "CODE")
+            error.args = (error.message,)
+            raise
         settings = {
             "APP_ID": str(made.id),
             "PRIVATE_KEY": made.pem,

@@ -16,6 +16,7 @@ from pipeline.model.event import CommentEvent, Delivery, PullRequestAction, Pull
 from pipeline.ports import CodeHost, Provider
 from tests.contract.hosts import PROVIDERS, ground_of
 from tests.contract.world import PREVIOUS, SECRET, Kind, World
+from tests.unit.providers.github_wire import Memory
 
 every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 UNSIGNED = Delivery("any", "", {}, b"{}")
@@ -66,6 +67,26 @@ def test_without_its_secret_it_accepts_nothing_and_names_the_setting(provider: P
         with pytest.raises(NotConfigured) as refused:
             provider.receive(UNSIGNED, configuration)
         assert f"FIXWRIGHT_{provider.name.upper()}_{needed[0]}" in refused.value.hint
+
+
+@every_provider
+@pytest.mark.parametrize("value", ["", "x", "\x00"])
+def test_a_look_at_it_says_what_is_wrong_and_never_raises(provider: Provider, value: str) -> None:
+    configuration = {setting.name: value for setting in provider.settings if value}
+    found = list(provider.diagnose(configuration, Memory(), f"http://127.0.0.1:9/webhooks/{provider.name}"))
+    assert found
+    assert all(one.topic and one.said for one in found)
+    assert [one for one in found if one.ok is False and not one.hint] == []
+
+
+@every_provider
+def test_what_setup_asks_can_be_told_apart(provider: Provider) -> None:
+    questions = list(provider.setup.questions) if provider.setup else []
+    asked = [*questions, *(inner for question in questions for choice in question.choices for inner in choice.asks)]
+    names = [question.name for question in asked]
+    assert len(set(names)) == len(names)
+    assert "public_url" not in names, "the page asks that itself"
+    assert all(question.label for question in asked)
 
 
 def test_without_what_it_needs_it_does_not_connect_and_names_the_setting(world: World) -> None:

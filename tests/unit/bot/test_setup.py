@@ -220,13 +220,18 @@ def test_an_expired_code_is_said_and_nothing_is_stored(client: TestClient, app: 
 
 
 @pytest.mark.parametrize("fault", [Status(500), Status(422, b'{"message": "no"}'), Status(200, b"not json"), Status(200, b"{}")])
-def test_a_conversion_that_fails_is_a_page_and_can_be_tried_again(client: TestClient, app: App, world: GithubWorld, fault: Status) -> None:
+def test_a_conversion_that_fails_is_a_page_and_can_be_tried_again(
+    client: TestClient, app: App, world: GithubWorld, fault: Status, caplog: pytest.LogCaptureFixture
+) -> None:
     client.get(link(app))
     back = on_github(ask(client, answers(world)))
     world.faults.add("POST", "/app-manifests/.*/conversions", fault)
     refused = Page(client.get(back))
     assert refused.status == 502
     assert "Traceback" not in refused.raw
+    (code,) = parse_qs(urlsplit(back).query)["code"]
+    assert code not in refused.raw, "it may still be good for a key"
+    assert code not in "".join(str(vars(record)) for record in caplog.records if record.name.startswith(("bot", "providers", "pipeline")))
     assert app.configurations.instances("github") == []
     assert Page(client.get(back)).status == 200
 
