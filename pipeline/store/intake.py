@@ -207,9 +207,7 @@ class Intake:
         except _REFUSED as exc:
             self._writer.close()
             if len(batch) == 1:
-                log.error(
-                    "intake.refused", extra={"error": type(exc).__name__, "delivery_id": batch[0].delivery_id}
-                )
+                log.error("intake.refused", extra={"error": type(exc).__name__, "delivery_id": batch[0].delivery_id})
                 return [StoreError(f"the database refuses the delivery ({type(exc).__name__})")]
             return [result for row in batch for result in self._commit([row])]
         self._committed.set()
