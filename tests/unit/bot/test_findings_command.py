@@ -13,12 +13,14 @@ from sqlalchemy import func, select
 
 from bot.cli import main
 from bot.cli.advisory import draft_of
+from bot.duties import begin_scans, follow_rules
 from pipeline.escaping import code
 from pipeline.model.event import PushEvent
 from pipeline.model.finding import Confidence, Finding, Location, Rule, Secret, Severity
 from pipeline.model.ids import CommitId
-from pipeline.model.scan import ScanType
+from pipeline.model.scan import EngineInfo, ScanType
 from pipeline.model.target import UserRef
+from pipeline.ports import Control
 from pipeline.store.tables import outbox
 from tests.fakes import LineScanner
 from tests.harness import INSTALLATION, Bench, LocalRepo
@@ -167,3 +169,29 @@ def test_a_draft_is_escaped_and_holds_no_value_of_a_secret() -> None:
     assert "@octocat" not in said
     assert "29 more places" in said
     assert (draft.severity, draft.cwe) == ("critical", ("CWE-798",))
+
+
+# --- the relay's part -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_relay_begins_what_is_due_and_new_rules_make_everything_due(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo = connected(bench, tmp_path, {"a.txt": "BAD\n"})
+    assert begin_scans(bench.app) == 0
+    assert follow_rules(bench.app) == 0
+
+    class Newer(LineScanner):
+        def info(self, control: Control) -> EngineInfo:
+            return replace(super().info(control), rules_digest="111111111111")
+
+    bench.use(scanners=[Newer(), LineScanner(ScanType.SECRETS)], fixers=[])
+    assert follow_rules(bench.app) == 1
+    assert follow_rules(bench.app) == 0
+    assert begin_scans(bench.app) == 1, "the first of them at once"
+    assert begin_scans(bench.app) == 0
+    bench.work()
+    _, found = document(capsys, "findings", "list", repo.source.full_name)
+    assert {run["engine"]: run["rules"] for run in found["engines"]} == {"lines-semgrep": "111111111111", "lines-secrets": "000000000000"}
+    assert [one["status"] for one in found["findings"]] == ["open"]
+    assert follow_rules(bench.app) == 0
