@@ -105,9 +105,8 @@ def _list(app: App, name: str, *, as_json: bool) -> int:
         state = "expired" if waiver.expired(today) else waiver.kind.value
         until = f" until {waiver.until.isoformat()}" if waiver.until else ""
         at = f"{visible(waiver.path)}:{waiver.line}"
-        print(
-            f"{waiver.handle}  {state}  {at}  by {visible(waiver.person.login)} on {waiver.since.isoformat()}{until}: {visible(waiver.reason)}"
-        )
+        by = f"by {visible(waiver.person.login)} on {waiver.since.isoformat()}{until}"
+        print(f"{waiver.handle}  {state}  {at}  {by}: {visible(waiver.reason)}")
     if not waivers:
         print("nothing is waived")
     return 0
