@@ -100,8 +100,11 @@ def test_without_what_it_needs_it_does_not_connect_and_names_the_setting(world: 
 
 def test_connecting_has_every_verb_of_the_port(world: World) -> None:
     host = world.host()
-    verbs = [name for name in vars(CodeHost) if not name.startswith("_")]
+    facts = {name for name, value in vars(CodeHost).items() if isinstance(value, property)}
+    verbs = [name for name in vars(CodeHost) if not name.startswith("_") and name not in facts]
     assert "ensure_threads" in verbs
+    assert facts == {"capabilities"}
+    assert host.capabilities == world.provider.capabilities
     assert [verb for verb in verbs if not callable(getattr(host, verb, None))] == []
 
 
