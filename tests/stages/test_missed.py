@@ -139,7 +139,7 @@ def test_a_host_that_answers_again_releases_all_that_waited_for_it(tmp_path: Pat
         with github.app.database.work() as work:
             first = work.transaction.execute(select(outbox.c.id).where(outbox.c.kind == "start_review").limit(1)).scalar_one()
             work.transaction.execute(update(outbox).where(outbox.c.id == first).values(due_at=0.0, publish_at=0.0))
-        github.app.memory.put(f"github/{world.api_url.partition('//')[2].partition(':')[0]}/breaker", b"0 0", 1.0)
+        github.app.memory.put(f"github/{world.api_url.partition('//')[2]}/breaker", b"0 0", 1.0)
         work_message(github.app, MessageId(first))
         assert len(world.asked) > asked
         assert max(due_in(github)) <= 0.0
