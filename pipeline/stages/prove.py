@@ -187,7 +187,7 @@ def prove(
             infos = eyes.infos()
             checks += _engine_checks(finding, patch, eyes, step)
         except (EngineError, SandboxUnavailable) as failure:
-            log.warning("a patch could not be checked", extra={"code": failure.code})
+            log.warning("fix.not_checked", extra={"code": failure.code})
             checks.append(ProofCheck(gate.GONE, None, failure.message))
     if run_tests and all(check.passed for check in checks):
         said, unproven = _test_checks(patch, files, policy, step)
