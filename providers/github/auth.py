@@ -58,7 +58,8 @@ EVERY = ""
 """Stands for all repositories of the installation: only for listing them."""
 
 _UNREACHABLE = re.compile(r"repositor(?:y|ies)\b.* not accessible")
-"""GitHub's words where a token is asked for a repository that the installation does not have (seen on github.com)."""
+"""GitHub's words where a token is asked for a repository that the installation does not have. They are documented nowhere: other
+words make it a missing permission, which ends the same way with another hint."""
 _Result = TypeVar("_Result")
 
 

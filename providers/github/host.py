@@ -35,11 +35,13 @@ class GitHubHost:
     """One installation of the App, or what one token reaches. Stateless between calls but for what lies in `HostMemory`.
 
     Args:
+        instance: what its repositories are known under, as in `Installation.instance`.
         lenient: leave out what we may not write, instead of failing; `capabilities.writes` says afterwards that something was left out.
     """
 
-    def __init__(self, api: Api, memory: HostMemory, site: Site, limits: Capabilities, *, lenient: bool = False) -> None:
-        self._api, self._memory, self._site, self._limits, self._lenient = api, memory, site, limits, lenient
+    def __init__(self, api: Api, memory: HostMemory, site: Site, limits: Capabilities, *, instance: str, lenient: bool = False) -> None:
+        self._api, self._memory, self._site, self._limits = api, memory, site, limits
+        self._instance, self._lenient = instance, lenient
         self._muted = f"github/{site.authority}/muted/{api.sign_in.installation}"
 
     @property
@@ -49,7 +51,7 @@ class GitHubHost:
 
     def find(self, full_name: str) -> SourceRepository:
         """One request, by its name."""
-        return repositories.find(self._api, self._site, full_name)
+        return repositories.find(self._api, self._instance, full_name)
 
     def snapshot(self, repository: SourceRepository, since: datetime) -> Snapshot:
         """Five requests, answered 304 while nothing is new."""
@@ -61,7 +63,7 @@ class GitHubHost:
 
     def repositories(self) -> Sequence[SourceRepository]:
         """Pages of 100."""
-        return repositories.repositories(self._api, self._site)
+        return repositories.repositories(self._api, self._instance)
 
     def describe(self, repository: SourceRepository) -> SourceRepository:
         """One request, by its number."""

@@ -94,19 +94,18 @@ class GitHubProvider:
         """
         site = Site.of(configuration)
         client = Client(self._open_client, site.api_url, site.graphql_url)
-        number = installation.external_id
+        # A named instance is known by its name in all that its deliveries brought; else by its web host.
+        number, instance = installation.external_id, installation.instance or site.web_host
         token = configuration.get("TOKEN", "").strip()
         if token and not configuration.get("APP_ID", "").strip():
-            return self._connect_token(client, site, token, number, memory, lenient=configuration.get("READ_ONLY_OK", "") == "1")
+            lenient = configuration.get("READ_ONLY_OK", "") == "1"
+            owner = TokenSignIn(client, token, number, memory, site=site.authority)
+            api = self._api(client, owner, memory, site, number)
+            return GitHubHost(api, memory, site, within(self.capabilities, token), instance=instance, lenient=lenient)
         key = AppKey(AppSettings.of(configuration))
         sign_in = SignIn(client, key, number, memory, site=site.authority, clock=self._clock)
         api = self._api(client, sign_in, memory, site, number, patient=patient)
-        return GitHubHost(api, memory, site, self.capabilities)
-
-    def _connect_token(self, client: Client, site: Site, token: str, number: str, memory: HostMemory, *, lenient: bool) -> CodeHost:
-        sign_in = TokenSignIn(client, token, number, memory, site=site.authority)
-        api = self._api(client, sign_in, memory, site, number)
-        return GitHubHost(api, memory, site, within(self.capabilities, token), lenient=lenient)
+        return GitHubHost(api, memory, site, self.capabilities, instance=instance)
 
     def _api(self, client: Client, sign_in: Identity, memory: HostMemory, site: Site, number: str, *, patient: bool = False) -> Api:
         limits = Limits(memory, site.authority, number, clock=self._clock, patient=patient)

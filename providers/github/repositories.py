@@ -20,7 +20,6 @@ from providers.github.api import Api, repository_path
 from providers.github.auth import ADVISE, CLONE, METADATA, READ
 from providers.github.client import Answer, path
 from providers.github.payloads import Sha
-from providers.github.settings import Site
 
 PARENT_REPOSITORY, PARENT_FILE = ".github", "fixwright.yml"
 """Where an owner's policy stands: GitHub's own place for an organization's defaults."""
@@ -76,13 +75,13 @@ class _Advisory(Answer):
     html_url: str
 
 
-def repositories(api: Api, site: Site) -> Sequence[SourceRepository]:
+def repositories(api: Api, instance: str) -> Sequence[SourceRepository]:
     """All of them, in GitHub's order. Those of a person's token are the ones in which he has a role."""
     if api.sign_in.app_id or api.bot_login().endswith("[bot]"):
         listed = api.everything(METADATA, path("installation", "repositories", per_page=100), _RepositoryAnswer, inside="repositories")
     else:
         listed = api.everything(METADATA, path("user", "repos", per_page=100), _RepositoryAnswer, inside=None)
-    return [_source(found, site, api.sign_in.installation) for found in listed]
+    return [_source(found, instance, api.sign_in.installation) for found in listed]
 
 
 def describe(api: Api, repository: SourceRepository, *, repeats: bool = False) -> SourceRepository:
@@ -97,12 +96,12 @@ def describe(api: Api, repository: SourceRepository, *, repeats: bool = False) -
     )
 
 
-def find(api: Api, site: Site, full_name: str) -> SourceRepository:
+def find(api: Api, instance: str, full_name: str) -> SourceRepository:
     """By its name, as people give it. Raises HostNotFound."""
     owner, _, name = full_name.partition("/")
     if not owner or not name or "/" in name:
         raise HostNotFound(f"'{full_name}' is no repository's name", hint="write OWNER/REPOSITORY")
-    return _source(api.get_named(name, METADATA, path("repos", owner, name), _RepositoryAnswer), site, api.sign_in.installation)
+    return _source(api.get_named(name, METADATA, path("repos", owner, name), _RepositoryAnswer), instance, api.sign_in.installation)
 
 
 def tip(api: Api, repository: SourceRepository, branch: str, *, repeats: bool = False) -> CommitId:
@@ -152,10 +151,10 @@ def draft_advisory(api: Api, repository: SourceRepository, draft: AdvisoryDraft)
     return api.send(repository, ADVISE, "POST", repository_path(repository, "security-advisories"), body, _Advisory).html_url
 
 
-def _source(found: _RepositoryAnswer, site: Site, installation: str) -> SourceRepository:
+def _source(found: _RepositoryAnswer, instance: str, installation: str) -> SourceRepository:
     return SourceRepository(
         provider="github",
-        instance=site.web_host,
+        instance=instance,
         external_id=str(found.id),
         full_name=found.full_name,
         default_branch=found.default_branch,

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from pipeline.store.tables import repositories
 from tests.stages.github import GithubBench, app_key
 from tests.worlds.github.hooks import Delivery
 from tests.worlds.github.world import GithubWorld, new_key
@@ -60,6 +62,21 @@ def test_each_is_answered_with_its_own_key_where_it_came_from(github: GithubBenc
         assert [(run.status, run.conclusion) for run in runs] == [("completed", "failure")]
         assert {run.suite.app for run in runs} == {world.app}
     assert github.dead() == []
+
+
+def test_a_repository_that_the_host_lists_is_the_one_that_its_events_are_about(github: GithubBench, second: GithubWorld) -> None:
+    """Else its first scan would belong to one row, and its pushes, its pull requests and its purge to another."""
+    forge = second.create_repository("octo", "forge", files={"a.txt": "fine\n"})
+    installation = second.installation_of(forge)
+    assert installation is not None
+    second.github.actions.events.repositories(installation, [forge], [])
+    second.commit(forge, "main", {"a.txt": "good\n"})
+    for delivery in second.hooks.deliveries:
+        assert send(github, delivery, "ghe") == 202
+    github.settle()
+    with github.app.database.read() as work:
+        known = work.transaction.execute(select(repositories.c.instance, repositories.c.full_name)).all()
+    assert [tuple(row) for row in known] == [("ghe", "octo/forge")]
 
 
 def test_a_delivery_of_one_is_no_delivery_of_the_other(github: GithubBench, second: GithubWorld) -> None:
