@@ -11,10 +11,12 @@ import pytest
 from sqlalchemy import delete, select
 
 from bot.worker import work_message
+from pipeline.errors import EngineTimedOut
 from pipeline.messages import Envelope, PublishCheck
 from pipeline.model.ids import MessageId, ReviewId
 from pipeline.store.tables import host_locks, outbox, reviews
-from tests.stages.github import GithubBench, app_key
+from tests.fakes import FailingScanner, LineScanner
+from tests.stages.github import GithubBench, KeyScanner, app_key
 from tests.worlds.github import faults
 from tests.worlds.github.bare import Entry, Person
 from tests.worlds.github.model import CheckRun, PullRequest, Repository
@@ -73,6 +75,41 @@ def test_three_thousand_files_are_read_by_git_and_githubs_diff_is_never_asked_fo
     assert github.dead() == []
 
 
+def test_a_line_that_github_does_not_take_stands_in_the_check_and_in_one_comment(start: Open) -> None:
+    github = start()
+    unresolved = b'{"message": "Unprocessable Entity", "errors": ["Line could not be resolved"]}'
+    github.world.faults.add("POST", r"/pulls/\d+/reviews$", faults.Status(422, unresolved), times=99)
+    github.world.faults.add("GET", r"/pulls/\d+/files", faults.Status(406, b'{"message": "Sorry, the diff exceeded its limit."}'), times=99)
+    repository = github.repository(OLD)
+    pull = github.change(repository, {"c.txt": "fine\nBAD\n"})
+    github.settle()
+    run = last(github, repository, pull)
+    assert (run.status, run.conclusion) == ("completed", "failure")
+    assert [(noted["path"], noted["start_line"]) for noted in run.annotations] == [("c.txt", 2)]
+    assert pull.review_comments == []
+    (comment,) = pull.comments
+    assert "1 blocks" in comment.body
+    assert github.dead() == []
+
+
+def test_a_thread_stays_open_while_its_engine_could_not_look_again(start: Open) -> None:
+    github = start()
+    repository = github.repository(OLD)
+    pull = github.change(repository, {"c.txt": "fine\nBAD\n"})
+    github.settle()
+    (thread,) = github.threads(pull)
+    github.look_with(FailingScanner(lambda name: EngineTimedOut(f"{name} timed out after 60 s", engine=name)), KeyScanner())
+    github.world.commit(repository, "feature", {"c.txt": "fine\nGOOD\n"})
+    github.settle()
+    assert (last(github, repository, pull).title or "").startswith("Could not check")
+    assert thread.thread.resolved_by is None
+    github.look_with(LineScanner(), KeyScanner())
+    github.world.rerequest_check("ada", last(github, repository, pull))
+    github.settle()
+    assert last(github, repository, pull).conclusion == "success"
+    assert thread.thread.resolved_by is github.world.app.bot
+
+
 def test_an_enterprise_server_is_the_same_below_its_own_address(start: Open) -> None:
     github = start(mount="/api/v3")
     repository = github.repository(OLD)
@@ -102,11 +139,12 @@ def test_an_app_that_may_only_read_folds_its_comment_where_it_may_not_resolve(st
     github.settle()
     assert (thread.minimized, thread.thread.resolved_by) == ("resolved", None)
     assert f"Gone from this change in `{gone[:7]}`." in thread.body
-    said, refused = len(github.world.effects), mints(github, 422)
+    assert mints(github, 422) == 0
+    said = len(github.world.effects)
     github.world.commit(repository, "feature", {"d.txt": "fine\n"})
     github.settle()
     assert [e.operation for e in github.world.effects[said:] if "comment" in e.operation.lower() or "Thread" in e.operation] == []
-    assert mints(github, 422) == refused
+    assert mints(github, 422) == 0
     github.world.commit(repository, "feature", {"c.txt": "fine\nBAD\n"})
     github.settle()
     assert thread.minimized is None

@@ -37,6 +37,8 @@ class Reviews:
     posted: list[list[str]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
     most_pending: int = 0
+    shown_nowhere: str = ""
+    """A path on which GitHub takes a comment and shows it on no line."""
 
     def __call__(self, seen: Seen) -> Reply | None:
         if seen.path.endswith("/pulls/3/comments"):
@@ -51,6 +53,9 @@ class Reviews:
         if "/pulls/3/reviews/" in seen.path and seen.method == "DELETE":
             self.pending.remove(int(seen.path.rpartition("/")[2]))
             return httpx.Response(200, json={"id": 1})
+        if "/pulls/comments/" in seen.path and seen.method == "DELETE":
+            self.comments = [comment for comment in self.comments if str(comment["id"]) != seen.path.rpartition("/")[2]]
+            return httpx.Response(204)
         return None
 
     def _post(self, body: Any) -> Reply:
@@ -65,7 +70,9 @@ class Reviews:
             return httpx.Response(200, json={"id": self.pending[-1], "state": "PENDING"})
         self.posted.append(paths)
         for comment in body["comments"]:
-            self.comments.append({"id": 500 + len(self.comments), "node_id": "n", "body": comment["body"], "user": BOT})
+            line = None if comment["path"] == self.shown_nowhere else comment["line"]
+            place = {"line": line, "original_line": line, "subject_type": "line"}
+            self.comments.append({"id": 500 + len(self.comments), "node_id": "n", "body": comment["body"], "user": BOT, **place})
         return httpx.Response(200, json={"id": 8, "state": "COMMENTED"})
 
 
@@ -75,6 +82,13 @@ def test_where_no_diff_is_shown_each_place_is_tried_unseen_and_the_good_ones_go_
     assert reviews.posted == [["big.py", "big.py"]]
     assert reviews.pending == []
     assert [ref.outside for ref in refs] == [False, True, False]
+
+
+def test_a_comment_that_github_takes_and_shows_on_no_line_is_taken_back_and_counts_as_outside() -> None:
+    reviews = Reviews({"big.py", "odd.py"}, shown_nowhere="odd.py")
+    refs = Wire(reviews).host().ensure_threads(REF, HEAD, [thread(1, "big.py"), thread(2, "odd.py")], "x")
+    assert [(ref.id, ref.outside) for ref in refs] == [("500", False), ("", True)]
+    assert [comment["id"] for comment in reviews.comments] == [500]
 
 
 def test_a_pending_review_that_a_crash_left_behind_is_taken_back() -> None:
