@@ -322,9 +322,7 @@ class Findings:
         fresh: Collection[FindingId],
     ) -> None:
         """Bring the branch to what was seen, and write an event for everything that changed."""
-        at = select(finding_states.c.finding_id, finding_states.c.status)
-        at = at.where(finding_states.c.repository_id == repository_id, finding_states.c.branch == branch)
-        before = {FindingId(row.finding_id): row.status for row in self._transaction.execute(at)}
+        before = self._states(repository_id, branch, {*present, *gone})
         opened = [finding for finding in sorted(present) if before.get(finding) != "open"]
         closed = [finding for finding in sorted(gone) if before.get(finding) != "resolved"]
         happened: list[tuple[FindingId, FindingEventKind, str]] = []
@@ -344,6 +342,16 @@ class Findings:
         states: dict[FindingId, FindingStatus] = {**dict.fromkeys(opened, "open"), **dict.fromkeys(closed, "resolved")}
         self._set_states(repository_id, review_id, branch, states)
         self._tell(repository_id, review_id, branch, commit, happened)
+
+    def _states(self, repository_id: RepositoryId, branch: str, which: Collection[FindingId]) -> dict[FindingId, str]:
+        """How some findings stand on a branch: a push asks for those that it touches, and not for all that the repository has."""
+        found: dict[FindingId, str] = {}
+        for chunk in chunks(sorted(which)):
+            statement = select(finding_states.c.finding_id, finding_states.c.status).where(
+                finding_states.c.repository_id == repository_id, finding_states.c.branch == branch, finding_states.c.finding_id.in_(chunk)
+            )
+            found.update({FindingId(row.finding_id): row.status for row in self._transaction.execute(statement)})
+        return found
 
     def _set_states(self, repository_id: RepositoryId, review_id: ReviewId, branch: str, states: Mapping[FindingId, FindingStatus]) -> None:
         at = {"repository_id": repository_id, "branch": branch, "since": database_now(), "review_id": review_id}
