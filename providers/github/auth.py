@@ -36,6 +36,8 @@ MINTING = 60.0
 """Seconds for which one process may keep the others waiting for a new token."""
 GRANTED_KEPT = 600.0
 """Seconds for which an installation's permissions are remembered; GitHub tells of a change, but a delivery can be lost."""
+REFUSED_KEPT = 600.0
+"""Seconds for which it is remembered that a repository known by its name alone is not ours to see; as long as what was granted."""
 TOLERATED_SKEW = 30.0
 """Seconds of clock difference that need no correction."""
 
@@ -60,6 +62,7 @@ EVERY = ""
 _UNREACHABLE = re.compile(r"repositor(?:y|ies)\b.* not accessible")
 """GitHub's words where a token is asked for a repository that the installation does not have. They are documented nowhere: other
 words make it a missing permission, which ends the same way with another hint."""
+_NOT_INSTALLED = "it is gone, or the App is not installed on it"
 _Result = TypeVar("_Result")
 
 
@@ -112,6 +115,7 @@ class SignIn:
         self._site, self._clock = site, clock
         self._held: dict[str, tuple[str, float]] = {}
         self._granted = f"github/{site}/granted/{key.app_id}/{installation}"
+        self._refused = f"github/{site}/refused/{key.app_id}/{installation}"
 
     @property
     def app_id(self) -> str:
@@ -146,6 +150,8 @@ class SignIn:
             return token
         found = self._remembered(name)
         if found is None or found[0] == not_this:
+            if name in (self._memory.get(self._refused) or b"").decode().split("\n"):
+                raise HostNotFound("GitHub refused a token for this lately", hint=_NOT_INSTALLED)
             with self._memory.lock(f"{name}/mint", MINTING):
                 found = self._remembered(name)  # another process may have been faster
                 if found is None or found[0] == not_this:
@@ -169,8 +175,9 @@ class SignIn:
         return all(LEVELS.get(granted.get(name, ""), 0) >= LEVELS[level] for name, level in permissions.items())
 
     def forget(self) -> None:
-        """Its owner has accepted other permissions: ask again before the next use."""
+        """Its owner has accepted other permissions, or chosen other repositories: ask again before the next use."""
         self._memory.put(self._granted, b"{}", 0.0)
+        self._memory.put(self._refused, b"", 0.0)
 
     def with_token(self, repository: str, permissions: Permissions, call: Callable[[str], _Result]) -> _Result:
         """Do `call` with a token; when GitHub refuses the token (revoked, or its own hiccup), once more with a new one."""
@@ -200,7 +207,10 @@ class SignIn:
             answer = self._as_app(lambda signed: self._client.send("POST", address, body, TokenAnswer, jwt=signed))
         except HostRejected as exc:  # 422: the installation was never granted this much, or does not have that repository
             if _UNREACHABLE.search(exc.message):
-                raise HostNotFound(exc.message, hint="it is gone, or the App is not installed on it") from exc
+                if not repository.isdigit():  # one with a number was told to us, and may be there in a moment
+                    refused = (self._memory.get(self._refused) or b"").decode().split("\n")
+                    self._memory.put(self._refused, "\n".join(dict.fromkeys((*refused[-20:], name))).encode(), REFUSED_KEPT)
+                raise HostNotFound(exc.message, hint=_NOT_INSTALLED) from exc
             raise HostForbidden(
                 f"{exc.message} (asked for {', '.join(f'{what}:{how}' for what, how in permissions.items())})",
                 hint="compare the App's permissions with app.yml, and accept them in the installation's settings",

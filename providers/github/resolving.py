@@ -108,14 +108,23 @@ def _differs(thread: Thread, state: _ThreadState, bot: str) -> bool:
 def _carry_out(api: Api, ref: PullRequestRef, thread: Thread, state: _ThreadState) -> None:
     minimized = any(comment.is_minimized for comment in state.comments.nodes)
     if state.is_resolved != thread.resolved:
-        try:
-            api.graphql(ref.repository, RESOLVE, _RESOLVE if thread.resolved else _UNRESOLVE, {"id": state.id}, Nothing)
-        except HostForbidden as exc:
-            log.info("github.only_minimized", extra={"number": ref.number, "code": exc.code})
-            if thread.resolved and not minimized and state.comments.nodes:
-                api.graphql(ref.repository, SPEAK, MINIMIZE, {"id": state.comments.nodes[0].id}, Nothing)
+        moved = _moved(api, ref, _RESOLVE if thread.resolved else _UNRESOLVE, state)
+        if not moved and thread.resolved and not minimized and state.comments.nodes:
+            api.graphql(ref.repository, SPEAK, MINIMIZE, {"id": state.comments.nodes[0].id}, Nothing)
     if minimized and not thread.resolved:
         api.graphql(ref.repository, SPEAK, UNMINIMIZE, {"id": state.comments.nodes[0].id}, Nothing)
+
+
+def _moved(api: Api, ref: PullRequestRef, mutation: str, state: _ThreadState) -> bool:
+    """False when we may not. What was granted is known, so that a reader does not ask in vain for each thread; a token's owner is not."""
+    if not api.sign_in.may(RESOLVE):
+        return False
+    try:
+        api.graphql(ref.repository, RESOLVE, mutation, {"id": state.id}, Nothing)
+    except HostForbidden as exc:
+        log.info("github.only_minimized", extra={"number": ref.number, "code": exc.code})
+        return False
+    return True
 
 
 def _same_login(one: str, other: str) -> bool:

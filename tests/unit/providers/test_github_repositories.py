@@ -183,3 +183,22 @@ def test_what_is_not_ours_does_not_become_ours_by_its_marks(world: GithubWorld) 
         ("eve", "Nothing to see."),
         ("robin", "One finding."),
     ]
+
+
+def test_that_the_owners_repository_is_not_ours_is_asked_once_until_something_changes(world: GithubWorld) -> None:
+    shop = world.create_repository("octo", "shop", files={"a": "a\n"})
+    hidden = world.create_repository("octo", ".github", private=True, files={"fixwright.yml": POLICY}, install=False)
+    host = app(world, shop)
+
+    def refused() -> int:
+        return sum(asked.path.endswith("/access_tokens") and asked.status == 422 for asked in world.asked)
+
+    for _ in range(3):
+        assert host.policy_parent(source(world, shop)) is None
+    assert refused() == 1
+    installation = world.installation_of(shop)
+    assert installation is not None
+    installation.repositories = {shop.id, hidden.id}
+    host.forget()  # what `installation_repositories.added` leads to
+    found = host.policy_parent(source(world, shop))
+    assert (found is not None, refused()) == (True, 1)
