@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.model.finding import Finding
+from pipeline.model.fix import Patch
+from pipeline.ports import SourceFiles
 from providers.github.manifest import FIXER, READER
-from tests.stages.github import GithubBench, app_key
+from tests.fakes import GoodFixer, LineScanner
+from tests.stages.github import GithubBench, KeyScanner, app_key
 from tests.worlds.github.model import PullRequest, Repository
 from tests.worlds.github.world import GithubWorld
 
@@ -85,6 +90,28 @@ def test_a_fixer_opens_a_pull_request(start: Start) -> None:
     assert len(github.our_branches(repository)) == 1
     assert len(github.ours(repository)) == 1
     assert "Opened #" in github.answers(pull)[0]
+
+
+class Careless(GoodFixer):
+    """Mends the line and writes the same fault below it."""
+
+    def fix(self, finding: Finding, files: SourceFiles) -> Patch | None:
+        patch = super().fix(finding, files)
+        return patch and replace(patch, edits=tuple(replace(edit, after=(edit.after or b"") + b"BAD again\n") for edit in patch.edits))
+
+
+def test_a_fix_that_does_not_pass_the_gate_is_told_and_nothing_is_opened(start: Start) -> None:
+    github = start(FIXER)
+    github.use(scanners=[LineScanner(), KeyScanner()], fixers=[Careless()])
+    repository, pull = reviewed(github)
+    assert github.threads(pull) == []
+    github.world.comment("ada", pull, "/fix")
+    github.settle()
+    (answer,) = github.answers(pull)
+    assert "**refused**" in answer
+    assert "fake.bad-line is new at" in answer
+    assert (github.our_branches(repository), github.ours(repository)) == ([], [])
+    assert github.dead() == []
 
 
 def test_a_reader_that_becomes_a_fixer_opens_the_next_pull_request_at_once(start: Start) -> None:
