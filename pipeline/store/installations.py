@@ -70,7 +70,8 @@ class Installations(Sweeps):
         self._transaction.execute(update(installations).where(installations.c.id == identifier).values(values))
 
     def upsert_repository(self, repository: SourceRepository) -> RepositoryId:
-        """Know a source repository, with its newest name and address. Returns our id of it."""
+        """Know a source repository, with its newest name and address; after a change of its default branch its list of findings is made
+        anew. Returns our id of it."""
         row = {
             "id": new_id(),
             "provider": repository.provider,
@@ -89,6 +90,11 @@ class Installations(Sweeps):
         for name in ("full_name", "default_branch", "clone_url", "installation"):
             # Not every payload tells everything: what is empty there does not erase what we know.
             newer[name] = case((statement.excluded[name] == "", repositories.c[name]), else_=statement.excluded[name])
+        # The list of findings is the default branch's: another branch has another list, and nothing but a look at all of it makes one.
+        told, known = statement.excluded.default_branch, repositories.c.default_branch
+        moved = and_(told != "", known != "", told != known, repositories.c.listed_commit != "")
+        newer["listed_commit"] = case((moved, ""), else_=repositories.c.listed_commit)
+        newer["scan_due_at"] = case((moved, database_now()), else_=repositories.c.scan_due_at)
         found = statement.on_conflict_do_update(index_elements=_IDENTITY, set_=newer).returning(repositories.c.id)
         return RepositoryId(self._transaction.execute(found).scalar_one())
 
