@@ -23,6 +23,7 @@ from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.scan import Coverage
 from pipeline.policy import Policy
 from pipeline.stages.sweep import abandon
+from pipeline.store.identifiers import new_id
 from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared
 from pipeline.triage.gate import ScanFailure, decide_verdict
@@ -53,7 +54,7 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
                 under_way = work.reviews.live_whole(number)
                 if under_way is not None:
                     work.reviews.move(under_way.id, under_way.status, ReviewStatus.FAILED)
-                abandon(work, number, error, under_way.id if under_way else number)
+                abandon(work, number, error, under_way.id if under_way else new_id())
         case StartReview():
             for review in _planned(work, message):
                 fail_review(work, review, error)

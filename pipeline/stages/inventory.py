@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from pipeline.errors import StaleWrite
 from pipeline.messages import SettleReview
 from pipeline.model.finding import BaselineState, Finding
 from pipeline.model.ids import Handle, RepositoryId, ReviewId
@@ -26,6 +27,7 @@ from pipeline.stages.scan import CHANGED_FILES
 from pipeline.stages.sweep import DAY, HOUR, MAX_FILES, begin_next, concerned, engines_digest, listing, next_in, spread
 from pipeline.store.findings import PULL
 from pipeline.store.places import Looked
+from pipeline.store.sweeps import Listing
 from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared
 from pipeline.triage.gate import decide_verdict
@@ -135,7 +137,8 @@ def settle_whole(context: Context, message: SettleReview) -> None:
         gaps = work.reviews.policy_gaps(review.id)
     mirror = context.mirror_of(review)
     entries, more = listing(mirror, change.head)
-    newer, moved = _moved_meanwhile(context, review, mirror)
+    known = _listed_now(context, review)
+    newer, moved = _moved_meanwhile(context, review, mirror, known)
     verdict = _ledger(policy, parts, entries, more, gaps)
     findings = [f for part in parts for f in part.findings if not f.rule.shadow and f.location.path not in moved]
     looked = Looked(_looked_at(context, policy, parts, entries, more, moved), seen_with(parts, context.places.version))
@@ -145,6 +148,9 @@ def settle_whole(context: Context, message: SettleReview) -> None:
     with context.finish() as work:
         repository = work.installations.upsert_repository(change.repository)
         taken = work.findings.handles(repository)
+        if known is None or work.installations.listing(repository).commit != known.commit:
+            # A push brought the list further between our look and the lock: what it says of its files is newer than what we hold.
+            raise StaleWrite(f"the list of {repository} has moved meanwhile")
         seen = with_own_handles(findings, taken)
         work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked, whole=True)
         today = context.places.today()
@@ -162,12 +168,17 @@ def settle_whole(context: Context, message: SettleReview) -> None:
     log.info("scan.ended", extra={"review_id": review.id, "findings": len(findings), "complete": not verdict.incomplete})
 
 
-def _moved_meanwhile(context: Context, review: Review, mirror: Mirror) -> tuple[bool, frozenset[str]]:
+def _listed_now(context: Context, review: Review) -> Listing | None:
+    """Of what the list speaks before we write to it."""
+    with context.database.read() as work:
+        number = work.installations.find_repository(review.change.repository)
+        return None if number is None else work.installations.listing(number)
+
+
+def _moved_meanwhile(context: Context, review: Review, mirror: Mirror, known: Listing | None) -> tuple[bool, frozenset[str]]:
     """Whether pushes have brought the list further since this scan began, and the paths that they changed: what it says of those is newer
     than what was seen here."""
     with context.database.read() as work:
-        number = work.installations.find_repository(review.change.repository)
-        known = None if number is None else work.installations.listing(number)
         began = work.reviews.times(review.id).created
     newer = known is not None and known.commit is not None and known.listed_at is not None and known.listed_at > began
     if known is None or known.commit is None or not newer or known.commit == review.change.head:

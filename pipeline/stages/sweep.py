@@ -52,13 +52,15 @@ def scan_repository(context: Context, message: ScanRepository) -> None:
         number = work.installations.find_repository(message.repository) or work.installations.upsert_repository(message.repository)
         wanted = work.installations.state_of(number) == "active"
         room = wanted and work.installations.take_slot(number)
-        if room:
+        under_way = work.reviews.live_whole(number)
+        begun_by_us = under_way is not None and under_way.status is ReviewStatus.PLANNED and context.claimed.attempts > 1
+        begins = room and (under_way is None or begun_by_us)
+        if begins:
             work.installations.begun(number)
         elif wanted:
+            # Also while it is being scanned: what that scan has read already may be what this one is asked for.
             work.installations.want_scan(number)
-        under_way = work.reviews.live_whole(number)
-    begun_by_us = under_way is not None and under_way.status is ReviewStatus.PLANNED and context.claimed.attempts > 1
-    if not room or (under_way is not None and not begun_by_us):
+    if not begins:
         with context.finish():
             return
     host = context.host(message.installation)
@@ -94,10 +96,13 @@ def _begin(context: Context, message: ScanRepository, number: RepositoryId, repo
     branch = repository.default_branch
     change = Change(repository, base=head, head=head, policy_commit=head, base_ref=branch, head_ref=branch, whole=True)
     with context.database.work() as work:
-        work.installations.upsert_repository(repository)
-        review_id, _ = work.reviews.create(
+        work.installations.upsert_repository(repository)  # also a lock: of two that begin at once the second sees the first here
+        others = work.reviews.live_whole(number)
+        review_id, made = work.reviews.create(
             f"whole:{number}:{context.claimed.id}", message.installation, change, status=ReviewStatus.PLANNED
         )
+        if made and others is not None:
+            raise Superseded(f"review {others.id} looks at everything already")
         review = work.reviews.get(review_id)
     if review.status is not ReviewStatus.PLANNED:
         raise Superseded(f"review {review.id} is {review.status}")

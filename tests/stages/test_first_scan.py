@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from sqlalchemy import select
 
 from bot.worker import work_message
 from pipeline.errors import EngineCrashed, EngineError, EngineMissing, GitUnavailable
-from pipeline.messages import BATCH
-from pipeline.model.ids import MessageId, RepositoryId
-from pipeline.model.scan import Gap, GapClass, GapSeen, Output, ScanRequest
+from pipeline.messages import BATCH, Envelope, ScanRepository
+from pipeline.model.ids import InstallationId, MessageId, RepositoryId
+from pipeline.model.scan import EngineInfo, Gap, GapClass, GapSeen, Output, ScanRequest
+from pipeline.model.target import Installation
 from pipeline.ports import Control
+from pipeline.stages.give_up import give_up
 from pipeline.stages.sweep import SLICE_FILES
 from pipeline.store.findings import ListedFinding
 from pipeline.store.sweeps import AT_ONCE
-from pipeline.store.tables import outbox, repositories
+from pipeline.store.tables import outbox, repositories, reviews
 from tests.fakes import FailingScanner, LineScanner
 from tests.stages.github import VALUE, GithubBench, KeyScanner, app_key
 from tests.worlds.github import faults
@@ -259,6 +262,9 @@ def test_many_added_repositories_send_no_burst_and_a_change_overtakes_them(githu
     assert installation is not None
     github.world.github.actions.events.repositories(installation, many, [])
     github.take()
+    while any(kind == "accept_event" for _, kind, _ in urgent(github)):
+        work_message(github.app, urgent(github)[0][0])
+    assert github.sent("scan_repository") == AT_ONCE, "the others have their turn when one of these ends"
     while any(kind in ("accept_event", "scan_repository") for _, kind, _ in urgent(github)):
         for identifier, kind, _ in urgent(github):
             if kind in ("accept_event", "scan_repository"):
@@ -301,6 +307,121 @@ def test_a_push_during_the_scan_is_newer_than_what_the_scan_saw(github: GithubBe
     assert places(listed(github, repository)) == ["d.txt:1", "lib/b.txt:1"]
     with github.app.database.read() as work:
         assert work.installations.listing(number).commit == pushed[0]
+
+
+class WatchingScanner(LineScanner):
+    """Does something when it is asked for its version while a scan of everything is being settled: after all engines have looked."""
+
+    def __init__(self, github: GithubBench, then: Callable[[], None]) -> None:
+        super().__init__()
+        self.github, self.then = github, then
+
+    def info(self, control: Control) -> EngineInfo:
+        """The same version as ever."""
+        with self.github.app.database.read() as work:
+            settling = work.transaction.execute(
+                select(reviews.c.id).where(reviews.c.status == "settling", reviews.c.subject.startswith("whole:"))
+            ).all()
+        if settling:
+            self.then()
+        return super().info(control)
+
+
+def test_a_push_that_is_listed_while_the_scan_is_written_down_is_newer_too(github: GithubBench) -> None:
+    repository = github.repository(OLD)
+    pushed: list[str] = []
+
+    def push() -> None:
+        if pushed:
+            return
+        pushed.append(github.world.commit(repository, "main", {"a.txt": "fine\n", "d.txt": "BAD new\n"}))
+        github.take()
+        while quick := [identifier for identifier, _, priority in urgent(github) if priority < BATCH]:
+            work_message(github.app, quick[0])
+
+    github.look_with(WatchingScanner(github, push), KeyScanner())
+    number = scan(github, repository)
+    assert pushed
+    assert places(listed(github, repository)) == ["d.txt:1", "lib/b.txt:1"]
+    with github.app.database.read() as work:
+        assert work.installations.listing(number).commit == pushed[0]
+    assert github.dead() == []
+
+
+def test_who_asks_during_a_scan_gets_another_one_after_it(github: GithubBench) -> None:
+    repository = github.repository(OLD)
+    asked: list[str] = []
+
+    def ask() -> None:
+        if asked:
+            return
+        installation = github.world.installation_of(repository)
+        assert installation is not None
+        connected = Installation(InstallationId(""), "github", "github.com", "octo", str(installation.id))
+        with github.app.database.work() as work:
+            source = work.installations.repository(number_of(github, repository))
+            key = "asked during the scan"
+            work.outbox.send(Envelope(ScanRepository(connected, source, "added"), key, priority=0))
+        asked.append(key)
+        (message,) = [identifier for identifier, kind, _ in urgent(github) if kind == "scan_repository"]
+        work_message(github.app, message)
+
+    github.look_with(LineScanner(before=ask), KeyScanner())
+    number = scan(github, repository)
+    assert asked
+    with github.app.database.read() as work:
+        mine = (reviews.c.repository_id == number, reviews.c.subject.startswith("whole:"))
+        assert [row.status for row in work.transaction.execute(select(reviews.c.status).where(*mine))] == ["done", "done"]
+
+
+def test_two_that_begin_the_same_scan_at_once_are_one(github: GithubBench) -> None:
+    repository = github.repository(OLD)
+    number = scan(github, repository)
+    with github.app.database.work() as work:
+        source = work.installations.repository(number)
+        connected = work.installations.all()[0][0]
+        for key in ("one", "two"):
+            work.outbox.send(Envelope(ScanRepository(connected, source, "added"), key, priority=BATCH))
+    both = [identifier for identifier, kind, _ in urgent(github) if kind == "scan_repository"]
+    assert len(both) == 2
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda identifier: work_message(github.app, identifier), both))
+    with github.app.database.read() as work:
+        live = [one for one in work.reviews.live_of_repository(number) if one.change.whole]
+    assert len(live) == 1
+    github.settle()
+    assert github.dead() == []
+
+
+def test_a_scan_that_is_given_up_twice_lets_the_next_begin_twice(github: GithubBench) -> None:
+    broken, other = github.repository(OLD), github.repository(OLD, "other")
+    first, second = scan(github, broken), scan(github, other)
+    before = github.sent("scan_repository")
+    for turn in (1, 2):
+        with github.app.database.work() as work:
+            message = ScanRepository(work.installations.all()[0][0], work.installations.repository(first), "schedule")
+            work.installations.take_slot(first)
+            work.installations.want_scan(second, -10.0)
+            give_up(work, message, GitUnavailable("the host hung up"))
+        assert github.sent("scan_repository") == before + turn
+        github.settle()
+
+
+def test_another_default_branch_has_a_list_of_its_own(github: GithubBench) -> None:
+    repository = github.repository(OLD)
+    number = scan(github, repository)
+    github.world.commit(repository, "trunk", {"c.txt": "BAD trunk\n"})
+    with github.app.database.work() as work:
+        told = replace(work.installations.repository(number), default_branch="trunk")
+        work.installations.upsert_repository(told)
+        listing = work.installations.listing(number)
+    assert listing.commit is None, "what is known is another branch's"
+    assert listing.due_at is not None
+    assert listing.due_at <= github.app.database.now()
+    with github.app.database.work() as work:
+        work.installations.upsert_repository(told)
+        work.installations.upsert_repository(replace(told, default_branch=""))
+        assert work.installations.listing(number).due_at == listing.due_at
 
 
 def test_a_push_that_never_arrived_is_noticed_by_the_next(github: GithubBench) -> None:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 
 from pipeline.errors import HostForbidden, HostNotFound
-from pipeline.messages import BATCH, AcceptEvent, Envelope, PurgeRepository, ScanRepository, StartReview
+from pipeline.messages import BATCH, AcceptEvent, Envelope, PurgeRepository, StartReview
 from pipeline.model.event import InstallationEvent
 from pipeline.model.ids import RepositoryId
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository
@@ -17,6 +17,7 @@ from pipeline.stages.accept.ending import cancel_reviews
 from pipeline.stages.accept.resuming import resume
 from pipeline.stages.accept.sending import send
 from pipeline.stages.context import Context
+from pipeline.stages.sweep import begin_next
 from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def installation(context: Context, message: AcceptEvent, event: InstallationEven
         known = {source.external_id: work.installations.upsert_repository(source) for source in seen}
         for number in known.values():
             work.reviews.move_home(number, identifier)
-        _arrived(work, message, event, {source.external_id: source for source in seen}, known)
+        _arrived(work, message, event, known)
         for removed in event.removed:
             gone = None if removed.external_id in known else work.installations.find_repository(removed)
             # One that moved to another account is seen through that one's installation by now, whatever is told first.
@@ -83,18 +84,17 @@ def _arrived(
     work: Work,
     message: AcceptEvent,
     event: InstallationEvent,
-    seen: dict[str, SourceRepository],
     known: dict[str, RepositoryId],
 ) -> None:
     """Every repository of a new installation, or those that were added to an old one: each gets its first scan when there is room."""
-    came = list(seen) if event.action == "created" else [added.external_id for added in event.added if added.external_id in seen]
+    came = list(known) if event.action == "created" else [added.external_id for added in event.added if added.external_id in known]
     for external in came:
         number = known[external]
         if work.installations.repository_state(number) == "gone":
             work.installations.tell_repository_state(number, "active")
             resume(work, message, event.installation, work.reviews.interrupted(number))
-        scan = ScanRepository(event.installation, seen[external], "added")
-        send(work, scan, f"scan_repository:{number}:{message.delivery}", priority=BATCH)
+        work.installations.want_scan(number)
+    begin_next(work, message.delivery)
 
 
 def _remove(context: Context, work: Work, message: AcceptEvent, repository: RepositoryId) -> None:
