@@ -43,16 +43,25 @@ COUNTERS = {
 GAUGES = {"fixwright_host_rate_limit_remaining": "Calls that the installation that was asked last may still make, by kind of call."}
 
 
+PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""Headers by which a proxy says that somebody else is asking."""
+
+
 def allowed(request: Request, token: str) -> bool:
     """True for who may read the metrics."""
     if token:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
-    forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
+    forwarded = any(name in request.headers for name in PROXIED)
+    return not forwarded and request.client is not None and _is_here(request.client.host) and _is_here(request.url.hostname or "")
+
+
+def _is_here(host: str) -> bool:
+    """True for this machine. Asked of the Host header too: a page of another site can have its own name point here (DNS rebinding)."""
     try:
-        return not forwarded and request.client is not None and ip_address(request.client.host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
-        return False
+        return host == "localhost"
 
 
 class Metrics:

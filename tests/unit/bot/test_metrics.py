@@ -104,7 +104,7 @@ def test_no_label_names_a_repository(app: App) -> None:
 
 
 def _status(app: App, host: str, headers: dict[str, str]) -> int:
-    with TestClient(make_asgi(app), client=(host, 4000)) as client:
+    with TestClient(make_asgi(app), "http://127.0.0.1:8080", client=(host, 4000)) as client:
         return int(client.get("/metrics", headers=headers).status_code)
 
 
@@ -116,6 +116,11 @@ def _status(app: App, host: str, headers: dict[str, str]) -> int:
         ("203.0.113.9", {}, 404),
         ("127.0.0.1", {"X-Forwarded-For": "203.0.113.9"}, 404),
         ("127.0.0.1", {"Forwarded": "for=203.0.113.9"}, 404),
+        ("127.0.0.1", {"X-Forwarded-Proto": "https"}, 404),
+        ("127.0.0.1", {"Via": "1.1 proxy"}, 404),
+        ("127.0.0.1", {"Host": "localhost:8080"}, 200),
+        ("127.0.0.1", {"Host": "[::1]:8080"}, 200),
+        ("127.0.0.1", {"Host": "rebound.example"}, 404),
     ],
 )
 def test_without_a_token_only_this_machine_may_read(app: App, host: str, headers: dict[str, str], expected: int) -> None:
