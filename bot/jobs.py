@@ -226,6 +226,8 @@ class Relay:
                 duty.run()
             except FixwrightError as error:
                 log.error("duty.failed", extra={"duty": duty.name, "code": error.code, "error": error.message})
+            except Exception:  # the boundary of the duties (docs/decisions/0003-boundaries.md): their thread is the only one
+                log.exception("duty.fault", extra={"duty": duty.name})
             self._due[duty.name] = time.monotonic() + duty.every_seconds
 
     def relay(self) -> int:

@@ -41,6 +41,19 @@ def test_a_duty_that_fails_is_told_tried_again_and_holds_up_no_other(tmp_path: P
     assert "duty.failed" in caplog.text
 
 
+def test_a_fault_in_a_duty_ends_no_other_duty(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+
+    def fault() -> None:
+        raise OSError("an input/output error")
+
+    relay = _relay(tmp_path, Duty("faulty", 0.0, fault), Duty("other", 0.0, lambda: done.append("other")))
+    relay.do_duties()
+    relay.do_duties()
+    assert done == ["other"] * 2
+    assert "duty.fault" in caplog.text
+
+
 def test_a_slow_duty_does_not_hold_up_the_relay(tmp_path: Path) -> None:
     database = Database.open(f"sqlite:///{tmp_path / 'slow.db'}")
     database.migrate()
