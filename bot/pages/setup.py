@@ -86,7 +86,7 @@ class SetupPages:
             return views.trouble("There is no such page", "This version sets up nothing of that name.", "Begin at /setup.", 404)
         if target is None:
             return self._closed()
-        if _foreign(request):
+        if self._foreign(request):
             return views.trouble("This form came from another site", "It was not sent from here.", "Begin again at /setup.", 403)
         given: dict[str, str] = request.state.form
         try:
@@ -133,7 +133,16 @@ class SetupPages:
                 f"{error.hint or 'Try again in a moment: load this page again.'} Nothing was stored.",
                 502 if isinstance(error, HostError) else 400,
             )
-        self._configurations.save(attempt.provider, attempt.instance, made.settings)
+        try:
+            self._configurations.save(attempt.provider, attempt.instance, made.settings)
+        except StoreError as error:
+            log.error("setup.not_stored", extra={"provider": attempt.provider, "code": error.code, "name_of_app": made.name})
+            return views.trouble(
+                "The App's key could not be stored",
+                f"{error.message}. {setup.host_word} made the App {made.name} and gives its key only once.",
+                f"Delete that App in {setup.host_word}'s settings, and begin again: fixwright {attempt.provider} setup-link",
+                503,
+            )
         outcome = Outcome(made.name, made.owner, made.next_url)
         self._links.end(session, state, attempt, outcome)
         log.info("setup.done", extra={"provider": attempt.provider, "instance": attempt.instance or "(default)", "name_of_app": made.name})
@@ -167,8 +176,20 @@ class SetupPages:
             return self._settings.url
         return f"{request.url.scheme}://{request.url.netloc}"
 
+    def _foreign(self, request: Request) -> bool:
+        """True for a form that another site sent: browsers name the origin of every POST. Ours are the address that was asked for, and
+        FIXWRIGHT_URL, where a proxy asks in its own name."""
+        origin = request.headers.get("origin", "")
+        ours = {request.url.netloc.lower(), urlsplit(self._settings.url).netloc.lower()}
+        return bool(origin) and urlsplit(origin).netloc.lower() not in ours
+
     def _origin(self, request: Request, public_url: str) -> str:
-        """Scheme and host under which the browser is here now, where its cookie lives: it may have come through a tunnel."""
+        """Scheme and host under which the browser is here now, where its cookie lives: it may have come through a tunnel.
+
+        The browser says it itself with its form (see `_foreign`): a proxy may have written another Host, or none of TLS.
+        """
+        if origin := request.headers.get("origin", ""):
+            return origin
         public = urlsplit(public_url)
         if public.netloc.lower() == request.url.netloc.lower():
             return f"{public.scheme}://{public.netloc}"
@@ -202,12 +223,6 @@ async def _form(request: Request) -> dict[str, str]:
         return {name: value.strip() for name, value in parse_qsl(body.decode(), max_num_fields=40)}
     except ValueError:
         return {}
-
-
-def _foreign(request: Request) -> bool:
-    """True for a form that another site sent: browsers name the origin of every POST."""
-    origin = request.headers.get("origin", "")
-    return bool(origin) and urlsplit(origin).netloc.lower() != request.url.netloc.lower()
 
 
 def _session(request: Request) -> str:

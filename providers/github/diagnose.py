@@ -187,7 +187,7 @@ class Doctor:
             yield Diagnosis("installations", error.message, False, error.hint)
             return
         if not found:
-            where = f"{site.web_url}/apps/{app.slug}/installations/new"
+            where = f"{site.app_page(app.slug)}/installations/new"
             yield Diagnosis("installations", "none: the App may see no repository", False, f"install it: {where}")
             return
         for one in found[:LOOKED_AT]:

@@ -72,6 +72,8 @@ NEEDS: Final[Mapping[str, str]] = {
 }
 """The permission without which GitHub does not let an App ask for an event."""
 
+LONGEST_SUGGESTION = 56
+"""Characters of an instance's name that is suggested; it stands in the webhook's address."""
 LONGEST_NAME = 34
 """Characters in the name of an App."""
 HOME = "https://github.com/fixwright/fixwright"
@@ -186,7 +188,7 @@ def _server(given: str) -> Site:
         raise UsageError(
             "That is no address of a server.", hint="It looks like https://ghe.example.com; its key must not travel unencrypted."
         )
-    if host == "github.com":
+    if host in ("github.com", "www.github.com", "api.github.com"):
         raise UsageError("GitHub.com is not a server of its own.", hint="Choose an organization, or your own account.")
     at = f":{port}" if port else ""
     if host.endswith(".ghe.com"):
@@ -232,7 +234,7 @@ class GitHubSetup:
         """The organization, with the server where there is one."""
         place = _place(answers)
         parts = [place.organization, "" if place.site.api_url == DEFAULT_API_URL else place.site.web_host]
-        return "-".join(part for part in parts if part).lower().replace(".", "-") or "personal"
+        return "-".join(part for part in parts if part).lower().replace(".", "-")[:LONGEST_SUGGESTION].rstrip("-") or "personal"
 
     def form(self, request: SetupRequest) -> SetupForm:
         """GitHub shows what the manifest asks for, lets the person change the name, and makes the App."""
@@ -297,7 +299,7 @@ def _page(site: Site, made: _Conversion) -> str:
     """The App's public page: as GitHub says, when that is on the same server; else where such pages are."""
     if made.html_url.startswith(f"{site.web_url}/"):
         return made.html_url.rstrip("/")
-    return f"{site.web_url}/{'github-apps' if site.is_server else 'apps'}/{quote(made.slug)}"
+    return site.app_page(made.slug)
 
 
 def _mode(answers: Mapping[str, str]) -> Mode:

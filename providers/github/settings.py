@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pipeline.errors import NotConfigured
 from pipeline.ports import Configuration, Setting
@@ -79,6 +79,10 @@ class Site:
     def is_server(self) -> bool:
         """True for an Enterprise Server, whose pages of Apps lie below `/github-apps`."""
         return self.api_url.endswith("/api/v3")
+
+    def app_page(self, slug: str) -> str:
+        """The public page of an App, from which it is installed (docs "Installing a GitHub App from a third party")."""
+        return f"{self.web_url}/{'github-apps' if self.is_server else 'apps'}/{quote(slug)}"
 
     @property
     def web_url(self) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from starlette.testclient import TestClient
 
 from bot.asgi import make_asgi
@@ -135,6 +135,17 @@ def test_a_form_from_another_site_is_refused(client: TestClient, app: App, world
     assert refused.status_code == 403
 
 
+def test_behind_a_proxy_that_asks_in_its_own_name_the_browser_comes_back_to_where_it_is(app: App, world: GithubWorld) -> None:
+    """nginx passes on its own Host and plain http unless it is told otherwise."""
+    with TestClient(make_asgi(app), base_url="http://127.0.0.1:8080") as client:
+        client.get(link(app))
+        asked = client.post("/setup/github", data=answers(world), headers={"origin": PUBLIC})
+        assert asked.status_code == 200
+        assert json.loads(Page(asked).hidden["manifest"])["redirect_url"] == f"{PUBLIC}/setup/github/callback"
+        null = client.post("/setup/github", data=answers(world), headers={"origin": "null"})
+        assert null.status_code == 403
+
+
 def test_the_state_of_the_link_holds_no_token_in_the_clear(client: TestClient, app: App) -> None:
     token = link(app).partition("=")[2]
     with app.database.read() as work:
@@ -236,6 +247,20 @@ def test_a_conversion_that_fails_is_a_page_and_can_be_tried_again(
     assert Page(client.get(back)).status == 200
 
 
+def test_a_key_that_cannot_be_stored_is_said_to_be_lost(client: TestClient, app: App, world: GithubWorld) -> None:
+    """GitHub gives it only once: "try again" would be wrong."""
+    client.get(link(app))
+    back = on_github(ask(client, answers(world)))
+    with app.database.work() as work:
+        work.transaction.execute(text("CREATE TRIGGER full BEFORE INSERT ON instances BEGIN SELECT RAISE(FAIL, 'no room'); END"))
+    page = Page(client.get(back))
+    assert page.status == 503
+    made = world.github.manifests.made[0]
+    assert "Delete that App in GitHub's settings" in page.text
+    assert made.slug in page.text
+    assert made.webhook_secret not in page.raw
+
+
 def test_a_key_that_github_does_not_accept_yet_is_kept_and_said(client: TestClient, app: App, world: GithubWorld) -> None:
     """It is given only once: throwing it away would leave an App that nobody can use."""
     client.get(link(app))
@@ -261,6 +286,7 @@ def test_a_key_that_github_does_not_accept_yet_is_kept_and_said(client: TestClie
         ({"server": "http://ghe.example.com"}, "no address of a server"),
         ({"server": "https://user@ghe.example.com"}, "no address of a server"),
         ({"server": "https://github.com"}, "not a server of its own"),
+        ({"server": "https://api.github.com"}, "not a server of its own"),
         ({"server": "https://ghe.example.com:port"}, "no address of a server"),
         ({"mode": "owner"}, "not said what the App may do"),
         ({"public_url": "fixwright"}, "no address of Fixwright"),

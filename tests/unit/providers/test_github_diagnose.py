@@ -21,6 +21,7 @@ from pipeline.ports import Configuration
 from providers.github.client import close_line
 from providers.github.manifest import FIXER, READER, asked_events
 from providers.github.provider import PROVIDER, GitHubProvider
+from providers.github.settings import Site
 from tests.stages.github import app_key
 from tests.unit.providers.github_wire import Memory
 from tests.worlds.github.faults import Status
@@ -224,6 +225,18 @@ def test_an_app_that_is_installed_nowhere_is_said_with_where_to_install_it(visit
     told = visit.ask()
     assert told["installations"].ok is False
     assert "/apps/fixwright/installations/new" in told["installations"].hint
+
+
+@pytest.mark.parametrize(
+    ("api", "page"),
+    [
+        ("https://api.github.com", "https://github.com/apps/fixwright"),
+        ("https://api.acme.ghe.com", "https://acme.ghe.com/apps/fixwright"),
+        ("https://ghe.example.com:8443/api/v3", "https://ghe.example.com:8443/github-apps/fixwright"),
+    ],
+)
+def test_the_page_of_an_app_is_where_each_edition_has_it(api: str, page: str) -> None:
+    assert Site(api).app_page("fixwright") == page
 
 
 def test_an_installation_that_has_not_accepted_is_said(visit: Visit) -> None:
