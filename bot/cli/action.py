@@ -82,6 +82,7 @@ class _Group(_Part):
 class Payload(_Part):
     """What is used of the job's event; the same shapes as of webhooks."""
 
+    action: str = ""
     pull_request: _Numbered | None = None
     issue: _Numbered | None = None
     comment: _Comment | None = None
@@ -180,8 +181,13 @@ def _pull_request(app: App, job: Job, number: int, stop: threading.Event) -> int
 
 
 def _comment(app: App, job: Job, number: int, comment: _Comment, stop: threading.Event, *, in_thread: bool) -> int:
-    """A command. The job knows nothing of earlier jobs, so that it judges the pull request first."""
-    if not any(line.startswith("/") for line in (comment.body or "").splitlines()) or comment.user.type == "Bot":
+    """A command. The job knows nothing of earlier jobs, so that it judges the pull request first.
+
+    Only of a new comment: a workflow without `types` is also started by an edit, which may be somebody else's, and by a deletion.
+    """
+    if job.payload.action != "created" or comment.user.type == "Bot":
+        return OK
+    if not any(line.startswith("/") for line in (comment.body or "").splitlines()):
         return OK
     session = Session(app, job.repository, number, say)
     session.once(stop)

@@ -178,6 +178,18 @@ def test_a_command_is_carried_out_in_the_job_of_its_comment(world: GithubWorld, 
     assert "permission" in ours[-1].body
 
 
+@pytest.mark.parametrize("action", ["edited", "deleted"])
+def test_only_a_new_comment_is_a_command(world: GithubWorld, tmp_path: Path, action: str) -> None:
+    """A workflow that names no types is started by these too; who edited a comment need not be who wrote it."""
+    repository = shop(world)
+    pull = change(world, repository, {"c.txt": "BAD new\n"})
+    comment = world.github.shapes.issue_comment(world.comment("ada", pull, "/fix"))
+    payload = {"action": action, "comment": comment, "issue": {"number": pull.number, "pull_request": {}}}
+    assert Runner(world, repository, tmp_path / "job").run("issue_comment", payload) == 0
+    assert [said.user.type for said in pull.comments] == ["User"]
+    assert world.checks(repository, pull.head_sha) == []
+
+
 @pytest.mark.parametrize(
     ("event", "payload", "words"),
     [
