@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 from pipeline.messages import HOLD, Envelope, PublishCheck, SettleReview, Speak
 from pipeline.model.finding import Finding
-from pipeline.model.ids import Handle
-from pipeline.model.review import Review, ReviewStatus, Verdict
+from pipeline.model.ids import Handle, RepositoryId
+from pipeline.model.review import Change, Review, ReviewStatus, Verdict
 from pipeline.model.scan import Coverage, Gap, ScanResult
 from pipeline.policy import Policy, PolicyRecord
 from pipeline.sandbox.git import Changed
@@ -23,7 +24,8 @@ from pipeline.tally import TALLY
 from pipeline.triage.baseline import Compared, compare
 from pipeline.triage.gate import decide_verdict
 from pipeline.triage.handles import assign
-from pipeline.triage.waivers import waived
+from pipeline.triage.suppression import Suppressor
+from pipeline.triage.waivers import of_others, waived
 
 
 def settle_review(context: Context, message: SettleReview) -> None:
@@ -54,9 +56,8 @@ def settle_review(context: Context, message: SettleReview) -> None:
         repository = work.installations.upsert_repository(change.repository)
         # Also a lock: a waiver that is written down meanwhile either is seen here, or sees what is remembered here.
         taken = work.findings.handles(repository)
-        author = "" if policy.waivers.by_author or change.author is None else change.author.id
         today = context.places.today()
-        waivers = waived(work.waivers.of_repository(repository), compared.new, today, author)
+        waivers = _waived(work, repository, change, policy, compared.new, today)
         suppressed = ruling.suppressed(waivers, taken, today)
         verdict = decide_verdict(policy=policy, compared=compared, coverage=coverage, added=added, suppressed=suppressed)
         verdict = with_handles(ruling.explain(verdict, waivers, taken, today), taken)
@@ -68,6 +69,16 @@ def settle_review(context: Context, message: SettleReview) -> None:
         work.on_commit(lambda: TALLY.add("fixwright_reviews_total", conclusion=str(verdict.conclusion)))
         work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
         work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}", group=review.id, hold=HOLD))
+
+
+def _waived(work: Work, repository: RepositoryId, change: Change, policy: Policy, new: Sequence[Finding], today: date) -> Suppressor:
+    """People's words that count for this change: not those of its own authors, unless the policy lets them."""
+    known = work.waivers.of_repository(repository)
+    if policy.waivers.by_author or not known:
+        return waived(known, new, today)
+    if change.pull_request is not None:
+        known = of_others(known, change.pull_request.number, work.waivers.pushers(repository, change.pull_request.number))
+    return waived(known, new, today, "" if change.author is None else change.author.id)
 
 
 def _save_again(context: Context, work: Work, review: Review, verdict: Verdict) -> None:

@@ -70,6 +70,16 @@ def is_own(person: str, author: str, authors: Collection[str]) -> bool:
     return bool(person) and (person == author or person in authors)
 
 
+def of_others(waivers: Sequence[Waiver], pull_request: int, pushed: Collection[str]) -> list[Waiver]:
+    """Waivers without those that somebody who pushed to a pull request gave in another one, where nobody could know that he would: a copy
+    of the same code in somebody else's name would else let his own change pass. What he was allowed to say in this one stands.
+
+    Args:
+        pushed: the host's numbers of those who pushed to it.
+    """
+    return [w for w in waivers if w.person.id not in pushed or w.pull_request in (None, pull_request)]
+
+
 def cover(waivers: Sequence[Waiver], found: Iterable[Finding], today: date, author: str = "") -> Callable[[Finding], Waiver | None]:
     """Which waiver covers a finding, also one that has expired; None: none does.
 

@@ -106,6 +106,32 @@ def test_the_authors_word_on_somebody_elses_pull_request_does_not_count_for_his_
     assert run_of(github, repository, pull).conclusion == "failure"
 
 
+def test_who_pushed_to_a_change_cannot_waive_for_it_on_a_decoy(github: GithubBench) -> None:
+    repository = shop(github)
+    pull = github.change(repository, {"d.txt": "fine\n"})
+    github.settle()
+    github.world.commit(repository, "feature", {"c.txt": "BAD\n"}, author="ada", pusher="bob")
+    github.world.commit(repository, "decoy", {"c.txt": "BAD\n"}, author="eve")
+    decoy = github.world.open_pull_request("eve", repository, "decoy", "main", "A decoy")
+    github.settle()
+    name = handle(github, repository, decoy)
+    assert "waived until" in say(github, "bob", decoy, f"/waive {name} {REASON}")
+    assert run_of(github, repository, decoy).conclusion == "success"
+    assert run_of(github, repository, pull).conclusion == "failure"
+    github.world.set_permission("carol", repository, "write")
+    say(github, "carol", pull, f"/waive {name} {REASON}")
+    assert run_of(github, repository, pull).conclusion == "success"
+
+
+def test_who_only_brings_a_change_up_to_date_does_not_end_the_waiver_that_he_gave_there(github: GithubBench) -> None:
+    repository, pull = blocked(github)
+    say(github, "bob", pull, f"/waive {handle(github, repository, pull)} {REASON}")
+    assert run_of(github, repository, pull).conclusion == "success"
+    github.world.commit(repository, "feature", {"d.txt": "fine\n"}, author="bob")
+    github.settle()
+    assert run_of(github, repository, pull).conclusion == "success"
+
+
 def test_the_policy_of_the_base_may_let_authors_waive_and_shorten_waivers(github: GithubBench) -> None:
     repository = shop(github, {".github/fixwright.yml": "waivers: {by_author: true, days: 7}\n"})
     pull = github.change(repository, {"c.txt": "BAD\n"})
