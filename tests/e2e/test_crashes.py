@@ -64,12 +64,16 @@ class Scene:
 def _start(tmp_path: Path) -> Scene:
     engine = HeldEngine(tmp_path / "engines", "betterleaks")
     running = Running(tmp_path, {"FIXWRIGHT_ENGINES_DIR": str(engine.folder)})
-    running.start()
-    first = running.repo.commit(content.MAIN, "first")
-    running.push("main")
-    # The push to the default branch is looked at too; only what a test pushes may be at work when it kills.
-    running.wait("a look at the default branch", lambda: any(check.status == "completed" for check in running.checks(first)))
-    running.idle()
+    try:
+        running.start()
+        running.repo.commit(content.MAIN, "first")
+        running.push("main")
+        # The first push is a first scan; only what a test pushes may be at work when it kills.
+        running.wait("a first scan", lambda: "scan.ended" in running.log.read_text())
+        running.idle()
+    except BaseException:
+        running.close()
+        raise
     return Scene(running, engine)
 
 
