@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -69,8 +70,7 @@ def backup(settings: Settings, database: Database, target: Path) -> Manifest:
             except (sqlite3.Error, OSError) as exc:
                 raise StoreUnavailable(f"the database cannot be copied: {exc}", hint=f"is there room in {target.parent}?") from exc
             files[DATABASE] = copy
-        local = settings.state_dir / LOCAL
-        files |= {path.relative_to(settings.state_dir).as_posix(): path for path in sorted(local.rglob("*")) if path.is_file()}
+        files |= _local_copies(settings.state_dir, Path(temporary))
         digests = {name: _digest(content) for name, content in files.items()}
         manifest = Manifest(
             format=FORMAT,
@@ -111,6 +111,24 @@ def _keys(settings: Settings) -> dict[str, bytes | Path]:
     receipts = settings.state_dir / KEY_FILE
     if receipts.exists():
         found[KEY_FILE] = receipts
+    return found
+
+
+def _local_copies(state: Path, temporary: Path) -> dict[str, bytes | Path]:
+    """What the local provider knows, by name. Copied first: a file that is replaced between its digest and its place in the backup would
+    make a backup that nobody can restore."""
+    found: dict[str, bytes | Path] = {}
+    for path in sorted((state / LOCAL).rglob("*")):
+        name = path.relative_to(state).as_posix()
+        copy = temporary / name
+        try:
+            if path.is_file():
+                copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                found[name] = Path(shutil.copyfile(path, copy))
+        except FileNotFoundError:  # a draft of a writer, by now under its own name
+            continue
+        except OSError as exc:
+            raise UsageError(f"{path} cannot be copied: {exc.strerror}") from exc
     return found
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +106,34 @@ def test_postgresql_goes_on_from_its_own_dump_and_our_keys(
         assert work.outbox.give_back_all() == 1  # its lease would have run out by itself, an hour later here
     database.dispose()
     _goes_on(tmp_path, state, repo, head, postgres.url(after))
+
+
+def test_what_is_written_meanwhile_does_not_spoil_the_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, _, _ = _open_work(tmp_path)
+    folder, stop, round_ = bench.state / "local" / "1", threading.Event(), threading.Event()
+    folder.mkdir(parents=True)
+
+    def write() -> None:
+        """As `providers.local.record` writes: whole files, each in place of the one before."""
+        while not stop.is_set():
+            for number in range(300):
+                draft = folder / "draft"
+                draft.write_bytes(os.urandom(2_000))
+                draft.replace(folder / f"{number}.json")
+            round_.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert round_.wait(20)
+    try:
+        assert main(["backup", str(tmp_path / "fixwright.backup")]) == 0
+    finally:
+        stop.set()
+        writer.join(20)
+        bench.close()
+    assert _restore(tmp_path / "fixwright.backup", tmp_path / "restored", monkeypatch) == 0
+    restored = [path.stat().st_size for path in (tmp_path / "restored" / "local" / "1").glob("*.json")]
+    assert restored == [2_000] * 300
 
 
 def test_a_folder_that_holds_something_is_left_alone(
