@@ -97,6 +97,13 @@ def test_nothing_runs_as_root_and_nothing_secret_is_inside() -> None:
         assert "no-new-privileges:true" in service["security_opt"]
 
 
+def test_the_database_does_not_know_the_key_that_seals_what_lies_in_it() -> None:
+    files = {name: service.get("env_file", []) for name, service in COMPOSE["services"].items()}
+    assert files == {**{name: ["fixwright.env"] for name in OURS}, "postgres": ["postgres.env"], "valkey": []}
+    of_the_database = (ROOT / "compose.yaml").read_text("utf-8").partition("# postgres.env")[2].partition("\nname:")[0]
+    assert re.findall(r"^#   (\w+)=", of_the_database, re.MULTILINE) == ["POSTGRES_PASSWORD"]
+
+
 def test_only_the_web_process_is_published_and_only_on_this_machine() -> None:
     published = {name: service["ports"] for name, service in COMPOSE["services"].items() if "ports" in service}
     assert published == {"web": ["127.0.0.1:8080:8080"]}
