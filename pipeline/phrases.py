@@ -116,6 +116,8 @@ def title(report: Report) -> str:
         return _headline(blocking(len(blocks)), blocks[0], len(blocks) + len(warns))
     if verdict.incomplete:
         return verdict.could_not_check
+    if verdict.withheld and verdict.conclusion is Conclusion.FAILURE:
+        return "Blocked by what the default branch has too, which is not shown here"
     if warns:
         return _headline(warning(len(warns)), warns[0], len(warns))
     coverage = verdict.coverage

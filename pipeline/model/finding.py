@@ -179,6 +179,9 @@ class Judged:
     """Names of the policy's scopes in which its file lies."""
     owners: tuple[str, ...] = ()
     """Who looks after these scopes, without `@`: a person is told by the host, never by us."""
+    listed: bool = False
+    """True for a new finding of a pull request that the default branch has at the same place: what it brings is known there already, as
+    when its base is an old branch. In a public repository it is not told of."""
 
 
 @dataclass(frozen=True, slots=True)

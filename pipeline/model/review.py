@@ -103,6 +103,8 @@ class Verdict:
     """Sentences for the reader that belong above the fold: a policy that cannot be parsed, a policy change in this pull request."""
 
     remarks: tuple[Remark, ...] = ()
+    withheld: bool = False
+    """True when findings were left out that may not be told of here."""
 
     def standing(self, standing: Standing) -> tuple[Judged, ...]:
         """The new findings that stand so."""

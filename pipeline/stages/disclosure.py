@@ -5,6 +5,9 @@ What the default branch of a public repository has is a disclosure: whoever read
 - a review of everything (`Change.whole`) is never shown on a host;
 - what a push brought to a branch is shown on its commit only while the repository is private, which the host is asked at that moment:
   it may have been published while we scanned, and the event may still be on its way;
+- a pull request brings what its base does not have. Its base may be an old branch, or an old commit with newer ones copied upon it, and
+  then that is what the default branch has: of such findings nothing is said in a public repository but that there are some
+  (`Judged.listed`). They block all the same;
 - a pull request, and the merge queue's commit made of pull requests, speaks of its own findings, wherever it is; in a public repository
   of nothing else: how many older findings its files have, how many it mends and how many could not be looked at again are left out, as
   whoever opens pull requests of one line each would learn from the numbers which lines those are.
@@ -15,13 +18,17 @@ Whoever wants to show something asks `Context.teller` for the host: the one of `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from pipeline.model.finding import BaselineState
+from pipeline.model.finding import BaselineState, Finding, Standing
 from pipeline.model.report import Check
 from pipeline.model.review import Change, Verdict
 from pipeline.model.target import SourceRepository
+from pipeline.triage.baseline import identity
+
+WITHHELD = "What the default branch has too is not shown in a public repository; who runs Fixwright lists it with fixwright findings list."
 
 
 def may_tell(change: Change, ask: Callable[[], SourceRepository]) -> bool:
@@ -41,8 +48,28 @@ def tellable(change: Change, verdict: Verdict) -> Verdict:
     """The verdict as it may be shown: in a public repository without everything that tells of the base."""
     if change.repository.private:
         return verdict
-    own = tuple(judged for judged in verdict.judged if judged.baseline is BaselineState.NEW)
-    return replace(verdict, judged=own, older=0)
+    new = tuple(judged for judged in verdict.judged if judged.baseline is BaselineState.NEW)
+    own = tuple(judged for judged in new if not judged.listed)
+    withheld = any(judged.listed and judged.standing is not Standing.COUNTED for judged in new)
+    notes = (WITHHELD, *verdict.notes) if withheld else verdict.notes
+    return replace(verdict, judged=own, older=0, notes=notes, withheld=withheld)
+
+
+def mark_listed(verdict: Verdict, unchanged: Iterable[Finding], listed: Iterable[Finding]) -> Verdict:
+    """The verdict on a pull request with a mark at every new finding that the default branch has at the same place.
+
+    Args:
+        unchanged: what the base has as well. Of two copies in one file of which the default branch has one, the other is the change's own.
+        listed: what the default branch has.
+    """
+    there = Counter((identity(f), f.location.path) for f in listed) - Counter((identity(f), f.location.path) for f in unchanged)
+    judged = []
+    for one in verdict.judged:
+        key = identity(one.finding), one.finding.location.path
+        known = one.baseline is BaselineState.NEW and there[key] > 0
+        there[key] -= known
+        judged.append(replace(one, listed=known))
+    return replace(verdict, judged=tuple(judged))
 
 
 def retractable(change: Change, check: Check) -> Check:

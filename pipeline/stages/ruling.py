@@ -56,16 +56,16 @@ class Ruling:
                 return None
             return stand(after.policy, judged.finding, suppressed(judged.finding))
 
-        said = say_effect([j for j in verdict.judged if j.baseline is BaselineState.NEW], again)
+        said = say_effect([j for j in verdict.judged if j.baseline is BaselineState.NEW and not j.listed], again)
         return (f"Of what is found here: {said}.",) if said else ()
 
     def _waiting(self, verdict: Verdict) -> tuple[str, ...]:
         """Comments that this change brings for its own findings: they count once they are merged."""
         if self.whole:
             return ()
-        listed = [j.finding for j in (*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS))]
+        own = [j for j in (*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)) if not j.listed]
         said = {path: code_ignores(path, content) for path, content in self.contents.items()}
-        waiting = [(f, one) for f in listed for one in said.get(f.location.path, ()) if one.covers(f)]
+        waiting = [(f, one) for f in (j.finding for j in own) for one in said.get(f.location.path, ()) if one.covers(f)]
         if not waiting:
             return ()
         more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""

@@ -15,6 +15,7 @@ from pipeline.policy import Policy, PolicyRecord
 from pipeline.sandbox.git import Changed
 from pipeline.stages.again import start_again
 from pipeline.stages.context import Context
+from pipeline.stages.disclosure import mark_listed
 from pipeline.stages.examine import merge
 from pipeline.stages.inventory import note_change, settle_whole, whole
 from pipeline.stages.ruling import read_ruling
@@ -60,6 +61,10 @@ def settle_review(context: Context, message: SettleReview) -> None:
         waivers = _waived(work, repository, change, policy, compared.new, today)
         suppressed = ruling.suppressed(waivers, taken, today)
         verdict = decide_verdict(policy=policy, compared=compared, coverage=coverage, added=added, suppressed=suppressed)
+        if change.pull_request is not None or change.queued:
+            new = {finding.fingerprint for finding in compared.new}
+            listed = work.findings.places_of(repository, change.repository.default_branch, new)
+            verdict = mark_listed(verdict, compared.unchanged, listed)
         verdict = with_handles(ruling.explain(verdict, waivers, taken, today), taken)
         if message.again:
             _save_again(context, work, review, verdict)

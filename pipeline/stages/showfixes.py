@@ -6,6 +6,7 @@ from pipeline.answers import render_fixes
 from pipeline.messages import ShowFixes
 from pipeline.stages.buttons import FIX_AT_MOST, fixable
 from pipeline.stages.context import Context
+from pipeline.stages.disclosure import tellable
 
 TOPIC = "fixes"
 
@@ -15,7 +16,7 @@ def show_fixes(context: Context, message: ShowFixes) -> None:
     with context.database.read() as work:
         review = work.reviews.get(message.review)
         fixes = work.fixes.of_review(review.id)
-        verdict = work.reviews.verdict(review.id)
+        verdict = tellable(review.change, work.reviews.verdict(review.id))
     ref = review.change.pull_request
     if ref is not None and fixes:
         capabilities = context.capabilities(review.installation)

@@ -63,18 +63,19 @@ def speak(context: Context, message: SpeakMessage) -> None:
                 work.outbox.send(Envelope(look, f"start:draft:{context.claimed.id}", group=review.id))
         return
     with context.database.work() as work:
-        verdict = work.reviews.verdict(review.id)
+        whole = work.reviews.verdict(review.id)
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
         standing = Threads.read(work, ref)
+    verdict = tellable(review.change, whole)
     speakable = speakable_of(context, verdict, policy.speak)
     added = _added(context, review, speakable)
     offers = _offers(context, review, policy, speakable, added) if speakable and not is_own_fix(review.change) else {}
-    report = Report(tellable(review.change, verdict), head=review.change.head, base=review.change.base)
+    report = Report(verdict, head=review.change.head, base=review.change.base)
     wanted = {
         judged.finding.fingerprint: _thread(judged, report, offers.get(judged.finding.fingerprint), added)
         for judged in reversed(_worth_a_thread(speakable, offers))
     }
-    live = frozenset(j.finding.fingerprint for j in verdict.judged if j.baseline is not BaselineState.FIXED)
+    live = frozenset(j.finding.fingerprint for j in whole.judged if j.baseline is not BaselineState.FIXED)
     most = min(capabilities.threads, policy.speak.threads)
     threads = standing.change(list(reversed(wanted.values()))[:most], live, verdict, review.change.head)
     waived = _waived(report)

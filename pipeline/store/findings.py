@@ -15,7 +15,7 @@ from pipeline.store.codec import Codec
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
 from pipeline.store.places import Looked, Places
-from pipeline.store.tables import finding_events, finding_states, findings, occurrences, repositories
+from pipeline.store.tables import finding_events, finding_places, finding_states, findings, occurrences, repositories
 from pipeline.store.transaction import Transaction, Values, chunks
 
 FINDING: Codec[Finding] = Codec(TypeAdapter(Finding))
@@ -228,6 +228,16 @@ class Findings:
             (row.branch, row.status, [place for _, _, place in self._places.of(row.repository_id, row.branch, finding_id)])
             for row in self._transaction.execute(statement)
         ]
+
+    def places_of(self, repository_id: RepositoryId, branch: str, fingerprints: Collection[str]) -> list[Finding]:
+        """What a branch has of some identities, at each of its places."""
+        found: list[Finding] = []
+        for chunk in chunks(sorted(fingerprints)):
+            joined = findings.join(finding_places, finding_places.c.finding_id == findings.c.id)
+            statement = select(finding_places.c.finding).select_from(joined).where(finding_places.c.branch == branch)
+            statement = statement.where(findings.c.repository_id == repository_id, findings.c.fingerprint.in_(chunk))
+            found += [FINDING.load(row.finding) for row in self._transaction.execute(statement)]
+        return found
 
     def places_on(self, repository_id: RepositoryId, branch: str) -> frozenset[tuple[str, str]]:
         """(engine, path) of everything that a branch has."""

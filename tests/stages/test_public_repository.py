@@ -201,6 +201,42 @@ def test_a_forks_pull_request_is_told_of_its_own_only(github: GithubBench, log: 
     assert_nothing_of_main(github, repository, log)
 
 
+def test_a_pull_request_into_an_old_branch_does_not_tell_what_main_has(github: GithubBench, log: io.StringIO) -> None:
+    repository = github.world.create_repository("octo", "shop", private=False, files={"c.txt": "fine\n"})
+    github.world.commit(repository, "release", {"r.txt": "fine\n"})
+    github.world.commit(repository, "main", OLD)
+    installation = github.world.installation_of(repository)
+    assert installation is not None
+    github.world.github.actions.events.repositories(installation, [repository], [])
+    github.settle()
+    assert len(handles(github, repository)) == 2
+    fork = github.world.fork(repository, "mallory")
+    github.world.commit(fork, "probe", {"mine.txt": "fine\n"}, author="mallory")
+    pull = github.world.open_pull_request("mallory", repository, "probe", "release", "Probe", fork=fork)
+    github.settle()
+    (run,) = github.runs(repository, pull.head_sha)
+    assert run.conclusion == "failure", "what is not told of counts all the same"
+    assert run.title == "Blocked by what the default branch has too, which is not shown here"
+    assert github.threads(pull) == []
+    for who in ("ada", "eve"):
+        for text in ("/status", "/fix", "/waive", "/rotated"):
+            github.world.comment(who, pull, text)
+    github.settle()
+    assert [button["label"] for button in run.actions] == ["Scan again"]
+    assert github.ours(repository) == []
+    assert_nothing_of_main(github, repository, log)
+
+
+def test_another_copy_and_another_value_where_main_has_one_are_the_changes_own(github: GithubBench) -> None:
+    repository = public(github)
+    files = {"src/old.txt": "BAD old\nBAD old\n", "lib/key.txt": f"fine\ntoken = {VALUE[::-1]}\n"}
+    pull = github.change(repository, files)
+    github.settle()
+    (run,) = github.runs(repository, pull.head_sha)
+    assert "src/old.txt" in (run.summary or "")
+    assert "default branch" not in (run.summary or "")
+
+
 def test_a_merge_queue_and_a_rerun_tell_of_the_change_only(github: GithubBench, log: io.StringIO) -> None:
     repository = public(github)
     pull = github.change(repository, {"src/old.txt": "fine\nfine\nBAD old\n", "mine.txt": "fine\n"})

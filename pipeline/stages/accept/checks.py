@@ -84,7 +84,7 @@ def _fix_all(context: Context, message: AcceptEvent, event: ButtonEvent, review:
     with context.finish() as work:
         if review.change.pull_request is None or review.status not in (ReviewStatus.PUBLISHING, ReviewStatus.DONE):
             return
-        wanted = fixable(work.reviews.verdict(review.id), context.plugins.fixers)
+        wanted = fixable(tellable(review.change, work.reviews.verdict(review.id)), context.plugins.fixers)
         several = {one.finding.fingerprint for one in wanted if _places(wanted, one) > 1}
         # What was asked for before is there already: pressed again, the button goes on with the rest.
         begun = {(fix.handle, fix.place) for fix in work.fixes.of_review(review.id)}
