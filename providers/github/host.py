@@ -103,9 +103,11 @@ class GitHubHost:
 
     def credentials(self, repository: SourceRepository) -> GitCredentials:
         """A read-only token of that repository, for GitHub's own host only: whoever forged an address must not get it."""
-        host = urlsplit(repository.clone_url).hostname
-        if host != self._site.web_host:
-            raise HostRejected(f"the clone address of {repository.full_name} is on {host}, not on {self._site.web_host}")
+        address = urlsplit(repository.clone_url)
+        if address.hostname != self._site.web_host:
+            raise HostRejected(f"the clone address of {repository.full_name} is on {address.hostname}, not on {self._site.web_host}")
+        if address.scheme != "https" and not self._site.api_url.startswith("http:"):
+            raise HostRejected(f"the clone address of {repository.full_name} is not encrypted")
         token = self._api.token(repository, CLONE)
         return GitCredentials("Authorization: Basic " + b64encode(f"x-access-token:{token}".encode()).decode())
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pipeline.errors import HostGarbage, HostUnavailable, RateLimited
+from pipeline.errors import HostError, HostGarbage, HostUnavailable, RateLimited
 from pipeline.ports import HostMemory
 from providers.github.failures import LONGEST_WAIT, SECONDARY_WAIT, number
 
@@ -67,6 +67,9 @@ class Limits:
             self._failed()
             raise
         except HostGarbage:
+            raise
+        except HostError:  # it says no, and that is an answer
+            self._closed(failures)
             raise
         self._closed(failures)
         self._learn(headers())

@@ -63,7 +63,13 @@ def test_git_gets_a_token_that_can_only_read_contents() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["https://evil.example/octo/shop.git", "https://github.com.evil.example/x.git", "/srv/git/x.git", "https://github.com@evil.example/x"],
+    [
+        "https://evil.example/octo/shop.git",
+        "https://github.com.evil.example/x.git",
+        "/srv/git/x.git",
+        "https://github.com@evil.example/x",
+        "http://github.com/octo/shop.git",
+    ],
 )
 def test_git_credentials_are_only_for_githubs_own_host(address: str) -> None:
     wire = Wire()

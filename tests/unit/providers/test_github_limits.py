@@ -225,6 +225,34 @@ def test_an_answer_that_says_no_is_an_answer() -> None:
             wire.host(memory).tip(REPOSITORY, "main")
 
 
+def test_a_no_to_the_one_call_that_tries_again_shows_that_the_host_answers() -> None:
+    """The first call after an outage may well be for something that is nowhere, as an owner's policy is."""
+    wire = Wire()
+    memory = Memory(wire.clock)
+    wire.handler = lambda seen: httpx.ConnectError("refused") if "/branches/" in seen.path else None
+    for _ in range(FAILURES):
+        with pytest.raises(HostUnavailable):
+            wire.host(memory).tip(REPOSITORY, "main")
+    wire.clock.now += OPEN_SECONDS + 0.1
+    wire.handler = lambda seen: None
+    with pytest.raises(HostNotFound):
+        wire.host(memory).tip(REPOSITORY, "main")
+    wire.handler = branch
+    assert wire.host(memory).tip(REPOSITORY, "main") == "a" * 40
+
+
+def test_failures_between_which_the_host_says_no_are_not_in_a_row() -> None:
+    wire = Wire()
+    memory = Memory(wire.clock)
+    for _ in range(FAILURES):
+        wire.handler = lambda seen: httpx.ConnectError("refused") if "/branches/" in seen.path else None
+        with pytest.raises(HostUnavailable):
+            wire.host(memory).tip(REPOSITORY, "main")
+        wire.handler = lambda seen: None
+        with pytest.raises(HostNotFound):
+            wire.host(memory).tip(REPOSITORY, "main")
+
+
 def test_what_has_not_changed_is_asked_for_with_its_etag_and_costs_nothing() -> None:
     wire = Wire()
     memory = Memory(wire.clock)
