@@ -18,6 +18,9 @@ from providers.github.limits import Limits
 LISTED = 1_000
 """Entries that are looked at in one go: ten requests, far below a fifth of an App's 5,000 an hour."""
 
+REFUSED_FOR_GOOD = frozenset({400, 413})
+"""How we refuse a delivery for what it is (see `bot.webhooks`). One is asked for again once: it may have been sent too slowly."""
+
 
 class DeliveryAnswer(Answer):
     """An attempt to deliver."""
@@ -25,6 +28,7 @@ class DeliveryAnswer(Answer):
     id: int
     guid: str
     delivered_at: datetime
+    redelivery: bool = False
     status: str = ""
     status_code: int = 0
 
@@ -43,6 +47,8 @@ def missed(client: Client, key: AppKey, limits: Limits, clock: Callable[[], floa
         if attempt.guid not in arrived:
             newest.setdefault(attempt.guid, attempt)
     for attempt in sorted(newest.values(), key=lambda attempt: attempt.delivered_at):
+        if attempt.redelivery and attempt.status_code in REFUSED_FOR_GOOD:
+            continue
         yield MissedDelivery(str(attempt.id), attempt.guid, attempt.delivered_at)
 
 
