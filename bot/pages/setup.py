@@ -64,7 +64,7 @@ class SetupPages:
     def show(self, request: Request) -> Response:
         """The questions; or, with a link's token, the way to them without the token in the address."""
         token = request.query_params.get("token", "")
-        if token:
+        if token and request.method == "GET":  # a HEAD is a look of some program, which must not use the link up
             session = self._links.follow(token)
             if session is None:
                 return self._closed(used=True)

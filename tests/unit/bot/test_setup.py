@@ -110,6 +110,12 @@ def test_the_link_works_once_and_leaves_no_token_in_the_address(client: TestClie
     assert "Who will own the App?" not in again.text
 
 
+def test_a_look_at_the_link_by_a_program_does_not_use_it_up(client: TestClient, app: App) -> None:
+    address = link(app)
+    assert client.head(address).status_code == 403
+    assert client.get(address).status_code == 200
+
+
 def test_a_newer_link_ends_the_older_one_and_a_link_ends_by_itself(client: TestClient, app: App) -> None:
     older, newer = link(app), link(app)
     assert client.get(older).status_code == 410
