@@ -77,7 +77,8 @@ def speak(context: Context, message: SpeakMessage) -> None:
     }
     live = frozenset(j.finding.fingerprint for j in whole.judged if j.baseline is not BaselineState.FIXED)
     most = min(capabilities.threads, policy.speak.threads)
-    threads = standing.change(list(reversed(wanted.values()))[:most], live, verdict, review.change.head)
+    shown = standing.within(list(reversed(wanted.values())), live, most)
+    threads = standing.change(shown, live, verdict, review.change.head)
     waived = _waived(report)
     threads = [waived.get(thread.fingerprint, thread) for thread in threads]
     summary = render_comment(report, capabilities)

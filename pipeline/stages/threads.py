@@ -24,6 +24,12 @@ class Threads:
         by_id = work.effects.threads_resolved(ref)
         return cls({fingerprint: by_id.get(remote_id, "") for fingerprint, remote_id in work.effects.threads(ref).items()})
 
+    def within(self, wanted: Sequence[Thread], live: frozenset[str], most: int) -> list[Thread]:
+        """Those of `wanted`, the worst first, that there is room for: what stands on the pull request already has its place."""
+        room = most - sum(f in live for f in self.resolved_by)
+        new = [t.fingerprint for t in wanted if t.fingerprint not in self.resolved_by][: max(0, room)]
+        return [t for t in wanted if t.fingerprint in self.resolved_by or t.fingerprint in new]
+
     def change(self, wanted: Sequence[Thread], live: frozenset[str], verdict: Verdict, head: CommitId) -> list[Thread]:
         """All that the host has to bring about.
 
