@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 
@@ -29,6 +29,12 @@ LOOK_SECONDS = 60.0
 
 def start_review(context: Context, message: StartReview) -> None:
     """Plan one review. Running it again continues where a crash left it."""
+    with ThreadPoolExecutor(2) as beside:  # people wait for the check, and all this for the network
+        owner = beside.submit(copy_context().run, ask_owner, context, message.installation, message.repository)
+        _start_review(context, message, beside, owner)
+
+
+def _start_review(context: Context, message: StartReview, beside: ThreadPoolExecutor, owner: Future[None]) -> None:
     with _alone(context, message):
         change = _change(context, message)
         if change is None:
@@ -45,12 +51,10 @@ def start_review(context: Context, message: StartReview) -> None:
             _known(context, review.id, change)
             return
     progress, commit = render_progress(key=check_key(review.id)), CommitRef(change.repository, change.head)
-    with ThreadPoolExecutor(2) as beside:  # people wait for the check, and all this for the network
-        shown = beside.submit(copy_context().run, show_check, context, commit, review.id, progress)
-        owner = beside.submit(copy_context().run, ask_owner, context, review)
-        mirror = context.mirror_of(review)
-        shown.result()
-        owner.result()
+    shown = beside.submit(copy_context().run, show_check, context, commit, review.id, progress)
+    mirror = context.mirror_of(review)
+    shown.result()
+    owner.result()
     in_force = policy_in_force(context, review, mirror)
     policy = in_force.effective.policy
     with context.finish() as work:

@@ -14,6 +14,7 @@ from pipeline.errors import HostError, PolicyInvalid
 from pipeline.model.ids import CommitId
 from pipeline.model.review import Change, Review
 from pipeline.model.scan import Gap, GapClass
+from pipeline.model.target import Installation, SourceRepository
 from pipeline.phrases import short
 from pipeline.policy import DEFAULTS, MAX_BYTES, PARENTS, Effective, Policy, PolicyDocument, merge, parse_document, read_document, record_of
 from pipeline.ports import PolicyFile
@@ -62,7 +63,7 @@ def policy_in_force(context: Context, review: Review, mirror: Mirror) -> InForce
         HostError: the owner's policy cannot be asked for, and none is known from before: it is tried again later.
     """
     change = review.change
-    parent = _parent(context, review)
+    parent = _parent(context, review.installation, change.repository)
     try:
         own = read_document(review.installation.provider, reader(mirror, change.policy_commit), short(change.policy_commit))
     except PolicyInvalid as error:
@@ -70,10 +71,10 @@ def policy_in_force(context: Context, review: Review, mirror: Mirror) -> InForce
     return InForce(merge(own, parent.document), parent.notes, parent.gaps, own)
 
 
-def ask_owner(context: Context, review: Review) -> None:
+def ask_owner(context: Context, installation: Installation, repository: SourceRepository) -> None:
     """Read the owner's policy ahead, beside other work, so that it is remembered when it is needed. What fails here fails again there."""
     with suppress(HostError):
-        _parent(context, review)
+        _parent(context, installation, repository)
 
 
 def reader(mirror: Mirror, commit: CommitId) -> Callable[[str], bytes | None]:
@@ -121,20 +122,19 @@ class _Parent:
     gaps: tuple[Gap, ...] = ()
 
 
-def _parent(context: Context, review: Review) -> _Parent:
+def _parent(context: Context, installation: Installation, repository: SourceRepository) -> _Parent:
     """The owner's policy; when it is broken or cannot be reached, the last good one."""
-    installation = review.installation
-    owner, _, name = review.change.repository.full_name.lower().partition("/")
+    owner, _, name = repository.full_name.lower().partition("/")
     if name == PARENTS.get(installation.provider, ("", ""))[0]:
         return _Parent()  # the owner's policy stands above all others, and above nothing of its own
     key = f"policy-parent:{installation.provider}:{installation.instance}:{installation.external_id}:{owner}"
     try:
-        found = _asked(context, review, key)
+        found = _asked(context, installation, repository, key)
     except HostError as failure:
         last, known = context.memory.get(f"{key}:last"), _last_parent(context, key)
         if last is None or (last and known is None):
             raise
-        log.warning("policy.owner_not_read", extra={"review_id": review.id, "code": failure.code})
+        log.warning("policy.owner_not_read", extra={"code": failure.code})
         said = "The owner's policy cannot be read now; the last one that could be is in force."
         return _Parent(known, (said,)) if known is not None else _Parent()
     if found is None:
@@ -163,12 +163,12 @@ def _last_parent(context: Context, key: str) -> PolicyDocument | None:
         return None
 
 
-def _asked(context: Context, review: Review, key: str) -> PolicyFile | None:
+def _asked(context: Context, installation: Installation, repository: SourceRepository, key: str) -> PolicyFile | None:
     """At most one request a minute for all repositories of an owner."""
     cached = context.memory.get(key)
     if cached is not None:
         return _unpack(cached)
-    found = context.host(review.installation).policy_parent(review.change.repository)
+    found = context.host(installation).policy_parent(repository)
     context.memory.put(key, _pack(found), PARENT_SECONDS)
     return found
 
