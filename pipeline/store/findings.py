@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, delete, select, update
 
 from pipeline.model.finding import Finding
 from pipeline.model.ids import CommitId, FindingId, Handle, RepositoryId, ReviewId
@@ -287,9 +287,8 @@ class Findings:
         """Our ids by fingerprint, made where needed; and the fingerprints that are new to the repository."""
         before = self._ids(repository_id, wanted)
         rows = [_identity(repository_id, review_id, wanted[print_]) for print_ in sorted(wanted) if print_ not in before]
-        for chunk in chunks(rows):
-            # A plain INSERT: a handle that means something else must fail, not be skipped.
-            self._transaction.execute(insert(findings).values(chunk))
+        # A plain INSERT: a handle that means something else must fail, not be skipped.
+        self._transaction.add(findings, rows)
         ids = {**before, **{str(row["fingerprint"]): FindingId(str(row["id"])) for row in rows}}
         for seen_again in chunks(sorted(before.values())):
             self._transaction.execute(update(findings).where(findings.c.id.in_(seen_again)).values(last_seen_at=database_now()))
@@ -318,8 +317,7 @@ class Findings:
             }
             for ordinal, finding in enumerate(seen)
         ]
-        for chunk in chunks(rows):
-            self._transaction.execute(insert(occurrences).values(chunk))
+        self._transaction.add(occurrences, rows)
 
     def _settle_states(
         self,
@@ -378,8 +376,7 @@ class Findings:
     ) -> None:
         at = {"repository_id": repository_id, "review_id": review_id, "branch": branch, "commit": commit, "at": database_now()}
         events: list[Values] = [{**at, "finding_id": finding, "kind": kind, "detail": detail} for finding, kind, detail in happened]
-        for chunk in chunks(events):
-            self._transaction.execute(insert(finding_events).values(chunk))
+        self._transaction.add(finding_events, events)
 
     def _pulls_of(self, which: Collection[FindingId]) -> dict[FindingId, str]:
         """The pull request that has, or had when it was merged, each finding; of several the latest."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 
 from pipeline.model.finding import Finding
 from pipeline.model.ids import CommitId, FindingId, RepositoryId
@@ -98,8 +98,7 @@ class Places:
             ordinal = ordinals.get(place, 0)
             ordinals[place] = ordinal + 1
             rows.append(self._row(repository_id, branch, commit, finding, identifier, ordinal, looked.seen_with.get(finding.engine, "")))
-        for chunk in chunks(rows, 100):
-            self._transaction.execute(insert(finding_places).values(chunk))
+        self._transaction.add(finding_places, rows)
         seen_now = {row["finding_id"] for row in rows} | {row.finding_id for row in kept}
         lost = {FindingId(row.finding_id) for row in before} - seen_now
         return Moved(frozenset(seen_now), frozenset(lost - self._anywhere(here, lost)))
@@ -114,8 +113,7 @@ class Places:
         top = select(func.max(finding_places.c.ordinal)).where(there)
         first = (self._transaction.execute(top).scalar_one() or 0) + 1
         copies = [{**row._mapping, "branch": target, "ordinal": first + n, "at": database_now()} for n, row in enumerate(new)]
-        for chunk in chunks(copies, 100):
-            self._transaction.execute(insert(finding_places).values(chunk))
+        self._transaction.add(finding_places, copies)
         return frozenset(FindingId(row.finding_id) for row in new)
 
     def drop(self, repository_id: RepositoryId, branch: str) -> None:

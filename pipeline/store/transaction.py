@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Executable, Result, Row, Table
+from sqlalchemy import ClauseElement, Connection, Executable, Result, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.errors import StaleWrite
@@ -57,6 +57,14 @@ class Transaction:
         """INSERT that knows ON CONFLICT."""
         return postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
 
+    def add(self, table: Table, rows: Sequence[Values]) -> None:
+        """Insert rows, however many: one statement is put together for all of them, which takes longer than to run it.
+
+        Args:
+            rows: all with the same columns. Where the first one's value is SQL (`database_now()`) it is every row's.
+        """
+        self._for_each(self.insert(table), rows)
+
     def add_missing(self, table: Table, rows: Sequence[Values], unique: Sequence[str]) -> int:
         """Insert the rows whose `unique` columns do not exist yet; how many those were."""
         added = 0
@@ -67,7 +75,14 @@ class Transaction:
 
     def upsert(self, table: Table, rows: Sequence[Values], unique: Sequence[str], update: Sequence[str]) -> None:
         """Insert rows; where the `unique` columns exist, set the `update` columns to the new values."""
+        statement = self.insert(table)
+        new = {name: statement.excluded[name] for name in update}
+        self._for_each(statement.on_conflict_do_update(index_elements=list(unique), set_=new), rows)
+
+    def _for_each(self, statement: sqlite.Insert | postgresql.Insert, rows: Sequence[Values]) -> None:
+        if not rows:
+            return
+        same = {name: value for name, value in rows[0].items() if isinstance(value, ClauseElement)}
+        statement = statement.values(same) if same else statement
         for chunk in chunks(rows):
-            statement = self.insert(table).values(chunk)
-            new = {name: statement.excluded[name] for name in update}
-            self.connection.execute(statement.on_conflict_do_update(index_elements=list(unique), set_=new))
+            self.connection.execute(statement, [{name: value for name, value in row.items() if name not in same} for row in chunk])
