@@ -64,6 +64,8 @@ class Webhooks:
         if provider is None:
             return JSONResponse({"error": "NOT_FOUND", "detail": "there is no such provider"}, 404)
         try:
+            if not await self._is_known(name, request.path_params.get("instance", "")):
+                return JSONResponse({"error": "NOT_FOUND", "detail": "there is no such instance"}, 404)
             outcome, received = await self._accept(provider, request)
         except FixwrightError as error:
             log.info("delivery.refused", extra={"provider": name, "code": error.code, "error": error.message})
@@ -75,6 +77,11 @@ class Webhooks:
             extra={"provider": name, "delivery_id": received.delivery_id, "name_of_event": received.name, "outcome": outcome},
         )
         return JSONResponse({"delivery": received.delivery_id, "status": outcome}, 202)
+
+    async def _is_known(self, provider: str, instance: str) -> bool:
+        """False for a name that nobody set up. The default's secret must not open it: a delivery that was seen once could be sent again
+        under any number of names, and each would be another one."""
+        return not instance or instance in await asyncio.to_thread(self._configurations.instances, provider)
 
     async def _accept(self, provider: Provider, request: Request) -> tuple[str, Received]:
         body = await _body(request)

@@ -79,6 +79,12 @@ def test_a_repository_that_the_host_lists_is_the_one_that_its_events_are_about(g
     assert [tuple(row) for row in known] == [("ghe", "octo/forge")]
 
 
+def test_a_delivery_cannot_be_sent_again_under_a_name_that_nobody_set_up(github: GithubBench) -> None:
+    github.change(github.repository({"a.txt": "fine\n"}), {"a.txt": "BAD\n"})
+    delivery = github.world.hooks.deliveries[0]
+    assert [send(github, delivery, instance) for instance in ("", "another", "127.0.0.1")] == [202, 404, 404]
+
+
 def test_a_delivery_of_one_is_no_delivery_of_the_other(github: GithubBench, second: GithubWorld) -> None:
     shop = github.repository({"a.txt": "fine\n"})
     github.change(shop, {"a.txt": "BAD\n"})
