@@ -239,10 +239,6 @@ class Findings:
             found += [FINDING.load(row.finding) for row in self._transaction.execute(statement)]
         return found
 
-    def places_on(self, repository_id: RepositoryId, branch: str) -> frozenset[tuple[str, str]]:
-        """(engine, path) of everything that a branch has."""
-        return self._places.paths(repository_id, branch)
-
     def id_of(self, repository_id: RepositoryId, fingerprint: str) -> FindingId | None:
         """Our id of an identity; None when it was never seen."""
         statement = select(findings.c.id).where(findings.c.repository_id == repository_id, findings.c.fingerprint == fingerprint)

@@ -130,17 +130,6 @@ class Places:
         rows.sort(key=lambda row: (row.path, row.line, row.engine, row.ordinal))
         return [(FindingId(row.finding_id), CommitId(row.commit), self._codec.load(row.finding)) for row in rows]
 
-    def branches_of(self, finding: FindingId) -> list[str]:
-        """The branches that have a finding somewhere."""
-        statement = select(finding_places.c.branch).where(finding_places.c.finding_id == finding).distinct()
-        return sorted(row.branch for row in self._transaction.execute(statement))
-
-    def paths(self, repository_id: RepositoryId, branch: str) -> frozenset[tuple[str, str]]:
-        """(engine, path) of every place of a branch."""
-        statement = select(finding_places.c.engine, finding_places.c.path).distinct()
-        here = statement.where(finding_places.c.repository_id == repository_id, finding_places.c.branch == branch)
-        return frozenset((row.engine, row.path) for row in self._transaction.execute(here))
-
     # --- inside ---
 
     def _rows(self, here: ColumnElement[bool], paths: Collection[str] | None) -> list[Any]:

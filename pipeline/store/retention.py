@@ -85,7 +85,9 @@ class Retention:
 
 def _current() -> ColumnElement[bool]:
     """True for the newest review of an open change."""
-    return exists().where(subjects.c.review_id == reviews.c.id, subjects.c.open)
+    # By the key of its subject: no index leads from a review to the subject whose newest it is.
+    mine = (subjects.c.repository_id == reviews.c.repository_id, subjects.c.subject == reviews.c.subject)
+    return exists().where(*mine, subjects.c.review_id == reviews.c.id, subjects.c.open)
 
 
 def _referring() -> list[Column[Any]]:
