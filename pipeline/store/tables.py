@@ -236,6 +236,7 @@ subjects = Table(
     Column("open", Boolean, nullable=False),
     _key("review_id", "reviews", nullable=True),
     _moment("updated_at"),
+    Index("ix_subjects_review_id", "review_id"),
 )
 """The pull requests and branches that were judged, each with its newest review."""
 
@@ -293,6 +294,7 @@ findings = Table(
     _moment("last_seen_at"),
     UniqueConstraint("repository_id", "fingerprint"),
     UniqueConstraint("repository_id", "handle"),
+    Index("ix_findings_first_review_id", "first_review_id"),
 )
 """Identities. What was seen where and when: `occurrences`; how it stands on a branch: `finding_states`."""
 
@@ -319,6 +321,8 @@ finding_states = Table(
     Column("status", Text, nullable=False),
     _moment("since"),
     _key("review_id", "reviews"),
+    Index("ix_finding_states_finding_id", "finding_id", "status"),
+    Index("ix_finding_states_review_id", "review_id"),
 )
 """`status`: open, resolved, or merged (a pull request's, which are another branch's now)."""
 
@@ -356,6 +360,7 @@ finding_events = Table(
     _moment("at"),
     Index("ix_finding_events_finding_id", "finding_id", "position"),
     Index("ix_finding_events_repository_id", "repository_id", "position"),
+    Index("ix_finding_events_review_id", "review_id"),
     sqlite_autoincrement=True,
 )
 """Append only. `kind`: see `pipeline.store.findings.FindingEventKind`. `actor`: login of a person, empty when nobody acted."""

@@ -132,6 +132,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_processes")),
     )
     op.create_index("ix_processes_seen_at", "processes", ["seen_at"], unique=False)
+    # What refers to a review: whoever deletes one, retention first of all, asks each of these tables whether it still does.
+    op.create_index("ix_subjects_review_id", "subjects", ["review_id"], unique=False)
+    op.create_index("ix_findings_first_review_id", "findings", ["first_review_id"], unique=False)
+    op.create_index("ix_finding_states_review_id", "finding_states", ["review_id"], unique=False)
+    op.create_index("ix_finding_events_review_id", "finding_events", ["review_id"], unique=False)
+    op.create_index("ix_finding_states_finding_id", "finding_states", ["finding_id", "status"], unique=False)
 
 
 def _text(name: str, default: str = "") -> sa.Column[str]:
