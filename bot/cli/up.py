@@ -58,7 +58,7 @@ def _offer_setup(app: App) -> None:
     """Where nothing is set up that a browser could set up, say where to go: to the person at this terminal, not to a log."""
     wanting = [name for name, provider in app.plugins.providers.items() if provider.setup and not app.configurations.instances(name)]
     if wanting:
-        link = setup_address(app.settings, SetupLinks(app.memory).make(Target()))
+        link = setup_address(app.settings, SetupLinks(app.memory).make(Target(first=True)))
         print(f"Set up GitHub in a browser (this link works once, for a day):\n  {link}", flush=True)
 
 

@@ -37,6 +37,8 @@ class Target:
 
     instance: str | None = None
     """Name of the instance, which may exist and is then replaced; None: the default one while it is free, else a new one."""
+    first: bool = False
+    """Made because nothing was set up: worth nothing once something is, by whatever way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +82,27 @@ class SetupLinks:
         self._memory.put(_LINK, json.dumps({"hash": _hashed(token), "target": asdict(target)}).encode(), LINK_SECONDS)
         return token
 
+    def leads_to(self, token: str) -> Target | None:
+        """What a link is for; None for what is no live link. A look that changes nothing."""
+        found = self._live(token)
+        return found[1] if found is not None else None
+
     def follow(self, token: str) -> str | None:
         """The session of the browser that follows the link first; None for every other one, and for what is no live link."""
+        found = self._live(token)
+        if found is None or not self._memory.compare_and_set(_LINK, found[0], b"{}", LINK_SECONDS):
+            return None
+        session = secrets.token_urlsafe(32)
+        self._memory.put(_session(session), _TARGET.dump_json(found[1]), SESSION_SECONDS)
+        return session
+
+    def _live(self, token: str) -> tuple[bytes, Target] | None:
+        """The link of that token as it is kept, and what it is for."""
         known = self._memory.get(_LINK)
         link = json.loads(known) if known else {}
         if known is None or not hmac.compare_digest(str(link.get("hash", "")), _hashed(token)):
             return None
-        if not self._memory.compare_and_set(_LINK, known, b"{}", LINK_SECONDS):
-            return None
-        session = secrets.token_urlsafe(32)
-        self._memory.put(_session(session), json.dumps(link["target"]).encode(), SESSION_SECONDS)
-        return session
+        return known, _TARGET.validate_python(link["target"])
 
     def target(self, session: str) -> Target | None:
         """What this browser may set up; None when it may not."""

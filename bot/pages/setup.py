@@ -43,6 +43,7 @@ class SetupPages:
         """All of them."""
         return [
             Route("/setup", self._guarded(self.show), methods=["GET"]),
+            Route("/setup", self._guarded(self.follow), methods=["POST"]),
             Route("/setup/{provider}", self._guarded(self.ask), methods=["POST"]),
             Route("/setup/{provider}/callback", self._guarded(self.returned), methods=["GET"]),
             Route("/setup/{provider}/installed", self.installed, methods=["GET"]),
@@ -62,32 +63,39 @@ class SetupPages:
         return handle
 
     def show(self, request: Request) -> Response:
-        """The questions; or, with a link's token, the way to them without the token in the address."""
-        token = request.query_params.get("token", "")
-        if token and request.method == "GET":  # a HEAD is a look of some program, which must not use the link up
-            session = self._links.follow(token)
-            if session is None:
-                return self._closed(used=True)
-            answer = RedirectResponse("/setup", 303, headers={"cache-control": "no-store", "referrer-policy": "no-referrer"})
-            answer.set_cookie(
-                COOKIE, session, max_age=7200, path="/setup", secure=request.url.scheme == "https", httponly=True, samesite="lax"
-            )
-            return answer
-        if self._links.target(_session(request)) is None:
-            return self._closed()
+        """The questions; or, with a link's token, the button that follows the link. A look never uses a link up: chats and scanners of
+        mail fetch every address that they see."""
         name, setup = next(iter(self._setups.items()))
+        if token := request.query_params.get("token", ""):
+            if self._holds(self._links.leads_to(token)) is None:
+                return self._closed(used=True)
+            return views.opening(setup, token)
+        if self._holds(self._links.target(_session(request))) is None:
+            return self._closed()
         return views.questions(name, setup, {"public_url": self._public_url(request)})
+
+    def follow(self, request: Request) -> Response:
+        """The way to the questions, for the browser that comes first, without the token in the address."""
+        if self._foreign(request):
+            return _from_elsewhere()
+        token = request.state.form.get("token", "")
+        session = self._links.follow(token) if self._holds(self._links.leads_to(token)) is not None else None
+        if session is None:
+            return self._closed(used=True)
+        answer = RedirectResponse("/setup", 303, headers={"cache-control": "no-store", "referrer-policy": "no-referrer"})
+        answer.set_cookie(COOKIE, session, max_age=7200, path="/setup", secure=self._is_secret(request), httponly=True, samesite="lax")
+        return answer
 
     def ask(self, request: Request) -> Response:
         """What will be made on the host, with the button that goes there."""
         name, session = request.path_params["provider"], _session(request)
-        setup, target = self._setups.get(name), self._links.target(session)
+        setup, target = self._setups.get(name), self._holds(self._links.target(session))
         if setup is None:
             return views.trouble("There is no such page", "This version sets up nothing of that name.", "Begin at /setup.", 404)
         if target is None:
             return self._closed()
         if self._foreign(request):
-            return views.trouble("This form came from another site", "It was not sent from here.", "Begin again at /setup.", 403)
+            return _from_elsewhere()
         given: dict[str, str] = request.state.form
         try:
             public_url = _address(given.get("public_url", ""))
@@ -160,6 +168,16 @@ class SetupPages:
         configured = any(self._configurations.instances(name) for name in self._setups)
         return views.closed(configured=configured, used=used)
 
+    def _holds(self, target: Target | None) -> Target | None:
+        """The target while it may be set up: what a first start offers ends with the first instance, also one of the environment."""
+        if target is not None and target.first and all(self._configurations.instances(name) for name in self._setups):
+            return None
+        return target
+
+    def _is_secret(self, request: Request) -> bool:
+        """True where the browser speaks TLS: with us, or with the proxy in front of us, which the address of Fixwright tells."""
+        return "https" in (request.url.scheme, urlsplit(request.headers.get("origin", "")).scheme, urlsplit(self._settings.url).scheme)
+
     def _instance(self, provider: str, setup: Setup, target: Target, answers: Mapping[str, str]) -> str:
         """Name of the instance to set up: what the link says; the default one while it is free; else one that is not taken."""
         if target.instance is not None:
@@ -194,6 +212,10 @@ class SetupPages:
         if public.netloc.lower() == request.url.netloc.lower():
             return f"{public.scheme}://{public.netloc}"
         return f"{request.url.scheme}://{request.url.netloc}"
+
+
+def _from_elsewhere() -> Response:
+    return views.trouble("This form came from another site", "It was not sent from here.", "Begin again at /setup.", 403)
 
 
 def _request(attempt: Attempt, state: str) -> SetupRequest:

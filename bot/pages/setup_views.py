@@ -16,6 +16,23 @@ STEPS = ("Answer", "Create", "Install")
 LEVELS = {"read": "read", "write": "read and write"}
 
 
+def opening(setup: Setup, token: str) -> Response:
+    """What a link shows before it is used: one button."""
+    form = tag(
+        "form",
+        tag("input", type="hidden", name="token", value=token),
+        tag("button", "Begin", type="submit"),
+        method="post",
+        action="/setup",
+    )
+    return page(
+        f"Set up {setup.host_word}",
+        tag("h1", f"Set up {setup.host_word}"),
+        tag("p", "The link works once, and then for this browser only.", class_="soft"),
+        form,
+    )
+
+
 def questions(provider: str, setup: Setup, given: Mapping[str, str], error: UsageError | None = None) -> Response:
     """The form. With `error` it keeps what was given and says what is wrong with it."""
     wrong = note("bad", tag("strong", error.message), " ", error.hint, role="alert") if error else None

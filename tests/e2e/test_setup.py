@@ -32,8 +32,8 @@ from tests.worlds.github.model import CheckRun
 from tests.worlds.github.world import GithubWorld
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-STEPS = 9
-"""Clicks and fields of a person who sets up an organization on a server: the address, who, where, two confirmations, repositories."""
+STEPS = 10
+"""Clicks and fields of a person who sets up an organization on a server: link and button, the address, who, where, two confirmations, repositories."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -170,6 +170,7 @@ def test_a_person_gets_from_the_printed_link_to_the_first_check_in_a_few_steps(t
         began = time.monotonic()
 
         person.open(link)
+        person.click("button", "Begin")
         assert "token" not in person.page.url
         person.look("1-questions")
         person.click("radio", "An organization on GitHub Enterprise Server")
@@ -209,6 +210,8 @@ def test_the_form_can_be_used_without_a_mouse(tmp_path: Path) -> None:
     with web_alone(tmp_path) as link, chromium() as browser:
         page = browser.new_page()
         page.goto(link)
+        page.get_by_role("button", name="Begin").press("Enter")
+        page.wait_for_url("**/setup")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.type") == "radio"
         page.keyboard.press("ArrowDown")

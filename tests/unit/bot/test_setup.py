@@ -58,6 +58,12 @@ def link(app: App, instance: str | None = None) -> str:
     return f"/setup?token={SetupLinks(app.memory).make(Target(instance))}"
 
 
+def follow(client: TestClient, address: str, *, on: bool = True) -> Any:
+    """Press the button that a link shows; where that leads, or only the answer itself (`on=False`)."""
+    token = Page(client.get(address)).hidden.get("token", "")
+    return client.post("/setup", data={"token": token}, follow_redirects=on)
+
+
 def answers(world: GithubWorld, **more: str) -> dict[str, str]:
     server = {"owner": "server", "server": world.api_url, "server_organization": "acme", "mode": "reader", "public_url": PUBLIC}
     return server | more
@@ -92,7 +98,7 @@ def on_github(page: Page, name: str = "") -> str:
 
 def set_up(client: TestClient, app: App, world: GithubWorld, **more: str) -> Page:
     """The whole way."""
-    client.get(link(app))
+    follow(client, link(app))
     return Page(client.get(on_github(ask(client, answers(world, **more)))))
 
 
@@ -101,25 +107,75 @@ def set_up(client: TestClient, app: App, world: GithubWorld, **more: str) -> Pag
 
 def test_the_link_works_once_and_leaves_no_token_in_the_address(client: TestClient, app: App) -> None:
     address = link(app)
-    first = client.get(address, follow_redirects=False)
+    first = follow(client, address, on=False)
     assert (first.status_code, first.headers["location"]) == (303, "/setup")
     assert "Who will own the App?" in client.get("/setup").text
     client.cookies.clear()
     again = client.get(address)
     assert again.status_code == 410
     assert "Who will own the App?" not in again.text
+    assert client.post("/setup", data={"token": address.partition("=")[2]}).status_code == 410
 
 
-def test_a_look_at_the_link_by_a_program_does_not_use_it_up(client: TestClient, app: App) -> None:
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_look_at_the_link_by_a_program_does_not_use_it_up(client: TestClient, app: App, method: str) -> None:
+    """Chats preview an address that they see, scanners of mail fetch it."""
     address = link(app)
-    assert client.head(address).status_code == 403
-    assert client.get(address).status_code == 200
+    for _ in range(3):
+        looked = client.request(method, address)
+        assert looked.status_code == 200
+        assert "set-cookie" not in looked.headers
+        assert "Who will own the App?" not in looked.text
+    assert "Who will own the App?" in follow(client, address).text
+
+
+def test_the_link_is_not_followed_by_a_form_of_another_site(client: TestClient, app: App) -> None:
+    token = link(app).partition("=")[2]
+    assert client.post("/setup", data={"token": token}, headers={"origin": "https://evil.example"}).status_code == 403
+    assert client.get(f"/setup?token={token}").status_code == 200
+
+
+def test_what_the_first_start_offers_ends_with_the_first_configuration(app: App, tmp_path: Path) -> None:
+    """Of the environment too: a link in an old log would let somebody add an App of theirs."""
+    followed = SetupLinks(app.memory).make(Target(first=True))
+    with TestClient(make_asgi(app), base_url=PUBLIC) as client:
+        page = follow(client, f"/setup?token={followed}")
+        assert "Who will own the App?" in page.text
+        session = dict(client.cookies)
+    unused = SetupLinks(app.memory).make(Target(first=True))
+    kept = {name: value for name, value in app.settings.environment.items() if name.startswith("FIXWRIGHT_")}
+    restarted = wire(read_settings(kept | {"FIXWRIGHT_GITHUB_APP_ID": "1"}), f"unix://{tmp_path / 'no-queue.sock'}")
+    try:
+        with TestClient(make_asgi(restarted), base_url=PUBLIC) as client:
+            assert client.get(f"/setup?token={unused}").status_code == 410
+            assert client.post("/setup", data={"token": unused}).status_code == 410
+            client.cookies.update(session)
+            assert client.get("/setup").status_code == 410
+            client.cookies.clear()
+            assert follow(client, link(restarted)).status_code == 200, "an operator may still make one for another App"
+    finally:
+        restarted.database.dispose()
+
+
+@pytest.mark.parametrize(("url", "secure"), [("https://fixwright.test", True), ("http://fixwright.test", False)])
+def test_the_cookie_is_for_tls_alone_where_the_address_of_fixwright_says_so(tmp_path: Path, url: str, secure: bool) -> None:
+    """A proxy that ends TLS may ask us without, and say nothing of it."""
+    settings = read_settings({"FIXWRIGHT_STATE_DIR": str(tmp_path / "state"), "FIXWRIGHT_URL": url})
+    made = wire(settings, f"unix://{tmp_path / 'no-queue.sock'}")
+    made.database.migrate()
+    try:
+        with TestClient(make_asgi(made), base_url="http://127.0.0.1:8080") as client:
+            cookie = follow(client, link(made), on=False).headers["set-cookie"].lower()
+            assert ("secure" in cookie) is secure
+            assert "httponly" in cookie
+    finally:
+        made.database.dispose()
 
 
 def test_a_newer_link_ends_the_older_one_and_a_link_ends_by_itself(client: TestClient, app: App) -> None:
     older, newer = link(app), link(app)
     assert client.get(older).status_code == 410
-    assert client.get(newer).status_code == 200
+    assert follow(client, newer).status_code == 200
     assert LINK_SECONDS <= 86_400
 
 
@@ -136,7 +192,7 @@ def test_without_a_link_no_form_is_taken(client: TestClient, world: GithubWorld)
 
 
 def test_a_form_from_another_site_is_refused(client: TestClient, app: App, world: GithubWorld) -> None:
-    client.get(link(app))
+    follow(client, link(app))
     refused = client.post("/setup/github", data=answers(world), headers={"origin": "https://evil.example"})
     assert refused.status_code == 403
 
@@ -144,7 +200,7 @@ def test_a_form_from_another_site_is_refused(client: TestClient, app: App, world
 def test_behind_a_proxy_that_asks_in_its_own_name_the_browser_comes_back_to_where_it_is(app: App, world: GithubWorld) -> None:
     """nginx passes on its own Host and plain http unless it is told otherwise."""
     with TestClient(make_asgi(app), base_url="http://127.0.0.1:8080") as client:
-        client.get(link(app))
+        follow(client, link(app))
         asked = client.post("/setup/github", data=answers(world), headers={"origin": PUBLIC})
         assert asked.status_code == 200
         assert json.loads(Page(asked).hidden["manifest"])["redirect_url"] == f"{PUBLIC}/setup/github/callback"
@@ -193,7 +249,7 @@ def test_what_is_stored_is_sealed_and_no_page_shows_a_secret(client: TestClient,
 
 
 def test_a_repeated_callback_says_the_same_and_does_nothing(client: TestClient, app: App, world: GithubWorld) -> None:
-    client.get(link(app))
+    follow(client, link(app))
     back = on_github(ask(client, answers(world)))
     pages = [Page(client.get(back)) for _ in range(3)]
     assert {page.status for page in pages} == {200}
@@ -205,12 +261,12 @@ def test_once_set_up_the_page_is_gone_until_another_link_is_made(client: TestCli
     set_up(client, app, world)
     assert client.get("/setup").status_code == 410
     assert ask(client, answers(world)).status == 410
-    client.get(link(app))
+    follow(client, link(app))
     assert client.get("/setup").status_code == 200
 
 
 def test_another_browser_cannot_bring_the_code(client: TestClient, app: App, world: GithubWorld) -> None:
-    client.get(link(app))
+    follow(client, link(app))
     back = on_github(ask(client, answers(world)))
     client.cookies.clear()
     assert client.get(back).status_code == 403
@@ -219,14 +275,14 @@ def test_another_browser_cannot_bring_the_code(client: TestClient, app: App, wor
 
 @pytest.mark.parametrize("change", ["state=wrong", "state="])
 def test_a_wrong_state_is_refused_and_the_right_one_still_works(client: TestClient, app: App, world: GithubWorld, change: str) -> None:
-    client.get(link(app))
+    follow(client, link(app))
     back = on_github(ask(client, answers(world)))
     assert client.get(re.sub(r"state=[^&]*", change, back)).status_code == 403
     assert client.get(back).status_code == 200
 
 
 def test_an_expired_code_is_said_and_nothing_is_stored(client: TestClient, app: App, world: GithubWorld) -> None:
-    client.get(link(app))
+    follow(client, link(app))
     back = on_github(ask(client, answers(world)))
     world.advance(3_700)
     page = Page(client.get(back))
@@ -240,7 +296,7 @@ def test_an_expired_code_is_said_and_nothing_is_stored(client: TestClient, app: 
 def test_a_conversion_that_fails_is_a_page_and_can_be_tried_again(
     client: TestClient, app: App, world: GithubWorld, fault: Status, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client.get(link(app))
+    follow(client, link(app))
     back = on_github(ask(client, answers(world)))
     world.faults.add("POST", "/app-manifests/.*/conversions", fault)
     refused = Page(client.get(back))
@@ -255,7 +311,7 @@ def test_a_conversion_that_fails_is_a_page_and_can_be_tried_again(
 
 def test_a_key_that_cannot_be_stored_is_said_to_be_lost(client: TestClient, app: App, world: GithubWorld) -> None:
     """GitHub gives it only once: "try again" would be wrong."""
-    client.get(link(app))
+    follow(client, link(app))
     back = on_github(ask(client, answers(world)))
     with app.database.work() as work:
         work.transaction.execute(text("CREATE TRIGGER full BEFORE INSERT ON instances BEGIN SELECT RAISE(FAIL, 'no room'); END"))
@@ -269,7 +325,7 @@ def test_a_key_that_cannot_be_stored_is_said_to_be_lost(client: TestClient, app:
 
 def test_a_key_that_github_does_not_accept_yet_is_kept_and_said(client: TestClient, app: App, world: GithubWorld) -> None:
     """It is given only once: throwing it away would leave an App that nobody can use."""
-    client.get(link(app))
+    follow(client, link(app))
     back = on_github(ask(client, answers(world)))
     world.faults.add("GET", "/app$", Status(503))
     page = Page(client.get(back))
@@ -302,7 +358,7 @@ def test_a_key_that_github_does_not_accept_yet_is_kept_and_said(client: TestClie
 def test_an_answer_that_cannot_be_used_is_said_and_the_others_are_kept(
     client: TestClient, app: App, world: GithubWorld, change: dict[str, str], said: str
 ) -> None:
-    client.get(link(app))
+    follow(client, link(app))
     page = ask(client, answers(world) | change)
     assert page.status == 422
     assert said in page.text
@@ -310,7 +366,7 @@ def test_an_answer_that_cannot_be_used_is_said_and_the_others_are_kept(
 
 
 def test_what_a_person_types_is_escaped(client: TestClient, app: App, world: GithubWorld) -> None:
-    client.get(link(app))
+    follow(client, link(app))
     nasty = '"><script>alert(1)</script>'
     page = ask(client, answers(world) | {"server": nasty, "server_organization": nasty, "public_url": nasty})
     assert page.status == 422
@@ -330,7 +386,7 @@ def test_what_a_person_types_is_escaped(client: TestClient, app: App, world: Git
 def test_the_form_goes_where_the_app_is_to_live(
     client: TestClient, app: App, world: GithubWorld, given: dict[str, str], action: str, api: str
 ) -> None:
-    client.get(link(app))
+    follow(client, link(app))
     page = ask(client, answers(world) | given)
     assert page.action.partition("?")[0] == action
     assert len(parse_qs(urlsplit(page.action).query)["state"][0]) >= 40
@@ -341,7 +397,7 @@ def test_the_form_goes_where_the_app_is_to_live(
 
 
 def test_an_address_of_the_machine_itself_is_warned_of(client: TestClient, app: App, world: GithubWorld) -> None:
-    client.get(link(app))
+    follow(client, link(app))
     there = {"owner": "organization", "organization": "acme"}
     assert "GitHub cannot reach" in ask(client, answers(world, public_url="http://localhost:8080", **there)).text
     assert "GitHub cannot reach" not in ask(client, answers(world, **there)).text
@@ -371,7 +427,7 @@ def test_a_second_app_gets_a_name_and_secrets_of_its_own(client: TestClient, app
 
 def test_a_link_for_an_instance_replaces_that_one(client: TestClient, app: App, world: GithubWorld) -> None:
     set_up(client, app, world)
-    client.get(link(app, ""))
+    follow(client, link(app, ""))
     client.get(on_github(ask(client, answers(world)), name="Fixwright again"))
     assert app.configurations.instances("github") == [""]
     assert app.configurations.of("github", "")["APP_ID"] == str(world.github.manifests.made[1].id)
@@ -384,6 +440,7 @@ def test_every_page_is_closed_to_scripts_frames_and_other_sites(client: TestClie
     pages = [
         client.get("/setup"),
         client.get(link(app)),
+        follow(client, link(app)),
         client.post("/setup/github", data=answers(world)),
         client.get("/setup/github/installed"),
     ]
@@ -400,7 +457,7 @@ def test_every_page_is_closed_to_scripts_frames_and_other_sites(client: TestClie
 
 
 def test_every_field_has_a_label(client: TestClient, app: App) -> None:
-    raw = client.get(link(app)).text
+    raw = follow(client, link(app)).text
     for identity in re.findall(r'<input type="(?:text|url)" id="([^"]+)"', raw):
         assert f'<label for="{identity}">' in raw
     assert raw.count('type="radio"') == len(re.findall(r"<label><input type=\"radio\"", raw))
