@@ -33,7 +33,7 @@ from tests.worlds.github.world import GithubWorld
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 STEPS = 10
-"""Clicks and fields of a person who sets up an organization on a server: link and button, the address, who, where, two confirmations, repositories."""
+"""Clicks and fields of a person who sets up an organization on a server: link, button, server, login, who, where, confirming, install."""
 
 pytestmark = [
     pytest.mark.slow,
