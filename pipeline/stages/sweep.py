@@ -80,7 +80,7 @@ def scan_repository(context: Context, message: ScanRepository) -> None:
         _begin(context, message, number, now, head)
         return
     with context.finish() as work:
-        work.installations.upsert_repository(now)
+        work.installations.upsert_repository(now, asked=True)
         work.installations.empty(number)
         begin_next(work, context.claimed.id)
 
@@ -96,7 +96,8 @@ def _begin(context: Context, message: ScanRepository, number: RepositoryId, repo
     branch = repository.default_branch
     change = Change(repository, base=head, head=head, policy_commit=head, base_ref=branch, head_ref=branch, whole=True)
     with context.database.work() as work:
-        work.installations.upsert_repository(repository)  # also a lock: of two that begin at once the second sees the first here
+        # Also a lock: of two that begin at once the second sees the first here.
+        work.installations.upsert_repository(repository, asked=True)
         others = work.reviews.live_whole(number)
         review_id, made = work.reviews.create(
             f"whole:{number}:{context.claimed.id}", message.installation, change, status=ReviewStatus.PLANNED

@@ -69,9 +69,17 @@ class Installations(Sweeps):
         values = {"state": state, "updated_at": database_now()}
         self._transaction.execute(update(installations).where(installations.c.id == identifier).values(values))
 
-    def upsert_repository(self, repository: SourceRepository) -> RepositoryId:
+    def upsert_repository(self, repository: SourceRepository, *, asked: bool = False) -> RepositoryId:
         """Know a source repository, with its newest name and address; after a change of its default branch its list of findings is made
-        anew. Returns our id of it."""
+        anew.
+
+        Args:
+            asked: the host was asked just now, and this is its answer. A payload may be late: one that says that it is public is believed at
+                once, but what was public is private again by the host's own answer only.
+
+        Returns:
+            Our id of it.
+        """
         row = {
             "id": new_id(),
             "provider": repository.provider,
@@ -86,7 +94,9 @@ class Installations(Sweeps):
             "updated_at": database_now(),
         }
         statement = self._transaction.insert(repositories).values(row)
-        newer: dict[str, ColumnElement[Any]] = {name: statement.excluded[name] for name in ("private", "updated_at")}
+        private = statement.excluded.private
+        newer: dict[str, ColumnElement[Any]] = {"updated_at": statement.excluded.updated_at}
+        newer["private"] = private if asked else and_(repositories.c.private, private)
         for name in ("full_name", "default_branch", "clone_url", "installation"):
             # Not every payload tells everything: what is empty there does not erase what we know.
             newer[name] = case((statement.excluded[name] == "", repositories.c[name]), else_=statement.excluded[name])

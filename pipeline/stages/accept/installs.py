@@ -50,7 +50,7 @@ def installation(context: Context, message: AcceptEvent, event: InstallationEven
                 cancel_reviews(work, work.reviews.live_of_repository(number))
             return
         work.installations.set_state(identifier, "active")
-        known = {source.external_id: work.installations.upsert_repository(source) for source in seen}
+        known = {source.external_id: work.installations.upsert_repository(source, asked=True) for source in seen}
         for number in known.values():
             work.reviews.move_home(number, identifier)
         _arrived(work, message, event, known)

@@ -23,7 +23,7 @@ def repository(context: Context, message: AcceptEvent, event: RepositoryEvent) -
     seen = _as_it_is(context, event)
     now = seen or event.repository
     with context.finish() as work:
-        number = work.installations.upsert_repository(now)
+        number = work.installations.upsert_repository(now, asked=seen is not None)
         if seen is not None:
             # It may have moved here from another account, and be said to be gone there already.
             work.reviews.move_home(number, work.installations.upsert(event.installation))

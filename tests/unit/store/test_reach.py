@@ -43,6 +43,21 @@ def test_what_the_operator_disabled_the_host_does_not_enable(database: Database)
         assert work.installations.repository_state(number) == "gone"
 
 
+def test_a_late_payload_does_not_make_a_public_repository_private_again(database: Database) -> None:
+    private, public = replace(REPOSITORY, private=True), replace(REPOSITORY, private=False)
+    with database.work() as work:
+        number = work.installations.upsert_repository(private)
+        assert work.installations.repository(number).private
+        work.installations.upsert_repository(public)
+        work.installations.upsert_repository(private)
+        assert not work.installations.repository(number).private
+        work.installations.upsert_repository(private, asked=True)
+        assert work.installations.repository(number).private
+        work.installations.upsert_repository(public, asked=True)
+        work.installations.upsert_repository(private)
+        assert not work.installations.repository(number).private
+
+
 def test_only_what_is_open_and_cancelled_was_interrupted(database: Database) -> None:
     with database.work() as work:
         interrupted, superseded, newer, closed = (
