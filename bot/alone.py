@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
 import time
 
 from bot.duties import duties
-from bot.jobs import Relay
+from bot.jobs import Relay, Rota
 from bot.wiring import App
 from bot.worker import work_message
-from pipeline.errors import FixwrightError
 from pipeline.messages import BATCH
-
-log = logging.getLogger(__name__)
 
 PATIENCE = 120.0
 """Seconds that somebody who waits for the end waits for what is due later: another try, or a host that asked us to wait."""
@@ -27,7 +24,7 @@ class Alone:
     def __init__(self, app: App) -> None:
         self._app = app
         self._relay = Relay(app.database, app.jobs)
-        self._duties = {duty: time.monotonic() + duty.every_seconds for duty in duties(app)}
+        self._rota = Rota(duties(app), math.inf)
 
     def work_due(self, stop: threading.Event) -> int:
         """Work until nothing is due or `stop` is set; how many messages that were. Raises Stopping."""
@@ -57,11 +54,5 @@ class Alone:
             stop.wait(min(seconds, STEP) or 0.01)
 
     def do_duties(self) -> None:
-        """Those that are due. One that fails has its next time."""
-        for duty, at in self._duties.items():
-            if time.monotonic() >= at:
-                self._duties[duty] = time.monotonic() + duty.every_seconds
-                try:
-                    duty.run()
-                except FixwrightError as error:
-                    log.warning("duty.failed", extra={"duty": duty.name, "code": error.code, "error": error.message})
+        """Those that are due; see `Rota`."""
+        self._rota.do_due()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -26,40 +28,71 @@ from pipeline.store.processes import HEARTBEAT_SECONDS
 
 log = logging.getLogger(__name__)
 
+READY_SECONDS = 1.0
+"""For which a look at our own readiness counts, however often it is asked for."""
+PAGE_THREADS = 4
+"""Pages that are made at once; the threads that deliveries wait for are others."""
+
 
 def make_asgi(app: App) -> Starlette:
     """The ASGI application of a wired process."""
     intake = Intake.open(app.settings.database_url, on_commit=app.jobs.wake)
     webhooks = Webhooks(app.plugins.providers, app.places.configurations, intake)
+    # Nothing that a person looks at may wait for deliveries, or they for it; and whether we are ready is told whatever pages wait for.
+    own, pages = ThreadPoolExecutor(2, "own"), ThreadPoolExecutor(PAGE_THREADS, "pages")
+    ready = Readiness(app, own)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         intake.start()
-        pulse = asyncio.create_task(_live(Pulse(app.database, "web"), app))
+        pulse = asyncio.create_task(live(Pulse(app.database, "web"), app, own))
         try:
             yield
         finally:
             pulse.cancel()
             await asyncio.to_thread(intake.stop)
+            for threads in (own, pages):
+                threads.shutdown(wait=False, cancel_futures=True)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "alive", "version": __version__})
 
     async def readyz(_: Request) -> Response:
-        checks, ready = await asyncio.to_thread(readiness, app)
-        return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+        checks, able = await ready.now()
+        return JSONResponse({"status": "ready" if able else "not ready", "checks": checks}, 200 if able else 503)
 
-    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", Metrics(app).show), *webhooks.routes()]
-    routes += SetupPages(app.settings, app.plugins.providers, app.configurations, app.memory).routes()
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", Metrics(app, pages).show), *webhooks.routes()]
+    routes += SetupPages(app.settings, app.plugins.providers, app.configurations, app.memory, pages).routes()
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-async def _live(pulse: Pulse, app: App) -> None:
-    """Say every few seconds that this process lives, and tell what it counted."""
+async def live(pulse: Pulse, app: App, threads: Executor, seconds: float = HEARTBEAT_SECONDS) -> None:
+    """Say every few `seconds` that this process lives, and tell what it counted."""
+    loop = asyncio.get_running_loop()
     while True:
-        await asyncio.to_thread(pulse.beat)
-        await asyncio.to_thread(tell, app.database)
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+        try:
+            await loop.run_in_executor(threads, pulse.beat)
+            await loop.run_in_executor(threads, tell, app.database)
+        except Exception:  # the boundary of the heartbeat (docs/decisions/0003-boundaries.md): without it the process is taken for dead
+            log.exception("pulse.fault")
+        await asyncio.sleep(seconds)
+
+
+class Readiness:
+    """What `readiness` found a moment ago: whoever asks may not keep the database busy with it."""
+
+    def __init__(self, app: App, threads: Executor, clock: Callable[[], float] = time.monotonic) -> None:
+        self._app, self._threads, self._clock = app, threads, clock
+        self._looked: tuple[float, tuple[dict[str, str], bool]] | None = None
+        self._one = asyncio.Lock()
+
+    async def now(self) -> tuple[dict[str, str], bool]:
+        """See `readiness`; at most READY_SECONDS old, and one look at a time."""
+        async with self._one:
+            if self._looked is None or self._clock() - self._looked[0] >= READY_SECONDS:
+                found = await asyncio.get_running_loop().run_in_executor(self._threads, readiness, self._app)
+                self._looked = (self._clock(), found)
+            return self._looked[1]
 
 
 def readiness(app: App) -> tuple[dict[str, str], bool]:

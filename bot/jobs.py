@@ -166,16 +166,40 @@ class Duty:
     """Bounded work: a batch at a time. May raise FixwrightError, which is logged; the next time is another try."""
 
 
+class Rota:
+    """Duties, and when each is due.
+
+    Args:
+        first_seconds: a duty is due for the first time so long from now, or after its own period when that is shorter.
+    """
+
+    def __init__(self, duties: Sequence[Duty], first_seconds: float) -> None:
+        start = time.monotonic()
+        self._duties = duties
+        self._due = {duty.name: start + min(duty.every_seconds, first_seconds) for duty in duties}
+
+    def do_due(self) -> None:
+        """Do every duty whose time has come. One that fails has its next time."""
+        for duty in self._duties:
+            if time.monotonic() < self._due[duty.name]:
+                continue
+            try:
+                duty.run()
+            except FixwrightError as error:
+                log.error("duty.failed", extra={"duty": duty.name, "code": error.code, "error": error.message})
+            except Exception:  # the boundary of the duties (docs/decisions/0003-boundaries.md): nobody else does them
+                log.exception("duty.fault", extra={"duty": duty.name})
+            self._due[duty.name] = time.monotonic() + duty.every_seconds
+
+
 class Relay:
     """Publishes the outbox, takes back what crashed workers hold, and does the periodic duties."""
 
     def __init__(self, database: Database, jobs: Wakes, duties: Sequence[Duty] = (), beat: Callable[[], None] | None = None) -> None:
         self._database = database
         self._jobs = jobs
-        self._duties = duties
+        self._rota = Rota(duties, FIRST_DUTY_SECONDS)
         self._beat = beat
-        start = time.monotonic()
-        self._due = {duty.name: start + min(duty.every_seconds, FIRST_DUTY_SECONDS) for duty in duties}
         self._swept = 0.0
         self._queue_was_down = False
 
@@ -218,17 +242,8 @@ class Relay:
             self.do_duties()
 
     def do_duties(self) -> None:
-        """Do every duty whose time has come."""
-        for duty in self._duties:
-            if time.monotonic() < self._due[duty.name]:
-                continue
-            try:
-                duty.run()
-            except FixwrightError as error:
-                log.error("duty.failed", extra={"duty": duty.name, "code": error.code, "error": error.message})
-            except Exception:  # the boundary of the duties (docs/decisions/0003-boundaries.md): their thread is the only one
-                log.exception("duty.fault", extra={"duty": duty.name})
-            self._due[duty.name] = time.monotonic() + duty.every_seconds
+        """See `Rota`."""
+        self._rota.do_due()
 
     def relay(self) -> int:
         """Publish what is due now; how many messages that were."""

@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from ipaddress import ip_address
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -67,14 +68,15 @@ def _is_here(host: str) -> bool:
 class Metrics:
     """The route's handler."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, app: App, threads: Executor) -> None:
+        self._app, self._threads = app, threads
 
     async def show(self, request: Request) -> Response:
         """The numbers, or 404 for who may not know that they are here."""
         if not allowed(request, self._app.settings.metrics_token):
             return JSONResponse({"error": "NOT_FOUND", "detail": "there is no such address"}, 404)
-        return Response(await asyncio.to_thread(render, self._app), headers={"content-type": CONTENT_TYPE})
+        content = await asyncio.get_running_loop().run_in_executor(self._threads, render, self._app)
+        return Response(content, headers={"content-type": CONTENT_TYPE})
 
 
 def render(app: App) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -12,6 +13,7 @@ from starlette.routing import Route
 
 from pipeline.errors import (
     BadSignature,
+    DeliveryPutOff,
     DeliveryTooLarge,
     FixwrightError,
     MalformedDelivery,
@@ -32,23 +34,49 @@ INLINE = 256 * 1024
 """A larger body is verified and parsed in a thread, so that it does not hold up the others."""
 
 BODY_SECONDS = 30.0
+"""In which a body must be there."""
+
+LARGE_AT_ONCE = 8
+"""Bodies above INLINE that are held at once: who sends them is known only when all of it is there, and each may take MAX_BODY."""
+
+LARGE_SECONDS = 10.0
+"""In which the rest of such a body must be there, so that nobody keeps its place by sending slowly. GitHub itself gives up after 10 s
+(docs "Best practices for using webhooks")."""
+
+ROOM_SECONDS = 2.0
+"""How long a large body waits for its place."""
 
 STATUS: Mapping[type[FixwrightError], int] = {
     BadSignature: 401,
     MalformedDelivery: 400,
     DeliveryTooLarge: 413,
+    DeliveryPutOff: 503,
     NotConfigured: 503,
     StoreUnavailable: 503,
 }
 
 
 class Webhooks:
-    """The routes of all providers."""
+    """The routes of all providers.
 
-    def __init__(self, providers: Mapping[str, Provider], configurations: Configurations, intake: Intake) -> None:
+    Args:
+        large_at_once: see LARGE_AT_ONCE.
+        room_seconds: see ROOM_SECONDS.
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        configurations: Configurations,
+        intake: Intake,
+        *,
+        large_at_once: int = LARGE_AT_ONCE,
+        room_seconds: float = ROOM_SECONDS,
+    ) -> None:
         self._providers = providers
         self._configurations = configurations
         self._intake = intake
+        self._places, self._room_seconds = asyncio.Semaphore(large_at_once), room_seconds
 
     def routes(self) -> list[Route]:
         """Both forms of the address."""
@@ -66,7 +94,8 @@ class Webhooks:
         try:
             if not await self._is_known(name, request.path_params.get("instance", "")):
                 return JSONResponse({"error": "NOT_FOUND", "detail": "there is no such instance"}, 404)
-            outcome, received = await self._accept(provider, request)
+            async with AsyncExitStack() as held:
+                outcome, received = await self._accept(provider, request, held)
         except FixwrightError as error:
             log.info("delivery.refused", extra={"provider": name, "code": error.code, "error": error.message})
             return problem(error)
@@ -83,8 +112,18 @@ class Webhooks:
         under any number of names, and each would be another one."""
         return not instance or instance in await asyncio.to_thread(self._configurations.instances, provider)
 
-    async def _accept(self, provider: Provider, request: Request) -> tuple[str, Received]:
-        body = await _body(request)
+    async def _room(self, held: AsyncExitStack) -> None:
+        """A place for a large body, until `held` ends. Raises DeliveryPutOff."""
+        try:
+            async with asyncio.timeout(self._room_seconds):
+                await self._places.acquire()
+        except TimeoutError:
+            raise DeliveryPutOff("too many large bodies are being read; send it again") from None
+        held.callback(self._places.release)
+
+    async def _accept(self, provider: Provider, request: Request, held: AsyncExitStack) -> tuple[str, Received]:
+        """Stored, and what it was. `held` keeps the place of a large body."""
+        body = await _body(request, lambda: self._room(held))
         instance = request.path_params.get("instance", "")
         delivery = Delivery(provider.name, instance, {k.lower(): v for k, v in request.headers.items()}, body)
         configuration = self._configurations.at_once(provider.name, instance)
@@ -105,11 +144,14 @@ class Webhooks:
         return ("accepted" if await self._intake.accept(row, (envelope,)) else "repeated"), received
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, room: Callable[[], Awaitable[None]]) -> bytes:
     """The raw body, read in bounded memory and time.
 
+    Args:
+        room: waits for a place for more than INLINE bytes.
+
     Raises:
-        DeliveryTooLarge, MalformedDelivery: too large, compressed, or sent too slowly.
+        DeliveryTooLarge, MalformedDelivery: too large, compressed, or sent too slowly; and what `room` raises.
     """
     too_large = DeliveryTooLarge(f"the body is larger than {MAX_BODY // 1024 // 1024} MB")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -118,16 +160,20 @@ async def _body(request: Request) -> bytes:
     if declared.isdigit() and int(declared) > MAX_BODY:
         raise too_large
     parts: list[bytes] = []
-    size = 0
+    size, roomy = 0, False
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(BODY_SECONDS) as limit:
             async for part in request.stream():
                 size += len(part)
                 if size > MAX_BODY:
                     raise too_large
                 parts.append(part)
+                if size > INLINE and not roomy:
+                    await room()
+                    roomy = True
+                    limit.reschedule(asyncio.get_running_loop().time() + LARGE_SECONDS)
     except TimeoutError:
-        raise MalformedDelivery(f"the body did not arrive within {BODY_SECONDS:.0f} s") from None
+        raise MalformedDelivery(f"the body did not arrive within {LARGE_SECONDS if roomy else BODY_SECONDS:.0f} s") from None
     return b"".join(parts)
 
 

@@ -10,6 +10,7 @@ again can help (`retryable`). Foreign exceptions are translated at the border of
     |  +- BadSignature           401
     |  +- MalformedDelivery      400
     |  +- DeliveryTooLarge       413
+    |  +- DeliveryPutOff         503: too many large ones at once
     +- HostError                 a code host did not do what we asked
     |  +- RateLimited            with `retry_after` in seconds
     |  +- HostUnavailable        no answer, 5xx, broken connection
@@ -105,6 +106,12 @@ class DeliveryTooLarge(DeliveryRefused):
     """The body is larger than the host would ever send (GitHub: 25 MB, docs "Webhook events and payloads")."""
 
     code = "DELIVERY_TOO_LARGE"
+
+
+class DeliveryPutOff(DeliveryRefused):
+    """There is no room for another large body just now."""
+
+    code, retryable = "DELIVERY_PUT_OFF", True
 
 
 class HostError(FixwrightError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
@@ -34,8 +35,10 @@ MAX_FORM = 16_384
 class SetupPages:
     """The routes below /setup."""
 
-    def __init__(self, settings: Settings, providers: Mapping[str, Provider], configurations: SettingsOfHosts, memory: HostMemory) -> None:
-        self._settings, self._configurations = settings, configurations
+    def __init__(
+        self, settings: Settings, providers: Mapping[str, Provider], configurations: SettingsOfHosts, memory: HostMemory, threads: Executor
+    ) -> None:
+        self._settings, self._configurations, self._threads = settings, configurations, threads
         self._setups = {name: provider.setup for name, provider in providers.items() if provider.setup is not None}
         self._links = SetupLinks(memory)
 
@@ -55,7 +58,7 @@ class SetupPages:
         async def handle(request: Request) -> Response:
             request.state.form = await _form(request) if request.method == "POST" else {}
             try:
-                return await asyncio.to_thread(handler, request)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, handler, request)
             except StoreError as error:
                 log.warning("setup.store_refused", extra={"code": error.code})
                 return views.trouble("The database does not answer", error.message, error.hint or "Try again in a moment.", 503)

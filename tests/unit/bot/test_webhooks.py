@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import func, select
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from bot.asgi import make_asgi
+from bot.asgi import READY_SECONDS, Readiness, live, make_asgi
+from bot.jobs import NoQueue
+from bot.pulse import Pulse
 from bot.settings import read_settings
-from bot.webhooks import MAX_BODY
+from bot.webhooks import INLINE, MAX_BODY, Webhooks
 from bot.wiring import App, wire
+from pipeline.store.intake import Intake
 from pipeline.store.tables import outbox
 from providers.local.receive import sign
 
@@ -132,6 +141,43 @@ def test_an_endless_body_is_413(client: TestClient, app: App) -> None:
     assert stored(app) == 0
 
 
+def test_only_so_many_large_bodies_are_held_at_once_and_small_ones_need_no_place(app: App) -> None:
+    """Who sends them is known only at the end: without a bound strangers could fill the memory."""
+    intake = Intake.open(app.settings.database_url)
+    intake.start()
+    hooks = Webhooks(app.plugins.providers, app.places.configurations, intake, large_at_once=2, room_seconds=0.1)
+    small = json.dumps(EVENT).encode()
+
+    async def visits() -> None:
+        transport = httpx.ASGITransport(Starlette(routes=list(hooks.routes())))
+        async with httpx.AsyncClient(transport=transport, base_url="http://fixwright.test") as http:
+            end, started = asyncio.Event(), [asyncio.Event(), asyncio.Event()]
+
+            async def slow(one: asyncio.Event) -> AsyncIterator[bytes]:
+                yield b" " * (INLINE + 1)
+                one.set()
+                await end.wait()
+
+            under_way = [asyncio.create_task(http.post("/webhooks/local", content=slow(one))) for one in started]
+            await asyncio.gather(*(one.wait() for one in started))
+            refused = await http.post("/webhooks/local", content=b" " * (INLINE + 1))
+            assert (refused.status_code, refused.json()["error"]) == (503, "DELIVERY_PUT_OFF")
+            assert int(refused.headers["retry-after"]) > 0
+            assert (await http.post("/webhooks/local", content=small, headers=signed(small))).status_code == 202
+            end.set()
+            assert {answer.status_code for answer in await asyncio.gather(*under_way)} == {401}
+            large = small[:-1] + b" " * INLINE + b"}"
+            for _ in range(3):
+                assert (await http.post("/webhooks/local", content=large, headers=signed(large))).status_code == 202, (
+                    "places are free again"
+                )
+
+    try:
+        asyncio.run(visits())
+    finally:
+        intake.stop()
+
+
 def test_an_event_that_concerns_nobody_is_acknowledged_and_ignored(client: TestClient, app: App) -> None:
     body = json.dumps(EVENT | {"event": "ping"}).encode()
     answer = client.post("/webhooks/local", content=body, headers=signed(body))
@@ -156,6 +202,79 @@ def test_health_is_told_apart_from_readiness(client: TestClient) -> None:
     assert ready.status_code == 200
     assert ready.json()["checks"]["provider local"] == "ok"
     assert "kept" in ready.json()["checks"]["queue"]
+
+
+def test_pages_and_readiness_do_not_wait_for_what_deliveries_wait_for(app: App) -> None:
+    """Reading large deliveries may take every thread of the loop."""
+    end = threading.Event()
+
+    async def visits() -> list[int]:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        held = loop.run_in_executor(None, end.wait, 30)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(make_asgi(app)), base_url="http://127.0.0.1") as http:
+            try:
+                async with asyncio.timeout(10):
+                    return [(await http.get(address)).status_code for address in ("/readyz", "/setup", "/metrics")]
+            finally:
+                end.set()
+                await held
+
+    assert asyncio.run(visits()) == [200, 403, 200]
+
+
+def test_readiness_is_looked_at_once_a_second_however_many_ask(app: App) -> None:
+    now, wakes = [100.0], CountedWakes()
+    watched = dataclasses.replace(app, jobs=wakes)
+
+    async def visits() -> None:
+        with ThreadPoolExecutor(1) as threads:
+            ready = Readiness(watched, threads, lambda: now[0])
+            found = await asyncio.gather(*(ready.now() for _ in range(50)))
+            assert all(able for _, able in found)
+            assert wakes.count == 1
+            now[0] += READY_SECONDS
+            await ready.now()
+            assert wakes.count == 2
+
+    asyncio.run(visits())
+
+
+class CountedWakes(NoQueue):
+    """How often somebody asked whether it answers."""
+
+    count = 0
+
+    def wake(self) -> None:
+        """Count it."""
+        self.count += 1
+
+
+class FaultyPulse(Pulse):
+    """A heartbeat with a bug."""
+
+    beats = 0
+
+    def beat(self) -> None:
+        """The first one fails in a way that nobody foresaw."""
+        self.beats += 1
+        if self.beats == 1:
+            raise ZeroDivisionError
+
+
+def test_a_fault_in_the_heartbeat_is_logged_and_does_not_end_it(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    pulse = FaultyPulse(app.database, "web")
+
+    async def while_it_lives() -> None:
+        with ThreadPoolExecutor(1) as threads:
+            task = asyncio.create_task(live(pulse, app, threads, seconds=0.01))
+            async with asyncio.timeout(10):
+                while pulse.beats < 3:  # noqa: ASYNC110  # another thread counts
+                    await asyncio.sleep(0.01)
+            task.cancel()
+
+    asyncio.run(while_it_lives())
+    assert [record.message for record in caplog.records if record.name == "bot.asgi"] == ["pulse.fault"]
 
 
 def test_without_any_secret_it_starts_and_is_not_ready(tmp_path: Path) -> None:
