@@ -12,8 +12,8 @@ from pipeline.errors import EngineMissing
 from pipeline.messages import BATCH, Envelope, Reconcile
 from pipeline.sandbox.upkeep import drop_unused, repack_one
 from pipeline.stages.examine import RunControl
+from pipeline.stages.lapse import expire_ignores, expire_waivers
 from pipeline.stages.sweep import begin_next, engines_digest
-from pipeline.stages.waive import expire_waivers
 from pipeline.store.identifiers import new_id
 from pipeline.store.migrate import forget_old_copies
 
@@ -64,8 +64,9 @@ def tidy(app: App) -> None:
 
 
 def end_waivers(app: App) -> int:
-    """Have what a waiver covered judged anew when its last day is over; how many of them."""
-    return expire_waivers(app.database, app.places.today())
+    """Have what a waiver, or an `ignore` entry of a policy, let stand judged anew when its last day is over; how many of them."""
+    today = app.places.today()
+    return expire_waivers(app.database, today) + expire_ignores(app.database, today)
 
 
 def retain(app: App) -> int:

@@ -20,7 +20,7 @@ from pipeline.model.target import UserRef
 from pipeline.model.waiver import Waiver, WaiverKind
 from pipeline.phrases import where
 from pipeline.policy import Policy
-from pipeline.stages.waive import CAN_STAND, give, take_back
+from pipeline.stages.give_waiver import CAN_STAND, give, take_back
 from pipeline.store.work import Work
 from pipeline.triage.waivers import identity, last_day, reason_fault
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
-from pipeline.model.finding import BaselineState, Judged, Standing
+from pipeline.model.finding import BaselineState, Judged, Standing, SuppressionKind
 from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.scan import Coverage
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
@@ -105,10 +106,18 @@ class Verdict:
     remarks: tuple[Remark, ...] = ()
     withheld: bool = False
     """True when findings were left out that may not be told of here."""
+    unlisted: bool = False
+    """True when there was no list of the default branch yet that says which of the findings it has too."""
 
     def standing(self, standing: Standing) -> tuple[Judged, ...]:
         """The new findings that stand so."""
         return tuple(j for j in self.judged if j.standing is standing and j.baseline is BaselineState.NEW)
+
+    @property
+    def rests_until(self) -> date | None:
+        """The first day that is the last one of an `ignore` entry of the policy which lets a finding stand; None when none does."""
+        why = [j.suppression for j in self.judged if j.suppression is not None and not j.suppression.expired]
+        return min((s.until for s in why if s.kind is SuppressionKind.POLICY and s.until is not None), default=None)
 
     @property
     def could_not_check(self) -> str:

@@ -1,30 +1,27 @@
-"""Waive: a person's word that a finding may stand, checked anew when it is written down; and what its end leads to."""
+"""Waive: a person's word that a finding may stand, checked anew when it is written down."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from pipeline.answers import WaiverTopic, render_answer, render_waiver_answer
-from pipeline.messages import INTERACTIVE, NORMAL, Envelope, Reply, SettleReview, Waive
-from pipeline.model.finding import BaselineState, Finding, Judged, Standing, SuppressionKind
+from pipeline.messages import INTERACTIVE, Envelope, Reply, Waive
+from pipeline.model.finding import BaselineState, Finding, Judged, SuppressionKind
 from pipeline.model.ids import RepositoryId
-from pipeline.model.review import Review, ReviewStatus
+from pipeline.model.review import Review
 from pipeline.model.target import UserRef
 from pipeline.model.waiver import Waiver, WaiverKind
 from pipeline.phrases import where
 from pipeline.policy import Policy
 from pipeline.stages.context import Context
-from pipeline.store.engine import Database
+from pipeline.stages.give_waiver import CAN_STAND, give, take_back
 from pipeline.store.work import Work
-from pipeline.triage.waivers import cover, identity, is_own, last_day, reason_fault
+from pipeline.triage.waivers import identity, is_own, last_day, reason_fault
 
 log = logging.getLogger(__name__)
-
-CAN_STAND = (Standing.BLOCKS, Standing.WARNS, Standing.WAIVED)
-"""Of what can be waived: what nobody is shown needs no waiver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,100 +71,6 @@ def meant(judged: Sequence[Judged], fingerprint: str, place: str = "") -> Findin
         if can_stand and finding.fingerprint == fingerprint and place in ("", where(finding)):
             return finding
     return None
-
-
-def give(work: Work, wanted: Waiver, judged: Sequence[Judged], finding: Finding, today: date, review: Review, token: str) -> Waiver:
-    """Write a waiver down and have what it concerns judged anew. The same word of the same person twice is once; a newer one replaces it.
-
-    Args:
-        judged: of the review in which it was given.
-        token: makes the messages that follow unique.
-
-    Returns:
-        The waiver that holds now.
-    """
-    # The lock of the repository: a review that is being settled right now either sees this waiver, or is seen by `concerned`.
-    work.findings.handles(wanted.repository)
-    known = [w for w in work.waivers.of_repository(wanted.repository) if w.kind is wanted.kind]
-    covering = cover(known, new_findings(judged), today)(finding)
-    path, line = (covering.path, covering.line) if covering else (wanted.path, wanted.line)
-    branch, commit = branch_of(review), review.change.head
-    for old in known:
-        if (old.fingerprint, old.keyed_hash, old.path, old.line) != (wanted.fingerprint, wanted.keyed_hash, path, line):
-            continue
-        if old.person.id != wanted.person.id or (not old.person.id and old.person.login != wanted.person.login):
-            continue
-        if (old.reason, old.until) == (wanted.reason, wanted.until):
-            return old
-        work.waivers.end(old, by=wanted.person, review=review.id, branch=branch, commit=commit, detail="replaced by a newer word")
-    made = replace(wanted, path=path, line=line)
-    work.waivers.add(made, review=review.id, branch=branch, commit=commit)
-    judge_again(work, made.repository, made.fingerprint, made.keyed_hash, token)
-    return made
-
-
-def take_back(
-    work: Work,
-    kind: WaiverKind,
-    repository: RepositoryId,
-    judged: Sequence[Judged],
-    finding: Finding,
-    by: UserRef,
-    review: Review,
-    token: str,
-) -> bool:
-    """End every word of that kind about a finding, whoever gave it; False when there was none."""
-    work.findings.handles(repository)
-    known = [w for w in work.waivers.of_repository(repository) if w.kind is kind]
-    # As on the day on which the oldest of them held: expired ones are taken back too.
-    covering = cover(known, new_findings(judged), date.min)(finding)
-    if covering is None:
-        return False
-    anchor = (covering.fingerprint, covering.keyed_hash, covering.path, covering.line)
-    ended = False
-    for old in known:
-        same = covering.keyed_hash and old.keyed_hash == covering.keyed_hash and kind is SuppressionKind.ROTATED
-        if same or (old.fingerprint, old.keyed_hash, old.path, old.line) == anchor:
-            ended |= work.waivers.end(old, by=by, review=review.id, branch=branch_of(review), commit=review.change.head)
-    judge_again(work, repository, *identity(finding), token)
-    return ended
-
-
-def judge_again(work: Work, repository: RepositoryId, fingerprint: str, keyed_hash: str, token: str, priority: int = INTERACTIVE) -> int:
-    """Have the newest review of every open change judged anew that has the finding; how many those are. One that has no verdict yet
-    will see for itself."""
-    sent = 0
-    for review in work.waivers.concerned(repository, fingerprint, keyed_hash):
-        known = work.reviews.get(review)
-        if known.status in (ReviewStatus.PUBLISHING, ReviewStatus.DONE) and not known.change.whole:
-            key = f"settle_again:{review}:{token}"
-            work.outbox.send(Envelope(SettleReview(review, again=True), key, priority=priority, group=review))
-            sent += 1
-    return sent
-
-
-def expire_waivers(database: Database, today: date) -> int:
-    """Take note of every waiver whose last day is over, and have what it covered judged anew; how many. For the relay, now and then."""
-    with database.work() as work:
-        count = 0
-        for waiver in work.waivers.run_out(today):
-            if work.waivers.expire(waiver):
-                judge_again(work, waiver.repository, waiver.fingerprint, waiver.keyed_hash, f"expired:{waiver.id}", NORMAL)
-                count += 1
-    if count:
-        log.info("waiver.expired", extra={"count": count})
-    return count
-
-
-def new_findings(judged: Sequence[Judged]) -> list[Finding]:
-    """Those that a waiver can cover."""
-    return [one.finding for one in judged if one.baseline is BaselineState.NEW]
-
-
-def branch_of(review: Review) -> str:
-    """Name of the branch in the history of a finding; a fork's branch may be called like one of ours."""
-    change = review.change
-    return f"pull/{change.pull_request.number}" if change.pull_request else change.head_ref
 
 
 # --- inside -----------------------------------------------------------------------------------------------------------------------------

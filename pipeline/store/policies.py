@@ -1,17 +1,23 @@
-"""The last policy of a repository's default branch that could be used: it judges while a newer one is broken."""
+"""What is kept of policies: the last one of a default branch that could be used, which judges while a newer one is broken; and how long
+verdicts rest on one."""
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from datetime import date
 
-from pipeline.model.ids import RepositoryId
+from sqlalchemy import or_, select, update
+
+from pipeline.model.ids import RepositoryId, ReviewId
 from pipeline.store.columns import database_now
-from pipeline.store.tables import repositories, reviews
+from pipeline.store.tables import repositories, reviews, subjects
 from pipeline.store.transaction import Transaction
+
+AT_ONCE = 200
+"""Reviews of which one call of `lapsed` takes note."""
 
 
 class Policies:
-    """The columns `policy` and `policy_source` of repositories. Part of a `Work`."""
+    """The columns `policy` and `policy_source` of repositories, and `rests_until` of reviews. Part of a `Work`."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
@@ -34,3 +40,20 @@ class Policies:
         values = {"policy": policy_json, "policy_source": source, "updated_at": database_now()}
         changed = (repositories.c.policy.is_distinct_from(policy_json)) | (repositories.c.policy_source != source)
         self._transaction.execute(update(repositories).where(repositories.c.id == repository, changed).values(values))
+
+    def lapsed(self, today: date) -> list[ReviewId]:
+        """Take note of verdicts that rest on an `ignore` entry whose last day is over.
+
+        Of a change that is closed none is taken: it may be opened again, and is then.
+
+        Returns:
+            The newest reviews of open changes among them; of at most `AT_ONCE` verdicts, the longest over first.
+        """
+        over = reviews.c.rests_until < today.isoformat()
+        statement = select(reviews.c.id, subjects.c.open).select_from(reviews.outerjoin(subjects, subjects.c.review_id == reviews.c.id))
+        statement = statement.where(over, or_(subjects.c.open.is_(None), subjects.c.open))
+        rows = list(self._transaction.execute(statement.order_by(reviews.c.rests_until, reviews.c.id).limit(AT_ONCE)))
+        if rows:
+            noted = update(reviews).where(reviews.c.id.in_([row.id for row in rows]), over)
+            self._transaction.execute(noted.values(rests_until=None, updated_at=database_now()))
+        return [ReviewId(row.id) for row in rows if row.open]

@@ -260,7 +260,9 @@ class Reviews(Scans):
         Args:
             settled_before: the verdict was decided anew: how long the review took, and its facts, stay as they were.
         """
+        until = verdict.rests_until
         values: dict[str, Any] = {"verdict": VERDICT.pack(verdict), "conclusion": verdict.conclusion}
+        values["rests_until"] = None if until is None else until.isoformat()
         if not settled_before:
             values.update(facts=json.dumps(dict(facts or {})), settled_at=database_now())
         self._set(review_id, **values)

@@ -218,6 +218,7 @@ reviews = Table(
     _text("policy_source", ""),
     Column("policy_gaps", Text, nullable=True),
     Column("policy_record", Text, nullable=True),
+    Column("rests_until", Text, nullable=True),
     _moment("created_at"),
     _moment("updated_at"),
     _moment("settled_at", nullable=True),
@@ -225,8 +226,10 @@ reviews = Table(
     UniqueConstraint("key", "attempt"),
     Index("ix_reviews_subject", "repository_id", "subject", "status"),
     Index("ix_reviews_head", "repository_id", "head"),
+    Index("ix_reviews_rests_until", "rests_until"),
 )
-"""Reviews. `subject` is what is judged: `pull_request:12`, or `branch:main` for a push. `pending` counts unfinished scans."""
+"""Reviews. `subject` is what is judged: `pull_request:12`, or `branch:main` for a push. `pending` counts unfinished scans. `rests_until`:
+`Verdict.rests_until` as an ISO date, null when it rests on no entry of the policy, or when it was seen that the day is over."""
 
 subjects = Table(
     "subjects",

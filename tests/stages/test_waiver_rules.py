@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from pipeline.model.review import Review, Verdict
 from pipeline.model.target import PullRequestRef, UserRef
 from pipeline.store.tables import reviews
 from tests.stages.github import VALUE, GithubBench, app_key
-from tests.stages.waiving import OTHER_VALUE, REASON, TODAY, blocked, given, handle, it_is, run_of, say, shop
+from tests.stages.waiving import OTHER_VALUE, REASON, TODAY, blocked, end_waivers, given, handle, it_is, run_of, say, shop
 from tests.worlds.github.world import GithubWorld
 
 
@@ -229,3 +230,23 @@ def test_a_waiver_holds_in_the_merge_queue(github: GithubBench) -> None:
     assert queued("gh-readonly-queue/main/pr-1-a") == "failure"
     say(github, "bob", pull, f"/waive {handle(github, repository, pull)} {REASON}")
     assert queued("gh-readonly-queue/main/pr-1-b") == "success"
+
+
+def test_an_open_change_that_rests_on_an_entry_of_the_policy_blocks_when_the_entry_is_over(github: GithubBench) -> None:
+    entry = "{rule: fake.bad-line, reason: goes away soon, until: 2026-12-24}"
+    repository = shop(github, {".github/fixwright.yml": f"ignore: [{entry}]\n"})
+    pull = github.change(repository, {"c.txt": "BAD\n"})
+    github.settle()
+    assert run_of(github, repository, pull).conclusion == "success"
+    scanned = github.sent("run_scan")
+    it_is(github, date(2026, 12, 24))
+    end_waivers(github)
+    assert run_of(github, repository, pull).conclusion == "success"
+    it_is(github, date(2026, 12, 25))
+    end_waivers(github)
+    run = run_of(github, repository, pull)
+    assert run.conclusion == "failure"
+    assert "blocks, expired" in (run.summary or "")
+    again = github.sent("settle_review")
+    end_waivers(github)
+    assert (github.sent("settle_review"), github.sent("run_scan")) == (again, scanned)

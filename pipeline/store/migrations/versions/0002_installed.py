@@ -108,6 +108,8 @@ def upgrade() -> None:
     op.add_column("finding_events", _text("detail"))
     op.add_column("threads", _text("resolved"))
     op.add_column("reviews", sa.Column("policy_record", sa.Text(), nullable=True))
+    op.add_column("reviews", sa.Column("rests_until", sa.Text(), nullable=True))
+    op.create_index("ix_reviews_rests_until", "reviews", ["rests_until"], unique=False)
     op.add_column("outbox", _text("delivery_id"))
     op.add_column("outbox", sa.Column("begun_at", sa.Double(), nullable=True))
     op.add_column("outbox", _text("waits_for"))
