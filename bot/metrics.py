@@ -11,7 +11,6 @@ import hmac
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from ipaddress import ip_address
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -23,6 +22,7 @@ from bot.pulse import tell
 from bot.wiring import App
 from pipeline import engines
 from pipeline.errors import QueueUnavailable, StoreError
+from pipeline.model.loopback import is_loopback
 from pipeline.sandbox.upkeep import free_bytes
 from pipeline.store.counters import Counter
 from pipeline.store.work import Work
@@ -53,16 +53,9 @@ def allowed(request: Request, token: str) -> bool:
     if token:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
+    # The Host header too: a page of another site can have its own name point here (DNS rebinding).
     forwarded = any(name in request.headers for name in PROXIED)
-    return not forwarded and request.client is not None and _is_here(request.client.host) and _is_here(request.url.hostname or "")
-
-
-def _is_here(host: str) -> bool:
-    """True for this machine. Asked of the Host header too: a page of another site can have its own name point here (DNS rebinding)."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return not forwarded and request.client is not None and is_loopback(request.client.host) and is_loopback(request.url.hostname or "")
 
 
 class Metrics:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from bot.pages import setup_views as views
 from bot.pages.links import Attempt, Outcome, SetupLinks, Target
 from bot.settings import Settings
 from pipeline.errors import FixwrightError, HostError, StoreError, UsageError
+from pipeline.model.loopback import is_loopback
 from pipeline.model.setup import SetupRequest
 from pipeline.ports import HostMemory, Provider, Setup
 
@@ -269,10 +269,7 @@ def _address(given: str) -> str:
 
 
 def is_unreachable(url: str) -> bool:
-    """True for an address that leads to the machine itself, for whoever uses it."""
+    """True for an address that leads to the machine itself, for whoever uses it. Wider than `is_loopback`, as it only warns: a name below
+    `localhost` and the address of "any" lead there too, in most browsers."""
     host = urlsplit(url).hostname or ""
-    try:
-        found = ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return found.is_loopback or found.is_unspecified
+    return is_loopback(host) or host.endswith(".localhost") or host in ("0.0.0.0", "::")  # noqa: S104  # nothing is bound to it

@@ -11,11 +11,11 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.errors import CommitMissing, GitError, GitUnavailable, MirrorDamaged, ObjectsRefused
+from pipeline.model.loopback import is_loopback
 from pipeline.ports import GitCredentials
 from pipeline.sandbox.outward import git_authorities
 from pipeline.sandbox.process import Finished, Limits, run
@@ -154,18 +154,11 @@ def _protocol(url: str, allow_local: bool) -> str:
         raise GitUnavailable("the repository's address is not one that we fetch from")
     if parts.scheme == "https" and parts.hostname:
         return "https"
-    if parts.scheme == "http" and parts.hostname and _is_loopback(parts.hostname):
+    if parts.scheme == "http" and parts.hostname and is_loopback(parts.hostname):
         return "http"
     if allow_local and ((parts.scheme == "file" and not parts.netloc) or (not parts.scheme and url.startswith("/"))):
         return "file"
     raise GitUnavailable(f"repositories are fetched over https, not {parts.scheme or 'from a path'}")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)

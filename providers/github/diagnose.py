@@ -172,6 +172,10 @@ class Doctor:
         if not failed:
             yield Diagnosis("deliveries", said, True)
             return
+        if newest.status_code == 401:
+            said = f"GitHub's secret and ours differ: the last delivery ({newest.event} at {newest.delivered_at}) was answered 401"
+            yield Diagnosis("deliveries", said, False, "set the same webhook secret in the App's settings and in Fixwright")
+            return
         worst = failed[0]
         hint = f"the last failure ({worst.event} at {worst.delivered_at}) ended with {worst.status_code or 'no answer'} {worst.status}"
         # Old failures are history once the newest one has arrived.

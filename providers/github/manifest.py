@@ -11,13 +11,13 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import Field
 
 from pipeline.errors import HostError, HostNotFound, HostRejected, UsageError
+from pipeline.model.loopback import is_loopback
 from pipeline.model.setup import Choice, Granted, Question, SetupForm, SetupRequest, SetupResult
 from pipeline.ports import Configuration
 from providers.github.auth import AppAnswer, AppKey, as_app
@@ -183,7 +183,7 @@ def _server(given: str) -> Site:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port = "", None
-    plain = parts.scheme == "http" and _is_loopback(host)
+    plain = parts.scheme == "http" and is_loopback(host)
     if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", host) or not (parts.scheme == "https" or plain) or parts.username:
         raise UsageError(
             "That is no address of a server.", hint="It looks like https://ghe.example.com; its key must not travel unencrypted."
@@ -194,13 +194,6 @@ def _server(given: str) -> Site:
     if host.endswith(".ghe.com"):
         return Site(f"https://api.{host.removeprefix('api.')}")
     return Site(f"{parts.scheme}://{host}{at}/api/v3")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _Owner(Answer):

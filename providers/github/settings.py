@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from pipeline.errors import NotConfigured
+from pipeline.model.loopback import is_loopback
 from pipeline.ports import Configuration, Setting
 
 DEFAULT_API_URL = "https://api.github.com"
@@ -37,7 +38,7 @@ class Site:
 
     @classmethod
     def of(cls, configuration: Configuration) -> Site:
-        """The configured one. Raises NotConfigured when API_URL is no http(s) address."""
+        """The configured one. Raises NotConfigured when API_URL is no https address, or http to another machine."""
         url = (configuration.get("API_URL") or DEFAULT_API_URL).strip().rstrip("/")
         try:
             parts = urlsplit(url)
@@ -48,6 +49,11 @@ class Site:
         if not usable:
             raise NotConfigured(
                 "the address of GitHub's API is not one", hint=f"set FIXWRIGHT_GITHUB_API_URL to {DEFAULT_API_URL} or https://HOST/api/v3"
+            )
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise NotConfigured(
+                f"GitHub's API at {parts.hostname} would be asked over http: what the App's key signs and every token would travel in clear",
+                hint=f"set FIXWRIGHT_GITHUB_API_URL to https://{parts.netloc}{parts.path}; http is only for this machine itself",
             )
         return cls(url)
 

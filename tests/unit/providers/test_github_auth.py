@@ -258,6 +258,22 @@ def test_an_api_address_that_is_none_is_not_configured(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["http://ghe.example.com/api/v3", "http://api.github.com", "http://10.0.0.7", "http://localhost.example.com"]
+)
+def test_an_api_that_would_be_asked_in_clear_is_refused_before_anything_is_sent(url: str) -> None:
+    wire = Wire()
+    with pytest.raises(NotConfigured) as caught:
+        wire.host(API_URL=url)
+    assert "travel in clear" in caught.value.message
+    assert url.replace("http:", "https:") in caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080/api/v3", "http://[::1]:8080", "http://localhost:8080", "http://LOCALHOST"])
+def test_on_this_machine_itself_nothing_travels(url: str) -> None:
+    Wire().host(API_URL=url)
+
+
+@pytest.mark.parametrize(
     ("api", "clone", "graphql"),
     [
         ("https://api.github.com/", "https://github.com/o/r.git", "/graphql"),

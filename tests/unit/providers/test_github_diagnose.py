@@ -125,6 +125,13 @@ def test_what_is_not_set_is_named_and_nothing_is_tried(visit: Visit) -> None:
     assert not visit.world.asked
 
 
+def test_an_address_without_encryption_is_said_and_nothing_is_tried(visit: Visit) -> None:
+    told = visit.ask(API_URL="http://ghe.example.com/api/v3")
+    assert list(told) == ["settings"]
+    assert "travel in clear" in told["settings"].said
+    assert "https://ghe.example.com/api/v3" in told["settings"].hint
+
+
 def test_a_server_that_does_not_answer_ends_the_visit(visit: Visit) -> None:
     told = visit.ask(API_URL="http://127.0.0.1:9")
     assert told["connection"].ok is False
@@ -219,6 +226,19 @@ def test_deliveries_that_did_not_arrive_are_counted(visit: Visit) -> None:
     assert told["deliveries"].ok is False
     assert re.match(r"0 of the newest [1-9]\d* arrived", told["deliveries"].said)
     assert "no answer" in told["deliveries"].said
+
+
+def test_a_delivery_that_we_refused_for_its_signature_is_said_to_be_two_secrets(visit: Visit) -> None:
+    repository = visit.world.create_repository("octo", "shop", files={"a": "a"})
+    with fixwright(visit.configuration | {"WEBHOOK_SECRET": "another one of " + "this test"}) as address:
+        visit.world.webhook_url = address
+        visit.world.commit(repository, "main", {"a": "b"})
+        visit.world.hooks.wait()
+        visit.world.webhook_url = None
+    told = visit.ask()["deliveries"]
+    assert told.ok is False
+    assert re.fullmatch(r"GitHub's secret and ours differ: the last delivery \(\w+ at \S+\) was answered 401", told.said)
+    assert "secret" in told.hint
 
 
 def test_an_app_that_is_installed_nowhere_is_said_with_where_to_install_it(visit: Visit) -> None:
