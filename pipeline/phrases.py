@@ -117,6 +117,8 @@ def title(report: Report) -> str:
     if verdict.incomplete:
         return verdict.could_not_check
     if verdict.withheld and verdict.conclusion is Conclusion.FAILURE:
+        if verdict.unlisted:
+            return "Blocked by what is not shown yet: it waits for the first scan of the default branch"
         return "Blocked by what the default branch has too, which is not shown here"
     if warns:
         return _headline(warning(len(warns)), warns[0], len(warns))

@@ -7,7 +7,8 @@ What the default branch of a public repository has is a disclosure: whoever read
   it may have been published while we scanned, and the event may still be on its way;
 - a pull request brings what its base does not have. Its base may be an old branch, or an old commit with newer ones copied upon it, and
   then that is what the default branch has: of such findings nothing is said in a public repository but that there are some
-  (`Judged.listed`). They block all the same;
+  (`Judged.listed`). They block all the same. While there is no list of the default branch yet, nobody can tell them apart: then of a
+  change into another branch no finding is told of at all (`Verdict.unlisted`), and it is judged again when the list was made;
 - a pull request, and the merge queue's commit made of pull requests, speaks of its own findings, wherever it is; in a public repository
   of nothing else: how many older findings its files have, how many it mends and how many could not be looked at again are left out, as
   whoever opens pull requests of one line each would learn from the numbers which lines those are.
@@ -30,6 +31,8 @@ from pipeline.triage.baseline import identity
 
 WITHHELD = "What the default branch has too is not shown in a public repository; who runs Fixwright lists it with fixwright findings list."
 
+UNLISTED = "What this change brings is not shown yet: it waits for the first scan of the default branch, which may have it too."
+
 
 def may_tell(change: Change, ask: Callable[[], SourceRepository]) -> bool:
     """True when anything may be shown on the host of what was found in `change`.
@@ -51,8 +54,21 @@ def tellable(change: Change, verdict: Verdict) -> Verdict:
     new = tuple(judged for judged in verdict.judged if judged.baseline is BaselineState.NEW)
     own = tuple(judged for judged in new if not judged.listed)
     withheld = any(judged.listed and judged.standing is not Standing.COUNTED for judged in new)
-    notes = (WITHHELD, *verdict.notes) if withheld else verdict.notes
+    notes = (UNLISTED if verdict.unlisted else WITHHELD, *verdict.notes) if withheld else verdict.notes
     return replace(verdict, judged=own, older=0, notes=notes, withheld=withheld)
+
+
+def needs_list(change: Change) -> bool:
+    """True for a change into another branch of a public repository than the default one: only the list tells what it brings from what the
+    default branch has."""
+    judged = change.pull_request is not None or change.queued
+    return judged and not change.repository.private and change.base_ref != change.repository.default_branch
+
+
+def mark_unlisted(verdict: Verdict) -> Verdict:
+    """The verdict on a change of which nobody can say yet what of it the default branch has: all of it may be."""
+    judged = tuple(replace(one, listed=one.baseline is BaselineState.NEW) for one in verdict.judged)
+    return replace(verdict, judged=judged, unlisted=True)
 
 
 def mark_listed(verdict: Verdict, unchanged: Iterable[Finding], listed: Iterable[Finding]) -> Verdict:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from pipeline.errors import StaleWrite
-from pipeline.messages import SettleReview
+from pipeline.messages import BATCH, Envelope, SettleReview
 from pipeline.model.finding import BaselineState, Finding
 from pipeline.model.ids import Handle, RepositoryId, ReviewId
 from pipeline.model.review import Review, ReviewStatus, Verdict
@@ -21,6 +21,7 @@ from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult
 from pipeline.policy import Policy, PolicyRecord
 from pipeline.sandbox.git import Changed, Mirror
 from pipeline.stages.context import Context
+from pipeline.stages.disclosure import needs_list
 from pipeline.stages.examine import merge
 from pipeline.stages.ruling import let_stand, read_ruling
 from pipeline.stages.scan import CHANGED_FILES
@@ -95,7 +96,8 @@ def _note_push(
     known = work.installations.listing(repository)
     if verdict.coverage.breaking:
         work.installations.want_scan(repository, spread(HOUR))
-    elif known.commit is not None and known.commit != change.head and not work.installations.listed(repository, change.base, change.head):
+    # The list moves on with what could be looked at: else a file that never can be makes the next push look as if one were missing.
+    if known.commit is not None and known.commit != change.head and not work.installations.listed(repository, change.base, change.head):
         log.info("list.push_missing", extra={"review_id": review.id})
         work.installations.want_scan(repository)
         begin_next(work, context.claimed.id)
@@ -164,8 +166,18 @@ def settle_whole(context: Context, message: SettleReview) -> None:
             work.installations.incomplete(repository, review.id, verdict.incomplete.lstrip(": "), spread(DAY))
         else:
             work.installations.scanned(repository, review.id, change.head, digest, next_in(policy), moved=newer)
+            if not known.made:
+                _judge_what_waited(work, repository, review.id)
         begin_next(work, context.claimed.id)
     log.info("scan.ended", extra={"review_id": review.id, "findings": len(findings), "complete": not verdict.incomplete})
+
+
+def _judge_what_waited(work: Work, repository: RepositoryId, whole_review: ReviewId) -> None:
+    """There is a list now: changes into other branches are told what the default branch does not have."""
+    for number in work.waivers.judged_subjects(repository):
+        if needs_list(work.reviews.get(number).change):
+            key = f"settle_again:{number}:{whole_review}"
+            work.outbox.send(Envelope(SettleReview(number, again=True), key, priority=BATCH, group=number))
 
 
 def _listed_now(context: Context, review: Review) -> Listing | None:

@@ -15,11 +15,12 @@ from pipeline.policy import Policy, PolicyRecord
 from pipeline.sandbox.git import Changed
 from pipeline.stages.again import start_again
 from pipeline.stages.context import Context
-from pipeline.stages.disclosure import mark_listed
+from pipeline.stages.disclosure import mark_listed, mark_unlisted, needs_list
 from pipeline.stages.examine import merge
 from pipeline.stages.inventory import note_change, settle_whole, whole
 from pipeline.stages.ruling import read_ruling
 from pipeline.stages.scan import CHANGED_FILES
+from pipeline.stages.sweep import HOUR, spread
 from pipeline.store.work import Work
 from pipeline.tally import TALLY
 from pipeline.triage.baseline import Compared, compare
@@ -62,9 +63,7 @@ def settle_review(context: Context, message: SettleReview) -> None:
         suppressed = ruling.suppressed(waivers, taken, today)
         verdict = decide_verdict(policy=policy, compared=compared, coverage=coverage, added=added, suppressed=suppressed)
         if change.pull_request is not None or change.queued:
-            new = {finding.fingerprint for finding in compared.new}
-            listed = work.findings.places_of(repository, change.repository.default_branch, new)
-            verdict = mark_listed(verdict, compared.unchanged, listed)
+            verdict = _mark(work, repository, change, verdict, compared)
         verdict = with_handles(ruling.explain(verdict, waivers, taken, today), taken)
         if message.again:
             _save_again(context, work, review, verdict)
@@ -84,6 +83,15 @@ def _waived(work: Work, repository: RepositoryId, change: Change, policy: Policy
     if change.pull_request is not None:
         known = of_others(known, change.pull_request.number, work.waivers.pushers(repository, change.pull_request.number))
     return waived(known, new, today, "" if change.author is None else change.author.id)
+
+
+def _mark(work: Work, repository: RepositoryId, change: Change, verdict: Verdict, compared: Compared) -> Verdict:
+    """The verdict with a mark at what the default branch has too, as far as its list says."""
+    if needs_list(change) and not work.installations.listing(repository).made:
+        work.installations.want_scan(repository, spread(HOUR))  # what it waits for must come, also when nobody told us of the repository
+        return mark_unlisted(verdict)
+    new = {finding.fingerprint for finding in compared.new}
+    return mark_listed(verdict, compared.unchanged, work.findings.places_of(repository, change.repository.default_branch, new))
 
 
 def _save_again(context: Context, work: Work, review: Review, verdict: Verdict) -> None:

@@ -74,8 +74,8 @@ class Installations(Sweeps):
         anew.
 
         Args:
-            asked: the host was asked just now, and this is its answer. A payload may be late: one that says that it is public is believed at
-                once, but what was public is private again by the host's own answer only.
+            asked: the host was asked just now, and this is its answer. A payload may be late: one that says that it is public is believed
+                at once, but what was public is private again by the host's own answer only.
 
         Returns:
             Our id of it.
@@ -104,6 +104,7 @@ class Installations(Sweeps):
         told, known = statement.excluded.default_branch, repositories.c.default_branch
         moved = and_(told != "", known != "", told != known, repositories.c.listed_commit != "")
         newer["listed_commit"] = case((moved, ""), else_=repositories.c.listed_commit)
+        newer["scanned_with"] = case((moved, ""), else_=repositories.c.scanned_with)
         newer["scan_due_at"] = case((moved, database_now()), else_=repositories.c.scan_due_at)
         found = statement.on_conflict_do_update(index_elements=_IDENTITY, set_=newer).returning(repositories.c.id)
         return RepositoryId(self._transaction.execute(found).scalar_one())

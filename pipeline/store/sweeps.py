@@ -68,6 +68,11 @@ class Listing:
     running: bool
     waiting: bool
 
+    @property
+    def made(self) -> bool:
+        """True when all of the default branch was looked at: until then the list has only what pushes brought."""
+        return self.commit is not None and self.scanned_with != ""
+
 
 class Sweeps:
     """Whole scans; the part of `work.installations` that is about them."""

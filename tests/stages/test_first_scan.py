@@ -177,6 +177,26 @@ def test_a_gap_in_one_file_is_said_and_resolves_nothing_there(github: GithubBenc
     assert [(gap.path, gap.reason) for gap in verdict.coverage.breaking] == [("a.txt", "larger than 1 MB")]
 
 
+def test_a_file_that_never_can_be_looked_at_does_not_make_every_push_a_whole_scan(github: GithubBench) -> None:
+    class Slow(LineScanner):
+        def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:
+            yield from super().scan(request, control)
+            if any(file.path == "a.txt" for file in request.tree.files):
+                yield GapSeen(Gap(self.name, "a.txt", "timed out after 5 s", GapClass.LIMIT))
+
+    repository = github.repository(OLD)
+    github.look_with(Slow(), KeyScanner())
+    number = scan(github, repository)
+    for path in ("a.txt", "c.txt", "a.txt", "d.txt"):
+        github.world.commit(repository, "main", {path: f"fine {github.sent('start_review')}\n"})
+        github.settle()
+    assert github.sent("scan_repository") == 1
+    with github.app.database.read() as work:
+        listing = work.installations.listing(number)
+    assert listing.commit == repository.git.branch("main")
+    assert listing.due_at is not None, "everything is looked at again soon"
+
+
 def test_an_engine_that_is_missing_makes_the_scan_fail_and_the_list_stay(github: GithubBench) -> None:
     repository = github.repository(OLD)
     github.look_with(FailingScanner(lambda name: EngineMissing(f"{name} is not installed here", engine=name)), KeyScanner())

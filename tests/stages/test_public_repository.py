@@ -227,6 +227,37 @@ def test_a_pull_request_into_an_old_branch_does_not_tell_what_main_has(github: G
     assert_nothing_of_main(github, repository, log)
 
 
+def test_before_the_first_scan_a_pull_request_into_an_old_branch_is_told_nothing_and_after_it_its_own(
+    github: GithubBench, log: io.StringIO
+) -> None:
+    repository = github.world.create_repository("octo", "shop", private=False, files={"c.txt": "fine\n"})
+    github.world.commit(repository, "release", {"r.txt": "fine\n"})
+    github.world.commit(repository, "main", OLD)
+    github.delivered = len(github.world.hooks.deliveries)  # nothing of main was ever told us
+    fork = github.world.fork(repository, "mallory")
+    github.world.commit(fork, "probe", {"mine.txt": "BAD mine\n"}, author="mallory")
+    pull = github.world.open_pull_request("mallory", repository, "probe", "release", "Probe", fork=fork)
+    github.settle()
+    with github.app.database.read() as work:
+        assert not work.installations.listing(number_of(github, repository)).made
+    (run,) = github.runs(repository, pull.head_sha)
+    assert (run.conclusion, run.title) == (
+        "failure",
+        "Blocked by what is not shown yet: it waits for the first scan of the default branch",
+    )
+    assert github.threads(pull) == []
+    assert "mine.txt" not in "\n".join(written(github))
+    assert_nothing_of_main(github, repository, log)
+    installation = github.world.installation_of(repository)
+    assert installation is not None
+    github.world.github.actions.events.repositories(installation, [repository], [])
+    github.settle()
+    assert len(handles(github, repository)) == 2
+    newest = github.runs(repository, pull.head_sha)[-1]
+    assert (newest.conclusion, "mine.txt:1" in (newest.title or "")) == ("failure", True)
+    assert_nothing_of_main(github, repository, log)
+
+
 def test_another_copy_and_another_value_where_main_has_one_are_the_changes_own(github: GithubBench) -> None:
     repository = public(github)
     files = {"src/old.txt": "BAD old\nBAD old\n", "lib/key.txt": f"fine\ntoken = {VALUE[::-1]}\n"}
