@@ -16,8 +16,9 @@ log = logging.getLogger(__name__)
 
 WINDOW = timedelta(days=3)
 """How long hosts keep a refused delivery (docs "Redelivering webhooks")."""
-OVERLAP = timedelta(minutes=15)
-"""A delivery may be refused late: the next look begins so long before this one."""
+OVERLAP = timedelta(hours=1)
+"""The next look begins so long before this one: a delivery may be refused late, and the mark is by our clock where the list is by the
+host's. What is found twice costs nothing: it is known by then, or was asked for just now."""
 AGAIN_SECONDS = 600.0
 """A delivery is asked for at most once in so long: it may be under way (facts of hosts name no time; ours)."""
 AT_ONCE = 500

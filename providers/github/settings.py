@@ -52,7 +52,7 @@ class Site:
             )
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise NotConfigured(
-                f"GitHub's API at {parts.hostname} would be asked over http: what the App's key signs and every token would travel in clear",
+                f"GitHub's API at {parts.hostname} is asked over http: what the App's key signs and every token would travel in clear",
                 hint=f"set FIXWRIGHT_GITHUB_API_URL to https://{parts.netloc}{parts.path}; http is only for this machine itself",
             )
         return cls(url)

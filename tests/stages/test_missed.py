@@ -97,6 +97,18 @@ def test_what_came_while_we_were_down_is_delivered_again_and_judged_once(github:
     assert github.dead() == []
 
 
+def test_a_clock_of_ours_that_was_ahead_at_the_last_look_hides_nothing(github: GithubBench) -> None:
+    ahead = time.time() + 40 * 60
+    github.app.memory.put("reconciled/github/", f"{ahead:.0f}".encode(), 3600.0)
+    repository = github.repository({"a.txt": "fine\n"})
+    nobody(github)
+    github.change(repository, {"b.txt": "fine\n"})
+    github.world.hooks.wait()
+    with web(github):
+        reconcile(github)
+    assert {delivery.attempts[-1].status for delivery in github.world.hooks.deliveries if delivery.attempts[0].status == 0} == {202}
+
+
 def test_a_delivery_whose_answer_was_lost_is_not_asked_for_because_we_know_it(github: GithubBench) -> None:
     repository = github.repository({"a.txt": "fine\n"})
     nobody(github)
