@@ -45,7 +45,7 @@ def make_asgi(app: App) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         intake.start()
-        pulse = asyncio.create_task(live(Pulse(app.database, "web"), app, own))
+        pulse = asyncio.create_task(live(Pulse(app.database, "web", app.settings.state_dir), app, own))
         try:
             yield
         finally:

@@ -182,7 +182,7 @@ def serve(app: App, *, burst: bool = False) -> None:
         job_monitoring_interval=MONITORING_SECONDS,
         maintenance_interval=MAINTENANCE_SECONDS,
     )
-    worker.pulse = Pulse(app.database, "worker")
+    worker.pulse = Pulse(app.database, "worker", app.settings.state_dir)
     with work_folder() as folder, worker.pulse:
         worker.folder = folder
         worker.work(burst=burst, logging_level="WARNING")

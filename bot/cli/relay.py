@@ -23,6 +23,6 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with opened() as app, Pulse(app.database, "relay") as pulse:
+    with opened() as app, Pulse(app.database, "relay", app.settings.state_dir) as pulse:
         Relay(app.database, app.jobs, duties(app), pulse.beat).run(stop)
     return 0

@@ -12,7 +12,8 @@ from bot.cli.dead import document as letter_document
 from bot.cli.dead import line as letter_line
 from bot.cli.processes import looked_at
 from bot.metrics import queue_answers
-from bot.pulse import process_name
+from bot.pulse import Kind, lives, process_name, silent_here
+from bot.settings import state_dir
 from bot.wiring import App
 from pipeline import engines
 from pipeline.errors import FixwrightError, StoreError
@@ -62,21 +63,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when all is well, 3 otherwise."""
+    if args.process:
+        return _process(args.process)
     with looked_at() as app:
-        if args.process:
-            return _process(app, args.process)
         report = look(app)
     print(json.dumps(document(report), indent=2) if args.json else text(report))
     return UNCHECKED if report.troubles else OK
 
 
-def _process(app: App, kind: str) -> int:
-    """A container's question: its own process, whatever else is wrong."""
-    here = process_name().rpartition(":")[0]
-    with app.database.read() as work:
-        known = [process for process in work.processes.all() if process.kind == kind and process.id.rpartition(":")[0] == here]
-    silent = min((process.silent_seconds for process in known), default=None)
-    alive = any(process.alive for process in known)
+def _process(kind: Kind) -> int:
+    """A container's question: its own process, whatever else is wrong. Asks no database: one that is away is no reason to restart."""
+    silent = silent_here(state_dir(), kind)
+    alive, here = lives(silent), process_name().rpartition(":")[0]
     print(f"{kind} {'lives' if alive else 'does not live'} on {here}" + (f", heard of {silent:.0f} s ago" if silent is not None else ""))
     return OK if alive else UNCHECKED
 

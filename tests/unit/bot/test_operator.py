@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,8 @@ from pipeline.messages import Envelope, PurgeRepository
 from pipeline.model.event import PullRequestAction
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import database_now
+from pipeline.store.engine import Database
+from pipeline.store.processes import ALIVE_SECONDS
 from pipeline.store.tables import outbox, processes, repositories
 from tests.fakes import LineScanner
 from tests.harness import INSTALLATION, Bench, LocalRepo
@@ -80,9 +84,32 @@ def test_a_process_takes_its_word_back_when_it_ends(bench: Bench) -> None:
         with bench.app.database.read() as work:
             return [process.kind for process in work.processes.all()]
 
-    with Pulse(bench.app.database, "relay"):
+    with Pulse(bench.app.database, "relay", bench.app.settings.state_dir):
         assert kinds() == ["relay"]
     assert kinds() == []
+
+
+def test_a_process_whose_database_is_away_is_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A health check that restarted it would help nobody."""
+    monkeypatch.setenv("FIXWRIGHT_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:9/none")
+    monkeypatch.setenv("FIXWRIGHT_SECRET_KEY", KEY)
+    database = Database.open(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}")
+    assert _run(capsys, "status", "--process", "relay")[0] == 3
+    with Pulse(database, "relay", tmp_path):
+        code, said = _run(capsys, "status", "--process", "relay")
+        assert (code, said.split(" on ")[0]) == (0, "relay lives")
+        assert _run(capsys, "status", "--process", "worker")[0] == 3, "another kind says nothing of it"
+        (file,) = (tmp_path / "alive").iterdir()
+        hung = time.time() - ALIVE_SECONDS - 5
+        os.utime(file, (hung, hung))
+        code, said = _run(capsys, "status", "--process", "relay")
+        assert code == 3
+        assert "heard of 35 s ago" in said
+    assert list((tmp_path / "alive").iterdir()) == [], "it takes its word back"
+    database.dispose()
 
 
 def test_what_was_given_up_is_named_with_its_cause_and_its_delivery(

@@ -263,7 +263,7 @@ class FaultyPulse(Pulse):
 
 
 def test_a_fault_in_the_heartbeat_is_logged_and_does_not_end_it(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    pulse = FaultyPulse(app.database, "web")
+    pulse = FaultyPulse(app.database, "web", app.settings.state_dir)
 
     async def while_it_lives() -> None:
         with ThreadPoolExecutor(1) as threads:
