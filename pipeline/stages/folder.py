@@ -124,7 +124,7 @@ def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Co
     compared = Compared(findings, (), (), ())
     contents = _contents(on_disk, findings)
     # Who scans a whole folder takes it as it is: there is no change in it that could let its own findings stand.
-    ruling = Ruling(policy, record_of(merge(document), ()), PolicyEdit(), contents, whole=True)
+    ruling = Ruling(policy, record_of(merge(document), ()), PolicyEdit(), contents, is_base=True)
     verdict = _decide(ruling, scanners, compared, coverage, added)
     return Judgement(verdict, policy, document.where, None, _excerpts(verdict, on_disk))
 
@@ -157,7 +157,7 @@ def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType,
         in_force=policy,
         parent=None,
     )
-    ruling = Ruling(policy, record_of(merge(document), ()), edit, _contents(on_disk, compared.new), whole=False)
+    ruling = Ruling(policy, record_of(merge(document), ()), edit, _contents(on_disk, compared.new), is_base=False)
     verdict = _decide(ruling, scanners, compared, ledger(sides["head"], sides["history"], changed, ()), added)
     return Judgement(verdict, policy, document.where, base, _excerpts(verdict, on_disk))
 

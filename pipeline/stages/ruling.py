@@ -8,7 +8,7 @@ from datetime import date
 
 from pipeline.model.finding import BaselineState, Finding, Judged, Standing
 from pipeline.model.ids import BlobId, CommitId, Handle
-from pipeline.model.review import Review, Verdict
+from pipeline.model.review import Change, Review, Verdict
 from pipeline.policy import Policy, PolicyEdit, PolicyRecord, policy_edit, say_effect
 from pipeline.sandbox.git import Changed, Mirror
 from pipeline.stages.policies import reader
@@ -27,15 +27,16 @@ class Ruling:
     edit: PolicyEdit
     contents: Mapping[str, bytes]
     """Files of the head in which new findings stand and somebody wrote of ignoring."""
-    whole: bool
+    is_base: bool
+    """True when the head is the base itself, so that its comments count (`is_base`)."""
 
     def suppressed(self, waivers: Suppressor, handles: Mapping[Handle, str], today: date) -> Suppressor:
         """Every reason why a finding of this review may stand: people's waivers, the base's policy, comments in the base."""
         return self._with(waivers, ignored_by_policy(self.policy, self.record.ignores_by, today, handles))
 
     def _with(self, waivers: Suppressor, ignores: Suppressor) -> Suppressor:
-        """Comments count where everything that is looked at is the base; a change's own never do."""
-        code = (ignored_in_code(self.contents.get),) if self.whole else ()
+        """Comments count where what is looked at is the base; those of a change that is yet to be merged never do."""
+        code = (ignored_in_code(self.contents.get),) if self.is_base else ()
         return suppressor(waivers, ignores, *code)
 
     def explain(self, verdict: Verdict, waivers: Suppressor, handles: Mapping[Handle, str], today: date) -> Verdict:
@@ -61,7 +62,7 @@ class Ruling:
 
     def _waiting(self, verdict: Verdict) -> tuple[str, ...]:
         """Comments that this change brings for its own findings: they count once they are merged."""
-        if self.whole:
+        if self.is_base:
             return ()
         own = [j for j in (*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)) if not j.listed]
         said = {path: code_ignores(path, content) for path, content in self.contents.items()}
@@ -91,7 +92,18 @@ def read_ruling(
         in_force=policy,
         parent=record.parent,
     )
-    return Ruling(policy, record, edit, _remarked(mirror, change.head, new), change.whole)
+    return Ruling(policy, record, edit, _remarked(mirror, change.head, new), is_base(change))
+
+
+def is_base(change: Change) -> bool:
+    """True when the head is what pull requests are measured against: everything on the default branch, or a push to it.
+
+    What a push brings is on the branch already, comments too: whoever may push there needs no comment to change what the branch says, and
+    the next scan of everything reads them the same way. A pull request and the merge queue's commit are yet to become the base, and a push
+    to another branch never says that it will.
+    """
+    pushed = change.pull_request is None and not change.queued
+    return change.whole or (pushed and change.head_ref == change.repository.default_branch)
 
 
 def _remarked(mirror: Mirror, head: CommitId, new: Sequence[Finding]) -> dict[str, bytes]:

@@ -1,8 +1,8 @@
 """Comments `fixwright: ignore[rule] reason`: what the authors of code say about a finding in it. Pure.
 
 Such a comment counts only where it is in the base already, and so never for the change that brings it: a pull request's new findings are
-judged without any of them. They matter where everything on the default branch is looked at, which is base through and through. What was
-old already is no concern of a pull request, with or without a comment.
+judged without any of them. They matter where the default branch itself is looked at, as a whole or what was pushed to it, which is base
+through and through. What was old already is no concern of a pull request, with or without a comment.
 """
 
 from __future__ import annotations

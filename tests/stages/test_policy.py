@@ -354,3 +354,25 @@ def test_a_scan_of_everything_lists_what_the_base_lets_stand_as_ignored(
     assert listed["b.py"]["by"].startswith(f"{POLICY}:1 at ")
     main(["findings", "list", "octo/shop"])
     assert "[ignored: only an example]" in capsys.readouterr().out
+
+
+def test_a_comment_counts_from_the_merge_that_brings_it_and_neither_before_nor_in_the_queue(github: GithubBench) -> None:
+    made = github.repository({"a.txt": "fine\n"})
+    pull = github.change(made, {"c.py": "# fixwright: ignore[fake.bad-line] only an example\nBAD = 1\n"}, "feature")
+    github.settle()
+    (run,) = github.runs(made, pull.head_sha)
+    assert run.conclusion == "failure"
+    assert "The comment at c.py:1 counts once it is in the base" in said(run)
+    group = github.world.queue(pull)
+    github.settle()
+    (run,) = github.runs(made, group.head_sha)
+    assert run.conclusion == "failure"
+    github.world.merge("ada", pull, "squash")
+    github.settle()
+    (run,) = github.runs(made, made.git.branch("main") or "")
+    assert run.conclusion == "success"
+    assert "only an example" in said(run)
+    worse = github.world.commit(made, "main", {"d.py": "BAD = 2\n"})
+    github.settle()
+    (run,) = github.runs(made, worse)
+    assert run.conclusion == "failure"
