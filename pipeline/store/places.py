@@ -77,27 +77,37 @@ class Places:
         ids: Mapping[str, FindingId],
         looked: Looked,
     ) -> Moved:
-        """Put what was seen in the place of what was there, wherever it was looked for again."""
+        """Put what was seen in the place of what was there, wherever it was looked for again. What is the same as before is not written
+        again, and keeps the commit at which it was seen so first: a repository is looked at every week, and little of it changes."""
         here = and_(finding_places.c.repository_id == repository_id, finding_places.c.branch == branch)
         before = self._rows(here, looked.paths)
         stay_as_they_are = {(row.path, row.engine) for row in before if not looked.again(row.engine, row.path, row.seen_with)}
         kept = [row for row in before if (row.path, row.engine) in stay_as_they_are]
-        stale = {(row.path, row.engine) for row in before} - stay_as_they_are
+        stale: dict[tuple[Any, ...], list[Any]] = {}
+        for row in before:
+            if (row.path, row.engine) not in stay_as_they_are:
+                stale.setdefault(_content(row._mapping), []).append(row)
         # Where only a part was looked at (an engine that ran out of time), what it did find is added to what is known.
         stay = {(row.finding_id, row.path, row.engine, row.line) for row in kept}
         ordinals: dict[tuple[str, str], int] = {}
-        for row in kept:
+        for row in before:
+            # Also those of rows that go: what comes in their place never meets them.
             ordinals[row.path, row.engine] = max(ordinals.get((row.path, row.engine), 0), row.ordinal + 1)
-        self._delete(here, stale)
         rows: list[dict[str, Any]] = []
         for finding in seen:
             place, line = (finding.location.path, finding.engine), finding.location.line
             identifier = ids[finding.fingerprint]
             if (identifier, *place, line) in stay:
                 continue
-            ordinal = ordinals.get(place, 0)
-            ordinals[place] = ordinal + 1
-            rows.append(self._row(repository_id, branch, commit, finding, identifier, ordinal, looked.seen_with.get(finding.engine, "")))
+            seen_with = looked.seen_with.get(finding.engine, "")
+            wanted = self._row(repository_id, branch, commit, finding, identifier, ordinals.get(place, 0), seen_with)
+            same = stale.get(_content(wanted))
+            if same:
+                kept.append(same.pop())
+                continue
+            ordinals[place] = wanted["ordinal"] + 1
+            rows.append(wanted)
+        self._delete(here, [row for those in stale.values() for row in those])
         self._transaction.add(finding_places, rows)
         seen_now = {row["finding_id"] for row in rows} | {row.finding_id for row in kept}
         lost = {FindingId(row.finding_id) for row in before} - seen_now
@@ -140,13 +150,14 @@ class Places:
             found += self._transaction.execute(select(finding_places).where(here, finding_places.c.path.in_(chunk)))
         return found
 
-    def _delete(self, here: ColumnElement[bool], places: Collection[tuple[str, str]]) -> None:
-        by_engine: dict[str, list[str]] = {}
-        for path, engine in sorted(places):
-            by_engine.setdefault(engine, []).append(path)
-        for engine, paths in by_engine.items():
-            for chunk in chunks(paths):
-                these = and_(here, finding_places.c.engine == engine, finding_places.c.path.in_(chunk))
+    def _delete(self, here: ColumnElement[bool], rows: Sequence[Any]) -> None:
+        alike: dict[tuple[str, int], list[str]] = {}
+        for row in rows:
+            alike.setdefault((row.engine, row.ordinal), []).append(row.path)
+        for (engine, ordinal), paths in sorted(alike.items()):
+            for chunk in chunks(sorted(paths)):
+                at = and_(finding_places.c.engine == engine, finding_places.c.ordinal == ordinal)
+                these = and_(here, at, finding_places.c.path.in_(chunk))
                 self._transaction.execute(delete(finding_places).where(these))
 
     def _anywhere(self, here: ColumnElement[bool], which: Collection[FindingId]) -> frozenset[FindingId]:
@@ -179,3 +190,8 @@ class Places:
             "finding": self._codec.dump(finding),
             "at": database_now(),
         }
+
+
+def _content(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a row says of a place; two that say the same are one."""
+    return tuple(row[name] for name in ("path", "engine", "finding_id", "line", "seen_with", "finding"))

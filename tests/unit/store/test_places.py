@@ -6,11 +6,13 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from pipeline.model.finding import Finding
 from pipeline.model.ids import RepositoryId
 from pipeline.store.engine import Database
 from pipeline.store.places import Looked, no_older
+from pipeline.store.tables import finding_places
 from pipeline.store.work import Work
 from tests.unit.store.samples import HOSTILE, commit, finding, repository, review
 
@@ -91,6 +93,26 @@ def test_the_same_again_changes_nothing_and_hostile_names_survive(database: Data
         (listed,) = work.findings.listed(where, HOSTILE, "all")
         assert (listed.finding, listed.places) == (hostile, (hostile,))
         assert kinds(work, where, hostile) == [("detected", HOSTILE, "")]
+
+
+def test_only_what_differs_is_written_again(database: Database) -> None:
+    same, twin, moves, goes = finding(1, "a.py"), finding(2, "a.py", 9), finding(3, "b.py"), finding(4, "b.py", 7)
+    at = looked("a.py", "b.py")
+
+    def written(work: Work) -> list[tuple[str, int, str]]:
+        rows = work.transaction.execute(select(finding_places.c.path, finding_places.c.line, finding_places.c.commit))
+        return sorted((row.path, row.line, row.commit[0]) for row in rows)
+
+    with database.work() as work:
+        where = repository(work)
+        work.findings.remember(where, [same, twin, moves, goes], review(work, "a"), "main", commit("a"), looked=at, whole=True)
+        moved = replace(moves, location=replace(moves.location, line=4, end_line=4))
+        # In another order: the place of a row is no part of what it says.
+        work.findings.remember(where, [twin, moved, same], review(work, "b"), "main", commit("b"), looked=at, whole=True)
+        assert written(work) == [("a.py", 3, "a"), ("a.py", 9, "a"), ("b.py", 4, "b")]
+        newer = looked("a.py", with_="1.3.0 rules", only=["a.py"])
+        work.findings.remember(where, [same, twin], review(work, "c"), "main", commit("c"), looked=newer)
+        assert written(work) == [("a.py", 3, "c"), ("a.py", 9, "c"), ("b.py", 4, "b")], "who looked is part of it"
 
 
 def test_the_worst_comes_first_and_the_resolved_are_shown_where_they_were(database: Database) -> None:
