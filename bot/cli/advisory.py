@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from bot.cli import OK
-from bot.cli.findings import find_repository
+from bot.cli.naming import NAME, find_repository
 from bot.cli.processes import stored
 from pipeline.errors import HostForbidden, HostNotFound, UsageError
 from pipeline.escaping import code, cut, escape, prose, visible
@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("advisory", help="draft a private security advisory of a finding")
     parts = parser.add_subparsers(metavar="ACTION", required=True)
     draft = parts.add_parser("draft", help="make the draft on the host; only the repository's administrators see it")
-    draft.add_argument("repository", metavar="REPOSITORY", help="owner/name")
+    draft.add_argument("repository", metavar="REPOSITORY", help=NAME)
     draft.add_argument("handle", metavar="HANDLE", help="the finding, as in K7Q")
     draft.set_defaults(run=_draft)
 

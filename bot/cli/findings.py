@@ -11,19 +11,18 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from bot.cli import FOUND, OK, UNCHECKED
+from bot.cli.naming import NAME, find_repository
 from bot.cli.processes import stored
 from bot.wiring import App
 from pipeline.errors import UsageError
 from pipeline.escaping import columns, cut_columns, visible
 from pipeline.messages import BATCH, Envelope, ScanRepository
 from pipeline.model.finding import Finding, Standing, Suppression, SuppressionKind
-from pipeline.model.ids import RepositoryId
 from pipeline.model.scan import Coverage, EngineRun
 from pipeline.model.target import SourceRepository
 from pipeline.phrases import not_checked, plural, short, what, where
 from pipeline.store.findings import FindingEvent, ListedFinding
 from pipeline.store.sweeps import Listing
-from pipeline.store.work import Work
 from pipeline.triage.handles import parse_handle
 
 JSON_VERSION = 1
@@ -40,31 +39,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("findings", help="what a repository has, as it was seen last")
     parts = parser.add_subparsers(metavar="ACTION", required=True)
     lister = parts.add_parser("list", help="the findings of a branch, the worst first")
-    lister.add_argument("repository", metavar="REPOSITORY", help="owner/name, or instance/owner/name where the name alone means several")
+    lister.add_argument("repository", metavar="REPOSITORY", help=NAME)
     lister.add_argument("--branch", default="", help="another branch than the default one; pull/7 is pull request 7")
     lister.add_argument("--status", choices=("open", "resolved", "all"), default="open")
     lister.add_argument("--json", action="store_true", help="for machines")
     lister.set_defaults(run=_list)
     show = parts.add_parser("show", help="one finding: its places, and what became of it")
-    show.add_argument("repository", metavar="REPOSITORY")
+    show.add_argument("repository", metavar="REPOSITORY", help=NAME)
     show.add_argument("handle", metavar="HANDLE", help="its handle, as in K7Q")
     show.add_argument("--json", action="store_true", help="for machines")
     show.set_defaults(run=_show)
     again = parts.add_parser("rescan", help="look at everything on the default branch again")
-    again.add_argument("repository", metavar="REPOSITORY")
+    again.add_argument("repository", metavar="REPOSITORY", help=NAME)
     again.set_defaults(run=_rescan)
-
-
-def find_repository(work: Work, name: str) -> tuple[RepositoryId, SourceRepository]:
-    """The repository that is meant. Raises UsageError when there is none, or several: then with the longer names."""
-    found = work.installations.named(name)
-    if not found:
-        raise UsageError(f"no repository {visible(name)} is known here", hint="fixwright repositories list")
-    if len(found) > 1:
-        names = ", ".join(visible(f"{source.instance or source.provider}/{source.full_name}") for _, source, _ in found)
-        raise UsageError(f"{visible(name)} means several repositories", hint=f"say one of: {names}")
-    identifier, source, _ = found[0]
-    return identifier, source
 
 
 Place = tuple[str, str, int]

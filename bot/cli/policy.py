@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli import OK, USAGE
-from bot.cli.findings import find_repository
+from bot.cli.naming import NAME, find_repository
 from bot.cli.processes import stored
 from pipeline import rulebook
 from pipeline.errors import PolicyInvalid, UsageError
@@ -45,7 +45,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("policy", help="what the policy says, what is wrong with it, and what it does to a finding")
     parts = parser.add_subparsers(metavar="ACTION", required=True)
     shown = parts.add_parser("show", help="every value that is in force, and where it comes from")
-    shown.add_argument("target", nargs="?", default=".", metavar="PATH|REPOSITORY", help="a folder, or owner/name as it was judged last")
+    shown.add_argument("target", nargs="?", default=".", metavar="PATH|REPOSITORY", help=f"a folder; or {NAME}: as it was judged last")
     _common(shown)
     shown.set_defaults(run=_show)
     checked = parts.add_parser("check", help="what is wrong with a policy file, with line and column")

@@ -8,6 +8,7 @@ import json
 import sys
 
 from bot.cli import OK
+from bot.cli.naming import NAME, find_repository
 from bot.cli.processes import stored
 from bot.wiring import App
 from pipeline.errors import UsageError
@@ -32,8 +33,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         ("purge", forget, "forget everything about it, at once"),
     ):
         action = actions.add_parser(name, help=text)
-        action.add_argument("name", metavar="NAME", help="owner/name")
-        action.add_argument("--provider", default="", help="when several hosts have one of this name")
+        action.add_argument("repository", metavar="REPOSITORY", help=NAME)
         if name == "purge":
             action.add_argument("--yes", action="store_true", help="there is no way back")
         action.set_defaults(run=run)
@@ -57,7 +57,7 @@ def show(args: argparse.Namespace) -> int:
 def disable(args: argparse.Namespace) -> int:
     """Stop all work there. Checks that are in progress are ended, and say why."""
     with stored() as app, app.database.work() as work:
-        known = work.repositories.named(args.name, args.provider)
+        known = _known(work, args.repository)
         if known.state == "disabled":
             print(f"{known.name} was disabled before")
             return OK
@@ -71,7 +71,7 @@ def disable(args: argparse.Namespace) -> int:
 def enable(args: argparse.Namespace) -> int:
     """Work there again, from the next delivery on."""
     with stored() as app, app.database.work() as work:
-        known = work.repositories.named(args.name, args.provider)
+        known = _known(work, args.repository)
         if known.state not in ("disabled", "active"):
             raise UsageError(f"{known.name} is {known.state} on its host", hint="it comes back by itself when the host says so")
         work.repositories.set_state(known.id, "active")
@@ -83,15 +83,21 @@ def forget(args: argparse.Namespace) -> int:
     """Delete everything that is known of it."""
     if not args.yes:
         raise UsageError(
-            f"this deletes all findings, reviews, fixes, waivers and copies of {args.name}", hint="there is no way back; when sure: --yes"
+            "this deletes all findings, reviews, fixes, waivers and copies of it",
+            hint="there is no way back; when sure: --yes",
         )
     with stored() as app:
         with app.database.read() as work:
-            known = work.repositories.named(args.name, args.provider)
+            known = _known(work, args.repository)
             _refuse_live(work, known)
         rows = _purge(app, known)
     print(f"{known.name}: {rows} rows and its mirror are deleted. Copies in backups are not: see docs/operations.md", file=sys.stdout)
     return OK
+
+
+def _known(work: Work, name: str) -> Known:
+    identifier, _ = find_repository(work, name)
+    return work.repositories.get(identifier)
 
 
 def _refuse_live(work: Work, known: Known) -> None:

@@ -8,6 +8,7 @@ import json
 import uuid
 from datetime import date
 
+from bot.cli.naming import NAME, find_repository
 from bot.cli.processes import stored
 from bot.wiring import App
 from pipeline.commands.waive import parse_day
@@ -28,8 +29,8 @@ from pipeline.triage.waivers import identity, last_day, reason_fault
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("waive", help="let a finding stand for a time, or list what stands so")
-    parser.add_argument("repository", help="OWNER/NAME; or `list`, followed by it")
-    parser.add_argument("handle", help="handle of the finding (K7Q), or FILE:LINE; behind `list`: OWNER/NAME")
+    parser.add_argument("repository", help=f"{NAME}; or `list`, followed by it")
+    parser.add_argument("handle", help="handle of the finding (K7Q), or FILE:LINE; behind `list`: the repository")
     parser.add_argument("--reason", default="", help="why it may stand; needed unless --end is given")
     parser.add_argument("--until", default="", help="last day, as 2027-02-20; without it as long as the policy allows")
     parser.add_argument("--end", action="store_true", help="take the waiver back")
@@ -97,7 +98,7 @@ def _end(app: App, args: argparse.Namespace) -> int:
 def _list(app: App, name: str, *, as_json: bool) -> int:
     today = app.places.today()
     with app.database.read() as work:
-        waivers = work.waivers.of_repository(_repository(work, name))
+        waivers = work.waivers.of_repository(find_repository(work, name)[0])
     if as_json:
         print(json.dumps([_as_json(waiver, today) for waiver in waivers], indent=2))
         return 0
@@ -137,18 +138,9 @@ def _operator() -> UserRef:
     return UserRef("", f"{getpass.getuser()} (operator)")
 
 
-def _repository(work: Work, name: str) -> RepositoryId:
-    found = work.waivers.repositories_called(name)
-    if not found:
-        raise UsageError(f"there is no repository {visible(name)} here", hint="write it as OWNER/NAME, as the host shows it")
-    if len(found) > 1:
-        raise UsageError(f"several repositories are called {visible(name)}, on different hosts", hint="waive in the pull request instead")
-    return found[0]
-
-
 def _meant(work: Work, name: str, called: str) -> tuple[RepositoryId, Review, tuple[Judged, ...], Finding]:
     """The finding, in the newest review of an open pull request or branch that has it."""
-    repository = _repository(work, name)
+    repository, _ = find_repository(work, name)
     places: dict[str, tuple[Review, tuple[Judged, ...], Finding]] = {}
     for identifier in work.waivers.judged_subjects(repository):
         judged = work.reviews.verdict(identifier).judged

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Select, and_, func, select, update
+from sqlalchemy import Row, Select, and_, func, select, update
 
-from pipeline.errors import UsageError
 from pipeline.model.ids import RepositoryId
 from pipeline.store.columns import database_now
 from pipeline.store.tables import findings, installations, organizations, repositories
@@ -44,45 +43,33 @@ class Repositories:
 
     def all(self) -> list[Known]:
         """Every one, sorted by provider, instance and name."""
-        return self._known(_selected())
+        return [_known(row) for row in self._transaction.execute(_selected())]
 
-    def named(self, name: str, provider: str = "") -> Known:
-        """The repository with this name, `owner/name` in any case.
-
-        Raises:
-            UsageError: there is none, or there are several (on several hosts).
-        """
-        statement = _selected().where(func.lower(repositories.c.full_name) == name.lower())
-        found = self._known(statement.where(repositories.c.provider == provider) if provider else statement)
-        if not found:
-            raise UsageError(f"there is no repository '{name}' here", hint="fixwright repositories list")
-        if len(found) > 1:
-            where = ", ".join(f"{known.provider} {known.instance}".strip() for known in found)
-            raise UsageError(f"'{name}' is on several hosts: {where}", hint="say which: --provider NAME")
-        return found[0]
+    def get(self, identifier: RepositoryId) -> Known:
+        """One of them. Raises StaleWrite when there is none."""
+        row = self._transaction.one(_selected().where(repositories.c.id == identifier), f"there is no repository {identifier}")
+        return _known(row)
 
     def set_state(self, identifier: RepositoryId, state: Literal["active", "disabled"]) -> None:
         """The operator decides whether anything is done there."""
         values = {"state": state, "updated_at": database_now()}
         self._transaction.execute(update(repositories).where(repositories.c.id == identifier).values(values))
 
-    def _known(self, statement: Select[Any]) -> list[Known]:
-        return [
-            Known(
-                id=RepositoryId(row.id),
-                provider=row.provider,
-                instance=row.instance,
-                name=row.full_name,
-                private=row.private,
-                state=row.state,
-                account=row.account or "",
-                installation_state=row.installation_state or "",
-                organization=row.organization or "",
-                findings=row.findings,
-                scanned_at=row.scanned_at,
-            )
-            for row in self._transaction.execute(statement)
-        ]
+
+def _known(row: Row[Any]) -> Known:
+    return Known(
+        id=RepositoryId(row.id),
+        provider=row.provider,
+        instance=row.instance,
+        name=row.full_name,
+        private=row.private,
+        state=row.state,
+        account=row.account or "",
+        installation_state=row.installation_state or "",
+        organization=row.organization or "",
+        findings=row.findings,
+        scanned_at=row.scanned_at,
+    )
 
 
 def _selected() -> Select[Any]:

@@ -234,10 +234,13 @@ class Sweeps:
         )
 
     def named(self, name: str) -> Sequence[tuple[RepositoryId, SourceRepository, Installation | None]]:
-        """The repositories that people mean with `owner/name` (any case) or `instance/owner/name`, with the installation of each."""
+        """The repositories that people mean with `owner/name`, `instance/owner/name` or `provider/owner/name`, in any case; with the
+        installation of each."""
         wanted = name.lower()
         at_instance = func.lower(repositories.c.instance + "/" + repositories.c.full_name)
-        statement = _joined(outer=True).where(or_(func.lower(repositories.c.full_name) == wanted, at_instance == wanted))
+        at_provider = func.lower(repositories.c.provider + "/" + repositories.c.full_name)
+        is_meant = or_(func.lower(repositories.c.full_name) == wanted, at_instance == wanted, at_provider == wanted)
+        statement = _joined(outer=True).where(is_meant)
         rows = self._transaction.execute(statement.order_by(repositories.c.provider, repositories.c.instance, repositories.c.id)).all()
         return [(RepositoryId(row.repository_id), to_repository(row._mapping, "repository_"), _home(row)) for row in rows]
 

@@ -14,7 +14,7 @@ from pipeline.model.target import UserRef
 from pipeline.model.waiver import Waiver, WaiverKind
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import finding_events, findings, occurrences, pushers, repositories, reviews, subjects, waivers
+from pipeline.store.tables import finding_events, findings, occurrences, pushers, reviews, subjects, waivers
 from pipeline.store.transaction import Transaction
 
 WaiverEventKind = Literal["waived", "rotated", "waiver_ended", "waiver_expired"]
@@ -95,21 +95,14 @@ class Waivers:
 
     def concerned(self, repository_id: RepositoryId, fingerprint: str, keyed_hash: str = "") -> list[ReviewId]:
         """The newest review of every open pull request and branch that has the finding (or that secret), oldest first."""
-        has: ColumnElement[bool] = findings.c.fingerprint == fingerprint
+        joined = occurrences.join(findings, occurrences.c.finding_id == findings.c.id)
+        named = and_(findings.c.repository_id == repository_id, findings.c.fingerprint == fingerprint)
+        has: ColumnElement[bool] = subjects.c.review_id.in_(select(occurrences.c.review_id).select_from(joined).where(named))
         if keyed_hash:
-            has = or_(has, occurrences.c.finding.contains(keyed_hash, autoescape=True))
-        statement = (
-            select(reviews.c.id)
-            .distinct()
-            .select_from(
-                subjects.join(reviews, subjects.c.review_id == reviews.c.id)
-                .join(occurrences, occurrences.c.review_id == reviews.c.id)
-                .join(findings, occurrences.c.finding_id == findings.c.id)
-            )
-            .where(subjects.c.repository_id == repository_id, subjects.c.open, has)
-            .order_by(reviews.c.id)
-        )
-        return [ReviewId(row.id) for row in self._transaction.execute(statement)]
+            has = or_(has, subjects.c.review_id.in_(select(occurrences.c.review_id).where(occurrences.c.keyed_hash == keyed_hash)))
+        statement = select(subjects.c.review_id).where(subjects.c.repository_id == repository_id, subjects.c.open, has)
+        rows = self._transaction.execute(statement.distinct().order_by(subjects.c.review_id))
+        return [ReviewId(row.review_id) for row in rows]
 
     def judged_subjects(self, repository_id: RepositoryId) -> list[ReviewId]:
         """The newest review of every open pull request and branch that has its verdict, oldest first."""
@@ -121,11 +114,6 @@ class Waivers:
             .order_by(reviews.c.id)
         )
         return [ReviewId(row.id) for row in self._transaction.execute(statement)]
-
-    def repositories_called(self, full_name: str) -> list[RepositoryId]:
-        """Our ids of the repositories of that name; each host has its own names."""
-        statement = select(repositories.c.id).where(repositories.c.full_name == full_name).order_by(repositories.c.id)
-        return [RepositoryId(row.id) for row in self._transaction.execute(statement)]
 
     def _event(
         self, waiver: Waiver, kind: WaiverEventKind, actor: str, detail: str, review: ReviewId | None, branch: str, commit: str

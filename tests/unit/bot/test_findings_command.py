@@ -30,6 +30,22 @@ NAUGHTY = "a\x1b[31m\u202e.txt"
 """A name that would colour and turn what a terminal shows."""
 
 
+NAMING = (
+    ("findings", "list", "NAME"),
+    ("findings", "show", "NAME", "K7Q"),
+    ("findings", "rescan", "NAME"),
+    ("advisory", "draft", "NAME", "K7Q"),
+    ("repositories", "disable", "NAME"),
+    ("repositories", "enable", "NAME"),
+    ("repositories", "purge", "NAME", "--yes"),
+    ("waive", "list", "NAME"),
+    ("waive", "NAME", "K7Q", "--reason", "a reason that is long enough"),
+    ("waive", "NAME", "K7Q", "--end"),
+    ("policy", "show", "NAME"),
+)
+"""Every command that takes the name of a repository."""
+
+
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     made = Bench(tmp_path)
@@ -117,9 +133,25 @@ def test_a_name_that_means_several_is_refused_with_the_longer_ones(
     repo = connected(bench, tmp_path, {"a.txt": "fine\n"})
     with bench.app.database.work() as work:
         work.installations.upsert_repository(replace(repo.source, provider="github", instance="ghe.example.org", external_id="9"))
-    status, said = run(capsys, "findings", "list", repo.source.full_name)
+    name = repo.source.full_name
+    said = {run(capsys, *(name if word == "NAME" else word for word in command)) for command in NAMING}
+    ((status, words),) = said
     assert status == 2
-    assert f"ghe.example.org/{repo.source.full_name}" in said
+    assert f"{name} means several repositories" in words
+    longer = [f"{repo.source.instance or repo.source.provider}/{name}", f"ghe.example.org/{name}"]
+    assert all(one in words for one in longer)
+    for one in longer:  # what is proposed is understood
+        assert run(capsys, "findings", "list", one)[0] in (0, 3)
+        assert run(capsys, "repositories", "disable", one)[0] == 0
+    listed = json.loads(run(capsys, "repositories", "list", "--json")[1])["repositories"]
+    assert [found["state"] for found in listed] == ["disabled", "disabled"]
+
+
+def test_a_name_that_nobody_knows_is_said_in_the_same_words_everywhere(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {run(capsys, *("octo/unknown" if word == "NAME" else word for word in command)) for command in NAMING}
+    ((status, words),) = said
+    assert status == 2
+    assert "no repository octo/unknown is known here" in words
 
 
 def test_names_that_would_move_the_terminal_are_spelled_out(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

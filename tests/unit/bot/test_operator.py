@@ -228,7 +228,7 @@ def test_what_is_gone_is_purged_by_a_worker_unless_it_came_back(bench: Bench, re
 def test_an_unknown_repository_is_a_mistake_of_the_call(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = _run(capsys, "repositories", "disable", "nobody/nothing")
     assert code == 2
-    assert "there is no repository 'nobody/nothing' here" in said
+    assert "no repository nobody/nothing is known here" in said
 
 
 def test_installations_join_the_default_organization_and_can_be_moved(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import update
 
-from pipeline.errors import UsageError
 from pipeline.store.columns import database_now
 from pipeline.store.engine import Database
 from pipeline.store.tables import counters, processes
@@ -67,12 +65,12 @@ def test_a_repository_is_found_by_its_name_in_any_case(database: Database) -> No
         number = samples.repository(work)
         work.installations.upsert(samples.INSTALLATION)
         work.organizations.settle(one_each=False)
-        found = work.repositories.named(samples.REPOSITORY.full_name.upper())
+        ((named, _, _),) = work.installations.named(samples.REPOSITORY.full_name.upper())
+        found = work.repositories.get(named)
         assert (found.id, found.account, found.organization, found.state) == (number, "acme", "default", "active")
         assert work.overview.repositories() == {"active": 1}
         assert work.overview.installations() == {"active": 1}
-        with pytest.raises(UsageError, match="there is no repository"):
-            work.repositories.named("acme/other")
+        assert work.installations.named("acme/other") == []
 
 
 def test_the_database_tells_its_size_and_its_schema(database: Database) -> None:
