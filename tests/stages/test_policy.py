@@ -211,6 +211,13 @@ def test_what_only_warns_gets_no_thread_where_only_blocking_findings_may(bench: 
     assert bench.said(repo, bench.review(repo, "feature")).threads == []
 
 
+def test_each_copy_of_a_finding_is_seen_where_it_stands_and_one_thread_is_opened(bench: Bench, repo: LocalRepo) -> None:
+    head = repo.commit({"c.txt": "BAD\n", "d.txt": "BAD\n"}, branch="feature", start="main")
+    said = bench.said(repo, bench.review(repo, "feature"))
+    assert len(said.threads) == 1
+    assert [note.path for note in bench.checks(repo, head)[0].annotations] == ["c.txt", "d.txt"]
+
+
 # --- the owner's policy ---------------------------------------------------------------------------------------------------------------
 
 

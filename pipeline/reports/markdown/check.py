@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pipeline import phrases
 from pipeline.escaping import code, cut, escape, link, prose, size, visible
-from pipeline.model.finding import BaselineState, Judged, Standing
+from pipeline.model.finding import BaselineState, Finding, Judged, Standing
 from pipeline.model.report import Annotation, Check, CheckAction, Report
 from pipeline.model.review import Conclusion, Remark
 from pipeline.model.scan import Coverage, EngineRun
@@ -43,7 +44,7 @@ def render_check(
     """The check of a settled review.
 
     Args:
-        threaded: fingerprints that have a thread on their line: they get a row and no annotation.
+        threaded: fingerprints that have a thread on their line: they get a row and no annotation, but for copies.
         actions: cut to the host's number of buttons.
 
     Returns:
@@ -215,15 +216,22 @@ def render_annotations(report: Report, threaded: frozenset[str] = frozenset()) -
     """A note on the line of each listed new finding that has no thread, and of each mistake in an edited policy.
 
     A secret that only the history has stands on no line of the head, and a path that is no UTF-8 cannot be sent: those are rows only.
+    Copies of a finding share one thread, and it may stand at any of them, wherever the first one was when it was opened: each copy has its
+    note, so that none is without a word.
     """
-    found = tuple(
-        _annotation(judged)
+    there = [
+        judged
         for judged in phrases.listed(report.verdict)
-        if judged.finding.fingerprint not in threaded
-        and not (judged.finding.commit and not judged.in_diff)
-        and visible(judged.finding.location.path) == judged.finding.location.path
-    )
-    return (*found, *(_remark(remark) for remark in report.verdict.remarks))
+        if not (judged.finding.commit and not judged.in_diff) and visible(judged.finding.location.path) == judged.finding.location.path
+    ]
+    places = Counter(fingerprint for fingerprint, *_ in {(j.finding.fingerprint, *_line(j.finding)) for j in there})
+    unsaid = (j for j in there if j.finding.fingerprint not in threaded or places[j.finding.fingerprint] > 1)
+    return (*(_annotation(judged) for judged in unsaid), *(_remark(remark) for remark in report.verdict.remarks))
+
+
+def _line(finding: Finding) -> tuple[str, int]:
+    """Where it stands: two secrets on one line are in one place."""
+    return finding.location.path, finding.location.line
 
 
 def _remark(remark: Remark) -> Annotation:

@@ -133,6 +133,16 @@ def test_a_finding_with_a_thread_has_a_row_and_no_annotation() -> None:
     assert "in the thread" in made.summary
 
 
+def test_a_copy_of_a_finding_that_has_a_thread_is_not_without_a_word() -> None:
+    first, copy, alone = weakness(), weakness("app/copy.py"), weakness("view.py", what="2")
+    assert first.fingerprint == copy.fingerprint != alone.fingerprint
+    threaded = frozenset({first.fingerprint, alone.fingerprint})
+    made = check(report(judged(first), judged(copy), judged(alone)), threaded=threaded)
+    assert [a.path for a in made.annotations] == ["app/db.py", "app/copy.py"], "the thread may stand at either"
+    same_line = check(report(judged(first), judged(first)), threaded=threaded)
+    assert same_line.annotations == ()
+
+
 def test_annotations_stand_only_where_a_line_is() -> None:
     gone = judged(leak(commit=ADDED_IN), in_diff=False)
     bytes_path = judged(weakness("caf\udce9.py", what="2"))
