@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 
 from pipeline.model.target import PullRequestRef
 from pipeline.store.columns import database_now
@@ -87,11 +87,17 @@ class Effects:
         ]
         self._transaction.upsert(threads, rows, ["repository_id", "pull_request", "remote_id"], ["fingerprint"])
 
-    def thread_resolved(self, ref: PullRequestRef, remote_id: str, by: Literal["us", "person", ""]) -> None:
-        """Somebody resolved one of our threads, or opened it again (empty). A thread that is not ours is nobody's business."""
+    def thread_resolved(self, ref: PullRequestRef, remote_id: str, by: Literal["us", "person", ""], *, unless_us: bool = False) -> None:
+        """Somebody resolved one of our threads, or opened it again (empty). A thread that is not ours is nobody's business.
+
+        Args:
+            by: `person` is everybody else, also another machine.
+            unless_us: leave it alone where we resolved it ourselves.
+        """
         repository_id = self._installations.find_repository(ref.repository)
         mine = (threads.c.repository_id == repository_id, threads.c.pull_request == ref.number, threads.c.remote_id == remote_id)
-        self._transaction.execute(update(threads).where(*mine).values(resolved=by))
+        told = and_(*mine, threads.c.resolved != "us") if unless_us else and_(*mine)
+        self._transaction.execute(update(threads).where(told).values(resolved=by))
 
     def threads_resolved(self, ref: PullRequestRef) -> dict[str, str]:
         """By whom our threads on a pull request are resolved: the host's number -> "us", "person"; open ones are left out."""

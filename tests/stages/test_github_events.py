@@ -592,6 +592,14 @@ def test_who_resolved_a_thread_is_remembered(github: GithubBench) -> None:
     github.world.set_resolved("ada", thread, False)
     github.settle()
     assert by() == ""
+    github.world.set_resolved("tidy[bot]", thread, True)
+    github.settle()
+    assert by() == "person", "another machine is not us"
+    github.world.commit(repository, "feature", {"d.txt": "fine\n"})
+    github.settle()
+    assert thread.thread.resolved_by is not None, "and is not fought"
+    github.world.set_resolved("ada", thread, False)
+    github.settle()
     github.world.commit(repository, "feature", {"c.txt": "GOOD\n"})
     github.settle()
     assert by() == "us"
