@@ -310,6 +310,7 @@ class Findings:
                 "path": finding.location.path,
                 "line": finding.location.line,
                 "finding": FINDING.dump(finding),
+                "keyed_hash": finding.secret.keyed_hash if finding.secret else "",
             }
             for ordinal, finding in enumerate(seen)
         ]

@@ -147,11 +147,13 @@ class Installations(Sweeps):
         return state
 
     def tell_repository_state(self, identifier: RepositoryId, state: Literal["active", "archived", "gone"]) -> None:
-        """The host archived, removed or restored it. One that the operator disabled stays so, unless it is gone."""
+        """The host archived, removed or restored it. One that the operator disabled stays so, also when it was gone in between."""
         mine = repositories.c.id == identifier
+        told: ColumnElement[str] | str = state
         if state != "gone":
             mine = and_(mine, repositories.c.state != "disabled")
-        self._transaction.execute(update(repositories).where(mine).values(state=state, updated_at=database_now()))
+            told = case((repositories.c.switched_off, "disabled"), else_=state)
+        self._transaction.execute(update(repositories).where(mine).values(state=told, updated_at=database_now()))
 
     def find_repository(self, repository: SourceRepository) -> RepositoryId | None:
         """Our id of a source repository; None when we never saw it."""

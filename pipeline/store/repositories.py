@@ -52,7 +52,7 @@ class Repositories:
 
     def set_state(self, identifier: RepositoryId, state: Literal["active", "disabled"]) -> None:
         """The operator decides whether anything is done there."""
-        values = {"state": state, "updated_at": database_now()}
+        values = {"state": state, "switched_off": state == "disabled", "updated_at": database_now()}
         self._transaction.execute(update(repositories).where(repositories.c.id == identifier).values(values))
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -168,6 +169,7 @@ repositories = Table(
     Column("private", Boolean, nullable=False),
     _text("installation"),
     _text("state", "active"),
+    Column("switched_off", Boolean, nullable=False, server_default=false()),
     Column("policy", Text, nullable=True),
     _text("policy_source", ""),
     _moment("scan_due_at", nullable=True),
@@ -182,7 +184,8 @@ repositories = Table(
     UniqueConstraint("provider", "instance", "external_id"),
     Index("ix_repositories_scan_due_at", "scan_due_at"),
 )
-"""Source repositories. `state`: active, disabled (by the operator), archived, gone. `policy`: the last one that could be used, as JSON.
+"""Source repositories. `state`: active, disabled (by the operator), archived, gone. `switched_off`: the operator's word, which outlasts
+that it was gone. `policy`: the last one that could be used, as JSON.
 `scan_due_at`: when the whole default branch is to be looked at next; `scanned_with`: digest of the rules and engines of the last look,
 `scan_review` its review, `scan_trouble` why it came to nothing. `listed_commit`, `listed_at`: of what the list of findings speaks."""
 
@@ -312,8 +315,11 @@ occurrences = Table(
     _text("path"),
     _number("line"),
     Column("finding", Text, nullable=False),
+    _text("keyed_hash", ""),
     Index("ix_occurrences_finding_id", "finding_id", "review_id"),
+    Index("ix_occurrences_keyed_hash", "keyed_hash", "review_id"),
 )
+"""What a review saw where. `keyed_hash`: of a secret's value, wherever it stands; empty for what is no secret."""
 
 finding_states = Table(
     "finding_states",

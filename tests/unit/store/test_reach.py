@@ -39,8 +39,15 @@ def test_what_the_operator_disabled_the_host_does_not_enable(database: Database)
         for told in ("archived", "active"):
             work.installations.tell_repository_state(number, told)
             assert work.installations.repository_state(number) == "disabled"
+        # Removed from the installation and added again.
         work.installations.tell_repository_state(number, "gone")
         assert work.installations.repository_state(number) == "gone"
+        work.installations.tell_repository_state(number, "active")
+        assert work.installations.repository_state(number) == "disabled"
+        work.repositories.set_state(number, "active")
+        work.installations.tell_repository_state(number, "gone")
+        work.installations.tell_repository_state(number, "active")
+        assert work.installations.repository_state(number) == "active"
 
 
 def test_a_late_payload_does_not_make_a_public_repository_private_again(database: Database) -> None:
@@ -136,5 +143,11 @@ def test_a_thread_is_ours_or_nobodys(database: Database) -> None:
         for by in ("person", "us", ""):
             work.effects.thread_resolved(ref, "101", by)
             assert work.effects.threads_resolved(ref) == ({"101": by} if by else {})
+        # A machine whose word comes after ours may be ourselves; before it, it is somebody else.
+        for ours in ("us", ""):
+            work.effects.thread_resolved(ref, "101", ours)
+            work.effects.thread_resolved(ref, "101", "person", unless_us=True)
+            assert work.effects.threads_resolved(ref) == {"101": ours or "person"}
+        work.effects.thread_resolved(ref, "101", "")
         work.effects.thread_resolved(ref, "999", "person")
         assert work.effects.threads_resolved(ref) == {}

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, select, text
 
 from pipeline.errors import SchemaTooNew
 from pipeline.store import migrate
 from pipeline.store.engine import Database, parse_url
+from pipeline.store.tables import occurrences
 
 ROWS = """
 INSERT INTO installations (id, provider, instance, external_id, account, state, created_at, updated_at)
@@ -30,6 +31,10 @@ INSERT INTO reviews
 INSERT INTO findings
     (id, repository_id, fingerprint, handle, rule_id, severity, confidence, first_review_id, first_seen_at, last_seen_at)
     VALUES ('f1', 'r1', 'v1:0', 'K7Q', 'python.sql-injection', 3, 3, 'v1', 1, 1);
+INSERT INTO occurrences (review_id, ordinal, finding_id, branch, "commit", path, line, finding)
+    VALUES ('v1', 0, 'f1', 'f', 'a', 'k.txt', 1, '{"secret":{"kind":"key","keyed_hash":"0ab1"},"excerpt":"\\udc80\\u0000"}');
+INSERT INTO occurrences (review_id, ordinal, finding_id, branch, "commit", path, line, finding)
+    VALUES ('v1', 1, 'f1', 'f', 'a', 'l.txt', 1, '{"secret":null,"excerpt":"keyed_hash"}');
 INSERT INTO threads (repository_id, pull_request, remote_id, fingerprint, created_at) VALUES ('r1', 7, 't1', 'v1:0', 1);
 INSERT INTO outbox (id, key, kind, body, priority, "group", status, created_at, due_at, publish_at)
     VALUES ('m1', 'settle:v1', 'settle_review', '{"kind":"settle_review","review":"v1"}', 1, 'v1', 'pending', 1, 1, 1)
@@ -60,6 +65,8 @@ def test_what_the_first_version_wrote_is_there_after_the_upgrade(empty_database_
         claimed = work.outbox.claim(due.message_id, "a worker")
         assert claimed is not None
         assert (claimed.message.kind, claimed.delivery_id) == ("settle_review", "")
+        hashes = work.transaction.execute(select(occurrences.c.keyed_hash).order_by(occurrences.c.ordinal)).scalars().all()
+        assert hashes == ["0ab1", ""]
         work.organizations.settle(one_each=False)
         assert [organization.slug for organization in work.organizations.all()] == ["default"]
     database.dispose()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -94,6 +96,7 @@ def upgrade() -> None:
         "CONSTRAINT fk_installations_organization_id REFERENCES organizations (id)"
     )
     op.add_column("repositories", _text("state", "active"))
+    op.add_column("repositories", sa.Column("switched_off", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("repositories", sa.Column("policy", sa.Text(), nullable=True))
     op.add_column("repositories", _text("policy_source"))
     op.add_column("repositories", sa.Column("scan_due_at", sa.Double(), nullable=True))
@@ -140,6 +143,21 @@ def upgrade() -> None:
     op.create_index("ix_finding_states_review_id", "finding_states", ["review_id"], unique=False)
     op.create_index("ix_finding_events_review_id", "finding_events", ["review_id"], unique=False)
     op.create_index("ix_finding_states_finding_id", "finding_states", ["finding_id", "status"], unique=False)
+    op.add_column("occurrences", _text("keyed_hash"))
+    _fill_keyed_hashes()
+    op.create_index("ix_occurrences_keyed_hash", "occurrences", ["keyed_hash", "review_id"], unique=False)
+
+
+def _fill_keyed_hashes() -> None:
+    """Of the secrets that were seen before: they stand in the documents, which databases read in different ways."""
+    seen = sa.table("occurrences", *(sa.column(name) for name in ("review_id", "ordinal", "finding", "keyed_hash")))
+    database = op.get_bind()
+    rows = database.execute(sa.select(seen.c.review_id, seen.c.ordinal, seen.c.finding).where(seen.c.finding.contains("keyed_hash"))).all()
+    for review, ordinal, document in rows:
+        secret = json.loads(document).get("secret")
+        if secret:
+            this = sa.and_(seen.c.review_id == review, seen.c.ordinal == ordinal)
+            database.execute(sa.update(seen).where(this).values(keyed_hash=secret["keyed_hash"]))
 
 
 def _text(name: str, default: str = "") -> sa.Column[str]:
