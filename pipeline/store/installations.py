@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, case, select, update
+from sqlalchemy import ColumnElement, Executable, and_, case, select, update
 
 from pipeline.model.ids import InstallationId, RepositoryId
 from pipeline.model.target import Installation, SourceRepository
@@ -13,7 +14,7 @@ from pipeline.store.identifiers import new_id
 from pipeline.store.identity import to_installation, to_repository
 from pipeline.store.sweeps import Sweeps
 from pipeline.store.tables import installations, repositories
-from pipeline.store.transaction import Transaction
+from pipeline.store.transaction import Transaction, chunks
 
 InstallationState = Literal["active", "suspended", "deleted"]
 RepositoryState = Literal["active", "disabled", "archived", "gone"]
@@ -80,20 +81,19 @@ class Installations(Sweeps):
         Returns:
             Our id of it.
         """
-        row = {
-            "id": new_id(),
-            "provider": repository.provider,
-            "instance": repository.instance,
-            "external_id": repository.external_id,
-            "full_name": repository.full_name,
-            "default_branch": repository.default_branch,
-            "clone_url": repository.clone_url,
-            "private": repository.private,
-            "installation": repository.installation,
-            "created_at": database_now(),
-            "updated_at": database_now(),
-        }
-        statement = self._transaction.insert(repositories).values(row)
+        return self.upsert_repositories([repository], asked=asked)[repository.external_id]
+
+    def upsert_repositories(self, of_one_host: Sequence[SourceRepository], *, asked: bool = False) -> dict[str, RepositoryId]:
+        """`upsert_repository` for many of one host, with few statements. Returns our ids by the host's numbers, in the same order."""
+        found: dict[str, RepositoryId] = {}
+        newest = {repository.external_id: repository for repository in of_one_host}
+        for chunk in chunks(newest.values()):
+            statement = self._upsert([_row_of(repository) for repository in chunk], asked)
+            found.update({row.external_id: RepositoryId(row.id) for row in self._transaction.execute(statement)})
+        return {external: found[external] for external in newest}
+
+    def _upsert(self, rows: list[dict[str, Any]], asked: bool) -> Executable:
+        statement = self._transaction.insert(repositories).values(rows)
         private = statement.excluded.private
         newer: dict[str, ColumnElement[Any]] = {"updated_at": statement.excluded.updated_at}
         newer["private"] = private if asked else and_(repositories.c.private, private)
@@ -106,8 +106,8 @@ class Installations(Sweeps):
         newer["listed_commit"] = case((moved, ""), else_=repositories.c.listed_commit)
         newer["scanned_with"] = case((moved, ""), else_=repositories.c.scanned_with)
         newer["scan_due_at"] = case((moved, database_now()), else_=repositories.c.scan_due_at)
-        found = statement.on_conflict_do_update(index_elements=_IDENTITY, set_=newer).returning(repositories.c.id)
-        return RepositoryId(self._transaction.execute(found).scalar_one())
+        changed = statement.on_conflict_do_update(index_elements=_IDENTITY, set_=newer)
+        return changed.returning(repositories.c.id, repositories.c.external_id)
 
     def repository(self, identifier: RepositoryId) -> SourceRepository:
         """A source repository by our id, as it was seen last. Raises StaleWrite when there is none."""
@@ -164,3 +164,19 @@ class Installations(Sweeps):
         )
         found = self._transaction.execute(statement).scalar_one_or_none()
         return None if found is None else RepositoryId(found)
+
+
+def _row_of(repository: SourceRepository) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "provider": repository.provider,
+        "instance": repository.instance,
+        "external_id": repository.external_id,
+        "full_name": repository.full_name,
+        "default_branch": repository.default_branch,
+        "clone_url": repository.clone_url,
+        "private": repository.private,
+        "installation": repository.installation,
+        "created_at": database_now(),
+        "updated_at": database_now(),
+    }

@@ -23,7 +23,7 @@ from pipeline.store.identity import to_installation, to_repository
 from pipeline.store.installations import Installations
 from pipeline.store.scans import Scans
 from pipeline.store.tables import installations, repositories, reviews, subjects
-from pipeline.store.transaction import Transaction
+from pipeline.store.transaction import Transaction, chunks
 
 CHANGE: Codec[Change] = Codec(TypeAdapter(Change))
 VERDICT: Codec[Verdict] = Codec(TypeAdapter(Verdict))
@@ -226,9 +226,14 @@ class Reviews(Scans):
 
     def move_home(self, repository: RepositoryId, installation: InstallationId) -> None:
         """A repository is seen through another installation from now on, and all that was said of it is said through that one."""
+        self.move_all_home([repository], installation)
+
+    def move_all_home(self, moved: Collection[RepositoryId], installation: InstallationId) -> None:
+        """`move_home` for many, with few statements."""
         values = {"installation_id": installation, "updated_at": database_now()}
-        mine = (reviews.c.repository_id == repository, reviews.c.installation_id != installation)
-        self._transaction.execute(update(reviews).where(*mine).values(values))
+        for chunk in chunks(moved):
+            mine = (reviews.c.repository_id.in_(chunk), reviews.c.installation_id != installation)
+            self._transaction.execute(update(reviews).where(*mine).values(values))
 
     # --- what was decided ---
 

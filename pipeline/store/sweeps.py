@@ -6,7 +6,7 @@ repositories sends two messages, not 500, and every scan that ends makes room fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from pipeline.model.target import Installation, SourceRepository
 from pipeline.store.columns import database_now
 from pipeline.store.identity import to_installation, to_repository
 from pipeline.store.tables import installations, repositories, scan_slots
-from pipeline.store.transaction import Transaction
+from pipeline.store.transaction import Transaction, chunks
 
 AT_ONCE: Final = 2
 """Whole scans under way at one moment, over all workers. Each is worked in short slices, between which everything else overtakes."""
@@ -83,9 +83,14 @@ class Sweeps:
 
     def want_scan(self, identifier: RepositoryId, delay: float = 0.0) -> None:
         """A repository is to be scanned as a whole, `delay` seconds from now or earlier when that was so already."""
+        self.want_scans([identifier], delay)
+
+    def want_scans(self, identifiers: Collection[RepositoryId], delay: float = 0.0) -> None:
+        """`want_scan` for many, with few statements."""
         due = database_now() + delay
         sooner = case((repositories.c.scan_due_at < due, repositories.c.scan_due_at), else_=due)
-        self._transaction.execute(update(repositories).where(repositories.c.id == identifier).values(scan_due_at=sooner))
+        for chunk in chunks(identifiers):
+            self._transaction.execute(update(repositories).where(repositories.c.id.in_(chunk)).values(scan_due_at=sooner))
 
     def want_all_but(self, digest: str, spread: float) -> int:
         """Rules or engines changed: whatever was scanned with others is due within `spread` seconds. How many that are now."""

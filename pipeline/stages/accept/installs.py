@@ -50,9 +50,8 @@ def installation(context: Context, message: AcceptEvent, event: InstallationEven
                 cancel_reviews(work, work.reviews.live_of_repository(number))
             return
         work.installations.set_state(identifier, "active")
-        known = {source.external_id: work.installations.upsert_repository(source, asked=True) for source in seen}
-        for number in known.values():
-            work.reviews.move_home(number, identifier)
+        known = work.installations.upsert_repositories(seen, asked=True)
+        work.reviews.move_all_home(known.values(), identifier)
         _arrived(work, message, event, known)
         for removed in event.removed:
             gone = None if removed.external_id in known else work.installations.find_repository(removed)
@@ -88,12 +87,12 @@ def _arrived(
 ) -> None:
     """Every repository of a new installation, or those that were added to an old one: each gets its first scan when there is room."""
     came = list(known) if event.action == "created" else [added.external_id for added in event.added if added.external_id in known]
-    for external in came:
-        number = known[external]
-        if work.installations.repository_state(number) == "gone":
-            work.installations.tell_repository_state(number, "active")
-            resume(work, message, event.installation, work.reviews.interrupted(number))
-        work.installations.want_scan(number)
+    wanted = [known[external] for external in dict.fromkeys(came)]
+    gone = {number for number, _, state in work.installations.repositories_of(event.installation) if state == "gone"}
+    for number in (number for number in wanted if number in gone):
+        work.installations.tell_repository_state(number, "active")
+        resume(work, message, event.installation, work.reviews.interrupted(number))
+    work.installations.want_scans(wanted)
     begin_next(work, message.delivery)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+from sqlalchemy import event
+
 from pipeline.model.ids import InstallationId
 from pipeline.model.review import ReviewStatus
 from pipeline.store.engine import Database
@@ -63,6 +65,22 @@ def test_a_late_payload_does_not_make_a_public_repository_private_again(database
         work.installations.upsert_repository(public, asked=True)
         work.installations.upsert_repository(private)
         assert not work.installations.repository(number).private
+
+
+def test_an_installation_of_many_repositories_takes_few_statements(database: Database) -> None:
+    many = [replace(REPOSITORY, external_id=str(number), full_name=f"acme/r{number}") for number in range(450)]
+    with database.work() as work:
+        known = work.installations.upsert_repository(many[7])
+        statements: list[str] = []
+        event.listen(work.transaction.connection, "before_cursor_execute", lambda *told: statements.append(told[2]))
+        found = work.installations.upsert_repositories([replace(many[7], full_name="acme/before"), *many])
+        work.reviews.move_all_home(found.values(), work.installations.upsert(OTHER))
+        work.installations.want_scans(found.values())
+        assert len(statements) == 3 * 3 + 1
+        assert (found["7"], len(set(found.values()))) == (known, 450)
+        names = {number: source.full_name for number, source, _ in work.installations.repositories_of(INSTALLATION)}
+        assert names == {found[source.external_id]: source.full_name for source in many}
+        assert work.installations.scan_progress().waiting == 450
 
 
 def test_only_what_is_open_and_cancelled_was_interrupted(database: Database) -> None:
