@@ -54,3 +54,12 @@ def _now_on_sqlite(element: database_now, compiler: SQLCompiler, **kw: Any) -> s
 @compiles(database_now, "postgresql")
 def _now_on_postgresql(element: database_now, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ARG001  signature of SQLAlchemy
     return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""What constraints and indexes are called, so that a migration can name them."""

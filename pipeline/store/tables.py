@@ -23,16 +23,9 @@ from sqlalchemy import (
     text,
 )
 
-from pipeline.store.columns import HostileText
+from pipeline.store.columns import NAMES, HostileText
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+metadata = MetaData(naming_convention=NAMES)
 
 
 def _moment(name: str, *, nullable: bool = False) -> Column[float]:
@@ -231,8 +224,8 @@ reviews = Table(
     Index("ix_reviews_head", "repository_id", "head"),
     Index("ix_reviews_rests_until", "rests_until"),
 )
-"""Reviews. `subject` is what is judged: `pull_request:12`, or `branch:main` for a push. `pending` counts unfinished scans. `rests_until`:
-`Verdict.rests_until` as an ISO date, null when it rests on no entry of the policy, or when it was seen that the day is over."""
+"""Reviews. `subject` is what is judged: `pull_request:12`, or `branch:main` for a push.
+`pending`: unfinished scans. `rests_until`: `Verdict.rests_until` as an ISO date; null when none, or when it was seen that it is over."""
 
 subjects = Table(
     "subjects",
