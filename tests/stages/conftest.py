@@ -1,4 +1,4 @@
-"""A bench with instant engines, on both databases."""
+"""A bench with instant engines, and one before the double of GitHub. On SQLite, and what is marked `ON_BOTH` on PostgreSQL too."""
 
 from __future__ import annotations
 
@@ -11,16 +11,36 @@ from pipeline.model.scan import ScanType
 from tests.databases import database_url, postgres, postgres_template
 from tests.fakes import GoodFixer, LineScanner
 from tests.harness import Bench, LocalRepo
+from tests.stages.github import GithubBench, app_key
+from tests.worlds.github.world import GithubWorld
 
 __all__ = ["database_url", "postgres", "postgres_template"]
 
 
 @pytest.fixture
-def bench(tmp_path: Path, database_url: str) -> Iterator[Bench]:
-    made = Bench(tmp_path, database_url)
+def chosen(request: pytest.FixtureRequest) -> str:
+    """URL of the test's database: empty (SQLite in a file) unless the test asks for each (`ON_BOTH`)."""
+    return str(request.getfixturevalue("database_url")) if "database_url" in request.fixturenames else ""
+
+
+@pytest.fixture
+def bench(tmp_path: Path, chosen: str) -> Iterator[Bench]:
+    made = Bench(tmp_path, chosen)
     made.use(scanners=[LineScanner(), LineScanner(ScanType.SECRETS)], fixers=[GoodFixer()])
     yield made
     made.close()
+
+
+@pytest.fixture
+def github(tmp_path: Path, chosen: str) -> Iterator[GithubBench]:
+    """Nothing that was asked or written may be against GitHub's description of its API."""
+    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
+    world.serve()
+    made = GithubBench(tmp_path, world, chosen)
+    yield made
+    made.close()
+    world.stop()
+    assert world.violations == []
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import httpx2
+import pytest
 from sqlalchemy import ColumnElement, and_, func, select
 from starlette.testclient import TestClient
 
@@ -31,6 +32,10 @@ from tests.harness import Bench
 from tests.worlds.github.hooks import Delivery
 from tests.worlds.github.model import CheckRun, PullRequest, Repository, ReviewComment
 from tests.worlds.github.world import GithubWorld, new_key
+
+ON_BOTH = pytest.mark.usefixtures("database_url")
+"""For a test that runs on SQLite and on PostgreSQL. That both do the same is held by `tests/unit/store`: here it is for what several
+processes, or the same thing many times, do to the store."""
 
 KEY_RULE = Rule("fake.key", "A key in the code", "Anyone who reads the code has this key.", Severity.HIGH, Confidence.HIGH, 798)
 KEY = re.compile(r"key-[0-9a-z]{20}")

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import date
-from pathlib import Path
-
 import pytest
 
 from tests.fakes import LineScanner
-from tests.stages.github import VALUE, GithubBench, KeyScanner, app_key
+from tests.stages.github import VALUE, GithubBench, KeyScanner
+from tests.stages.waiving import TODAY, it_is
 from tests.worlds.github.model import CheckRun, PullRequest, Repository
-from tests.worlds.github.world import GithubWorld
 
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}
 
 
-@pytest.fixture
-def database_url() -> str:
-    """SQLite: nothing here is about the store."""
-    return ""
-
-
-@pytest.fixture
-def github(tmp_path: Path, database_url: str) -> Iterator[GithubBench]:
-    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
-    world.serve()
-    bench = GithubBench(tmp_path, world, database_url)
-    bench.app.places = replace(bench.app.places, today=lambda: date(2026, 11, 22))
-    yield bench
-    bench.close()
-    world.stop()
-    assert world.violations == []
+@pytest.fixture(autouse=True)
+def _today(github: GithubBench) -> None:
+    it_is(github, TODAY)
 
 
 def checked(github: GithubBench, files: dict[str, str | bytes | None]) -> tuple[Repository, PullRequest, CheckRun]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -23,24 +22,11 @@ from pipeline.store.findings import ListedFinding
 from pipeline.store.sweeps import AT_ONCE
 from pipeline.store.tables import outbox, repositories, reviews
 from tests.fakes import FailingScanner, LineScanner
-from tests.stages.github import VALUE, GithubBench, KeyScanner, app_key
+from tests.stages.github import VALUE, GithubBench, KeyScanner
 from tests.worlds.github import faults
 from tests.worlds.github.model import Repository
-from tests.worlds.github.world import GithubWorld
 
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "lib/b.txt": f"token = {VALUE}\n", "c.txt": "fine\n"}
-
-
-@pytest.fixture
-def github(tmp_path: Path) -> Iterator[GithubBench]:
-    # SQLite only: that both databases do the same is held by tests/unit/store.
-    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
-    world.serve()
-    bench = GithubBench(tmp_path, world, "")
-    yield bench
-    bench.close()
-    world.stop()
-    assert world.violations == []
 
 
 def number_of(github: GithubBench, repository: Repository) -> RepositoryId:

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import select
 
 from pipeline.store.tables import installations, outbox, repositories, reviews, subjects, threads
 from tests.fakes import LineScanner
-from tests.stages.github import VALUE, GithubBench, KeyScanner, app_key
+from tests.stages.github import VALUE, GithubBench, KeyScanner
 from tests.worlds.github.model import Installation, Repository
 from tests.worlds.github.owners import Group
-from tests.worlds.github.world import GithubWorld
 
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}
-
-
-@pytest.fixture
-def github(tmp_path: Path) -> Iterator[GithubBench]:
-    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
-    world.serve()
-    bench = GithubBench(tmp_path, world, "")
-    yield bench
-    bench.close()
-    world.stop()
-    assert world.violations == []
 
 
 def home(github: GithubBench, repository: Repository) -> Installation:

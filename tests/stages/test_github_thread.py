@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from pipeline.errors import EngineMissing
 from tests.fakes import FailingScanner, LineScanner
-from tests.stages.github import VALUE, GithubBench, KeyScanner, app_key
+from tests.stages.github import ON_BOTH, VALUE, GithubBench, KeyScanner
 from tests.worlds.github import faults
 from tests.worlds.github.model import CheckRun, PullRequest, Repository
-from tests.worlds.github.world import GithubWorld
 
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}
-
-
-@pytest.fixture
-def github(tmp_path: Path, database_url: str) -> Iterator[GithubBench]:
-    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
-    world.serve()
-    bench = GithubBench(tmp_path, world, database_url)
-    yield bench
-    bench.close()
-    world.stop()
-    assert world.violations == []
 
 
 def posted(github: GithubBench, suffix: str) -> int:
@@ -33,6 +18,7 @@ def posted(github: GithubBench, suffix: str) -> int:
     return sum(effect.method == "POST" and effect.path.endswith(suffix) for effect in github.world.effects)
 
 
+@ON_BOTH
 def test_a_secret_and_a_bad_line_are_one_failing_check_two_threads_and_one_mail(github: GithubBench) -> None:
     repository = github.repository(OLD)
     pull = github.change(repository, {"a.txt": OLD["a.txt"] + "BAD new\n", "c.txt": f"fine\ntoken = {VALUE}\n"})
@@ -148,6 +134,7 @@ def within_limits(github: GithubBench, run: CheckRun) -> None:
     assert all(len((text or "").encode()) <= 65_535 for text in (run.summary, run.text))
 
 
+@ON_BOTH
 def test_a_second_pull_request_into_a_lax_base_does_not_turn_the_head_green(github: GithubBench) -> None:
     repository = github.repository(OLD)
     github.world.commit(repository, "lax", {".github/fixwright.yml": "gate: {block: never}\n"})
@@ -196,6 +183,7 @@ def test_a_clean_change_is_green_and_nobody_is_told(github: GithubBench) -> None
     assert github.world.notifying_calls(pull) == []
 
 
+@ON_BOTH
 def test_a_thread_is_resolved_when_its_line_is_mended(github: GithubBench) -> None:
     repository = github.repository(OLD)
     pull = github.change(repository, {"c.txt": "BAD\n", "d.txt": "BAD too\n"})
@@ -296,6 +284,7 @@ def test_what_we_write_ourselves_is_never_a_command(github: GithubBench) -> None
     assert github.ours(repository) == []
 
 
+@ON_BOTH
 def test_fix_asked_twenty_times_is_one_pull_request(github: GithubBench) -> None:
     repository, pull = fixable(github)
     for _ in range(10):

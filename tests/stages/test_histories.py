@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.stages.github import GithubBench, app_key
+from tests.stages.github import GithubBench
 from tests.worlds.github.bare import Entry, Person
 from tests.worlds.github.model import PullRequest, ReviewComment
-from tests.worlds.github.world import GithubWorld
 
 HISTORIES = int(os.environ.get("FIXWRIGHT_HISTORIES", "2"))
 STEPS = 10
@@ -229,17 +227,6 @@ class History:
 
 def _text(lines: list[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
-
-
-@pytest.fixture
-def github(tmp_path: Path) -> Iterator[GithubBench]:
-    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
-    world.serve()
-    bench = GithubBench(tmp_path, world, "")
-    yield bench
-    bench.close()
-    world.stop()
-    assert world.violations == []
 
 
 @pytest.mark.parametrize("seed", range(HISTORIES))

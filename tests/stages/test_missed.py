@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import uvicorn
 from sqlalchemy import select, update
 
@@ -24,17 +23,6 @@ from tests.worlds.github import faults
 from tests.worlds.github.world import GithubWorld
 
 CHANGES = 10
-
-
-@pytest.fixture
-def github(tmp_path: Path) -> Iterator[GithubBench]:
-    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
-    world.serve()
-    bench = GithubBench(tmp_path, world, "")
-    yield bench
-    bench.close()
-    world.stop()
-    assert world.violations == []
 
 
 @contextmanager

@@ -17,10 +17,9 @@ from pipeline.store.tables import host_memory
 from providers.local.record import CheckRecord
 from tests.fakes import GoodFixer, LineScanner
 from tests.harness import Bench, LocalRepo, git
-from tests.stages.github import GithubBench, app_key, bad_words
+from tests.stages.github import GithubBench, bad_words
 from tests.worlds.github.faults import Status
 from tests.worlds.github.model import CheckRun, Repository
-from tests.worlds.github.world import GithubWorld
 
 POLICY = ".github/fixwright.yml"
 FOREVER = "2999-12-31"
@@ -219,17 +218,6 @@ def test_each_copy_of_a_finding_is_seen_where_it_stands_and_one_thread_is_opened
 
 
 # --- the owner's policy ---------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def github(tmp_path: Path) -> Iterator[GithubBench]:
-    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
-    world.serve()
-    made = GithubBench(tmp_path, world, "")
-    yield made
-    made.close()
-    world.stop()
-    assert world.violations == []
 
 
 PARENT = "/repos/octo/.github/contents/fixwright.yml"

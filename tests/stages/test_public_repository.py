@@ -10,7 +10,6 @@ import io
 import json
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -21,22 +20,10 @@ from pipeline.model.ids import MessageId, RepositoryId, ReviewId
 from pipeline.stages.context import Context
 from pipeline.store.tables import outbox, repositories, reviews
 from tests.fakes import LineScanner
-from tests.stages.github import VALUE, GithubBench, KeyScanner, app_key
+from tests.stages.github import VALUE, GithubBench, KeyScanner
 from tests.worlds.github.model import Repository
-from tests.worlds.github.world import GithubWorld
 
 OLD = {"src/old.txt": "fine\nBAD old\nfine\n", "lib/key.txt": f"fine\ntoken = {VALUE}\n", "c.txt": "fine\n"}
-
-
-@pytest.fixture
-def github(tmp_path: Path) -> Iterator[GithubBench]:
-    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
-    world.serve()
-    bench = GithubBench(tmp_path, world, "")
-    yield bench
-    bench.close()
-    world.stop()
-    assert world.violations == []
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ from pipeline.model.target import UserRef
 from pipeline.store.tables import scan_cache
 from tests.fakes import FailingScanner, LineScanner
 from tests.harness import INSTALLATION, Bench, LocalRepo
+from tests.stages.github import ON_BOTH
+
+pytestmark = ON_BOTH
 
 
 def test_only_what_the_change_introduced_is_new(bench: Bench, repo: LocalRepo) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -17,27 +15,13 @@ from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.review import Review, Verdict
 from pipeline.model.target import PullRequestRef, UserRef
 from pipeline.store.tables import reviews
-from tests.stages.github import VALUE, GithubBench, app_key
+from tests.stages.github import VALUE, GithubBench
 from tests.stages.waiving import OTHER_VALUE, REASON, TODAY, blocked, end_waivers, given, handle, it_is, run_of, say, shop
-from tests.worlds.github.world import GithubWorld
 
 
-@pytest.fixture
-def database_url() -> str:
-    """SQLite: nothing here is about the store."""
-    return ""
-
-
-@pytest.fixture
-def github(tmp_path: Path, database_url: str) -> Iterator[GithubBench]:
-    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
-    world.serve()
-    bench = GithubBench(tmp_path, world, database_url)
-    it_is(bench, TODAY)
-    yield bench
-    bench.close()
-    world.stop()
-    assert world.violations == []
+@pytest.fixture(autouse=True)
+def _today(github: GithubBench) -> None:
+    it_is(github, TODAY)
 
 
 def test_who_wrote_a_commit_of_the_change_is_an_author_too(github: GithubBench) -> None:

@@ -1,30 +1,21 @@
-"""Waivers against the double of GitHub, on both databases: who may give one, what it covers, and what its end leads to."""
+"""Waivers against the double of GitHub: who may give one, what it covers, and what its end leads to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
-from tests.stages.github import VALUE, GithubBench, app_key
+from tests.stages.github import ON_BOTH, VALUE, GithubBench
 from tests.stages.waiving import REASON, TODAY, blocked, end_waivers, given, handle, history, it_is, run_of, say
-from tests.worlds.github.world import GithubWorld
 
 
-@pytest.fixture
-def github(tmp_path: Path, database_url: str) -> Iterator[GithubBench]:
-    world = GithubWorld(tmp_path / "github", private_key_pem=app_key())
-    world.serve()
-    bench = GithubBench(tmp_path, world, database_url)
-    it_is(bench, TODAY)
-    yield bench
-    bench.close()
-    world.stop()
-    assert world.violations == []
+@pytest.fixture(autouse=True)
+def _today(github: GithubBench) -> None:
+    it_is(github, TODAY)
 
 
+@ON_BOTH
 def test_the_author_cannot_waive_a_colleague_can_and_the_expired_waiver_blocks_again_as_expired(github: GithubBench) -> None:
     repository, pull = blocked(github)
     name = handle(github, repository, pull)
@@ -68,6 +59,7 @@ def test_the_author_cannot_waive_a_colleague_can_and_the_expired_waiver_blocks_a
     assert "blocks, expired" in (run_of(github, repository, pull).summary or "")
 
 
+@ON_BOTH
 def test_twenty_identical_waivers_are_one_and_it_can_be_taken_back(github: GithubBench) -> None:
     repository, pull = blocked(github)
     name = handle(github, repository, pull)
