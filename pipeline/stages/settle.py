@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 from pipeline.messages import HOLD, Envelope, PublishCheck, SettleReview, Speak
@@ -18,12 +18,13 @@ from pipeline.stages.context import Context
 from pipeline.stages.disclosure import mark_listed, mark_unlisted, needs_list
 from pipeline.stages.examine import merge
 from pipeline.stages.inventory import note_change, settle_whole, whole
-from pipeline.stages.ruling import read_ruling
+from pipeline.stages.ruling import Ruling, read_ruling
 from pipeline.stages.scan import CHANGED_FILES
 from pipeline.stages.sweep import HOUR, spread
 from pipeline.store.work import Work
 from pipeline.tally import TALLY
 from pipeline.triage.baseline import Compared, compare
+from pipeline.triage.diff import Added
 from pipeline.triage.gate import decide_verdict
 from pipeline.triage.handles import assign
 from pipeline.triage.suppression import Suppressor
@@ -46,6 +47,43 @@ def settle_review(context: Context, message: SettleReview) -> None:
     if message.again and not results:
         _look_again(context, review)
         return
+    seen = _look(context, review, results, gaps, policy, record)
+    with context.finish() as work:
+        repository = work.installations.upsert_repository(change.repository)
+        # Also a lock: a waiver that is written down meanwhile either is seen here, or sees what is remembered here.
+        taken = work.findings.handles(repository)
+        verdict = _decide(work, repository, change, seen, taken, context.places.today())
+        if message.again:
+            _save_again(context, work, review, verdict)
+            return
+        note_change(context, work, review, repository, verdict, seen.compared, seen.sides, seen.changed, taken)
+        work.reviews.save_verdict(review.id, verdict)
+        work.on_commit(lambda: TALLY.add("fixwright_reviews_total", conclusion=str(verdict.conclusion)))
+        work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
+        work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}", group=review.id, hold=HOLD))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Everything that the decision needs and that is read before its transaction."""
+
+    compared: Compared
+    sides: Mapping[str, Sequence[ScanResult]]
+    changed: Sequence[Changed]
+    added: Added
+    coverage: Coverage
+    ruling: Ruling
+
+
+def _look(
+    context: Context,
+    review: Review,
+    results: Sequence[tuple[str, ScanResult]],
+    gaps: Sequence[Gap],
+    policy: Policy,
+    record: PolicyRecord,
+) -> _Seen:
+    change = review.change
     mirror = context.mirror_of(review)
     changed, _ = mirror.changes(change.base, change.head, limit=CHANGED_FILES)
     sides = {side: [result for name, result in results if name == side] for side in ("base", "head", "history")}
@@ -53,26 +91,18 @@ def settle_review(context: Context, message: SettleReview) -> None:
     paths = sorted({finding.location.path for finding in compared.new})
     added = mirror.added_lines(change.base, change.head, paths) if paths else {}
     coverage = ledger(sides["head"], sides["history"], changed, gaps)
-    ruling = read_ruling(review, policy, record, mirror, changed, compared.new)
-    with context.finish() as work:
-        repository = work.installations.upsert_repository(change.repository)
-        # Also a lock: a waiver that is written down meanwhile either is seen here, or sees what is remembered here.
-        taken = work.findings.handles(repository)
-        today = context.places.today()
-        waivers = _waived(work, repository, change, policy, compared.new, today)
-        suppressed = ruling.suppressed(waivers, taken, today)
-        verdict = decide_verdict(policy=policy, compared=compared, coverage=coverage, added=added, suppressed=suppressed)
-        if change.pull_request is not None or change.queued:
-            verdict = _mark(work, repository, change, verdict, compared)
-        verdict = with_handles(ruling.explain(verdict, waivers, taken, today), taken)
-        if message.again:
-            _save_again(context, work, review, verdict)
-            return
-        note_change(context, work, review, repository, verdict, compared, sides, changed, taken)
-        work.reviews.save_verdict(review.id, verdict)
-        work.on_commit(lambda: TALLY.add("fixwright_reviews_total", conclusion=str(verdict.conclusion)))
-        work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
-        work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}", group=review.id, hold=HOLD))
+    return _Seen(compared, sides, changed, added, coverage, read_ruling(review, policy, record, mirror, changed, compared.new))
+
+
+def _decide(work: Work, repository: RepositoryId, change: Change, seen: _Seen, taken: Mapping[Handle, str], today: date) -> Verdict:
+    """The verdict as things are now, with handles."""
+    ruling, compared = seen.ruling, seen.compared
+    waivers = _waived(work, repository, change, ruling.policy, compared.new, today)
+    suppressed = ruling.suppressed(waivers, taken, today)
+    verdict = decide_verdict(policy=ruling.policy, compared=compared, coverage=seen.coverage, added=seen.added, suppressed=suppressed)
+    if change.pull_request is not None or change.queued:
+        verdict = _mark(work, repository, change, verdict, compared)
+    return with_handles(ruling.explain(verdict, waivers, taken, today), taken)
 
 
 def _waived(work: Work, repository: RepositoryId, change: Change, policy: Policy, new: Sequence[Finding], today: date) -> Suppressor:
