@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import platform
 import sys
@@ -31,6 +32,7 @@ def main() -> int:
     unknown = [name for name in args.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]}; there is {', '.join(BENCHMARKS)}")
+    logging.basicConfig(level=logging.ERROR)  # a queue that is not there is what some of them want
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}{', quick' if args.quick else ''}")
     for name in args.names or BENCHMARKS:
         began = time.monotonic()
