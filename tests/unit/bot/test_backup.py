@@ -175,7 +175,7 @@ def test_what_is_damaged_or_not_ours_is_refused_as_a_whole(
         bad.write_bytes(b"hello")
     else:
         with tarfile.open(file) as archive:
-            archive.extractall(tmp_path / "unpacked", filter="data")
+            _unpack(archive, tmp_path / "unpacked")
         manifest = tmp_path / "unpacked" / "manifest.json"
         if harm == "changed":
             with (tmp_path / "unpacked" / "fixwright.db").open("r+b") as database:
@@ -188,3 +188,13 @@ def test_what_is_damaged_or_not_ours_is_refused_as_a_whole(
     assert _restore(bad, tmp_path / "restored", monkeypatch) == 2
     assert not (tmp_path / "restored").exists()
     assert capsys.readouterr().err.startswith("fixwright: ")
+
+
+def _unpack(archive: tarfile.TarFile, folder: Path) -> None:
+    """Its files: Python 3.11.2 has no filters for extracting."""
+    for member in archive:
+        content = archive.extractfile(member)
+        if content is not None:
+            place = folder / member.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content.read())

@@ -250,4 +250,4 @@ def test_what_the_manifest_asks_for_is_what_does_not_come_by_itself() -> None:
 def test_the_page_names_the_answers_that_are_given() -> None:
     page = (ROOT / "docs" / "reference" / "webhooks.md").read_text("utf-8")
     documented = set(re.findall(r"^\| (\d{3})", page, re.MULTILINE))
-    assert documented == {"202", "400", "401", "413", "503"}
+    assert documented == {"202", "400", "401", "404", "413", "503"}
