@@ -88,7 +88,7 @@ def try_host(app: App, provider: str, instance: str | None = None) -> Iterator[L
         known = [name for name in known if (name or "default") == instance]
     if not known:
         hint = f"run: fixwright {provider} setup-link" if app.plugins.providers[provider].setup else "see docs/guide/settings.md"
-        yield Line(f"provider {provider}", f"{instance or 'nothing'} is not set up", False, hint)
+        yield Line(f"provider {provider}", f"{instance + ' is ' if instance else ''}not set up", False, hint)
     for name in known:
         configuration = app.configurations.of(provider, name)
         yield Line(f"instance {name or 'default'}", f"from {app.configurations.origin(provider, name)}")
