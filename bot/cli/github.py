@@ -44,6 +44,8 @@ def run_link(args: argparse.Namespace) -> int:
 def run_list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
     """One line an instance."""
     with stored() as app:
+        if not app.configurations.instances(PROVIDER) and not app.configurations.locked(PROVIDER):
+            print("nothing is set up; run: fixwright github setup-link")
         for name in app.configurations.instances(PROVIDER):
             known = app.configurations.of(PROVIDER, name)
             app_name = f"{known.get('APP_ID', '?')} {known.get('SLUG', '')}".strip()

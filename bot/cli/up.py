@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -16,7 +18,7 @@ from bot.logs import configure_logs
 from bot.pages.links import SetupLinks, Target
 from bot.settings import Settings, read_settings
 from bot.wiring import App, wire
-from pipeline.errors import QueueUnavailable
+from pipeline.errors import NotConfigured, QueueUnavailable
 from pipeline.sandbox.service import Service, python
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 RESTART_SECONDS = (0.2, 0.5, 1.0, 2.0)
 """Waits before a fallen process is started again: a killed worker's work is to be resumed within 15 s, of which its lease takes 8."""
 STABLE_SECONDS = 60.0
+PORT_SECONDS = 5.0
 QUEUE_SECONDS = 1.0
 """Between two looks at a Valkey that is not our child, or two attempts to start ours."""
 
@@ -41,6 +44,7 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    _wait_for_port(settings)
     queue = open_queue(settings)
     supervisor = Supervisor(settings, queue)
     try:
@@ -52,6 +56,31 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
     finally:
         supervisor.close()
     return 0
+
+
+def _wait_for_port(settings: Settings) -> None:
+    """The web process could not start on a port that is taken, and what we print would lead to whoever has it. The web process of an
+    `up` that was killed ends within moments.
+
+    Raises:
+        NotConfigured: it stays taken.
+    """
+    deadline = time.monotonic() + PORT_SECONDS
+    while True:
+        try:
+            with socket.create_server((settings.host, settings.port), family=_family(settings.host)):
+                return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise NotConfigured(f"nothing can listen on {settings.host}:{settings.port}: {error.strerror}") from error
+            if time.monotonic() > deadline:
+                hint = "stop what listens there, or set FIXWRIGHT_PORT"
+                raise NotConfigured(f"port {settings.port} of {settings.host} is taken", hint=hint) from error
+        time.sleep(0.2)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _offer_setup(app: App) -> None:

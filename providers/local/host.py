@@ -267,7 +267,7 @@ class LocalHost:
                     if thread.body:
                         mine.comments[0].body = thread.body
                     mine.comments[0].body = _body(mine.comments[0].body, thread)
-                    if thread.body:
+                    if thread.body and not thread.resolved:  # who resolves it has a text and no place
                         mine.path, mine.commit = thread.path, head
                         mine.line, mine.end_line = thread.line, thread.end_line
                 elif thread.resolved or not thread.body:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -190,3 +191,11 @@ def test_an_own_redis_needs_a_key_too(tmp_path: Path, redis_server: RedisServer)
     done = _up(tmp_path, {"REDIS_URL": redis_server.url})
     assert done.returncode == 2
     assert b"FIXWRIGHT_SECRET_KEY" in done.stderr
+
+
+def test_up_does_not_lead_to_whoever_has_its_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = _up(tmp_path, {"FIXWRIGHT_PORT": str(taken.getsockname()[1])})
+    assert done.returncode == 2
+    assert b"is taken" in done.stderr
+    assert b"/setup" not in done.stdout
