@@ -104,6 +104,7 @@ _DAMAGE = re.compile(
     r"did not send all necessary|could not fetch .* promisor",
     re.IGNORECASE,
 )
+_COMPLAINT = re.compile(r"object ([0-9a-f]{40,64}): (\w+: [^\n]*)")
 _REFUSED = re.compile(r"fsck error|fsck found|does not pass fsck|object [0-9a-f]{40,64}: \w+: |object of unexpected type", re.IGNORECASE)
 _MISSING = re.compile(r"not our ref|couldn't find remote ref|no such remote ref", re.IGNORECASE)
 _NOT_ALLOWED = re.compile(r"does not allow request for unadvertised|unadvertised object|server does not support", re.IGNORECASE)
@@ -213,7 +214,11 @@ class Git:
             (_DAMAGE, MirrorDamaged),
         )
         default = GitUnavailable if command == "fetch" else GitError
-        return next((meaning for pattern, meaning in meanings if pattern.search(ours)), default)(text)
+        meaning = next((meaning for pattern, meaning in meanings if pattern.search(ours)), default)
+        complaint = _COMPLAINT.search(ours)
+        if meaning is ObjectsRefused and complaint is not None:
+            text = f"refused by git's own checks: {self._presentable(complaint[2])} (object {complaint[1][:7]})"
+        return meaning(text)
 
     def _presentable(self, said: str) -> str:
         header = self.transport.credentials.header

@@ -32,6 +32,8 @@ _PATH = 4_096 + 250
 """Bytes that one entry of `--raw` may need; longer paths end a listing as truncated."""
 _TOGETHER = 32 << 20
 """Bytes of blobs that are read with one process, so that a large tree is never in memory as a whole."""
+_ARGUMENTS = 100_000
+"""Bytes of paths on one command line. The kernel takes 128 KiB for one argument and, with the smallest stack limit, as much for all."""
 _WHOLE_FILE = (1, 1 << 31)
 _HUNK = re.compile(rb"@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 _INDEX = re.compile(rb"index ([0-9a-f]+)\.\.([0-9a-f]+)")
@@ -149,7 +151,7 @@ class Objects:
 
     def blob_at(self, commit: CommitId, path: str) -> BlobId | None:
         """The blob of a regular file; None for anything else, such as a symbolic link."""
-        if "\0" in path or not set(path.split("/")).isdisjoint({"", ".", ".."}):
+        if "\0" in path or not set(path.split("/")).isdisjoint({"", ".", ".."}) or _length(path) > _ARGUMENTS:
             return None
         said = self.git.read("ls-tree", "-z", "--full-tree", checked(commit), "--", path)
         for record in said.stdout.split(b"\0"):
@@ -172,8 +174,8 @@ class Objects:
         before = checked(old) if old is not None else _EMPTY_TREE[len(new)]
         names = list(pairs)
         found: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        for start in range(0, len(names), 500):  # a command line has an end
-            said = self.git.read("diff-tree", "-r", *PATCH, "--end-of-options", before, checked(new), "--", *names[start : start + 500])
+        for group in _on_one_line(names):
+            said = self.git.read("diff-tree", "-r", *PATCH, "--end-of-options", before, checked(new), "--", *group)
             found |= hunks(said.stdout, cut=said.truncated)
         return lines_of(pairs, found)
 
@@ -181,6 +183,27 @@ class Objects:
         """Where two lines of history part; None when they have nothing in common as far as it was fetched."""
         said = self.git.read("merge-base", "--end-of-options", checked(a), checked(b), codes=(0, 1))
         return CommitId(said.stdout.decode("ascii").strip()) if said.exit_code == 0 else None
+
+
+def _length(path: str) -> int:
+    return len(path.encode("utf-8", "surrogateescape"))
+
+
+def _on_one_line(names: Iterable[str]) -> Iterator[list[str]]:
+    """Names in groups that a command line can take. One that is too long for any is left out: nobody compares it by lines."""
+    group: list[str] = []
+    total = 0
+    for name in names:
+        size = _length(name) + 9  # with its NUL and its place in the list
+        if size > _ARGUMENTS:
+            continue
+        if total + size > _ARGUMENTS:
+            yield group
+            group, total = [], 0
+        group.append(name)
+        total += size
+    if group:
+        yield group
 
 
 def lines_of(
