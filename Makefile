@@ -49,7 +49,7 @@ run: $(STAMP) engines
 
 test: $(DEV) engines
 	@tests/prepare.sh
-	@$(BIN)/python -m pytest -n 3 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 check: $(DEV)
 	@$(BIN)/ruff check .
