@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from pipeline.messages import Message
-from pipeline.model.event import CommentRef, Delivery, Received, Snapshot
+from pipeline.model.event import CommentRef, Delivery, OpenPullRequest, Received, Snapshot
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import BranchCommit, Patch, PullRequestDraft
 from pipeline.model.ids import CommitId, Handle, ReviewId
@@ -167,8 +167,12 @@ class CodeHost(Protocol):
     def tip(self, repository: SourceRepository, branch: str) -> CommitId:
         """Newest commit of a branch. Raises HostNotFound when there is no such branch, or it has no commit yet."""
 
-    def open_pull_requests(self, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
-        """The open pull requests with the heads that they have now; unchanged answers cost no budget."""
+    def open_pull_requests(self, repository: SourceRepository) -> Sequence[OpenPullRequest]:
+        """The open pull requests as they are now; unchanged answers cost no budget."""
+
+    def spent(self) -> int:
+        """A count of the requests that an hourly budget of the host was charged for; two readings tell what was spent in between. It
+        stands still where there is no budget."""
 
     def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:
         """The owner's own policy above this repository's; None when there is none or it is not ours to read."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import HostNotFound, InternalFault, NotConfigured, Superseded, Undisclosed
 from pipeline.messages import BATCH, PURGE_AFTER
-from pipeline.model.event import CommentRef, Snapshot
+from pipeline.model.event import CommentRef, OpenPullRequest, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
@@ -123,9 +123,13 @@ class FencedHost:
         """See `CodeHost.tip`."""
         return self.host.tip(repository, branch)
 
-    def open_pull_requests(self, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
+    def open_pull_requests(self, repository: SourceRepository) -> Sequence[OpenPullRequest]:
         """See `CodeHost.open_pull_requests`."""
         return self.host.open_pull_requests(repository)
+
+    def spent(self) -> int:
+        """See `CodeHost.spent`."""
+        return self.host.spent()
 
     def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:
         """See `CodeHost.policy_parent`."""

@@ -85,6 +85,10 @@ class Api:
                 for done in [pool.submit(self.token, repository, grant) for grant in missing]:
                     done.exception()
 
+    def spent(self) -> int:
+        """How many requests of this thread GitHub has counted (docs "Best practices for using the REST API": a 304 is not)."""
+        return self._client.spent()
+
     def bot_login(self) -> str:
         """Login of what we write."""
         return self._patiently(self.sign_in.bot_login)

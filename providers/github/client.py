@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pipeline.errors import HostError, HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable, RateLimited
 from pipeline.tally import TALLY
 from providers.github.failures import SECONDARY_WAIT, failure
-from providers.github.memo import Memo, Remembered
+from providers.github.memo import Memo, MemoOf, Remembered
 
 API_VERSION = "2022-11-28"
 """Sent as X-GitHub-Api-Version (docs "API versions")."""
@@ -73,10 +73,12 @@ class _Caller(gidgethub.abc.GitHubAPI):
         self.close = http.aclose
         parts = urlsplit(api_url)
         self._origin = (parts.scheme, parts.netloc)
-        self.memo: Memo | None = None
+        self.memo: MemoOf | None = None
         """Of the call that is under way, when its answer is worth remembering."""
         self.headers: Mapping[str, str] = {}
         """Of the newest answer."""
+        self.spent = 0
+        """Requests that were not answered 304."""
         self.skew = 0.0
         """Seconds by which the host's clock is ahead of ours, as of its last answer."""
 
@@ -92,6 +94,7 @@ class _Caller(gidgethub.abc.GitHubAPI):
             parts = urlsplit(url)
             if (parts.scheme, parts.netloc) != self._origin:  # the host names the next page and the new place; our token stays here
                 raise HostGarbage(f"GitHub sent {what} to another server")
+            self.spent += 1
             try:
                 response = await self._http.request(method, url, headers=sent, content=body)
             except (httpx.HTTPError, httpx.InvalidURL) as exc:
@@ -104,6 +107,7 @@ class _Caller(gidgethub.abc.GitHubAPI):
             url = urljoin(url, response.headers.get("location", ""))
         self.headers = response.headers
         if response.status_code == 304 and known is not None:
+            self.spent -= 1
             return 200, known.headers, known.body
         if not 200 <= response.status_code < 300:
             raise failure(response.status_code, response.headers, response.content, what=what)
@@ -225,7 +229,8 @@ class Client:
         self, address: str, model: type[_Model], *, token: str | None = None, jwt: str | None = None, memo: Memo | None = None
     ) -> _Model:
         """One object. With `memo` it is only asked whether the remembered answer is still true."""
-        return self._one(lambda caller: caller.getitem(address, None, oauth_token=token, jwt=jwt), model, f"GET {address}", memo)
+        mine = None if memo is None else memo.of(TypeAdapter(model))
+        return self._one(lambda caller: caller.getitem(address, None, oauth_token=token, jwt=jwt), model, f"GET {address}", mine)
 
     def pages(
         self,
@@ -249,7 +254,9 @@ class Client:
                         break
             return found
 
-        return _checked(TypeAdapter(list[model]), self._run(collect, f"GET {address}", memo), f"GET {address}")  # type: ignore[valid-type]  # a model made into a list at run time
+        items: TypeAdapter[list[_Model]] = TypeAdapter(list[model])  # type: ignore[valid-type]  # a model made into a list at run time
+        mine = memo.of(items) if memo is not None and inside is None else None
+        return _checked(items, self._run(collect, f"GET {address}", mine), f"GET {address}")
 
     def send(
         self, method: str, address: str, body: Json, model: type[_Model], *, token: str | None = None, jwt: str | None = None
@@ -282,17 +289,21 @@ class Client:
         """Seconds by which GitHub's clock is ahead of ours, as of this thread's last answer."""
         return _LINES.mine().caller(self._open_client, self._api_url).skew
 
+    def spent(self) -> int:
+        """Requests of this thread that were not answered 304; those without an answer are among them."""
+        return _LINES.mine().caller(self._open_client, self._api_url).spent
+
     def headers(self) -> Mapping[str, str]:
         """Those of this thread's last answer, names in lower case."""
         return _LINES.mine().caller(self._open_client, self._api_url).headers
 
-    def _one(self, call: _Call, model: type[_Model], what: str, memo: Memo | None = None) -> _Model:
+    def _one(self, call: _Call, model: type[_Model], what: str, memo: MemoOf | None = None) -> _Model:
         result = self._run(call, what, memo)
         if model is Nothing:
             result = {}
         return _checked(TypeAdapter(model), result, what)
 
-    def _run(self, call: _Call, what: str, memo: Memo | None = None) -> object:
+    def _run(self, call: _Call, what: str, memo: MemoOf | None = None) -> object:
         line = _LINES.mine()
         caller = line.caller(self._open_client, self._api_url)
         caller.memo = memo

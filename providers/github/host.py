@@ -11,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.errors import HostForbidden, HostRejected
-from pipeline.model.event import CommentRef, Snapshot
+from pipeline.model.event import CommentRef, OpenPullRequest, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
@@ -70,12 +70,16 @@ class GitHubHost:
         return repositories.describe(self._api, repository)
 
     def tip(self, repository: SourceRepository, branch: str) -> CommitId:
-        """One request."""
-        return repositories.tip(self._api, repository, branch)
+        """One request, answered 304 while nothing is new."""
+        return repositories.tip(self._api, repository, branch, repeats=True)
 
-    def open_pull_requests(self, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
-        """Pages of 100."""
+    def open_pull_requests(self, repository: SourceRepository) -> Sequence[OpenPullRequest]:
+        """Pages of 100, answered 304 while nothing is new."""
         return repositories.open_pull_requests(self._api, repository)
+
+    def spent(self) -> int:
+        """What was answered with anything but 304."""
+        return self._api.spent()
 
     def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:
         """`fixwright.yml` in the owner's `.github`."""

@@ -10,11 +10,14 @@ import hashlib
 import json
 import zlib
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.ports import HostMemory
 
 LARGEST = 512 * 1024
-"""Bytes of an answer; a larger one is not remembered."""
+"""Bytes of what we read of an answer; a larger one is not remembered. A page of 100 pull requests has 20 kB."""
 KEPT = 6 * 3_600.0
 """Seconds."""
 
@@ -35,6 +38,18 @@ class Memo:
     def __init__(self, memory: HostMemory, site: str, installation: str) -> None:
         self._memory, self._prefix = memory, f"github/{site}/etag/{installation}/"
 
+    def of(self, shape: TypeAdapter[Any]) -> MemoOf:
+        """The answers of which this is read. A version that reads more asks anew."""
+        schema = json.dumps(shape.json_schema(), sort_keys=True).encode()
+        return MemoOf(self._memory, f"{self._prefix}{hashlib.sha256(schema).hexdigest()[:8]}/", shape)
+
+
+class MemoOf:
+    """Remembered answers of one shape: of a list of pull requests, each of which has 20 kB, only what we read."""
+
+    def __init__(self, memory: HostMemory, prefix: str, shape: TypeAdapter[Any]) -> None:
+        self._memory, self._prefix, self._shape = memory, prefix, shape
+
     def recall(self, url: str) -> Remembered | None:
         """The last answer of this address."""
         packed = self._memory.get(self._key(url))
@@ -45,11 +60,15 @@ class Memo:
         return Remembered(headers.pop("etag"), headers, body)
 
     def remember(self, url: str, answer: Remembered) -> None:
-        """Keep it, unless it is too large."""
-        if len(answer.body) > LARGEST:
+        """Keep what is read of it, unless that is too large or cannot be read."""
+        try:
+            body = self._shape.dump_json(self._shape.validate_json(answer.body), exclude_unset=True)
+        except ValidationError:
+            return
+        if len(body) > LARGEST:
             return
         head = json.dumps({"etag": answer.etag, **answer.headers}).encode()
-        self._memory.put(self._key(url), zlib.compress(head + b"\n" + answer.body, 1), KEPT)
+        self._memory.put(self._key(url), zlib.compress(head + b"\n" + body, 1), KEPT)
 
     def _key(self, url: str) -> str:
         return self._prefix + hashlib.sha256(url.encode()).hexdigest()[:32]

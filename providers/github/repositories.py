@@ -13,6 +13,7 @@ from dataclasses import replace
 from pydantic import model_validator
 
 from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.model.event import OpenPullRequest
 from pipeline.model.ids import CommitId
 from pipeline.model.target import PullRequestRef, SourceRepository
 from pipeline.ports import AdvisoryDraft, PolicyFile
@@ -49,13 +50,16 @@ class _Branch(Answer):
     commit: _Tip
 
 
-class _Head(Answer):
+class _Side(Answer):
     sha: Sha
+    ref: str
 
 
 class _OpenPull(Answer):
     number: int
-    head: _Head
+    head: _Side
+    base: _Side
+    draft: bool = False
 
 
 class _Content(Answer):
@@ -111,11 +115,12 @@ def tip(api: Api, repository: SourceRepository, branch: str, *, repeats: bool = 
     return CommitId(api.get(repository, READ, repository_path(repository, "branches", branch), _Branch, repeats=repeats).commit.sha)
 
 
-def open_pull_requests(api: Api, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
+def open_pull_requests(api: Api, repository: SourceRepository) -> Sequence[OpenPullRequest]:
     """Newest first."""
     address = repository_path(repository, "pulls", state="open", sort="created", direction="desc", per_page=100)
     return [
-        (PullRequestRef(repository, p.number), CommitId(p.head.sha)) for p in api.pages(repository, READ, address, _OpenPull, repeats=True)
+        OpenPullRequest(PullRequestRef(repository, p.number), CommitId(p.head.sha), p.base.ref, p.draft)
+        for p in api.pages(repository, READ, address, _OpenPull, repeats=True)
     ]
 
 

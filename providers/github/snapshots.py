@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pydantic import Field
 
 from pipeline.errors import HostNotFound
-from pipeline.model.event import CommentRef, OpenPullRequest, Posted, Snapshot
+from pipeline.model.event import CommentRef, Posted, Snapshot
 from pipeline.model.ids import CommitId
 from pipeline.model.target import PullRequestRef, SourceRepository, UserRef
 from providers.github.api import Api, repository_path
@@ -20,19 +20,7 @@ from providers.github.auth import READ, SPEAK
 from providers.github.client import Answer
 from providers.github.markers import Comment, mark_of
 from providers.github.payloads import Sha
-from providers.github.repositories import describe, tip
-
-
-class _Side(Answer):
-    sha: Sha
-    ref: str
-
-
-class _Pull(Answer):
-    number: int
-    head: _Side
-    base: _Side
-    draft: bool = False
+from providers.github.repositories import describe, open_pull_requests, tip
 
 
 class _Posted(Comment):
@@ -56,11 +44,7 @@ def snapshot(api: Api, repository: SourceRepository, since: datetime) -> Snapsho
         newest: CommitId | None = tip(api, now, now.default_branch, repeats=True)
     except HostNotFound:
         newest = None
-    address = repository_path(now, "pulls", state="open", sort="created", direction="desc", per_page=100)
-    pulls = tuple(
-        OpenPullRequest(PullRequestRef(now, p.number), CommitId(p.head.sha), p.base.ref, p.draft)
-        for p in api.pages(now, READ, address, _Pull, repeats=True)
-    )
+    pulls = tuple(open_pull_requests(api, now))
     refs = {pull.ref.number: pull.ref for pull in pulls}
     talk = [*_comments(api, now, "issues", since), *_comments(api, now, "pulls", since)]
     bot = api.bot_login()

@@ -74,8 +74,7 @@ class LocalHost:
             tip: CommitId | None = self.tip(now, now.default_branch)
         except HostNotFound:
             tip = None
-        bases = {pull.number: pull.base_ref for pull in self.record(now).pull_requests().pulls}
-        pulls = tuple(OpenPullRequest(ref, head, bases[ref.number]) for ref, head in self.open_pull_requests(now))
+        pulls = tuple(self.open_pull_requests(now))
         return Snapshot(now, tip, pulls, tuple(comment for pull in pulls for comment in self._posted(pull.ref, since)))
 
     def threads(self, ref: PullRequestRef) -> Sequence[ThreadRef]:
@@ -114,15 +113,24 @@ class LocalHost:
             raise HostNotFound(f"there is no branch {branch} in {repository.full_name}")
         return found
 
-    def open_pull_requests(self, repository: SourceRepository) -> Sequence[tuple[PullRequestRef, CommitId]]:
+    def open_pull_requests(self, repository: SourceRepository) -> Sequence[OpenPullRequest]:
         """Those of the record whose head branch is still there."""
+        if not Path(repository.clone_url).is_dir():
+            raise HostNotFound(f"{repository.full_name} is gone")
         git = LocalRepository(Path(repository.clone_url))
         found = []
-        for pull in self.record(repository).pull_requests().pulls:
-            head = git.branch(pull.head_ref) if pull.state == PullRequestState.OPEN else None
-            if head is not None:
-                found.append((PullRequestRef(repository, pull.number), head))
+        try:
+            for pull in self.record(repository).pull_requests().pulls:
+                head = git.branch(pull.head_ref) if pull.state == PullRequestState.OPEN else None
+                if head is not None:
+                    found.append(OpenPullRequest(PullRequestRef(repository, pull.number), head, pull.base_ref))
+        except GitError as error:
+            raise HostUnavailable(f"the repository cannot be read: {error.message}") from error
         return found
+
+    def spent(self) -> int:
+        """A disk has no budget."""
+        return 0
 
     def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:  # noqa: ARG002  # the port's signature
         """Nobody owns several repositories here."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected
+from pipeline.model.event import OpenPullRequest
 from pipeline.model.fix import BranchCommit, FileEdit, Patch, PullRequestDraft
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Annotation, Check, CheckAction, Thread
@@ -194,7 +195,7 @@ def test_a_branch_that_is_not_there_is_not_found(world: World, branch: str) -> N
 
 def test_the_open_pull_requests_come_with_their_heads(world: World) -> None:
     moved = world.commit({"more.txt": "z\n"})
-    assert list(world.host().open_pull_requests(world.source)) == [(world.ref, moved)]
+    assert list(world.host().open_pull_requests(world.source)) == [OpenPullRequest(world.ref, moved, "main")]
     world.close_pull_request()
     assert list(world.host().open_pull_requests(world.source)) == []
 

@@ -73,7 +73,7 @@ def _open_now(context: Context, installation: Installation, seen: Sequence[Sourc
     found: list[PullRequestRef] = []
     for source in [source for source in seen if source.external_id in worked][:LOOKED_AFTER]:
         try:
-            found += [ref for ref, _ in context.host(installation).open_pull_requests(source)]
+            found += [pull.ref for pull in context.host(installation).open_pull_requests(source)]
         except (HostForbidden, HostNotFound) as refused:
             log.info("repository.not_let_in", extra={"repository": source.external_id, "code": refused.code})
     return found

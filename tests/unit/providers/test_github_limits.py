@@ -253,16 +253,22 @@ def test_failures_between_which_the_host_says_no_are_not_in_a_row() -> None:
             wire.host(memory).tip(REPOSITORY, "main")
 
 
+def open_pull(number: int, letter: str) -> dict[str, object]:
+    """As the list of pull requests shows one; the rest of its 20 kB is of no interest."""
+    sides = {"head": {"sha": letter * 40, "ref": "feature"}, "base": {"sha": "a" * 40, "ref": "main"}}
+    return {"number": number, "draft": False, "title": "much more", **sides}
+
+
 def test_what_has_not_changed_is_asked_for_with_its_etag_and_costs_nothing() -> None:
     wire = Wire()
     memory = Memory(wire.clock)
-    pulls = [{"number": 1, "head": {"sha": "b" * 40}}]
+    pulls = [open_pull(1, "b")]
 
     def answer(seen: Seen) -> Reply | None:
         if not seen.path.endswith("/pulls"):
             return None
         if seen.query.get("page") == "2":
-            etag, body = 'W/"two"', [{"number": 2, "head": {"sha": "c" * 40}}]
+            etag, body = 'W/"two"', [open_pull(2, "c")]
         else:
             etag, body = f'W/"one{len(pulls)}"', pulls
         if seen.headers.get("if-none-match") == etag:
@@ -272,9 +278,9 @@ def test_what_has_not_changed_is_asked_for_with_its_etag_and_costs_nothing() -> 
 
     wire.handler = answer
     first = wire.host(memory).open_pull_requests(REPOSITORY)
-    assert [ref.number for ref, _ in first] == [1, 2]
+    assert [pull.ref.number for pull in first] == [1, 2]
     wire.seen.clear()
     assert wire.host(memory).open_pull_requests(REPOSITORY) == first
     assert [seen.headers.get("if-none-match") for seen in wire.calls("GET", "/pulls")] == ['W/"one1"', 'W/"two"']
-    pulls.append({"number": 3, "head": {"sha": "d" * 40}})
-    assert [ref.number for ref, _ in wire.host(memory).open_pull_requests(REPOSITORY)] == [1, 3, 2]
+    pulls.append(open_pull(3, "d"))
+    assert [pull.ref.number for pull in wire.host(memory).open_pull_requests(REPOSITORY)] == [1, 3, 2]
