@@ -13,6 +13,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,10 +67,17 @@ def other_user() -> str | None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server of this test session; skips when PostgreSQL is not installed."""
-    binaries = programs()
-    if binaries is None:
+    if programs() is None:
         pytest.skip("PostgreSQL is not installed (no initdb)")
-    user = other_user()
+    with server() as running:
+        yield running
+
+
+@contextmanager
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL server on a unix socket in a folder of its own. PostgreSQL must be installed."""
+    binaries, user = programs(), other_user()
+    assert binaries is not None, "PostgreSQL is not installed"
     # A short path: a socket's name may have 107 characters. Not pytest's own folder: the other user could not enter it.
     folder = Path(tempfile.mkdtemp(prefix="fixwright-pg-"))
     try:

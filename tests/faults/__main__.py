@@ -1,0 +1,135 @@
+"""`make faults`: the whole matrix, its results a line each in build/faults, and the table in docs/reliability.md.
+
+It can be stopped and started again: what passed with the same seed is not run again (`--anew` forgets it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.databases import Postgres, programs, server
+from tests.faults.lives import faultless
+from tests.faults.matrix import Fault, Result, rows, run_one, steps_of
+from tests.faults.servers import PAIRS, WHOLE, Pair, QueueServer
+from tests.faults.stand import ROOT, Stand
+from tests.faults.table import render, write_page
+
+RESULTS = ROOT / "build" / "faults" / "results.jsonl"
+PAGE = ROOT / "docs" / "reliability.md"
+SEED = 20_261_122
+CHANGES = 3
+
+
+def main() -> int:
+    """0: all passed; 1: some did not; 2: usage."""
+    args = _arguments()
+    args.results.parent.mkdir(parents=True, exist_ok=True)
+    if args.anew:
+        args.results.unlink(missing_ok=True)
+    print(f"seed {args.seed}; the same again: make faults ARGS='--seed {args.seed}'")
+    begun = time.monotonic()
+    with _postgres() as postgres:
+        for pair in PAIRS:
+            if args.pair and pair.name not in args.pair:
+                continue
+            _run_pair(pair, postgres, args)
+    results = read(args.results, args.seed)
+    print(render(results))
+    print(f"{len(results)} runs, {time.monotonic() - begun:.0f} s this time")
+    if args.write and not (args.row or args.pair):
+        write_page(PAGE, results, args.seed)
+    return 0 if results and all(one.passed for one in results if one.checked) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--row", type=int, action="append", help="only this row of the matrix; may be repeated")
+    parser.add_argument("--step", help="only this step")
+    parser.add_argument("--pair", action="append", choices=[pair.name for pair in PAIRS], help="only these servers")
+    parser.add_argument("--quick", action="store_true", help="only the fast subset")
+    parser.add_argument("--anew", action="store_true", help="forget what passed before")
+    parser.add_argument("--changes", type=int, default=CHANGES, help="pull requests of a run")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the results lie, a line each")
+    return parser.parse_args()
+
+
+@contextmanager
+def _postgres() -> Iterator[Postgres | None]:
+    if programs() is None:
+        print("PostgreSQL is not installed: its runs are not checked", file=sys.stderr)
+        yield None
+        return
+    with server() as postgres:
+        yield postgres
+
+
+def _wanted(pair: Pair, args: argparse.Namespace) -> list[Fault]:
+    chosen = [fault for fault in rows() if not args.row or fault.number in args.row]
+    return chosen if pair in WHOLE else [fault for fault in chosen if fault.names]
+
+
+def _run_pair(pair: Pair, postgres: Postgres | None, args: argparse.Namespace) -> None:
+    missing = QueueServer.missing(pair.queue) or ("" if pair.database == "sqlite" or postgres else "PostgreSQL is not installed")
+    passed = {(one.pair, one.key, one.step) for one in read(args.results, args.seed) if one.passed}
+    runs = [(fault, step) for fault, step in steps_of(_wanted(pair, args), quick=args.quick) if args.step in (None, step)]
+    runs = [(fault, step) for fault, step in runs if (pair.name, fault.key, step) not in passed]
+    if missing:
+        for fault, step in runs:
+            _keep(args.results, Result(pair.name, fault.key, step, args.seed, passed=False, recovery=0.0, said=missing, checked=False))
+        return
+    random.Random(args.seed).shuffle(runs)
+    together = [run for run in runs if not run[0].alone]
+    if together:
+        _run_on_one(pair, postgres, together, args)
+    for run in runs:
+        if run[0].alone:
+            _run_on_one(pair, postgres, [run], args)
+
+
+def _run_on_one(pair: Pair, postgres: Postgres | None, runs: Sequence[tuple[Fault, str]], args: argparse.Namespace) -> None:
+    """On one stand, and on a new one after a row that failed: what it left must not fail the next ones."""
+    left = list(runs)
+    while left:
+        with Stand.open(pair, postgres) as stand:
+            alike = faultless(stand)
+            while left:
+                fault, step = left.pop(0)
+                result = run_one(stand, alike, fault, step, seed=args.seed, changes=args.changes)
+                _keep(args.results, result)
+                if result.checked and not result.passed:
+                    stand.copy_log(args.results.parent / f"{pair.name}-{fault.key}-{step}".replace(" ", "_"))
+                    break
+
+
+def _keep(path: Path, result: Result) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(asdict(result)) + "\n")
+    word = "passed" if result.passed else "FAILED" if result.checked else "not checked"
+    step = f" ({result.step})" if result.step else ""
+    print(f"{time.strftime('%H:%M:%S')} {result.pair:18} {result.key}{step}: {word}, {result.recovery:.1f} s", flush=True)
+    if result.said:
+        print("    " + result.said.replace("\n", "\n    ")[:4_000], flush=True)
+
+
+def read(path: Path, seed: int) -> list[Result]:
+    """The newest result of each run with this seed, of functions that are still in the matrix."""
+    if not path.exists():
+        return []
+    known = {fault.key for fault in rows()}
+    found = [Result(**json.loads(line)) for line in path.read_text().splitlines()]
+    newest = {(one.pair, one.key, one.step): one for one in found if one.seed == seed and one.key in known}
+    return list(newest.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""One pull request on a stand, what people see of it, and what must be so when a fault is over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from bot.demo import content
+from pipeline.store.tables import occurrences, reviews
+from tests.faults.stand import Stand
+from tests.worlds.github.model import CheckRun, PullRequest, Repository
+
+MARKER = re.compile(r"<!-- fixwright:\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a pull request shows, and what the store says was found: equal for two changes alike."""
+
+    conclusion: str | None
+    threads: tuple[tuple[str, int | None], ...]
+    annotations: tuple[tuple[str, int, str], ...]
+    findings: tuple[tuple[str, str, int], ...]
+    """Identity, path and line of each."""
+
+
+@dataclass
+class Life:
+    """One pull request, and what is expected of it in the end.
+
+    Args:
+        alike: what a change of the same content showed without any fault; None for a life that is told by `conclusion` alone.
+    """
+
+    stand: Stand
+    repository: Repository
+    pull: PullRequest
+    alike: Seen | None = None
+    conclusion: str = "failure"
+    """Of the newest head's check."""
+    checked: bool = True
+    """False when the newest head is to have no check at all."""
+    heads: list[str] = field(default_factory=list)
+    """Heads that were pushed so far; of those that were overtaken a check, if there is one, must have ended."""
+
+    @classmethod
+    def begin(cls, stand: Stand, alike: Seen | None = None, repository: Repository | None = None, *, draft: bool = False) -> Life:
+        """A person pushes a branch and opens a pull request."""
+        repository = repository or stand.shop
+        files = stand.change()
+        branch = f"change-{stand.made}"
+        stand.world.commit(repository, branch, files, f"Change {stand.made}")
+        pull = stand.world.open_pull_request("ada", repository, branch, "main", f"Change {stand.made}", draft=draft)
+        return cls(stand, repository, pull, alike, heads=[pull.head_sha])
+
+    def push(self, *, force: bool = False) -> str:
+        """A person pushes again, the same findings at the same places."""
+        world, files = self.stand.world, self.stand.change()
+        write = world.force_push if force else world.commit
+        self.heads.append(write(self.repository, self.pull.head_ref, files, f"Change {self.stand.made}"))
+        return self.heads[-1]
+
+    # --- what is seen ---
+
+    @property
+    def checks(self) -> list[CheckRun]:
+        """Ours on the newest head."""
+        return self.stand.world.checks(self.repository, self.pull.head_sha)
+
+    @property
+    def finished(self) -> bool:
+        """True when the newest head has a finished check."""
+        return bool(self.checks) and all(check.status == "completed" for check in self.checks)
+
+    def seen(self) -> Seen:
+        """As it is now. Raises StoreError."""
+        bot = self.stand.world.app.bot
+        threads = [c for c in self.pull.review_comments if c.reply_to is None and c.user is bot]
+        check = self.checks[-1] if self.checks else None
+        marks = check.annotations if check else []
+        return Seen(
+            check.conclusion if check else None,
+            tuple(sorted((t.original.path, t.original.line) for t in threads)),
+            tuple(sorted((str(m["path"]), int(m["start_line"]), str(m["annotation_level"])) for m in marks)),
+            self._findings(),
+        )
+
+    def _findings(self) -> tuple[tuple[str, str, int], ...]:
+        with self.stand.database.read() as work:
+            of_head = select(reviews.c.id).where(reviews.c.head == self.pull.head_sha, reviews.c.pull_request == self.pull.number)
+            newest = work.transaction.execute(of_head.order_by(reviews.c.created_at.desc(), reviews.c.attempt.desc()).limit(1)).scalar()
+            statement = select(occurrences.c.finding_id, occurrences.c.path, occurrences.c.line).where(occurrences.c.review_id == newest)
+            return tuple(sorted((row.finding_id, row.path, row.line) for row in work.transaction.execute(statement)))
+
+    def problems(self) -> list[str]:
+        """What is not as it must be in the end: the invariants, for this pull request. Raises StoreError."""
+        name, found = f"#{self.pull.number}", self._of_checks()
+        if self.alike is not None and not found:
+            seen = self.seen()
+            if seen != self.alike:
+                found.append(f"it shows {seen}, without the fault it shows {self.alike}")
+        return [f"{name}: {problem}" for problem in (*found, *self._of_words())]
+
+    def _of_checks(self) -> list[str]:
+        """Exactly one finished check on the newest head, none under way anywhere, none green that may not be."""
+        found = []
+        if len(self.checks) != int(self.checked):
+            found.append(f"{len(self.checks)} checks on its head {self.pull.head_sha[:8]}, {int(self.checked)} expected")
+        for head in dict.fromkeys([*self.heads, self.pull.head_sha]):
+            for check in self.stand.world.checks(self.repository, head):
+                if check.status != "completed":
+                    found.append(f"the check on {head[:8]} is {check.status}")
+                elif head == self.pull.head_sha and check.conclusion != self.conclusion:
+                    found.append(f"the check says {check.conclusion} ({check.title}), expected {self.conclusion}")
+                elif check.conclusion == "success" and self.conclusion != "success":
+                    found.append(f"a false success on {head[:8]}")
+        return found
+
+    def _of_words(self) -> list[str]:
+        """At most one sticky comment, no thread and no fix twice."""
+        bot = self.stand.world.app.bot
+        ours = [comment.body for comment in self.pull.comments if comment.user is bot]
+        sticky = [body for body in ours if "fixwright:comment:" in body]
+        threads = [_key(c.body) for c in self.pull.review_comments if c.reply_to is None and c.user is bot]
+        replies = [_key(c.body) for c in self.pull.review_comments if c.reply_to is not None and c.user is bot]
+        answers = [_key(body) for body in ours if body not in sticky]
+        fixes = [pull.head_ref for pull in self.repository.pulls.values() if pull.user is bot]
+        found = [f"{len(sticky)} sticky comments"] if len(sticky) > 1 else []
+        for what, keys in (("threads", threads), ("replies", replies), ("answers", answers), ("fix pull requests", fixes)):
+            if len(keys) != len(set(keys)):
+                found.append(f"the same {what} twice: {sorted(keys)}")
+        return found
+
+    # --- what people do ---
+
+    def ask(self, text: str, path: str = "members/web.py", who: str = "ada") -> None:
+        """Answer in our thread on a file."""
+        bot = self.stand.world.app.bot
+        thread = next(c for c in self.pull.review_comments if c.reply_to is None and c.user is bot and c.original.path == path)
+        self.stand.world.reply_in_thread(who, thread.id, text)
+
+    @property
+    def fixes(self) -> list[PullRequest]:
+        """Pull requests of ours into the branch of this one."""
+        return [p for p in self.repository.pulls.values() if p.user is self.stand.world.app.bot and p.base_ref == self.pull.head_ref]
+
+
+def _key(body: str) -> str:
+    found = MARKER.search(body)
+    return found[0] if found else body
+
+
+def faultless(stand: Stand) -> Seen:
+    """A life without any fault: what all others are compared with. Raises AssertionError when even that does not go well."""
+    life = Life.begin(stand)
+    stand.wait("a finished check", lambda: life.finished, 90)
+    stand.quiet()
+    problems: Sequence[str] = life.problems()
+    seen = life.seen()
+    assert not problems, problems
+    assert sorted(path for path, _ in seen.threads) == ["config/backup.py", "members/web.py"], seen
+    assert content.SECRET_TAIL not in str(seen)
+    return seen

@@ -1,0 +1,1 @@
+"""The rows of the matrix, a subject a file; each is found by being here."""

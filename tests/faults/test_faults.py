@@ -1,0 +1,45 @@
+"""The fast subset of the matrix: a subject a test, each on a stand of its own. `make faults` is the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.databases import Postgres, postgres
+from tests.engines import needs_engines
+from tests.faults.__main__ import SEED
+from tests.faults.lives import faultless
+from tests.faults.matrix import rows, run_one, steps_of
+from tests.faults.servers import POSTGRES_REDIS, SQLITE_VALKEY, Pair, QueueServer
+from tests.faults.stand import Stand
+
+__all__ = ["postgres"]
+
+pytestmark = [needs_engines, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def _subjects() -> Iterator[tuple[str, Pair]]:
+    """Each file of rows, on the two whole pairs in turn."""
+    names = sorted({fault.strike.__module__.rpartition(".")[2] for fault, _ in steps_of(rows(), quick=True)})
+    for number, name in enumerate(names):
+        yield name, (SQLITE_VALKEY, POSTGRES_REDIS)[number % 2]
+
+
+@pytest.mark.parametrize(("subject", "pair"), [pytest.param(*one, id=f"{one[0]} on {one[1].name}") for one in _subjects()])
+def test_after_each_fault_everything_is_well_again(subject: str, pair: Pair, request: pytest.FixtureRequest) -> None:
+    if missing := QueueServer.missing(pair.queue):
+        pytest.skip(missing)
+    server: Postgres | None = request.getfixturevalue("postgres") if pair.database == "postgresql" else None
+    mine = [fault for fault in rows() if fault.strike.__module__.endswith(f".{subject}")]
+    bad, done = [], 0
+    with Stand.open(pair, server) as stand:
+        alike = faultless(stand)
+        for fault, step in steps_of(mine, quick=True):
+            result = run_one(stand, alike, fault, step, seed=SEED, changes=1)
+            done += result.checked
+            if result.checked and not result.passed:
+                bad.append(f"{fault.key} ({step}), {result.recovery:.1f} s: {result.said}")
+                break
+    assert not bad, "\n".join(bad)
+    assert done > 0, "nothing was checked"
