@@ -84,7 +84,7 @@ _REFUSED = re.compile(r"wrong|incorrect|invalid|mismatch|not[_-]?(correct|right)
 """What tests call the password that must not open anything."""
 _ROUTE = re.compile(r"/?[a-z][a-z_-]*(/[a-z_-]+)+/?")
 _STRONG_NAME = re.compile(
-    r"(db|database|mysql|postgres\w*|pg|redis|mongo\w*|smtp|mail|ldap|ftp|admin|root|prod\w*|master|service|jwt|session|signing|encryption|secret|private|api|auth|access|client)"
+    r"(db|database|mysql|postgres\w{0,30}|pg|redis|mongo\w{0,30}|smtp|mail|ldap|ftp|admin|root|prod\w{0,30}|master|service|jwt|session|signing|encryption|secret|private|api|auth|access|client)"
     r"[\w.-]{0,20}?(pass(word|wd|phrase)?|pwd|secret|key|token|credential)",
     re.IGNORECASE,
 )

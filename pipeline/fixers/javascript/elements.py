@@ -15,7 +15,7 @@ from pipeline.rewriting.template import Hole
 _ONE_ELEMENT = re.compile(
     r"""\s*<(?P<tag>[a-z][a-z0-9]*)(?P<attributes>(?:\s+[a-z-]+=(?:"[^"<>]*"|'[^'<>]*'))*)\s*>(?P<inside>[^<>&]*)</(?P=tag)>\s*"""
 )
-_NAME = re.compile(r"""([a-z-]+)=["']([^"']*)["']""")
+_NAME = re.compile(r"""(?<![a-z-])([a-z-]+)=["']([^"']*)["']""")
 _INERT = frozenset(
     {
         "b",

@@ -11,7 +11,7 @@ from pipeline.rewriting.python.code import Code, string_value
 from pipeline.rewriting.template import Hole, Part, Template, Token, Unit, join
 
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "0": "\0", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-_PERCENT = re.compile(r"%(?:\((?P<name>[^()]*)\))?(?P<flags>[-#0 +]*)(?P<width>\d*)(?P<precision>(?:\.\d+)?)(?P<kind>[a-zA-Z%])")
+_PERCENT = re.compile(r"%(?:\((?P<name>[^()]*)\))?(?P<flags>[-#0 +]*+)(?P<width>\d*+)(?P<precision>(?:\.\d+)?)(?P<kind>[a-zA-Z%])")
 
 
 def read(code: Code, node: cst.BaseExpression) -> Template | None:
