@@ -15,38 +15,30 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 from bot.settings import Settings
+from pipeline.escaping import visible
+from pipeline.leaks import Filter, remember
 from pipeline.trail import current
 
-TOKENS = re.compile(
-    r"gh[opsur]_[A-Za-z0-9._-]{20,}|github_pat_[A-Za-z0-9_]{20,}"
-    r"|gl(?:pat|dt|rt|rtr|ptt|cbt|ft|soat|ffct|imt|agent|oas|wt)-[A-Za-z0-9._-]{16,}"
-    r"|fxw_[a-z]+_[A-Za-z0-9_]{16,}"
-    r"|(?:AKIA|ASIA)[A-Z0-9]{16}|xox[a-z]-[A-Za-z0-9-]{10,}|sk_live_[A-Za-z0-9]{16,}"
-    r"|eyJ[A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]*"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
-    r"|(?i:(?:authorization|private-token|job-token|x-gitlab-token|cookie)[\"']?\s*[:=,]\s*b?[\"']?(?:(?:basic|bearer|token)\s+)?)[^\s\"',]{6,}"
-    r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{16,}"
-    r"|(?i:\bpassword\s*=\s*)'?[^\s']+"
-    r"|(?<=://)[^/\s]*:[^/\s]*(?=@)"
-)
-"""Shapes of credentials: GitHub's tokens in old and new form (GitHub docs "Authentication", format since 2026-04), GitLab's (docs "Token
-overview"), JSON Web Tokens, private keys, headers that carry them, PostgreSQL's connection strings, URLs with passwords."""
+_BREAKS = {ord(character): f"\\x{ord(character):02x}" for character in "\n\r\t"}
+_NEEDS_QUOTES = re.compile("[ '\"]")
+"""In a value that stands without quotes, a blank would begin another field, and a quote would swallow those that follow."""
 
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
 
 
 class Redactor:
-    """Cuts known secrets and everything that looks like a credential out of a text."""
+    """Cuts known secrets and everything that looks like a credential out of a text, see `pipeline.leaks`.
+
+    Args:
+        secrets: what is to be cut out here besides what this process knows as its own.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = sorted((s for s in secrets if len(s) >= 6), key=len, reverse=True)
+        self._filter = Filter(secrets)
 
     def clean(self, text: str) -> str:
         """The text without secrets and without control characters that could move a terminal's cursor or forge a line."""
-        for secret in self._secrets:
-            text = text.replace(secret, "[removed]")
-        text = TOKENS.sub("[removed]", text)
-        return "".join(c if c.isprintable() or c == " " else f"\\x{ord(c):02x}" for c in text)
+        return visible(self._filter.clean(text, machine=True).translate(_BREAKS))
 
 
 class EventFormatter(logging.Formatter):
@@ -74,7 +66,9 @@ class EventFormatter(logging.Formatter):
             plain = {k: v if isinstance(v, int | float) or v is None else clean(str(v)) for k, v in fields.items()}
             return json.dumps(head | plain, ensure_ascii=False)
         shown = {key: clean(str(value)) for key, value in fields.items()}
-        tail = "".join(f" {key}={value!r}" if " " in value or not value else f" {key}={value}" for key, value in shown.items())
+        tail = "".join(
+            f" {key}={value!r}" if _NEEDS_QUOTES.search(value) or not value else f" {key}={value}" for key, value in shown.items()
+        )
         return f"{when} {level} {event}{tail} logger={record.name}"
 
 
@@ -90,7 +84,8 @@ def known_secrets(environment: Mapping[str, str]) -> list[str]:
 def configure_logs(settings: Settings) -> None:
     """Send all logs to stderr in our format. Calling it again replaces the handler."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(EventFormatter(Redactor(known_secrets(settings.environment)), as_json=settings.log_format == "json"))
+    remember(*known_secrets(settings.environment))
+    handler.setFormatter(EventFormatter(Redactor(), as_json=settings.log_format == "json"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

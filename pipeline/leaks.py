@@ -1,0 +1,442 @@
+"""What must not get out, and the one filter that takes it out of every text that leaves: logs, errors, rows, answers, whatever is shown.
+
+Three things are removed. Our own secrets: the process that holds one says so with `remember`. Whatever has the shape of a credential, of
+anybody. And the values that a scan has found, although none of them is kept anywhere: of each one there are *marks*, keyed hashes of the
+value and of its encodings (base64 in its three alignments, hex), and the text is searched for something with the same hashes.
+
+So that a value is found however it is written, a text is compared in a plain form: escapes of HTML, URLs, JSON and Markdown are undone,
+what nobody sees is left out, and of the rest only letters and digits count. Line ends, quotes, zero-width characters and the signs of
+a diff make no difference, then.
+
+`clean` is the one function for texts that no repository is known for; `Filter.clean` knows a repository's marks too.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import html
+import os
+import re
+import sys
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+REMOVED = "[removed]"
+
+SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (begins, re.compile(pattern))
+    for begins, pattern in (
+        ("gh", r"gh[opsur]_[A-Za-z0-9._-]{20,}"),
+        ("github_pat_", r"github_pat_[A-Za-z0-9_]{20,}"),
+        ("gl", r"gl(?:pat|dt|rt|rtr|ptt|cbt|ft|soat|ffct|imt|agent|oas|wt)-[A-Za-z0-9._-]{16,}"),
+        ("fxw_", r"fxw_[a-z]+_[A-Za-z0-9_]{16,}"),
+        ("AKIA", r"AKIA[A-Z0-9]{16}"),
+        ("ASIA", r"ASIA[A-Z0-9]{16}"),
+        ("xox", r"xox[a-z]-[A-Za-z0-9-]{10,}"),
+        ("_live_", r"[srw]k_live_[A-Za-z0-9]{16,}"),
+        ("eyJ", r"eyJ[A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]*"),
+        (
+            "PRIVATE KEY",
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,-]|\\[nr]){0,200}?[A-Za-z0-9+/=]{40}"
+            r"(?:[A-Za-z0-9+/=\s]|-(?!-)|\\[nr])*+(?:-----END [A-Z ]*PRIVATE KEY-----)?",
+        ),
+        ("://", r"(?<=://)[^/\s]*:(?![^/\s]*[{}<>$%(])[^/\s]+(?=@)"),
+    )
+)
+"""What looks like a credential wherever it stands, each with what it cannot be without: GitHub's tokens in old and new form (GitHub docs
+"Authentication", format since 2026-04), GitLab's (docs "Token overview"), our own, AWS, Slack, Stripe, JSON Web Tokens, private keys,
+passwords in URLs (but no placeholders: `{password}`, `$PASSWORD`)."""
+
+CARRIERS = re.compile(
+    r"(?i:(?:authorization|private-token|job-token|x-gitlab-token|cookie)[\"']?\s*[:=,]\s*b?[\"']?(?:(?:basic|bearer|token)\s+)?)[^\s\"',]{6,}"
+    r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{16,}"
+    r"|(?i:\bpassword\s*=\s*)'?[^\s']+"
+    r"|(?<=://)[^/\s]*:[^/\s]*(?=@)"
+)
+"""What carries a credential in the words of machines: headers, connection strings, URLs. Only for logs and errors: in what is written for
+people, and in code, the same words are harmless (`password = os.environ[...]`)."""
+
+_WINDOW = 6
+"""Characters by which a place is recognized at first."""
+_HEAD, _FULL, _SIZE = 4, 10, 16
+"""Bytes of a mark: of the first hash, the second one, and in all; between them stands a length."""
+_WHOLE, _PIECE = 64, 32
+"""A longer value is marked in pieces, a private key line by line, so that a part of it is recognized too."""
+MOST_MARKS = 640
+"""Of one value: enough for a key of 4,096 bits with its encodings."""
+_REMEMBERED = 256
+"""Secrets of our own that a process keeps at most; tokens are made anew every hour."""
+
+_NOT_LETTERS = bytes(c for c in range(128) if not chr(c).isalnum())
+_NOT_VISIBLE = bytes(c for c in range(128) if c <= 32 or c == 127 or chr(c) in "\\\"'`")
+_EXACT = 0x8000
+"""Set in a length: a value with few letters and digits, whose symbols count too."""
+
+_UNSEEN = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]+")
+_ESCAPED = re.compile(
+    r"(?P<entity>&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});)"
+    r"|(?P<url>(?:%[0-9a-fA-F]{2})+)"
+    r"|(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(?P<code>\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2})"
+    r"|(?P<control>\\[nrtbf0])"
+    r"|(?P<symbol>\\[^\w\s])"
+    r"|(?P<unseen>" + _UNSEEN.pattern + ")"
+)
+_ROUNDS = 3
+"""So deep may a value be escaped: JSON in a URL in HTML."""
+
+
+# --- plain forms ----------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Unescaped:
+    """A text without escapes, and where each part of it stood."""
+
+    text: str
+    starts: tuple[int, ...] = (0,)
+    """Where parts begin in `text`, in order."""
+    origins: tuple[int, ...] = (0,)
+    """Where the same parts begin in the text before."""
+    lengths: tuple[int, ...] = (0,)
+    """Characters of an escape there; 0 for a part that is as it was."""
+
+    def origin(self, begin: int, end: int) -> tuple[int, int]:
+        """The part of the text before that `text[begin:end]` comes from."""
+        return self._at(begin)[0], self._at(end - 1)[1]
+
+    def _at(self, index: int) -> tuple[int, int]:
+        part = bisect_right(self.starts, index) - 1
+        if self.lengths[part]:
+            return self.origins[part], self.origins[part] + self.lengths[part]
+        where = self.origins[part] + index - self.starts[part]
+        return where, where + 1
+
+
+def _spoken(found: re.Match[str]) -> str:
+    said = found[0]
+    match found.lastgroup:
+        case "entity":
+            return _UNSEEN.sub("", html.unescape(said))
+        case "url":
+            return bytes.fromhex(said.replace("%", "")).decode("utf-8", "surrogateescape")
+        case "pair":
+            return bytes.fromhex(said.replace("\\u", "")).decode("utf-16-be", "replace")
+        case "code":
+            return _UNSEEN.sub("", chr(int(said[2:], 16)))
+        case "control":
+            return " "
+        case "symbol":
+            return said[1]
+        case _:
+            return ""
+
+
+def _unescape(text: str) -> _Unescaped | None:
+    """One round; None when nothing in it is escaped."""
+    parts, starts, origins, lengths = [], [], [], []
+    length = done = 0
+    for found in _ESCAPED.finditer(text):
+        spoken = _spoken(found)
+        if spoken == found[0]:
+            continue
+        for part, origin, escape in ((text[done : found.start()], done, 0), (spoken, found.start(), len(found[0]))):
+            if part:
+                parts.append(part)
+                starts.append(length)
+                origins.append(origin)
+                lengths.append(escape)
+                length += len(part)
+        done = found.end()
+    if not done:
+        return None
+    parts.append(text[done:])
+    return _Unescaped("".join(parts), (*starts, length), (*origins, done), (*lengths, 0))
+
+
+def _rounds(text: str) -> list[_Unescaped]:
+    """The text, and what it says when its escapes are undone once, twice, ..."""
+    found = [_Unescaped(text)]
+    while len(found) <= _ROUNDS and (spoken := _unescape(found[-1].text)) is not None:
+        found.append(spoken)
+    return found
+
+
+def _letters(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").translate(None, _NOT_LETTERS)
+
+
+def _visible(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").translate(None, _NOT_VISIBLE)
+
+
+# --- marks ----------------------------------------------------------------------------------------------------------------------------
+
+
+class Marker:
+    """Makes marks, and knows them again.
+
+    The first hash is AES of some characters, cut to 4 bytes: what is cut off cannot be turned back, and a thousand cost no more than
+    a few of another hash. The second one is HMAC-SHA-256 of the whole piece.
+
+    Args:
+        key: secret bytes, for this purpose only.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._first = hmac.digest(key, b"fixwright leaks, first", "sha256")[:16]
+        self._second = hmac.digest(key, b"fixwright leaks, second", "sha256")
+
+    def marks(self, value: str, *, words: bool = False) -> bytes:
+        """The marks of a value in every form in which it could stand in a text; empty for what is too plain to be told from words.
+
+        Args:
+            words: mark at least the encodings of such a one.
+        """
+        pieces = list(_pieces(_rounds(value)[-1].text))
+        if not pieces and not words:
+            return b""
+        for form in _encoded(value.encode("utf-8", "surrogatepass")):
+            pieces += [(0, piece) for piece in _cut(form)]
+        return b"".join(dict.fromkeys(self._mark(flag, piece) for flag, piece in pieces[:MOST_MARKS]))
+
+    def heads(self, view: bytes) -> array[int]:
+        """The first hash of what begins at each byte of `view`."""
+        count = len(view) - _WINDOW + 1
+        blocks = bytearray(16 * max(count, 0))
+        for offset in range(_WINDOW if count > 0 else 0):
+            blocks[offset::16] = view[offset : offset + count]
+        return array("I", self._cipher().update(bytes(blocks)))[::4]
+
+    def full(self, piece: bytes) -> bytes:
+        """The second hash."""
+        return hmac.digest(self._second, piece, "sha256")[:_FULL]
+
+    def _mark(self, flag: int, piece: bytes) -> bytes:
+        head = self._cipher().update(piece[:_WINDOW].ljust(16, b"\0"))[:_HEAD]
+        return head + (flag | len(piece)).to_bytes(2, "big") + self.full(piece)
+
+    def _cipher(self) -> CipherContext:
+        # Equal blocks must give equal hashes, and each block is a message of its own.
+        return Cipher(AES(self._first), ECB()).encryptor()  # noqa: S305
+
+
+def _pieces(plain: str) -> Iterator[tuple[int, bytes]]:
+    letters, visible = _letters(plain), _visible(plain)
+    if len(letters) > _WHOLE and len(lines := plain.split()) > 1:
+        yield from ((0, piece) for line in lines if len(_letters(line)) >= _PIECE // 2 for piece in _cut(_letters(line)))
+    elif is_telling(letters):
+        yield from ((0, piece) for piece in _cut(letters))
+    elif len(visible) >= 8 and sum(any(test(chr(c)) for c in visible) for test in _CLASSES) >= 3:
+        yield _EXACT, visible[: _EXACT - 1]
+
+
+_CLASSES: tuple[Callable[[str], bool], ...] = (str.islower, str.isupper, str.isdigit, lambda c: not c.isalnum())
+
+
+def is_telling(letters: bytes) -> bool:
+    """Whether these letters and digits in a text can only be the value: 16 of them, or 8 with both among them. A word is not."""
+    digits = sum(c in b"0123456789" for c in letters)
+    return len(letters) >= 16 or (len(letters) >= 8 and 0 < digits < len(letters))
+
+
+def _cut(letters: bytes) -> Iterator[bytes]:
+    if len(letters) <= _WHOLE:
+        if len(letters) >= _WINDOW:
+            yield letters
+        return
+    for start in range(0, len(letters) - _PIECE + 1, _PIECE):
+        rest = len(letters) - start
+        yield letters[start : start + (_PIECE if rest >= 2 * _PIECE else rest)]
+
+
+def _encoded(value: bytes) -> Iterator[bytes]:
+    """Letters and digits of the encodings that a text could have it in."""
+    for shift in range(3):
+        text = base64.b64encode(b"\0" * shift + value)
+        yield text[-(-shift * 8 // 6) : (shift + len(value)) * 8 // 6].translate(None, _NOT_LETTERS)
+    yield value.hex().encode()
+    yield value.hex().upper().encode()
+
+
+class _Marked:
+    """Values by their marks."""
+
+    def __init__(self, marker: Marker, marks: Iterable[bytes] = ()) -> None:
+        self._marker = marker
+        self._by_head: dict[int, set[tuple[int, bytes]]] = {}
+        self._flags = 0
+        for each in marks:
+            self._add(each)
+        self._heads = frozenset(self._by_head)
+
+    def _add(self, marks: bytes) -> None:
+        """What is no whole mark is passed over."""
+        for start in range(0, len(marks) - _SIZE + 1, _SIZE):
+            length = int.from_bytes(marks[start + _HEAD : start + _HEAD + 2], "big")
+            head = int.from_bytes(marks[start : start + _HEAD], sys.byteorder)
+            self._by_head.setdefault(head, set()).add((length, marks[start + _HEAD + 2 : start + _SIZE]))
+            self._flags |= 2 if length & _EXACT else 1
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where values stand in a text without escapes."""
+        if self._flags & 1:
+            yield from self._in(text, _letters(text), 0, _NOT_LETTERS)
+        if self._flags & 2:
+            yield from self._in(text, _visible(text), _EXACT, _NOT_VISIBLE)
+
+    def _in(self, text: str, view: bytes, flag: int, left_out: bytes) -> Iterator[tuple[int, int]]:
+        heads = self._marker.heads(view)
+        present = self._heads.intersection(heads)
+        places: list[int] = []
+        for at in [at for at, head in enumerate(heads) if head in present] if present else ():
+            for length, full in self._by_head[heads[at]]:
+                size = length & ~_EXACT
+                if length & _EXACT == flag and at + size <= len(view) and self._marker.full(view[at : at + size]) == full:
+                    places = places or _places(text, left_out)
+                    yield places[at], places[at + size - 1] + 1
+
+
+def _places(text: str, left_out: bytes) -> list[int]:
+    """Index in `text` of the character that each byte of its view belongs to."""
+    gone = frozenset(map(chr, left_out))
+    return [at for at, char in enumerate(text) if char not in gone for _ in range(len(char.encode("utf-8", "surrogatepass")))]
+
+
+# --- the filter -----------------------------------------------------------------------------------------------------------------------
+
+
+class Filter:
+    """Takes out what must not leave: our own secrets, shapes of credentials, and what it is given here.
+
+    Args:
+        secrets: values that a stage holds in its hand.
+        marks: of what scans have found.
+        marker: the one that made `marks`; None: `marker_of(b"")`.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), marks: Iterable[bytes] = (), marker: Marker | None = None) -> None:
+        given = [secret for secret in secrets if len(secret) >= _WINDOW]
+        self._given = _Marked(_PROCESS, [_PROCESS.marks(secret, words=True) for secret in given])
+        self._words = _words(given)
+        self._found = _Marked(marker or _PROCESS, marks)
+
+    def clean(self, text: str, *, machine: bool = False, tagged: bool = False) -> str:
+        """The text with `[removed]` where something must not leave.
+
+        Args:
+            machine: True for what programs say to operators (logs, errors): there also what stands where credentials stand is removed,
+                and those of our own secrets that are no more than a word.
+            tagged: True for what names something in the store: `[removed 1f2e3d4c]`, so that two names stay two.
+        """
+        spans = sorted(self._spans(text, machine))
+        return _without(text, spans, tagged=tagged) if spans else text
+
+    def touches(self, text: str) -> bool:
+        """Whether anything would be removed."""
+        return next(self._spans(text, machine=False), None) is not None
+
+    def _spans(self, text: str, machine: bool) -> Iterator[tuple[int, int]]:
+        if len(text) < _WINDOW:
+            return
+        rounds = _rounds(text)
+        for number, spoken in enumerate(rounds):
+            for span in self._direct(spoken.text, machine, last=number == len(rounds) - 1):
+                for each in reversed(rounds[1 : number + 1]):
+                    span = each.origin(*span)
+                yield span
+
+    def _direct(self, text: str, machine: bool, *, last: bool) -> Iterator[tuple[int, int]]:
+        for begins, shape in SHAPES:
+            if begins in text:
+                yield from (found.span() for found in shape.finditer(text))
+        if machine:
+            yield from (found.span() for found in CARRIERS.finditer(text))
+            for word in (*_OWN.words, *self._words):
+                yield from (found.span() for found in re.finditer(re.escape(word), text))
+        if last:
+            for marked in (_OWN.marked, self._given, self._found):
+                yield from marked.spans(text)
+
+
+def _without(text: str, spans: Iterable[tuple[int, int]], *, tagged: bool) -> str:
+    kept, done = [], 0
+    for begin, end in spans:
+        if end <= done:
+            continue
+        if begin >= done:
+            # Of something short a digest could be tried for every word.
+            tag = f" {hashlib.sha256(text[begin:end].encode('utf-8', 'surrogatepass')).hexdigest()[:8]}" if end - begin >= _TAGGED else ""
+            kept += [text[done:begin], f"[removed{tag}]" if tagged else REMOVED]
+        done = end
+    return "".join([*kept, text[done:]])
+
+
+_TAGGED = 20
+"""Characters from which what was removed gets a digest in its place."""
+
+
+class _Own:
+    """What this process knows: the newest of the settings' secrets, and of the tokens that it was given."""
+
+    def __init__(self) -> None:
+        self._settings: dict[str, bytes] = {}
+        self._tokens: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+        self.marked = _Marked(_PROCESS)
+        self.words: tuple[str, ...] = ()
+
+    def add(self, secrets: Iterable[str], *, passing: bool) -> None:
+        with self._lock:
+            kept = self._tokens if passing else self._settings
+            new = [s for s in secrets if len(s) >= _WINDOW and s not in self._settings and s not in self._tokens]
+            if not new:
+                return
+            kept.update((secret, _PROCESS.marks(secret, words=True)) for secret in new)
+            while len(kept) > _REMEMBERED:
+                del kept[next(iter(kept))]
+            # Put in place at once: others are reading.
+            self.marked = _Marked(_PROCESS, [*self._settings.values(), *self._tokens.values()])
+            self.words = _words([*self._settings, *self._tokens])
+
+
+def _words(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Those that are too plain for marks."""
+    return tuple(secret for secret in secrets if not _PROCESS.marks(secret))
+
+
+_PROCESS = Marker(os.urandom(32))
+"""For what this process knows itself: nothing of it outlasts the process."""
+
+
+def marker_of(key: bytes) -> Marker:
+    """The marker of a key; without one (command line) this process's own."""
+    return Marker(key) if key else _PROCESS
+
+
+_OWN = _Own()
+_EVERYWHERE = Filter()
+
+
+def remember(*secrets: str, passing: bool = False) -> None:
+    """These are secrets of ours: from now on they leave this process in no text.
+
+    Args:
+        secrets: what is shorter than six characters is in too many words, and is not looked for.
+        passing: True for tokens that are made anew every hour. Only the newest 256 are kept in mind, of these and of the others.
+    """
+    _OWN.add(secrets, passing=passing)
+
+
+def clean(text: str, *, machine: bool = False, tagged: bool = False) -> str:
+    """The text without our own secrets and without what looks like a credential. See `Filter.clean`."""
+    return _EVERYWHERE.clean(text, machine=machine, tagged=tagged)
