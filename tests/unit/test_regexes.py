@@ -69,7 +69,7 @@ def _patterns() -> dict[str, tuple[re.Pattern[Any], set[str]]]:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args and isinstance(node.args[0], ast.Constant):
                 of_re = isinstance(node.func.value, ast.Name) and node.func.value.id == "re" and node.func.attr in METHODS
                 if of_re and isinstance(node.args[0].value, str | bytes):
-                    found[f"{name}: {node.args[0].value!r}"] = (re.compile(node.args[0].value), {node.func.attr})  # type: ignore[attr-defined]
+                    found[f"{name}: {node.args[0].value!r}"] = (re.compile(node.args[0].value), {node.func.attr})
         for attribute, value in vars(importlib.import_module(name)).items():
             inner = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list | set | frozenset) else (value,)
             for number, one in enumerate(inner):
