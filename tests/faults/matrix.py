@@ -18,7 +18,8 @@ from tests.faults.stand import Stand
 from tests.worlds.github.model import Repository
 
 KILLED, ANY = 15.0, 30.0
-"""Seconds within which a killed worker's work is done by another, and anything else is well again: what docs/reliability.md promises."""
+"""Seconds within which a killed worker's work goes on in other hands, and all is well after anything else: what docs/reliability.md
+promises."""
 SETTLING: Final = 90.0
 """Seconds that a run is waited for; one that needs longer than it may is a failure all the same, but one with a number."""
 
@@ -45,6 +46,7 @@ class Run:
     more: list[Callable[[], list[str]]] = field(default_factory=list)
     """Problems that only this row knows of."""
     _cured: float | None = None
+    _took_over: float | None = None
 
     def begin(self, repository: Repository | None = None, *, alike: bool = True, draft: bool = False) -> Life:
         """A person opens a pull request whose end is part of the row."""
@@ -65,11 +67,26 @@ class Run:
         """The fault is over, now or at a moment of the monotonic clock: from here on it is timed."""
         self._cured = time.monotonic() if at is None else at
 
+    def taken_over(self, struck: Struck, seconds: float = SETTLING) -> None:
+        """Wait until what the struck worker held is in other hands, or done: that is what is timed of a killed worker.
+
+        `struck` is a worker's child, or was one: messages are held in the name of the worker.
+        """
+        held = self.stand.held_by(struck.parent)
+        self.stand.wait("somebody who goes on", lambda: not (held & self.stand.held_by(struck.parent)), seconds)
+        self._took_over = time.monotonic() - struck.at
+        self.cured(struck.at)
+
     @property
     def since(self) -> float:
         """When the fault was over."""
         assert self._cured is not None, "the row never said when its fault was over"
         return self._cured
+
+    @property
+    def took_over(self) -> float | None:
+        """Seconds after which a killed worker's message was in other hands; None when no worker was killed."""
+        return self._took_over
 
     def problems(self) -> list[str]:
         """What is not well yet."""
@@ -192,7 +209,7 @@ def _settle(run: Run) -> tuple[list[str], float]:
         problems = run.problems()
         took = time.monotonic() - run.since
         if not problems or took > SETTLING:
-            return problems, took
+            return problems, took if run.took_over is None else run.took_over
         time.sleep(0.1)
 
 

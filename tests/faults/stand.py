@@ -255,6 +255,12 @@ class Stand:
             statement = select(func.count()).select_from(outbox).where(outbox.c.status.in_(["pending", "running"]), soon)
             return int(work.transaction.execute(statement).scalar_one())
 
+    def held_by(self, worker: int) -> set[tuple[str, int]]:
+        """Messages that a worker, or a child of it, holds: identity and epoch. Raises StoreError."""
+        with self.database.read() as work:
+            mine = select(outbox.c.id, outbox.c.epoch).where(outbox.c.status == "running", outbox.c.owner.endswith(f":{worker}"))
+            return {(row.id, row.epoch) for row in work.transaction.execute(mine)}
+
     def dead(self) -> list[tuple[str, str]]:
         """Messages that were given up: kind and code. Raises StoreError."""
         with self.database.read() as work:

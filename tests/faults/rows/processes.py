@@ -13,7 +13,7 @@ STEPS = {
     "engine ended": Point("pipeline.sandbox.process:run_isolated", "return"),
     "scanned": Point("pipeline.stages.scan:run_scan", "return"),
     "settled": Point("pipeline.stages.settle:settle_review", "return"),
-    "check ended, not noted": Point("providers.github.checks:ensure_check", "return", skip=1),
+    "check ended, not noted": Point("pipeline.stages.publish:_publish_head", "return"),
     "threads opened, not noted": Point("providers.github.threads:ensure_threads", "return"),
 }
 
@@ -22,4 +22,4 @@ STEPS = {
 def child_killed(run: Run) -> None:
     struck = run.strike(STEPS[run.step])
     run.begin_all()
-    run.cured(struck().at)
+    run.taken_over(struck())
