@@ -20,8 +20,12 @@ MARKER = "<!-- fixwright"
 
 ELLIPSIS = "..."
 
-_BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
-"""Letters and symbols that are drawn as nothing, so that two names could look alike."""
+_DRAWN_AS_NOTHING = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+    + "".join(chr(code) for first, last in ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF)) for code in range(first, last + 1))
+)
+"""Letters, marks and symbols without ink (Unicode's Default_Ignorable_Code_Point outside of the categories below, and the empty Braille
+cell): two names could look alike, and variation selectors can carry a whole hidden text."""
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories that never reach a reader as they are: controls, bidi and zero-width formats, lone surrogates, separators of lines."""
@@ -33,6 +37,22 @@ _TICKET = re.compile(r"(?<=[A-Za-z])-(?=\d)")
 
 _OBJECT_NAME = re.compile(r"(?i)[0-9a-f]{7,}")
 """Bare names of commits are links on hosts, from 7 digits on."""
+
+_COMMAND = re.compile(r"/[A-Za-z]")
+"""At the start of a line: `/close`. GitLab, and programs that read comments of any host, take such a line for a command of its writer."""
+
+_COMMIT_SIGNS = (
+    (re.compile(r"\A\s*/(?=[A-Za-z])"), "/ "),  # a command to whoever reads comments
+    (re.compile(r"@(?=[\w\[])"), "@ "),  # people and teams are told
+    (re.compile(r"#(?=\d)"), "# "),  # 1, owner/repo#1: linked, and closed behind `fixes`
+    (re.compile(r"\b(GH|gh|Gh|gH)-(?=\d)"), r"\1- "),
+    (re.compile(r"([!&])(?=\d)"), r"\1 "),  # GitLab: merge requests, epics
+    (re.compile(r"://"), ": //"),  # closes behind `fixes`, too
+    (re.compile(r"(?i)\bwww\."), "www ."),
+    (re.compile(r"(?i)\[(?=\S)(?=[^\]\[]*\b(?:skip|ci)\b)"), "[ "),  # [skip ci] and its kin keep checks from running
+    (re.compile(r"(?i)\*{3}(?=no_ci)"), "*** "),
+)
+"""What a commit message or a title does on a host, and how it is written so that it does nothing."""
 
 _FORGED = re.compile(r"<!--\s*fixwright", re.IGNORECASE)
 _CODE = re.compile(r"`([^`\n]+)`")
@@ -56,7 +76,7 @@ def _spell(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
-    if unicodedata.category(character) not in _HIDDEN and character not in _BLANK_LETTERS:
+    if unicodedata.category(character) not in _HIDDEN and character not in _DRAWN_AS_NOTHING:
         return character if character == " " or not character.isspace() else " "
     if code <= 0xFF:
         return f"\\x{code:02x}"
@@ -87,11 +107,11 @@ def escape(text: str) -> str:
 
 
 def _inert_start(text: str) -> str:
-    """A list, heading rule or indented block can only begin at the start of a line."""
+    """A list, heading rule, indented block or quick action can only begin at the start of a line."""
     start = re.match(r"(\d{1,9})([.)])", text)
     if start:
         return f"{start.group(1)}&#{ord(start.group(2))};{text[start.end() :]}"
-    if text[:1] in ("-", "+", "="):
+    if text[:1] in ("-", "+", "=", "/"):
         return f"&#{ord(text[0])};{text[1:]}"
     return text
 
@@ -110,6 +130,18 @@ def code(text: str) -> str:
     fence = "`" * (longest_run(shown) + 1)
     pad = " " if shown[0] in " `" or shown[-1] in " `" else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def inert(text: str) -> str:
+    """Hostile text as one line of plain text for a commit message or a title, where no entity helps: nobody is told, nothing is closed
+    or linked, no check is skipped. A blank stands where one of these would begin; everything else stays, and a second time changes nothing.
+
+    Sources: GitHub docs "Linking a pull request to an issue", "Skipping workflow runs"; GitLab docs "Skip pipelines", "Closing pattern".
+    """
+    shown = _OBJECT_NAME.sub(lambda m: " ".join(m.group()[n : n + 6] for n in range(0, len(m.group()), 6)), visible(text))
+    for sign, instead in _COMMIT_SIGNS:
+        shown = sign.sub(instead, shown)
+    return shown.strip()
 
 
 def longest_run(text: str) -> int:
@@ -154,9 +186,10 @@ def fenced(text: str, info: str = "") -> str:
 
 
 def can_be_suggested(text: str) -> bool:
-    """False for lines with hidden characters, CR line ends or our own marker: nobody should click them into a file unseen."""
+    """False for lines with hidden characters, CR line ends, our own marker, or a command at the start (`/close`) that some program would
+    take for ours: nobody should click them into a file unseen."""
     shown = text.replace("\n", " ").replace("\t", " ")
-    return visible(shown) == shown and not _FORGED.search(text)
+    return visible(shown) == shown and not _FORGED.search(text) and not any(_COMMAND.match(line) for line in text.split("\n"))
 
 
 def cut(text: str, limit: int) -> str:

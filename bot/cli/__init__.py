@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import bot.cli
 from bot import __version__
 from pipeline.errors import EngineError, FixwrightError, NotConfigured, PolicyInvalid, SandboxUnavailable, UsageError
+from pipeline.escaping import visible
 
 OK, FOUND, USAGE, UNCHECKED = 0, 1, 2, 3
 
@@ -75,7 +76,7 @@ def _stop_talking() -> None:
 
 
 def print_error(error: FixwrightError) -> None:
-    """What went wrong, and what to do about it."""
-    print(f"fixwright: {error.message}", file=sys.stderr)
+    """What went wrong, and what to do about it. A host or a file may have had a part in the words: a terminal obeys none of them."""
+    print(f"fixwright: {visible(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        print(f"  {visible(error.hint)}", file=sys.stderr)

@@ -25,6 +25,7 @@ from bot.settings import read_settings
 from bot.wiring import App
 from bot.worker import Stopping
 from pipeline.errors import NotConfigured, UsageError
+from pipeline.escaping import escape
 from pipeline.model.event import CommentEvent, CommentRef, Event, MergeGroupEvent, PushEvent
 from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.report import Check, Report
@@ -244,7 +245,7 @@ def _show(app: App, session: Session, job: Job, identifier: ReviewId) -> None:
 
 def write_summary(path: Path, check: Check, *, muted: bool) -> None:
     """Add the check's page to the job summary: the same text."""
-    parts = [f"## Fixwright: {check.title}", READ_ONLY if muted else "", check.summary, check.text]
+    parts = [f"## Fixwright: {escape(check.title)}", READ_ONLY if muted else "", check.summary, check.text]
     text = "\n\n".join(part for part in parts if part)
     raw = (text + "\n").encode("utf-8", "replace")[:LARGEST_SUMMARY]
     with path.open("ab") as file:

@@ -19,6 +19,7 @@ from bot.settings import VARIABLES, Settings, read_settings, variable_of
 from bot.wiring import App, discover_plugins
 from pipeline import engines
 from pipeline.errors import EngineError, FixwrightError, SandboxUnavailable
+from pipeline.escaping import visible
 from pipeline.ports import Configuration, Provider
 from pipeline.sandbox.process import best_level, why
 from pipeline.stages.context import Plugins
@@ -69,11 +70,11 @@ def show(lines: Iterable[Line]) -> bool:
     """Print each line as soon as it is known; False when one is bad."""
     good = True
     for line in lines:
-        print(f"{MARKS[line.ok]} {line.topic:40} {line.said}")
+        print(f"{MARKS[line.ok]} {line.topic:40} {visible(line.said)}")
         if line.ok is False:
             good = False
             if line.hint:
-                print(f"   {'':40} {line.hint}")
+                print(f"   {'':40} {visible(line.hint)}")
     return good
 
 

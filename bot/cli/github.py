@@ -10,6 +10,7 @@ from bot.configurations import DEFAULT
 from bot.pages.links import SetupLinks, Target
 from bot.settings import Settings
 from pipeline.errors import UsageError
+from pipeline.escaping import visible
 
 PROVIDER = "github"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\Z")
@@ -50,7 +51,7 @@ def run_list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command 
             known = app.configurations.of(PROVIDER, name)
             app_name = f"{known.get('APP_ID', '?')} {known.get('SLUG', '')}".strip()
             origin = app.configurations.origin(PROVIDER, name)
-            print(f"{name or 'default':24} App {app_name} at {known.get('API_URL', '')}, from {origin}")
+            print(visible(f"{name or 'default':24} App {app_name} at {known.get('API_URL', '')}, from {origin}"))
         for name in app.configurations.locked(PROVIDER):
             print(f"{name or 'default':24} cannot be opened: it was stored with another FIXWRIGHT_SECRET_KEY")
     return 0

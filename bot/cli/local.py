@@ -18,15 +18,20 @@ import httpx
 
 from bot.settings import Settings, read_settings
 from bot.wiring import discover_plugins
-from pipeline.errors import HostUnavailable, NotConfigured, UsageError
+from pipeline.errors import HostUnavailable, NotConfigured, StoreUnavailable, UsageError
 from pipeline.escaping import visible
+from pipeline.model.event import Delivery
 from pipeline.model.ids import CommitId
 from pipeline.model.target import SourceRepository
 from pipeline.sandbox.localgit import ZERO, LocalRepository
+from pipeline.store.spool import Spool
 from providers.local.host import open_pull_request
 from providers.local.receive import sign
-from providers.local.record import Checks, CommentRecord, Conversation, PullRequestRecord, RepositoryRecord
+from providers.local.record import KEPT, Checks, CommentRecord, Conversation, PullRequestRecord, RepositoryRecord
 from providers.local.repository import describe
+
+KEPT_BYTES = 256 * 1024 * 1024
+"""What hooks keep while the web process is away; some 200,000 pushes."""
 
 HOOK = """#!/bin/sh
 # Tells Fixwright what was pushed. Written by `fixwright local connect`.
@@ -83,20 +88,17 @@ def _connect(args: argparse.Namespace) -> int:
     command = f"{shlex.quote(sys.executable)} -m bot.cli"
     hook.write_text(HOOK.format(command=command, connection=shlex.quote(str(connection))), "utf-8")
     hook.chmod(0o755)
-    print(f"{repository.full_name} is connected: pushes are delivered to {settings.url}")
+    print(f"{visible(repository.full_name)} is connected: pushes are delivered to {settings.url}")
     _announce(Connection(settings.url, secret, _record_root(settings)), repository)
     return 0
 
 
 def _announce(connection: Connection, repository: SourceRepository) -> None:
-    """Everything on the default branch is new to Fixwright: that makes its first scan. Not an error when nobody listens yet."""
+    """Everything on the default branch is new to Fixwright: that makes its first scan, as soon as somebody listens."""
     tip = LocalRepository(Path(repository.clone_url)).branch(repository.default_branch)
     if tip is None:
         return
-    try:
-        connection.send(repository, "push", ref=repository.default_branch, before=ZERO, after=tip)
-    except HostUnavailable:
-        print(f"{connection.url} does not answer; to scan it as a whole, connect it again while `fixwright up` runs")
+    connection.send(repository, "push", ref=repository.default_branch, before=ZERO, after=tip)
 
 
 def _secret(settings: Settings) -> str:
@@ -132,8 +134,16 @@ class Connection:
         except (OSError, ValueError, KeyError):
             raise UsageError(f"{path} cannot be used", hint="run: fixwright local connect REPOSITORY") from None
 
-    def send(self, repository: SourceRepository, event: str, **fields: object) -> None:
-        """Deliver one event. Raises HostUnavailable when the web process does not take it."""
+    def send(self, repository: SourceRepository, event: str, **fields: object) -> bool:
+        """Deliver one event. When the web process is away, or cannot take it now, it is kept in a folder beside the record, where the
+        web process looks as soon as it runs.
+
+        Returns:
+            True when it was delivered, False when it was kept.
+
+        Raises:
+            HostUnavailable: the web process refuses it for good, or it can be kept nowhere.
+        """
         login = getpass.getuser()
         payload = {
             "event": event,
@@ -157,9 +167,24 @@ class Connection:
         try:
             answer = httpx.post(f"{self.url}/webhooks/local", content=body, headers=headers, timeout=10)
         except httpx.HTTPError as error:
-            raise HostUnavailable(f"{self.url} does not answer ({type(error).__name__})", hint="is `fixwright up` running?") from None
+            self._keep(Delivery("local", "", headers, body, float(timestamp)), f"does not answer ({type(error).__name__})")
+            return False
+        if answer.status_code >= 500:
+            self._keep(Delivery("local", "", headers, body, float(timestamp)), f"answered {answer.status_code}")
+            return False
         if answer.status_code != 202:
             raise HostUnavailable(f"{self.url} answered {answer.status_code}", hint=visible(answer.text[:300]))
+        return True
+
+    def _keep(self, delivery: Delivery, why: str) -> None:
+        spool = Spool(self.record_root / KEPT, KEPT_BYTES)
+        try:
+            spool.keep(delivery)
+        except StoreUnavailable as error:
+            raise HostUnavailable(f"{self.url} {why}, and {error.message}", hint="is `fixwright up` running?") from None
+        finally:
+            spool.close()
+        print(f"fixwright: {self.url} {why}; kept, and taken when `fixwright up` runs", file=sys.stderr)
 
 
 def _connection_of(repository: SourceRepository) -> Connection:
@@ -207,7 +232,7 @@ def _pushed(connection: Connection, repository: SourceRepository, git: LocalRepo
     ref = open_pull_request(record, repository, branch, base, title)
     action = "updated" if known else "opened"
     connection.send(repository, "pull_request", action=action, number=ref.number, head=head)
-    print(f"fixwright: pull request {ref.number} ({branch} into {base}) {action}")
+    print(visible(f"fixwright: pull request {ref.number} ({branch} into {base}) {action}"))
 
 
 def _close_of_branch(connection: Connection, repository: SourceRepository, branch: str) -> None:
@@ -292,7 +317,7 @@ def _checks(record: RepositoryRecord, git: LocalRepository, pull: PullRequestRec
 
 
 def _print(pull: PullRequestRecord, checks: Checks, said: Conversation) -> None:
-    print(f"#{pull.number} {visible(pull.title)} ({pull.head_ref} into {pull.base_ref}, {pull.state})")
+    print(visible(f"#{pull.number} {pull.title} ({pull.head_ref} into {pull.base_ref}, {pull.state})"))
     for check in checks.checks:
         print(f"  check    {check.conclusion or check.status}: {visible(check.title)}")
     for thread in said.threads:
@@ -300,4 +325,4 @@ def _print(pull: PullRequestRecord, checks: Checks, said: Conversation) -> None:
         print(f"  thread   {visible(thread.path)}:{thread.line} {state}, {thread.id}, {count} comment{'' if count == 1 else 's'}")
     for comment in said.comments:
         first = comment.body.splitlines()[0] if comment.body else ""
-        print(f"  comment  {comment.author}: {visible(first)}")
+        print(f"  comment  {visible(comment.author)}: {visible(first)}")

@@ -9,6 +9,7 @@ import json
 from bot.cli import OK
 from bot.cli.processes import stored
 from pipeline.errors import UsageError
+from pipeline.escaping import visible
 from pipeline.model.target import Installation
 from pipeline.store.work import Work
 
@@ -44,10 +45,10 @@ def show(args: argparse.Namespace) -> int:
         print(json.dumps({"organizations": [dataclasses.asdict(o) for o in organizations], "installations": inside}, indent=2))
         return OK
     for organization in organizations:
-        print(f"{organization.slug}  {organization.name}")
+        print(f"{organization.slug}  {visible(organization.name)}")
         for one, slug, state in owned:
             if slug == organization.slug:
-                print(f"  {one.account}  {one.provider} {one.external_id}  {state}")
+                print(f"  {visible(one.account)}  {one.provider} {visible(one.external_id)}  {state}")
     return OK
 
 
@@ -64,7 +65,7 @@ def move(args: argparse.Namespace) -> int:
     with stored() as app, app.database.work() as work:
         one = _find(work, args.installation)
         work.organizations.move(one.id, args.slug)
-    print(f"{one.account} is in {args.slug} now, with all its repositories")
+    print(f"{visible(one.account)} is in {args.slug} now, with all its repositories")
     return OK
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from bot import __version__
 from bot.settings import engines_dir, state_dir
 from pipeline.errors import PatchRefused, UsageError
+from pipeline.escaping import visible
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch, Proof, ProofWord
 from pipeline.patches import MAX_DIFF, parse_diff
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         finding = select_finding(args.finding, files, engines)
     except NothingThere as nothing:
-        print(f"could not check: {nothing.message}")
+        print(f"could not check: {visible(nothing.message)}")
         return UNCHECKED
     proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=engines.control, engines=engines)
     _show(finding, proof)
@@ -96,24 +97,18 @@ def _show(finding: Finding, proof: Proof) -> None:
     elif proof.word is ProofWord.UNCHECKED:
         _say("could not check", tuple(check.said for check in proof.checks if check.passed is None))
     else:
-        print(_safe(f"{proof.word.value}: {finding.rule.id} at {where} is mended"))
+        print(visible(f"{proof.word.value}: {finding.rule.id} at {where} is mended"))
     for check in proof.checks:
-        print(_safe(f"  {marks[check.passed]}  {check.name}: {check.said}"))
+        print(visible(f"  {marks[check.passed]}  {check.name}: {check.said}"))
     for sentence in proof.not_proven:
-        print(_safe(f"Not proven: {sentence}."))
+        print(visible(f"Not proven: {sentence}."))
     print(f"{proof.seconds:.1f} s")
 
 
 def _say(word: str, reasons: tuple[str, ...]) -> None:
-    print(_safe(f"{word}: {reasons[0] if reasons else 'no reason was given'}"))
+    print(visible(f"{word}: {reasons[0] if reasons else 'no reason was given'}"))
     for reason in reasons[1:]:
-        print(_safe(f"  and {reason}"))
-
-
-def _safe(text: str) -> str:
-    """Names of files and tests are hostile: no control character of theirs reaches a terminal."""
-    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in shown)
+        print(visible(f"  and {reason}"))
 
 
 def _write_receipt(place: Path, finding: Finding, patch: Patch, base: Base, proof: Proof) -> None:
@@ -123,4 +118,4 @@ def _write_receipt(place: Path, finding: Finding, patch: Patch, base: Base, proo
         place.write_bytes(receipt.envelope)
     except OSError as error:
         raise UsageError(f"{place} cannot be written: {error.strerror}") from None
-    print(f"Receipt {receipt.digest} in {_safe(str(place))}")
+    print(f"Receipt {receipt.digest} in {visible(str(place))}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import sys
 
 from bot.cli import OK
 from bot.cli.naming import NAME, find_repository
 from bot.cli.processes import stored
 from bot.wiring import App
 from pipeline.errors import UsageError
+from pipeline.escaping import visible
 from pipeline.stages.accept.ending import end_reviews
 from pipeline.stages.purge import purge
 from pipeline.store.repositories import Known
@@ -46,9 +46,9 @@ def show(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"repositories": [dataclasses.asdict(one) for one in known]}, indent=2))
         return OK
-    width = max((len(one.name) for one in known), default=0)
+    width = max((len(visible(one.name)) for one in known), default=0)
     for one in known:
-        print(f"{one.name:{width}}  {one.provider:6}  {_state(one):20}  {one.findings} findings  {one.organization}")
+        print(f"{visible(one.name):{width}}  {one.provider:6}  {_state(one):20}  {one.findings} findings  {visible(one.organization)}")
     if not known:
         print("no repository is known yet: they appear with the first delivery of an installation")
     return OK
@@ -59,12 +59,12 @@ def disable(args: argparse.Namespace) -> int:
     with stored() as app, app.database.work() as work:
         known = _known(work, args.repository)
         if known.state == "disabled":
-            print(f"{known.name} was disabled before")
+            print(f"{visible(known.name)} was disabled before")
             return OK
         live = work.reviews.live_of_repository(known.id)
         end_reviews(work, live, DISABLED)
         work.repositories.set_state(known.id, "disabled")
-    print(f"{known.name} is disabled: deliveries are acknowledged and ignored; {len(live)} checks in progress are withdrawn")
+    print(f"{visible(known.name)} is disabled: deliveries are acknowledged and ignored; {len(live)} checks in progress are withdrawn")
     return OK
 
 
@@ -73,9 +73,9 @@ def enable(args: argparse.Namespace) -> int:
     with stored() as app, app.database.work() as work:
         known = _known(work, args.repository)
         if known.state not in ("disabled", "active"):
-            raise UsageError(f"{known.name} is {known.state} on its host", hint="it comes back by itself when the host says so")
+            raise UsageError(f"{visible(known.name)} is {known.state} on its host", hint="it comes back by itself when the host says so")
         work.repositories.set_state(known.id, "active")
-    print(f"{known.name} is enabled: the next delivery is worked; for an open pull request that is the next push, or /scan")
+    print(f"{visible(known.name)} is enabled: the next delivery is worked; for an open pull request that is the next push, or /scan")
     return OK
 
 
@@ -91,7 +91,7 @@ def forget(args: argparse.Namespace) -> int:
             known = _known(work, args.repository)
             _refuse_live(work, known)
         rows = _purge(app, known)
-    print(f"{known.name}: {rows} rows and its mirror are deleted. Copies in backups are not: see docs/operations.md", file=sys.stdout)
+    print(f"{visible(known.name)}: {rows} rows and its mirror are deleted. Copies in backups are not: see docs/operations.md")
     return OK
 
 

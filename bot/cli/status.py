@@ -11,16 +11,19 @@ from bot.cli import OK, UNCHECKED
 from bot.cli.dead import document as letter_document
 from bot.cli.dead import line as letter_line
 from bot.cli.processes import looked_at
+from bot.kept import spools
 from bot.metrics import queue_answers
 from bot.pulse import Kind, lives, process_name, silent_here
 from bot.settings import state_dir
 from bot.wiring import App
 from pipeline import engines
 from pipeline.errors import FixwrightError, StoreError
+from pipeline.escaping import visible
 from pipeline.sandbox.upkeep import free_bytes
 from pipeline.store.outbox import DeadMessage
 from pipeline.store.overview import LastDelivery, Running, Waiting
 from pipeline.store.processes import Process
+from pipeline.store.spool import DAMAGED
 from pipeline.store.sweeps import ScanProgress
 from pipeline.store.work import Work
 
@@ -51,6 +54,11 @@ class Report:
     engines: list[str] = field(default_factory=list)
     disk_free_bytes: int = 0
     queue: bool = False
+    refusing: list[str] = field(default_factory=list)
+    """Why deliveries are refused with 503; what a web process holds in memory is seen by its own `/readyz` only."""
+    spool_bytes: int = 0
+    """Deliveries that wait in files for the database."""
+    spool_damaged: int = 0
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -93,10 +101,25 @@ def look(app: App) -> Report:
     else:
         _judge(report, app)
     _engines(report, app)
+    _intake(report, app)
     if report.disk_free_bytes < app.settings.min_free_mb * 1_000_000:
         free = f"{report.disk_free_bytes / 1e6:.0f} MB free in {app.settings.state_dir}"
         report.troubles.insert(0, f"scans wait: {free}, less than FIXWRIGHT_MIN_FREE_MB ({app.settings.min_free_mb:.0f})")
     return report
+
+
+def _intake(report: Report, app: App) -> None:
+    """What came and cannot be taken, or not yet."""
+    report.refusing = list(app.pressure.look().values())
+    for reason in report.refusing:
+        report.troubles.insert(0, f"deliveries are refused: {reason}")
+    lying = [spool.lying() for spool in spools(app)]
+    report.spool_bytes, report.spool_damaged = sum(one.waiting_bytes for one in lying), sum(one.damaged for one in lying)
+    if report.spool_bytes:
+        report.troubles.append(f"deliveries wait in files for the database ({report.spool_bytes / 1e3:.0f} kB); a web process takes them")
+    if report.spool_damaged:
+        where = f"*{DAMAGED} in {app.settings.spool_dir} or where hooks keep them"
+        report.troubles.append(f"{report.spool_damaged} files of kept deliveries could not be taken as a whole: {where}")
 
 
 def _from_store(report: Report, work: Work) -> None:
@@ -170,7 +193,7 @@ def text(report: Report) -> str:
     lines.append(f"engines     {', '.join(report.engines) or 'none'}")
     size = f"{report.database_bytes / 1e6:.0f} MB, schema {report.schema}" if report.schema else "does not answer"
     lines.append(f"database    {report.database}, {size}; {report.disk_free_bytes / 1e9:.1f} GB free on the disk")
-    return "\n".join(lines)
+    return "\n".join(visible(line) for line in lines)
 
 
 def document(report: Report) -> dict[str, object]:

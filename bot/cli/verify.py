@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bot.settings import state_dir
 from pipeline.errors import GitError, NotConfigured, PatchRefused, ReceiptRefused, UsageError
+from pipeline.escaping import visible
 from pipeline.patches import MAX_DIFF, conceal, diff_digest, parse_diff, render_diff
 from pipeline.receipts import MAX_RECEIPT, Statement, has_key, key_id, load_public, load_signer, read_receipt, standing
 from pipeline.sandbox.git import Worktree
@@ -39,12 +40,12 @@ def run(args: argparse.Namespace) -> int:
         if args.patch is not None:
             _same_patch(statement, _read(args.patch, 4 * MAX_DIFF), files)
     except ReceiptRefused as refusal:
-        print(f"refused: {refusal.message}")
+        print(f"refused: {visible(refusal.message)}")
         return REFUSED
     told = statement.predicate
     name = told.finding.handle or told.finding.rule
-    place = f"{told.finding.path}:{told.finding.line}".encode("unicode_escape").decode()
-    print(f"accepted: {told.word} fix of {name} ({told.finding.rule} at {place}), {where}, signed by {key_id(key)[:12]}")
+    place = f"{told.finding.path}:{told.finding.line}"
+    print(visible(f"accepted: {told.word} fix of {name} ({told.finding.rule} at {place}), {where}, signed by {key_id(key)[:12]}"))
     return 0
 
 

@@ -178,7 +178,7 @@ def code_of(verdicts: Iterable[Verdict]) -> int:
 
 def say(line: str) -> None:
     """One happening."""
-    print(f"fixwright: {line}", file=sys.stderr, flush=True)
+    print(f"fixwright: {visible(line)}", file=sys.stderr, flush=True)
 
 
 @contextmanager

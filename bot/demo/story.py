@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from bot.demo import content
 from pipeline.errors import FixwrightError
+from pipeline.escaping import visible
 from pipeline.receipts import load_signer, public_pem
 from pipeline.sandbox.process import Finished, Limits, run
 
@@ -117,12 +118,12 @@ class Story:
 
     def say(self, text: str) -> None:
         """A line under a step."""
-        print(f"   {text}", flush=True)
+        print(f"   {visible(text)}", flush=True)
 
     def show(self, lines: Sequence[str]) -> None:
         """Something to look at, set off from the narration."""
         for line in lines:
-            print(f"   | {line}".rstrip(), flush=True)
+            print(f"   | {visible(line)}".rstrip(), flush=True)
 
     def wait(self, what: str, look: Callable[[], T | None]) -> T:
         """Look until there is something. Raises DemoFailed after two minutes."""

@@ -112,7 +112,8 @@ def _rule(rule: Rule) -> Object:
 
 def _text(text: str) -> str:
     """Plain text without a CWE number: that stands in the rule's tags and nowhere else, so that readers agree on it."""
-    return visible(_NAMES_CWE.sub("", text)).replace("`", "") or "(no text)"
+    # `](` would make a link of it (SARIF 3.11.6); the text is quoted source now and then.
+    return visible(_NAMES_CWE.sub("", text)).replace("`", "").replace("](", "] (") or "(no text)"
 
 
 def _result(judged: Judged, index: dict[str, int], *, whole: bool) -> Object:
@@ -141,7 +142,7 @@ def _result(judged: Judged, index: dict[str, int], *, whole: bool) -> Object:
     if finding.commit:
         properties["commit"] = finding.commit
     if judged.standing is Standing.WAIVED:
-        result["suppressions"] = [{"kind": "external", "justification": visible(judged.reason)}]
+        result["suppressions"] = [{"kind": "external", "justification": _text(judged.reason)}]
     return {**result, "properties": properties}
 
 
@@ -173,16 +174,16 @@ def _invocation(report: Report, dropped: int) -> Object:
     verdict = report.verdict
     notes = [_notification(gap, "error") for gap in verdict.coverage.breaking]
     if verdict.incomplete and not notes:
-        notes.append({"level": "error", "message": {"text": visible(verdict.could_not_check)}})
-    notes += [{"level": "note", "message": {"text": visible(note)}} for note in verdict.notes]
+        notes.append({"level": "error", "message": {"text": _text(verdict.could_not_check)}})
+    notes += [{"level": "note", "message": {"text": _text(note)}} for note in verdict.notes]
     if dropped:
         notes.append({"level": "warning", "message": {"text": f"{dropped} results are left out: a log holds the worst ones only."}})
     return {"executionSuccessful": not verdict.incomplete, "toolExecutionNotifications": notes}
 
 
 def _notification(gap: Gap, level: str) -> Object:
-    at = f" {visible(gap.path)}" if gap.path else ""
-    notification: Object = {"level": level, "message": {"text": f"Not checked{at}: {visible(gap.reason)} ({visible(gap.engine)})."}}
+    at = f" {gap.path}" if gap.path else ""
+    notification: Object = {"level": level, "message": {"text": _text(f"Not checked{at}: {gap.reason} ({gap.engine}).")}}
     if gap.path:
         notification["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": uri(gap.path), "uriBaseId": SOURCE_ROOT}}}]
     return notification

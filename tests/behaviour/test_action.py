@@ -19,6 +19,7 @@ from bot.cli.action import environment_of, judge, read_job, workflow_commands
 from bot.cli.processes import alone
 from bot.settings import engines_dir, read_settings
 from pipeline.errors import NotConfigured, UsageError
+from pipeline.escaping import escape
 from pipeline.model.report import Annotation, Check
 from providers.github.client import close_line
 from tests.behaviour.doors import JOB, KEY, OLD, change, shop, with_instant_engines
@@ -96,7 +97,7 @@ def test_a_pull_request_is_judged_as_by_the_app_and_the_exit_code_says_the_verdi
     assert (run.conclusion, len(bad.review_comments)) == ("failure", 1)
     assert run.summary is not None
     assert run.title is not None
-    assert run.title in runner.said()
+    assert escape(run.title) in runner.said()
     assert run.summary.splitlines()[0] in runner.said()
     assert Runner(world, repository, tmp_path / "second").run("pull_request", opened(good)) == 0
     (run,) = world.checks(repository, good.head_sha)

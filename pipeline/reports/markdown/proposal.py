@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from pipeline import phrases
 from pipeline.answers import SENTENCE, not_proven, proof_sentences, proof_word, receipt_fold
-from pipeline.escaping import code, cut, escape, prose, sentence, size, visible
+from pipeline.escaping import code, cut, escape, inert, prose, sentence, size, visible
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch, Proof, Receipt
 from pipeline.ports import Capabilities
@@ -18,7 +18,11 @@ TITLE = 72
 """Bytes of a title: what git and hosts show of a commit's first line."""
 
 _CONVENTIONAL = re.compile(r"(?:feat|fix|chore|docs|refactor|test|perf|build|ci|style|revert)(\([^)]+\))?!?: \S")
-_SIGNED_OFF = re.compile(r"^Signed-off-by: .+ <.+@.+>\s*$", re.MULTILINE)
+_TRAILER = re.compile(r"(?:[A-Za-z0-9-]+|BREAKING CHANGE)\s*[:#]")
+"""`Signed-off-by: `, `skip-checks: `, `BREAKING CHANGE: `: what git, hosts and release tools read from a paragraph's start
+(git-interpret-trailers(1); Conventional Commits 1.0.0, footers)."""
+
+_SIGNED_OFF = re.compile(r"^Signed-off-by: [^<\n]+ <[^<>@\n]+@[^<>\n]+>[ \t\r]*$", re.MULTILINE)
 
 
 class Convention(StrEnum):
@@ -52,7 +56,7 @@ def detect_sign_off(messages: Sequence[str]) -> bool:
 
 def render_fix_title(finding: Finding, patch: Patch, convention: Convention = Convention.SENTENCE) -> str:
     """First line of the commit and title of the pull request: plain text, at most 72 bytes."""
-    subject = visible(patch.title or f"fix {phrases.what(finding)[:1].lower()}{phrases.what(finding)[1:]}").strip().rstrip(".")
+    subject = inert(patch.title or f"fix {phrases.what(finding)[:1].lower()}{phrases.what(finding)[1:]}").rstrip(".")
     if convention is Convention.SENTENCE:
         return cut(subject[:1].upper() + subject[1:], TITLE)
     first_word = subject.split(" ", 1)[0]
@@ -61,7 +65,8 @@ def render_fix_title(finding: Finding, patch: Patch, convention: Convention = Co
     if convention is Convention.LOWER:
         return cut(subject, TITLE)
     scope = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(finding.location.path).stem.lower()).strip("-")[:20]
-    prefix = f"fix({scope}): " if convention is Convention.SCOPED and scope else "fix: "
+    # A file may be called `gh-7` or like a commit.
+    prefix = f"fix({scope}): " if convention is Convention.SCOPED and scope and inert(scope) == scope else "fix: "
     return cut(prefix + subject, TITLE)
 
 
@@ -71,9 +76,10 @@ def render_commit_message(title: str, patch: Patch, *, sign_off: str = "") -> st
     Args:
         sign_off: `Name <address>` of who signs off, when the repository's history asks for it.
     """
-    body = visible(patch.explanation)
+    body = inert(patch.explanation)
+    body = f"- {body}" if _TRAILER.match(body) else body
     trailer = f"Signed-off-by: {visible(sign_off)}" if sign_off else ""
-    return "\n\n".join(part for part in (visible(title), body, trailer) if part) + "\n"
+    return "\n\n".join(part for part in (inert(title), body, trailer) if part) + "\n"
 
 
 def render_pull_request_body(

@@ -143,7 +143,7 @@ def test_an_event_is_one_printable_line(as_json: bool, text: str) -> None:
 @pytest.mark.parametrize("attack", ["a\nb", "a\r\x1b[2Jb", "a\u202eb", "a\x00b", "a\u2028b", "a\x7f\x9bb"])
 def test_what_controls_a_terminal_is_shown_instead(attack: str) -> None:
     line = _formatter(as_json=False).format(_record(f"event {attack}"))
-    assert "\\x" in line
+    assert "\\x" in line or "\\u" in line
     assert line.endswith("b logger=bot.test")
     assert not set(attack) & {c for c in line if not c.isprintable()}
 

@@ -9,74 +9,29 @@ from html.parser import HTMLParser
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from tests.hostile_texts import HOSTILE
+
 SHARP = (
-    "`",
-    "``",
-    "|",
-    "\\|",
-    "\\",
-    "<b>",
-    "</details>",
-    "<!-- fixwright:v1:00 -->",
-    "-->",
-    "@octocat",
-    "@org/team",
-    "#1",
-    "GH-7",
-    "TICKET-12",
-    "!3",
-    "$4",
-    "%5",
-    "~bug",
-    "&6",
-    "^alert#1",
-    "owner/repo#9",
-    "owner/repo@deadbeef",
-    "deadbeefcafe1234",
-    "http://evil.example",
-    "https://evil.example/",
-    "www.evil.example",
-    "ftp://x.y",
-    "mailto:a@b.example",
-    "a@b.example",
-    ":tada:",
-    "[x](http://y)",
-    "![x](y)",
-    "[^1]",
-    "**b**",
-    "_i_",
-    "~~s~~",
-    "$$x$$",
-    "- [ ] x",
-    "# head",
-    "> quote",
-    "1. one",
-    "***",
-    "===",
-    "\n",
-    "\r\n",
-    "\n\n",
-    "\t",
-    "    code",
-    "\x1b[31m",
-    "\x1b]8;;http://x\x07",
-    "\x07",
-    "\x00",
-    "\x9b2J",
-    "\u202e",
-    "\u2066",
-    "\u200b",
-    "\u2028",
-    "\ufeff",
-    "\U000e0041",
-    "\udcff",
-    "::error::x",
-    "/fix K7Q",
-    "&#64;x",
-    "&commat;x",
-    "&lt;b&gt;",
-    "e\u0301",
-    "\u4e2d\u6587",
+    *HOSTILE.values(),
+    *(
+        "|",
+        "\\|",
+        "\\",
+        "-->",
+        "[^1]",
+        "- [ ] x",
+        "> quote",
+        "1. one",
+        "===",
+        "\n",
+        "\r\n",
+        "\n\n",
+        "\t",
+        "    code",
+        "::error::x",
+        "&#64;x",
+        "/fix",
+    ),
 )
 """Pieces that mean something to Markdown, HTML, a host or a terminal."""
 
@@ -94,20 +49,27 @@ def rendered(markdown: str) -> str:
     return str(_MARKDOWN.render(markdown))
 
 
-class _Seen(HTMLParser):
+class Seen(HTMLParser):
+    """Tags and text of an HTML document."""
+
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.tags: list[str] = []
         self.active: list[str] = []
         self.everything: list[str] = []
         self._quiet = 0
+        self._open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
         self.tags.append(tag)
         self._quiet += tag in ("code", "pre")
+        if tag not in ("br", "hr", "img", "input"):
+            self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         self._quiet -= tag in ("code", "pre")
+        if not self._open or self._open.pop() != tag:
+            self.tags.append(f"/{tag}")  # it ends something that is not open here
 
     def handle_comment(self, data: str) -> None:
         self.tags.append("!--")
@@ -118,9 +80,9 @@ class _Seen(HTMLParser):
             self.active.append(data)
 
 
-def seen(markdown: str) -> _Seen:
+def seen(markdown: str) -> Seen:
     """Tags and text of rendered Markdown. Hosts look for mentions and links in `active`: text outside of code."""
-    parser = _Seen()
+    parser = Seen()
     parser.feed(rendered(markdown))
     parser.close()
     return parser
@@ -133,7 +95,12 @@ _TRIGGERS = re.compile(
 
 def triggers(markdown: str, ours: str = "") -> list[str]:
     """What a host would make a mention, reference, link or emoji of, in the text outside of code; `ours` is removed first."""
-    text = "\n".join(seen(markdown).active)
+    return triggers_in(seen(markdown), ours)
+
+
+def triggers_in(read: Seen, ours: str = "") -> list[str]:
+    """`triggers` of Markdown that was read already."""
+    text = "\n".join(read.active)
     for allowed in filter(None, ours.split("\n")):
         text = text.replace(html.unescape(allowed), "")
     return _TRIGGERS.findall(text)
