@@ -25,6 +25,7 @@ from pipeline.store.tables import outbox
 from providers.local.host import open_pull_request
 from providers.local.record import CheckRecord, Conversation, PullRequestRecord, RepositoryRecord, ThreadRecord
 from providers.local.repository import describe
+from tests.databases import migrated_sqlite
 
 INSTALLATION = Installation(InstallationId("local"), "local", "", "local", "local")
 DATE = "2026-01-15T12:00:00Z"
@@ -92,6 +93,8 @@ class Bench:
         self.state = state
         # No queue: the bench itself does what is due.
         self.app: App = wire(settings, f"unix://{tmp_path / 'no-queue.sock'}")
+        if not database_url:
+            migrated_sqlite(self.app.database)
         self.app.database.migrate()
 
     def use(self, *, scanners: Sequence[Scanner] | None = None, fixers: Sequence[Fixer] | None = None) -> None:

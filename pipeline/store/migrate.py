@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -118,8 +119,9 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def newest() -> str:
-    """Revision that this version writes."""
+    """Revision that this version writes. Remembered: Alembic runs every migration's file to find out, and each readiness probe asks."""
     return str(_scripts().get_current_head())
 
 

@@ -10,11 +10,13 @@ import hashlib
 import hmac
 import json
 import queue
+import ssl
 import threading
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import httpx
 
@@ -76,7 +78,7 @@ class Hooks:
         """True: events are kept until somebody redelivers them, as when the app's machine is down."""
         self.deliveries: list[Delivery] = []
         self._waiting: queue.Queue[Delivery | None] = queue.Queue()
-        self._client = httpx.Client(timeout=PATIENCE, trust_env=False)
+        self._client = httpx.Client(timeout=PATIENCE, trust_env=False, verify=_certificates())
         self._thread = threading.Thread(target=self._run, name="github-world-hooks", daemon=True)
         self._thread.start()
 
@@ -163,6 +165,12 @@ class Hooks:
         self._waiting.put(None)
         self._thread.join(PATIENCE + 5)
         self._client.close()
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """For all worlds of a process: reading the certificates takes longer than starting a world."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _unknown(identity: str) -> Delivery:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import jwt
@@ -54,8 +55,9 @@ def new_key() -> str:
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
+@cache
 def public_of(private_key_pem: str) -> str:
-    """The public half in PEM."""
+    """The public half in PEM. Remembered: OpenSSL proves the primes of a private key whenever it reads it."""
     key = serialization.load_pem_private_key(private_key_pem.encode(), None)
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
