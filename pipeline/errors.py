@@ -26,6 +26,7 @@ again can help (`retryable`). Foreign exceptions are translated at the border of
     |  +- MirrorDamaged          our copy is unusable; it was dropped
     +- EngineError               with `blame`: the change, or us
     |  +- EngineMissing          not installed, or fails its self-test (us)
+    |  +- EngineNotIsolated      the policy requires a better sandbox than there is here (us)
     |  +- EngineTimedOut         (the change)
     |  +- EngineOutOfMemory      (the change)
     |  +- EngineCrashed          (the change)
@@ -214,6 +215,12 @@ class EngineMissing(EngineError):
     """The engine is not installed, or fails its own self-test."""
 
     code, blame = "ENGINE_MISSING", "us"
+
+
+class EngineNotIsolated(EngineError):
+    """The policy requires engines to be isolated, and the sandbox of this machine has limits only."""
+
+    code, blame = "ENGINE_NOT_ISOLATED", "us"
 
 
 class EngineTimedOut(EngineError):

@@ -77,6 +77,8 @@ class Setting:
     """`{state}` in it stands for the state folder."""
     needed: Literal["receive", "connect", ""] = ""
     """For what it must be set: to accept deliveries, to call the host, or for neither."""
+    keeps: str = ""
+    """Of a folder: name of the folder in it where the host's own hooks keep deliveries that nobody took (`pipeline.store.spool`)."""
 
 
 Configuration = Mapping[str, str]
@@ -309,6 +311,9 @@ class Control(Protocol):
 
     def cancelled(self) -> bool:
         """True when nobody wants the result any more: the scanner stops soon."""
+
+    def isolated(self) -> bool:
+        """True when the sandbox in which engines are started gives them a view of their own, and not only limits."""
 
 
 @runtime_checkable

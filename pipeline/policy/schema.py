@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -37,6 +37,9 @@ Loosened = Literal[
 ]
 """Keys of which one value is tighter than another: only these can need a permission."""
 
+ISOLATION: Final = "isolation"
+Required = ScanType | Literal["isolation"]
+
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 """Other forms of ISO 8601 (weeks, days of the year) would be read by Python and not by people."""
 
@@ -48,21 +51,40 @@ class _Part(BaseModel):
 
 
 class Engines(_Part):
-    """Which scans run on every change, and which of them a green check needs."""
+    """Which scans run on every change, and what a green check needs."""
 
-    required: tuple[ScanType, ...] = Field(
+    required: tuple[Required, ...] = Field(
         default=(ScanType.SECRETS, ScanType.SEMGREP),
-        description="Scans without which no check is green.",
+        description="Scans without which no check is green; and `isolation`: no engine is started where the sandbox has only limits.",
         min_length=1,
     )
 
+    @field_validator("required", mode="before")
+    @classmethod
+    def _known(cls, value: object) -> object:
+        """One sentence for a wrong word, where pydantic would tell of each kind that it could have been."""
+        known = (ScanType.SECRETS.value, ScanType.SEMGREP.value, ISOLATION)
+        wrong = [str(entry)[:40] for entry in value if entry not in known] if isinstance(value, list | tuple) else []
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} does not exist in this version; use {', '.join(known)}")
+        return value
+
     @field_validator("required")
     @classmethod
-    def _known(cls, value: tuple[ScanType, ...]) -> tuple[ScanType, ...]:
-        later = [str(s) for s in value if s not in (ScanType.SECRETS, ScanType.SEMGREP)]
-        if later:
-            raise ValueError(f"{', '.join(later)} does not exist in this version; use secrets_scan, semgrep_scan")
+    def _names_a_scan(cls, value: tuple[Required, ...]) -> tuple[Required, ...]:
+        if set(value) == {ISOLATION}:
+            raise ValueError("isolation is no scan: name the scans, too")
         return tuple(dict.fromkeys(value))
+
+    @property
+    def scans(self) -> tuple[ScanType, ...]:
+        """The scans among what is required."""
+        return tuple(entry for entry in self.required if isinstance(entry, ScanType))
+
+    @property
+    def isolated(self) -> bool:
+        """True when nothing may be looked at where the sandbox gives engines no view of their own (`sandbox.isolation.Level.isolates`)."""
+        return ISOLATION in self.required
 
 
 class Gate(_Part):

@@ -99,8 +99,8 @@ _UNREACHED = re.compile(
 )
 _DAMAGE = re.compile(
     r"is corrupt|corrupt (loose|patch|pack)|is empty|bad packed object|does not match index|cannot be accessed|not a git repository|"
-    r"unable to (read|parse|unpack|mmap)|inflate|bad (object|tree|signature|revision)|invalid sha1 pointer|packfile [^\n]{0,300}? (is|cannot)|"
-    r"far too short|bad config|bad numeric|loose object|garbage at end|is too small|refs? [^\n]{0,300}?broken|"
+    r"unable to (read|parse|unpack|mmap)|inflate|bad (object|tree|signature|revision)|invalid sha1 pointer|"
+    r"packfile [^\n]{0,300}? (is|cannot)|far too short|bad config|bad numeric|loose object|garbage at end|is too small|refs? [^\n]{0,300}?broken|"
     r"did not send all necessary|could not fetch .* promisor",
     re.IGNORECASE,
 )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pipeline.errors import HostNotFound, InternalFault, NotConfigured, Superseded, Undisclosed
+from pipeline.leaks import Filter, marker_of
 from pipeline.messages import BATCH, PURGE_AFTER
 from pipeline.model.event import CommentRef, OpenPullRequest, Snapshot
+from pipeline.model.finding import Finding
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
@@ -33,9 +35,11 @@ from pipeline.ports import (
 )
 from pipeline.receipts import Signer
 from pipeline.sandbox.git import Mirror
+from pipeline.sandbox.process import Level, best_level
 from pipeline.scanners import semgrep
 from pipeline.stages.disclosure import may_tell
 from pipeline.stages.examine import RunControl
+from pipeline.stages.outbound import Outbound
 from pipeline.stages.prove import Engines, Residues
 from pipeline.store.engine import Database
 from pipeline.store.outbox import Claimed
@@ -79,6 +83,8 @@ class Places:
     """Wall-clock limit of one run of one engine."""
     slice_seconds: float = 10.0
     """After so long a message of a scan of everything ends, and another one goes on: what is more urgent overtakes."""
+    level: Callable[[], Level] = best_level
+    """The sandbox's level on this machine."""
     today: Callable[[], date] = today_in_utc
     """The day by which waivers and ignores expire."""
     purge_after: float = PURGE_AFTER
@@ -87,12 +93,18 @@ class Places:
 
 @dataclass
 class FencedHost:
-    """A code host whose every effect is preceded by a look at our lease: a worker that was overtaken does nothing more."""
+    """A code host whose every effect is preceded by a look at our lease: a worker that was overtaken does nothing more. And nothing is
+    shown there that has not gone through `pipeline.stages.outbound`."""
 
     host: CodeHost
     fence: Callable[[], None]
     permit: Callable[[], None]
     """Called before anything is shown of a review. Raises Undisclosed: see `pipeline.stages.disclosure`."""
+    known: Callable[[SourceRepository], Filter]
+    """What must not leave, of one repository."""
+
+    def _outbound(self, repository: SourceRepository) -> Outbound:
+        return Outbound(self.known(repository), self.host.capabilities)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -138,7 +150,7 @@ class FencedHost:
     def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:
         """See `CodeHost.draft_advisory`."""
         self.fence()
-        return self.host.draft_advisory(repository, draft)
+        return self.host.draft_advisory(repository, self._outbound(repository).advisory(draft))
 
     def may_propose(self) -> bool:
         """See `CodeHost.may_propose`."""
@@ -177,41 +189,42 @@ class FencedHost:
         """See `CodeHost.ensure_check`."""
         self.permit()
         self.fence()
-        return self.host.ensure_check(commit, check, known)
+        return self.host.ensure_check(commit, self._outbound(commit.repository).check(check), known)
 
     def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
         """See `CodeHost.ensure_comment`."""
         self.permit()
         self.fence()
-        self.host.ensure_comment(ref, topic, body)
+        self.host.ensure_comment(ref, topic, self._outbound(ref.repository).body(body))
 
     def ensure_reply(self, comment: CommentRef, topic: str, body: str) -> None:
         """See `CodeHost.ensure_reply`."""
         self.fence()
-        self.host.ensure_reply(comment, topic, body)
+        self.host.ensure_reply(comment, topic, self._outbound(comment.pull_request.repository).body(body))
 
     def ensure_threads(self, ref: PullRequestRef, head: CommitId, threads: Sequence[Thread], introduction: str) -> Sequence[ThreadRef]:
         """See `CodeHost.ensure_threads`."""
         self.permit()
         self.fence()
-        return self.host.ensure_threads(ref, head, threads, introduction)
+        outbound = self._outbound(ref.repository)
+        return self.host.ensure_threads(ref, head, [outbound.thread(thread) for thread in threads], outbound.body(introduction))
 
     def ensure_branch(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
         """See `CodeHost.ensure_branch`."""
         self.permit()
         self.fence()
-        return self.host.ensure_branch(repository, commit)
+        return self.host.ensure_branch(repository, self._outbound(repository).commit(commit))
 
     def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
         """See `CodeHost.ensure_pull_request`."""
         self.permit()
         self.fence()
-        return self.host.ensure_pull_request(draft)
+        return self.host.ensure_pull_request(self._outbound(draft.change.repository).pull_request(draft))
 
     def ensure_closed(self, ref: PullRequestRef, reason: str) -> None:
         """See `CodeHost.ensure_closed`."""
         self.fence()
-        self.host.ensure_closed(ref, reason)
+        self.host.ensure_closed(ref, self._outbound(ref.repository).body(reason))
 
 
 def _unasked() -> None:
@@ -238,6 +251,8 @@ class Context:
     """What `may_tell` has answered: the host is asked once a message."""
     fetched: set[tuple[Path, Change]] = field(default_factory=set)
     """Changes that this process has brought to a mirror: a worker that goes on with a review need not ask git again."""
+    filters: dict[str, Filter] = field(default_factory=dict)
+    """What must not leave, by the folder of the repository's mirror: it is read once a message."""
     asked: set[str] = field(default_factory=set)
     """Hosts that this message had to do with, as the outbox names what waits for them."""
     finished: bool = False
@@ -257,6 +272,25 @@ class Context:
             work.outbox.finish(self.claimed.id, self.claimed.epoch)
         self.finished = True
 
+    def known(self, repository: SourceRepository) -> Filter:
+        """What must not leave of a repository: our own secrets, and what its scans have found so far."""
+        name = mirror_name(repository)
+        if name not in self.filters:
+            with self.database.read() as work:
+                number = work.installations.find_repository(repository)
+                marks = work.marks.of(number) if number else []
+            self.filters[name] = Filter(marks=marks, marker=marker_of(self.places.hash_key))
+        return self.filters[name]
+
+    def found(self, repository: SourceRepository, findings: Iterable[Finding]) -> Filter:
+        """As `known`, after a scan of it: what these have of secrets is remembered before anything else is said of them."""
+        findings = list(findings)
+        if any(finding.secret for finding in findings):
+            with self.database.work() as work:
+                work.marks.add(work.installations.upsert_repository(repository), findings)
+            self.filters.pop(mirror_name(repository), None)
+        return self.known(repository)
+
     def provider(self, installation: Installation) -> Provider:
         """The plug-in of an installation. Raises NotConfigured when this version does not have it."""
         try:
@@ -275,7 +309,7 @@ class Context:
             configuration = self.places.configurations.of(installation.provider, installation.instance)
             patient = self.claimed.priority >= BATCH
             connected = self.provider(installation).connect(installation, configuration, self.memory, patient=patient)
-            self.hosts[installation.id] = FencedHost(connected, self.fence, _unasked)
+            self.hosts[installation.id] = FencedHost(connected, self.fence, _unasked, self.known)
         return self.hosts[installation.id]
 
     def teller(self, review: Review, *, blank: bool = False) -> CodeHost:
@@ -336,7 +370,7 @@ class Context:
             with self.database.read() as work:
                 return work.reviews.get(review).status not in (ReviewStatus.CANCELLED, ReviewStatus.FAILED)
 
-        return RunControl(self.places.engines, wanted)
+        return RunControl(self.places.engines, wanted, self.places.level)
 
     def engines(self, control: RunControl) -> Engines:
         """The same engines that judge changes, for the gate of a fix."""

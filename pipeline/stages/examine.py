@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
-from pipeline.errors import Superseded
+from pipeline.errors import EngineNotIsolated, Superseded
 from pipeline.model.finding import Finding
 from pipeline.model.ids import BlobId
 from pipeline.model.scan import (
@@ -35,6 +35,7 @@ from pipeline.model.scan import (
 )
 from pipeline.policy import Policy
 from pipeline.ports import Control, Scanner
+from pipeline.sandbox.process import Level, best_level
 from pipeline.sandbox.tree import private_folder, write_tree
 from pipeline.tally import TALLY
 
@@ -103,10 +104,16 @@ class RunControl:
 
     engines_dir: Path
     wanted: Callable[[], bool]
+    level: Callable[[], Level] = best_level
+    """The sandbox's level on this machine."""
 
     def cancelled(self) -> bool:
         """True when the review was superseded or the lease was lost."""
         return not self.wanted()
+
+    def isolated(self) -> bool:
+        """True at the levels that isolate."""
+        return self.level().isolates
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +179,9 @@ def examine_sides(
     """
     started = time.monotonic()
     info = scanner.info(control)
+    if policy.engines.isolated and not control.isolated():
+        said = f"{info.name} is not run: the policy requires isolation, and the sandbox of this machine has only limits"
+        raise EngineNotIsolated(said, engine=info.name, hint="install bubblewrap, or allow unprivileged user namespaces")
     left_out = {side: _left_out(scanner, files, policy) for side, files in sides.items()}
     wanted = [_Version(file.path, file.blob) for side, files in sides.items() for file in files if file.path not in left_out[side]]
     seen = _Seen()

@@ -60,7 +60,7 @@ def _start_review(context: Context, message: StartReview, beside: ThreadPoolExec
     with context.finish() as work:
         in_force.save(work, review)
         for number, scan_type in enumerate(_scans(context, policy)):
-            scan = work.reviews.add_batch(review.id, scan_type, change.head, required=scan_type in policy.engines.required)
+            scan = work.reviews.add_batch(review.id, scan_type, change.head, required=scan_type in policy.engines.scans)
             # This worker does the first one itself; the others are for whoever is free.
             hold = 0.0 if number else HOLD
             work.outbox.send(Envelope(RunScan(scan, review.id), f"run_scan:{scan}", group=review.id, hold=hold))
@@ -169,5 +169,5 @@ def _supersede(work: Work, newest: ReviewId, change: Change) -> None:
 
 
 def _scans(context: Context, policy: Policy) -> list[ScanType]:
-    available = [scan_type for scan_type in context.plugins.scanners if scan_type not in policy.engines.required]
-    return [*policy.engines.required, *available]
+    available = [scan_type for scan_type in context.plugins.scanners if scan_type not in policy.engines.scans]
+    return [*policy.engines.scans, *available]

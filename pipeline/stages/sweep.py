@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Final, Literal
 
 from pipeline.errors import EngineError, EngineMissing, EngineTimedOut, FixwrightError, HostForbidden, HostNotFound, Superseded
+from pipeline.leaks import within
 from pipeline.messages import BATCH, Envelope, RunScan, ScanRepository, SettleReview
 from pipeline.model.ids import CommitId, RepositoryId, ReviewId
 from pipeline.model.review import Change, Review, ReviewStatus
@@ -113,9 +114,9 @@ def _begin(context: Context, message: ScanRepository, number: RepositoryId, repo
     with context.finish() as work:
         in_force.save(work, review)
         work.installations.began(number, head)
-        available = [scan_type for scan_type in context.plugins.scanners if scan_type not in policy.engines.required]
-        for scan_type in (*policy.engines.required, *available):
-            work.reviews.add_batch(review.id, scan_type, head, required=scan_type in policy.engines.required)
+        available = [scan_type for scan_type in context.plugins.scanners if scan_type not in policy.engines.scans]
+        for scan_type in (*policy.engines.scans, *available):
+            work.reviews.add_batch(review.id, scan_type, head, required=scan_type in policy.engines.scans)
         work.reviews.move(review.id, ReviewStatus.PLANNED, ReviewStatus.SCANNING)
         _go_on(work, review.id)
     log.info("scan.begun", extra={"review_id": review.id, "why": message.why})
@@ -189,7 +190,8 @@ def run_slices(context: Context, review: Review, message: RunScan) -> None:
         gap = Gap(failure.engine, "", failure.message, GapClass.ERROR, failure.blame)
         results[part] = ScanResult((), Coverage(gaps=(gap,)))
         part, error = slices, failure.code
-    with context.finish() as work:
+    known = context.found(review.change.repository, (finding for result in results.values() for finding in result.findings))
+    with within(known), context.finish() as work:
         work.installations.take_slot(number)
         for where, result in results.items():
             work.reviews.save_part(scan.id, where, result)

@@ -62,7 +62,7 @@ def decide_verdict(
     Returns:
         Findings of shadow rules are in no count and no list.
     """
-    failed = [f for f in failures if f.scan_type is None or f.scan_type in policy.engines.required]
+    failed = [f for f in failures if f.scan_type is None or f.scan_type in policy.engines.scans]
     spare = [f for f in failures if f not in failed]
     gaps = tuple(dict.fromkeys([*coverage.gaps, *(Gap(f.engine, "", f.message, GapClass.ERROR, f.blame) for f in failed)]))
     gaps += tuple(_never_ran(policy, coverage, gaps, failed))
@@ -146,7 +146,7 @@ def _never_ran(policy: Policy, coverage: Coverage, gaps: Sequence[Gap], failed: 
     done = {run.scan_type for run in coverage.runs} | {failure.scan_type for failure in failed}
     if None in {failure.scan_type for failure in failed}:
         return []
-    missing = [scan_type for scan_type in policy.engines.required if scan_type not in done]
+    missing = [scan_type for scan_type in policy.engines.scans if scan_type not in done]
     ran = {run.engine for run in coverage.runs}
     silent = {gap.engine for gap in gaps if not gap.path and gap.gap_class is GapClass.ERROR and gap.engine not in ran}
     silent -= {failure.engine for failure in failed}

@@ -28,6 +28,9 @@ class World:
     def cancelled(self) -> bool:
         return self.stopped
 
+    def isolated(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True)
 class Seen:

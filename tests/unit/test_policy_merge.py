@@ -50,7 +50,11 @@ _files = st.fixed_dictionaries(
     {},
     optional={
         "engines": st.fixed_dictionaries(
-            {"required": st.lists(st.sampled_from([ScanType.SECRETS, ScanType.SEMGREP]), min_size=1, max_size=2, unique=True)}
+            {
+                "required": st.lists(
+                    st.sampled_from([ScanType.SECRETS, ScanType.SEMGREP, "isolation"]), min_size=1, max_size=3, unique=True
+                ).filter(lambda required: required != ["isolation"])
+            }
         ),
         "gate": st.fixed_dictionaries(
             {},
@@ -186,6 +190,8 @@ def _scope(block: str | None, *paths: str, name: str = "x") -> dict[str, object]
         ("paths.exclude", {"paths": {"exclude": ["a"]}}, {"paths": {"exclude": ["a", "b"]}}, True),
         ("engines.required", {}, {"engines": {"required": ["secrets_scan"]}}, True),
         ("engines.required", {"engines": {"required": ["secrets_scan"]}}, {}, False),
+        ("engines.required", {"engines": {"required": ["secrets_scan", "isolation"]}}, {}, True),
+        ("engines.required", {}, {"engines": {"required": ["secrets_scan", "semgrep_scan", "isolation"]}}, False),
         ("ignore", {}, _ignore(), True),
         ("ignore", {}, _ignore(until="tomorrow"), False),
         ("ignore", _ignore(), _ignore(), False),
