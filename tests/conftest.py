@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from hypothesis import settings
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 # A loaded machine is no reason for a property to fail: whole tests have a time limit instead (pytest-timeout).
 settings.register_profile("fixwright", deadline=None)
@@ -17,3 +21,11 @@ that share a world within their file: workers steal tests from the end of a queu
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests for several workers; within a file, and among those that are not named, nothing changes."""
     items.sort(key=lambda item: next((n for n, place in enumerate(FIRST) if place in item.path.as_posix()), len(FIRST)))
+
+
+@event.listens_for(Pool, "checkout")
+def _no_waiting_for_the_disk(connection: object, *_: object) -> None:
+    """No test of one process cuts the power, as PostgreSQL's are told by `fsync=off`. That each of our connections asks for FULL is held by
+    `tests/unit/store/test_engine.py`, and processes of their own do."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
