@@ -15,13 +15,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bot import __version__
+from bot.kept import Kept
 from bot.metrics import Metrics
 from bot.pages.setup import SetupPages
+from bot.pressure import LOOK_SECONDS, Pressure
 from bot.pulse import Pulse, tell
 from bot.settings import variable_of
 from bot.webhooks import Webhooks
 from bot.wiring import App
-from pipeline.errors import QueueUnavailable, StoreError
+from pipeline.errors import FixwrightError, QueueUnavailable, StoreError
 from pipeline.ports import Provider
 from pipeline.store.intake import Intake
 from pipeline.store.processes import HEARTBEAT_SECONDS
@@ -36,8 +38,10 @@ PAGE_THREADS = 4
 
 def make_asgi(app: App) -> Starlette:
     """The ASGI application of a wired process."""
-    intake = Intake.open(app.settings.database_url, on_commit=app.jobs.wake)
-    webhooks = Webhooks(app.plugins.providers, app.places.configurations, intake)
+    intake = Intake.open(app.settings.database_url, on_commit=app.jobs.wake, vault=app.database.vault)
+    spool_bytes = int(app.settings.spool_mb * 1e6)
+    kept = Kept(app.settings.spool_dir, spool_bytes, app.plugins.providers, app.places.configurations, intake, app.pressure)
+    webhooks = Webhooks(app.plugins.providers, app.places.configurations, intake, app.pressure, kept)
     # Nothing that a person looks at may wait for deliveries, or they for it; and whether we are ready is told whatever pages wait for.
     own, pages = ThreadPoolExecutor(2, "own"), ThreadPoolExecutor(PAGE_THREADS, "pages")
     ready = Readiness(app, own)
@@ -45,11 +49,15 @@ def make_asgi(app: App) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         intake.start()
+        kept.start()
+        looking = asyncio.create_task(look(app.pressure, own))
         pulse = asyncio.create_task(live(Pulse(app.database, "web", app.settings.state_dir), app, own))
         try:
             yield
         finally:
             pulse.cancel()
+            looking.cancel()
+            await asyncio.to_thread(kept.stop)
             await asyncio.to_thread(intake.stop)
             for threads in (own, pages):
                 threads.shutdown(wait=False, cancel_futures=True)
@@ -78,6 +86,17 @@ async def live(pulse: Pulse, app: App, threads: Executor, seconds: float = HEART
         await asyncio.sleep(seconds)
 
 
+async def look(pressure: Pressure, threads: Executor, seconds: float = LOOK_SECONDS) -> None:
+    """See every few `seconds` whether too much comes."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            await loop.run_in_executor(threads, pressure.look)
+        except FixwrightError as error:
+            log.warning("pressure.not_looked", extra={"code": error.code})
+        await asyncio.sleep(seconds)
+
+
 class Readiness:
     """What `readiness` found a moment ago: whoever asks may not keep the database busy with it."""
 
@@ -101,8 +120,10 @@ def readiness(app: App) -> tuple[dict[str, str], bool]:
     A queue that is down does not make us unready: deliveries are kept in the outbox. Without any provider's secret nothing can be
     received.
     """
-    checks = {"database": "ok", "queue": "ok"}
+    checks = {"database": "ok", "queue": "ok", "intake": "ok"}
     ready = True
+    if reasons := app.pressure.reasons:
+        checks["intake"], ready = f"refuses deliveries: {'; '.join(reasons.values())}", False
     try:
         app.database.healthy()
     except StoreError as error:

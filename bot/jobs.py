@@ -17,9 +17,10 @@ from rq.serializers import JSONSerializer
 
 from pipeline.errors import FixwrightError, QueueUnavailable, StoreError, WorkerCrashed
 from pipeline.messages import BATCH, INTERACTIVE, NORMAL
+from pipeline.model.ids import MessageId
 from pipeline.stages.give_up import give_up
 from pipeline.store.engine import Database
-from pipeline.store.outbox import Published
+from pipeline.store.publishing import Published, Turns
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,13 @@ STOP_SECONDS = 5.0
 """How long a duty that is under way may hold up the end of the relay."""
 JOB_SECONDS = 3600
 RESULT_SECONDS, FAILURE_SECONDS = 60, 3600
-PUBLISH_AT_ONCE = 500
+MORE_SECONDS = 0.1
+"""Between two looks while something that is due waits for its turn."""
+AHEAD = 4
+"""Messages of one priority that lie in the queue at least, ..."""
+AHEAD_OF_A_WORKER = 2
+"""... and for each worker: enough that none waits for the next look, few enough that what is decided last is worked soon."""
+REPOSITORY_SCANS = 2
 
 
 class Wakes(Protocol):
@@ -131,14 +138,25 @@ class Jobs:
         except (redis.RedisError, OSError) as exc:
             raise QueueUnavailable("Redis does not answer") from exc
 
+    def _absent(self, key: str, ids: Sequence[str], again: set[MessageId]) -> list[str]:
+        """Those that do not lie in the queue. Twice there would be harmless, but each costs a worker a process."""
+        asked = [identifier for identifier in ids if identifier in again]
+        with self.client.pipeline(transaction=False) as pipe:
+            for identifier in asked:
+                pipe.lpos(key, identifier)
+            lying = {identifier for identifier, place in zip(asked, pipe.execute(), strict=True) if place is not None}
+        return [identifier for identifier in ids if identifier not in lying]
+
     def publish(self, messages: Sequence[Published]) -> None:
         """Wake a worker for each. Publishing twice is harmless: only one claim wins. Raises QueueUnavailable."""
         by_queue: dict[str, list[str]] = {}
+        again = {message.message_id for message in messages if message.again}
         for message in messages:
             by_queue.setdefault(QUEUES.get(message.priority, QUEUES[NORMAL]), []).append(message.message_id)
         try:
             for name, ids in by_queue.items():
                 queue = Queue(name, connection=self.client, serializer=JSONSerializer)
+                ids = self._absent(queue.key, ids, again)
                 prepared = [
                     Queue.prepare_data(
                         "bot.worker.run",
@@ -193,15 +211,29 @@ class Rota:
 
 
 class Relay:
-    """Publishes the outbox, takes back what crashed workers hold, and does the periodic duties."""
+    """Publishes the outbox, takes back what crashed workers hold, and does the periodic duties.
 
-    def __init__(self, database: Database, jobs: Wakes, duties: Sequence[Duty] = (), beat: Callable[[], None] | None = None) -> None:
+    Args:
+        scans: how many scans of one repository may run at a time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: Wakes,
+        duties: Sequence[Duty] = (),
+        beat: Callable[[], None] | None = None,
+        *,
+        scans: int = REPOSITORY_SCANS,
+    ) -> None:
         self._database = database
         self._jobs = jobs
         self._rota = Rota(duties, FIRST_DUTY_SECONDS)
         self._beat = beat
         self._swept = 0.0
         self._queue_was_down = False
+        self._scans = scans
+        self._turns, self._ahead, self._more = Turns(), AHEAD, False
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Errors of the database and of the queue are waited out: there is nobody else to tell."""
@@ -215,7 +247,7 @@ class Relay:
                 if time.monotonic() - self._swept >= SWEEP_SECONDS:
                     self.sweep()
                 self.relay()
-                self._jobs.wait(WAIT_SECONDS)
+                self._jobs.wait(MORE_SECONDS if self._more else WAIT_SECONDS)
                 self._say_queue(up=True)
             except QueueUnavailable as error:
                 self._say_queue(up=False, error=error)
@@ -229,6 +261,8 @@ class Relay:
         """Leases that expired: the work is given to somebody else, or given up after the third crash."""
         self._swept = time.monotonic()
         with self._database.work() as work:
+            workers = sum(process.alive and process.kind == "worker" for process in work.processes.all())
+            self._ahead = max(AHEAD, AHEAD_OF_A_WORKER * workers)
             for dead in work.outbox.expire():
                 log.error(
                     "message.given_up",
@@ -246,17 +280,15 @@ class Relay:
         self._rota.do_due()
 
     def relay(self) -> int:
-        """Publish what is due now; how many messages that were."""
-        total = 0
-        while True:
-            with self._database.read() as work:
-                due = work.outbox.publishable(PUBLISH_AT_ONCE)
-            if not due:
-                return total
-            self._jobs.publish(due)
+        """Publish what is due and has its turn now; how many messages that were."""
+        with self._database.read() as work:
+            found = work.publishing.next(self._turns, ahead=self._ahead, scans=self._scans)
+        self._more = found.more
+        if found.messages:
+            self._jobs.publish(found.messages)
             with self._database.work() as work:
-                work.outbox.mark_published([message.message_id for message in due])
-            total += len(due)
+                work.outbox.mark_published([message.message_id for message in found.messages])
+        return len(found.messages)
 
     def _say_queue(self, *, up: bool, error: QueueUnavailable | None = None) -> None:
         if up and self._queue_was_down:

@@ -18,6 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from bot import __version__
+from bot.kept import spools
+from bot.pressure import KINDS
 from bot.pulse import tell
 from bot.wiring import App
 from pipeline import engines
@@ -103,7 +105,19 @@ def _collect(app: App) -> Iterator[Metric]:
     yield _gauge("fixwright_database_up", "1 when the database answers.", [({}, up)])
     yield _gauge("fixwright_queue_up", "1 when the queue answers; deliveries are kept without it.", [({}, float(queue_answers(app)))])
     yield from stored
+    yield from _intake(app)
     yield from _machine(app)
+
+
+def _intake(app: App) -> Iterator[Metric]:
+    """What this web process refuses, and what waits in files."""
+    reasons = app.pressure.reasons
+    refusing: list[tuple[dict[str, str], float]] = [({"reason": kind}, float(kind in reasons)) for kind in KINDS]
+    yield _gauge("fixwright_intake_refusing", "1 while deliveries are refused with 503, by what there is too much of.", refusing)
+    yield _gauge("fixwright_intake_held_bytes", "Bodies that this process is receiving.", [({}, float(app.pressure.held))])
+    lying = [spool.lying() for spool in spools(app)]
+    yield _gauge("fixwright_spool_bytes", "Deliveries that wait in files.", [({}, float(sum(one.waiting_bytes for one in lying)))])
+    yield _gauge("fixwright_spool_damaged", "Files of deliveries set aside for a person.", [({}, float(sum(one.damaged for one in lying)))])
 
 
 def _work(work: Work) -> Iterator[Metric]:

@@ -51,6 +51,13 @@ VARIABLES: Final = (
     Variable("FIXWRIGHT_PURGE_DAYS", "days between the removal of a repository and its purge", "7"),
     Variable("FIXWRIGHT_MIRROR_DAYS", "a mirror that was not used for so long is removed", "30"),
     Variable("FIXWRIGHT_MIN_FREE_MB", "with less room than this on the disk of the state folder, scans wait", "500"),
+    Variable("FIXWRIGHT_REPOSITORY_SCANS", "scans of one repository that run at the same time", "2"),
+    Variable("FIXWRIGHT_MAX_WAITING", "with more messages waiting than this, deliveries are refused with 503", "50000"),
+    Variable(
+        "FIXWRIGHT_INTAKE_FREE_MB", "with less room than this on the disk of the state folder, deliveries are refused with 503", "100"
+    ),
+    Variable("FIXWRIGHT_MAX_HELD_MB", "megabytes of bodies that one web process receives at the same moment", "256"),
+    Variable("FIXWRIGHT_SPOOL_MB", "room for deliveries that wait in files for the database; 0: none is kept so", "256"),
     Variable("FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", "1: every new installation gets an organization of its own", "0"),
 )
 
@@ -83,6 +90,11 @@ class Settings:
     purge_days: float = 7.0
     mirror_days: float = 30.0
     min_free_mb: float = 500.0
+    repository_scans: int = 2
+    max_waiting: int = 50_000
+    intake_free_mb: float = 100.0
+    max_held_mb: float = 256.0
+    spool_mb: float = 256.0
     organization_per_installation: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -90,6 +102,11 @@ class Settings:
     def mirrors_dir(self) -> Path:
         """Where bare mirrors of repositories are kept."""
         return self.state_dir / "mirrors"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where deliveries wait for the database, see `pipeline.store.spool`."""
+        return self.state_dir / "spool"
 
     def provider(self, provider: Provider) -> dict[str, str]:
         """Values of a provider's settings by their short names; unset ones are absent or have their default."""
@@ -180,6 +197,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         purge_days=_number(env, "FIXWRIGHT_PURGE_DAYS", 7, 0, 365),
         mirror_days=_number(env, "FIXWRIGHT_MIRROR_DAYS", 30, 1, 3650),
         min_free_mb=_number(env, "FIXWRIGHT_MIN_FREE_MB", 500, 0, 1_000_000),
+        repository_scans=int(_number(env, "FIXWRIGHT_REPOSITORY_SCANS", 2, 1, 64)),
+        max_waiting=int(_number(env, "FIXWRIGHT_MAX_WAITING", 50_000, 10, 10_000_000)),
+        intake_free_mb=_number(env, "FIXWRIGHT_INTAKE_FREE_MB", 100, 0, 1_000_000),
+        max_held_mb=_number(env, "FIXWRIGHT_MAX_HELD_MB", 256, 32, 100_000),
+        spool_mb=_number(env, "FIXWRIGHT_SPOOL_MB", 256, 0, 1_000_000),
         organization_per_installation=_choice(env, "FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", ("0", "1")) == "1",
         environment=env,
     )

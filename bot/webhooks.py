@@ -1,4 +1,8 @@
-"""POST /webhooks/{provider}[/{instance}]: bytes -> verified event -> one durable row -> 202. No commit, no ack."""
+"""POST /webhooks/{provider}[/{instance}]: bytes -> verified event -> one durable row -> 202. No commit, no ack.
+
+When there is too much (`bot.pressure`) or the database is away, the answer is 503 and the host delivers again. For a host that does not
+(`Capabilities.redelivers`) the verified delivery is kept in a file (`bot.kept`) and answered 202 `spooled`.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bot.kept import Kept, entry
+from bot.pressure import Pressure
 from pipeline.errors import (
     BadSignature,
     DeliveryPutOff,
@@ -20,10 +26,9 @@ from pipeline.errors import (
     NotConfigured,
     StoreUnavailable,
 )
-from pipeline.messages import AcceptEvent, Envelope
 from pipeline.model.event import Delivery, Received
 from pipeline.ports import Configurations, Provider
-from pipeline.store.intake import Intake, IntakeRow
+from pipeline.store.intake import PATIENCE_SECONDS, Intake
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +51,9 @@ LARGE_SECONDS = 10.0
 ROOM_SECONDS = 2.0
 """How long a large body waits for its place."""
 
+HASTE_SECONDS = 2.0
+"""How long a delivery waits for the database that is kept in a file otherwise: who delivers once waits no longer than a person would."""
+
 STATUS: Mapping[type[FixwrightError], int] = {
     BadSignature: 401,
     MalformedDelivery: 400,
@@ -60,6 +68,7 @@ class Webhooks:
     """The routes of all providers.
 
     Args:
+        kept: where deliveries go that nobody delivers again; it is drained by whoever starts it.
         large_at_once: see LARGE_AT_ONCE.
         room_seconds: see ROOM_SECONDS.
     """
@@ -69,6 +78,8 @@ class Webhooks:
         providers: Mapping[str, Provider],
         configurations: Configurations,
         intake: Intake,
+        pressure: Pressure,
+        kept: Kept,
         *,
         large_at_once: int = LARGE_AT_ONCE,
         room_seconds: float = ROOM_SECONDS,
@@ -76,6 +87,7 @@ class Webhooks:
         self._providers = providers
         self._configurations = configurations
         self._intake = intake
+        self._pressure, self._kept = pressure, kept
         self._places, self._room_seconds = asyncio.Semaphore(large_at_once), room_seconds
 
     def routes(self) -> list[Route]:
@@ -122,8 +134,10 @@ class Webhooks:
         held.callback(self._places.release)
 
     async def _accept(self, provider: Provider, request: Request, held: AsyncExitStack) -> tuple[str, Received]:
-        """Stored, and what it was. `held` keeps the place of a large body."""
-        body = await _body(request, lambda: self._room(held))
+        """Stored, and what it was. `held` keeps the place of a large body, and its bytes counted."""
+        again = provider.capabilities.redelivers
+        self._pressure.check(("disk", "queue") if again else ("disk",))
+        body = await _body(request, lambda: self._room(held), lambda number: self._hold(held, number))
         instance = request.path_params.get("instance", "")
         delivery = Delivery(provider.name, instance, {k.lower(): v for k, v in request.headers.items()}, body)
         configuration = self._configurations.at_once(provider.name, instance)
@@ -133,25 +147,44 @@ class Webhooks:
             received = await asyncio.to_thread(provider.receive, delivery, configuration)
         else:
             received = provider.receive(delivery, configuration)
-        identity = received.delivery_id
+        return await self._store(delivery, received, again=again), received
+
+    async def _store(self, delivery: Delivery, received: Received, *, again: bool) -> str:
+        """Into the database, or into a file when it does not take it and nobody delivers it `again`; what became of it.
+
+        Raises:
+            StoreUnavailable: neither of them; DeliveryPutOff.
+        """
+        row, envelopes = entry(delivery, received)
+        try:
+            if not again:
+                self._pressure.check(("queue",))
+            new = await self._intake.accept(row, envelopes, PATIENCE_SECONDS if again else HASTE_SECONDS)
+        except (StoreUnavailable, DeliveryPutOff) as error:
+            if again:
+                raise
+            await asyncio.to_thread(self._kept.keep, delivery)
+            log.warning("delivery.kept", extra={"provider": delivery.provider, "delivery_id": received.delivery_id, "code": error.code})
+            return "spooled"
         if received.event is None:
-            await self._intake.accept(IntakeRow(provider.name, instance, identity, received.name, b"", "ignored"), ())
-            return "ignored", received
-        envelope = Envelope(
-            AcceptEvent(identity, received.event), f"accept:{provider.name}:{instance}:{identity}", group=f"accept:{identity}"
-        )
-        row = IntakeRow(provider.name, instance, identity, received.name, body)
-        return ("accepted" if await self._intake.accept(row, (envelope,)) else "repeated"), received
+            return "ignored"
+        return "accepted" if new else "repeated"
+
+    def _hold(self, held: AsyncExitStack, number: int) -> None:
+        """Count bytes until `held` ends. Raises DeliveryPutOff."""
+        self._pressure.hold(number)
+        held.callback(self._pressure.let_go, number)
 
 
-async def _body(request: Request, room: Callable[[], Awaitable[None]]) -> bytes:
+async def _body(request: Request, room: Callable[[], Awaitable[None]], hold: Callable[[int], None]) -> bytes:
     """The raw body, read in bounded memory and time.
 
     Args:
         room: waits for a place for more than INLINE bytes.
+        hold: is told of the bytes that came.
 
     Raises:
-        DeliveryTooLarge, MalformedDelivery: too large, compressed, or sent too slowly; and what `room` raises.
+        DeliveryTooLarge, MalformedDelivery: too large, compressed, or sent too slowly; and what `room` and `hold` raise.
     """
     too_large = DeliveryTooLarge(f"the body is larger than {MAX_BODY // 1024 // 1024} MB")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -167,6 +200,7 @@ async def _body(request: Request, room: Callable[[], Awaitable[None]]) -> bytes:
                 size += len(part)
                 if size > MAX_BODY:
                     raise too_large
+                hold(len(part))
                 parts.append(part)
                 if size > INLINE and not roomy:
                     await room()

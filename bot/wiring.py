@@ -12,7 +12,10 @@ import providers
 from bot import __version__
 from bot.configurations import SettingsOfHosts
 from bot.jobs import Jobs, NoQueue, Wakes
+from bot.logs import known_secrets
+from bot.pressure import Limits, Pressure
 from bot.settings import Settings
+from pipeline.leaks import remember
 from pipeline.model.review import Change
 from pipeline.plugins import discover
 from pipeline.ports import Command, Fixer, HostMemory, Provider, Scanner
@@ -20,7 +23,7 @@ from pipeline.receipts import Signer, load_signer
 from pipeline.stages.context import Places, Plugins
 from pipeline.store.engine import Database
 from pipeline.store.host_memory import StoredHostMemory
-from pipeline.store.seal import Seal
+from pipeline.store.seal import Seal, Vault
 
 
 @dataclass
@@ -35,6 +38,8 @@ class App:
     places: Places
     configurations: SettingsOfHosts
     """What `places` has, with what setup needs of it."""
+    pressure: Pressure
+    """Whether too much comes; the web process looks now and then."""
     fetched: set[tuple[Path, Change]] = field(default_factory=set)
     """See `pipeline.stages.context.Context.fetched`."""
 
@@ -59,8 +64,9 @@ def wire(settings: Settings, redis_url: str) -> App:
     Raises:
         NotConfigured: a setting is missing or cannot be used; PluginInvalid.
     """
+    remember(*known_secrets(settings.environment), settings.key().hex())
     plugins = discover_plugins()
-    database = Database.open(settings.database_url)
+    database = Database.open(settings.database_url, Vault(Seal(settings.subkey("documents"))))
     jobs: Wakes = Jobs(redis_url) if redis_url else NoQueue()
     database.on_commit(jobs.wake)
 
@@ -79,4 +85,6 @@ def wire(settings: Settings, redis_url: str) -> App:
         purge_after=settings.purge_days * 86_400.0,
     )
     memory = StoredHostMemory(database, settings.subkey("host memory"))
-    return App(settings, plugins, database, jobs, memory, places, configurations)
+    limits = Limits(settings.max_waiting, int(settings.intake_free_mb * 1e6), int(settings.max_held_mb * 1e6))
+    pressure = Pressure(database, settings.state_dir, limits)
+    return App(settings, plugins, database, jobs, memory, places, configurations, pressure)

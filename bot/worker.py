@@ -27,8 +27,10 @@ from bot.pulse import Pulse, process_name, tell
 from bot.settings import read_settings
 from bot.wiring import App, wire
 from pipeline.errors import FixwrightError, HostUnavailable, InternalFault, LeaseLost, RateLimited, StoreError
+from pipeline.leaks import within
 from pipeline.messages import (
     AcceptEvent,
+    EndCheck,
     ProposeFix,
     PublishCheck,
     Reply,
@@ -70,7 +72,7 @@ class Stopping(BaseException):
     """SIGTERM reached the process that works a message. Not an `Exception`: no stage may take it for a fault and go on."""
 
 
-ANSWERS = (PublishCheck, WithdrawReview, Speak, Reply, ProposeFix)
+ANSWERS = (PublishCheck, WithdrawReview, EndCheck, Speak, Reply, ProposeFix)
 """What a host waits for. A check that is in progress may not stay so because the host was away for an afternoon."""
 
 HUNGRY = (RunScan, ScanRepository, RunFix)
@@ -208,14 +210,14 @@ def work_message(app: App, message_id: MessageId) -> None:
     owner = _Current.name or process_name()
     try:
         with app.database.work() as work:
-            claimed = work.outbox.claim(message_id, owner)
+            claimed = work.outbox.claim(message_id, owner, scans=app.settings.repository_scans)
         while claimed is not None:
-            with following(_trail(claimed)):
+            with following(_trail(claimed)), within():
                 group = _attempt(app, claimed)
             if not group:
                 return
             with app.database.work() as work:
-                claimed = work.outbox.claim_next(group, owner)
+                claimed = work.outbox.claim_next(group, owner, scans=app.settings.repository_scans)
     finally:
         tell(app.database)
 
@@ -223,7 +225,7 @@ def work_message(app: App, message_id: MessageId) -> None:
 def _trail(claimed: Claimed) -> Trail:
     message = claimed.message
     review = "" if isinstance(message, AcceptEvent | StartReview) else getattr(message, "review", "")
-    return Trail(claimed.delivery_id, claimed.begun_at, claimed.id, review)
+    return Trail(claimed.delivery_id, claimed.begun_at, claimed.id, review, claimed.tenant, claimed.repository)
 
 
 def _attempt(app: App, claimed: Claimed) -> str:

@@ -23,6 +23,9 @@ class Trail:
     """The message that is worked right now."""
     review_id: str = ""
     """Its review, when it has one."""
+    tenant: str = ""
+    repository: str = ""
+    """Whose work it is, and on which repository: see `pipeline.store.belongs`."""
 
 
 _CURRENT: ContextVar[Trail] = ContextVar("trail", default=Trail())  # noqa: B039  # frozen

@@ -24,5 +24,5 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with opened() as app, Pulse(app.database, "relay", app.settings.state_dir) as pulse:
-        Relay(app.database, app.jobs, duties(app), pulse.beat).run(stop)
+        Relay(app.database, app.jobs, duties(app), pulse.beat, scans=app.settings.repository_scans).run(stop)
     return 0

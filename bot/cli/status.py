@@ -8,9 +8,9 @@ import json
 from dataclasses import dataclass, field
 
 from bot.cli import OK, UNCHECKED
-from bot.cli.dead import document as letter_document
-from bot.cli.dead import line as letter_line
 from bot.cli.processes import looked_at
+from bot.cli.queue import document as letter_document
+from bot.cli.queue import line as letter_line
 from bot.kept import spools
 from bot.metrics import queue_answers
 from bot.pulse import Kind, lives, process_name, silent_here
@@ -153,7 +153,7 @@ def _judge(report: Report, app: App) -> None:
             "more workers, or see what runs"
         )
     if report.dead:
-        report.troubles.append(f"{report.dead} messages were given up; the causes: fixwright dead list")
+        report.troubles.append(f"{report.dead} messages were given up; the causes: fixwright queue list")
 
 
 def _engines(report: Report, app: App) -> None:

@@ -21,6 +21,8 @@ class Delivery:
     headers: Mapping[str, str]
     """Lower-case names."""
     body: bytes
+    at: float | None = None
+    """When it arrived (seconds since 1970), of one that was kept for a while (`pipeline.store.spool`); None: now."""
 
 
 @dataclass(frozen=True, slots=True)

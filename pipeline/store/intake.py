@@ -23,11 +23,13 @@ import psycopg
 
 from pipeline.errors import StoreError, StoreUnavailable
 from pipeline.messages import Envelope
-from pipeline.store.columns import escape_text
+from pipeline.store.columns import name_text
+from pipeline.store.deliveries import KIND
 from pipeline.store.engine import parse_url, run_after_commit
 from pipeline.store.identifiers import new_id
 from pipeline.store.intake_writers import OutboxRow, PostgresWriter, Prepared, SqliteWriter, Writer
 from pipeline.store.outbox import encode_envelope
+from pipeline.store.seal import Vault
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +74,10 @@ class _Waiting:
 class Intake:
     """The writer of deliveries. `start` it after a fork, never before."""
 
-    def __init__(self, writer: Writer, *, max_batch: int = MAX_BATCH, on_commit: Callable[[], None] | None = None) -> None:
-        self._writer = writer
+    def __init__(
+        self, writer: Writer, *, max_batch: int = MAX_BATCH, on_commit: Callable[[], None] | None = None, vault: Vault | None = None
+    ) -> None:
+        self._writer, self._vault = writer, vault or Vault()
         self._max_batch = max_batch
         self._on_commit = on_commit
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -85,12 +89,15 @@ class Intake:
         self._ended = False
 
     @classmethod
-    def open(cls, url: str, *, max_batch: int = MAX_BATCH, on_commit: Callable[[], None] | None = None) -> Intake:
+    def open(
+        cls, url: str, *, max_batch: int = MAX_BATCH, on_commit: Callable[[], None] | None = None, vault: Vault | None = None
+    ) -> Intake:
         """An intake into a migrated database; connects on first use.
 
         Args:
             url: as for `Database.open`.
             max_batch: deliveries in one commit at most.
+            vault: seals the bodies.
             on_commit: called soon after commits, in a thread of its own: it may be slow, and its failure is only logged.
 
         Raises:
@@ -98,7 +105,7 @@ class Intake:
         """
         parsed = parse_url(url)
         writer: Writer = SqliteWriter(parsed) if parsed.get_backend_name() == "sqlite" else PostgresWriter(parsed)
-        return cls(writer, max_batch=max_batch, on_commit=on_commit)
+        return cls(writer, max_batch=max_batch, on_commit=on_commit, vault=vault)
 
     def start(self) -> None:
         """Start the writer."""
@@ -132,16 +139,16 @@ class Intake:
         self._enqueue(row, envelopes, future, None)
         return future
 
-    async def accept(self, row: IntakeRow, envelopes: Sequence[Envelope]) -> bool:
-        """Like `submit`, for a coroutine. Gives up with StoreUnavailable after `PATIENCE_SECONDS`; the delivery may then still be kept,
+    async def accept(self, row: IntakeRow, envelopes: Sequence[Envelope], patience: float = PATIENCE_SECONDS) -> bool:
+        """Like `submit`, for a coroutine. Gives up with StoreUnavailable after `patience` seconds; the delivery may then still be kept,
         and is a repeated one when the host delivers it again."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
         self._enqueue(row, envelopes, future, loop)
         try:
-            return await asyncio.wait_for(future, PATIENCE_SECONDS)
+            return await asyncio.wait_for(future, patience)
         except TimeoutError:
-            raise StoreUnavailable(f"the database took longer than {PATIENCE_SECONDS:.0f} s") from None
+            raise StoreUnavailable(f"the database took longer than {patience:.0f} s") from None
 
     # --- inside ---
 
@@ -188,7 +195,7 @@ class Intake:
         results: list[bool | StoreError] = []
         if fresh:
             try:
-                results = self._commit([_prepare(waiting) for waiting in fresh])
+                results = self._commit([_prepare(waiting, self._vault) for waiting in fresh])
             except Exception as exc:  # the writer's boundary: a fault of ours must not end the intake
                 log.exception("intake.fault")
                 self._writer.close()
@@ -242,21 +249,22 @@ _REFUSED = (sqlite3.Error, psycopg.Error, ValueError, OverflowError)
 
 
 def _message(envelope: Envelope, delivery_id: str) -> OutboxRow:
-    identifier, key, kind, body, priority, group, delay = encode_envelope(envelope)
-    return (identifier, escape_text(key), kind, body, priority, escape_text(group), delay, escape_text(delivery_id))
+    identifier, key, kind, body, priority, group, delay, tenant, repository = encode_envelope(envelope)
+    whose = (name_text(tenant), name_text(repository))
+    return (identifier, name_text(key), kind, body, priority, name_text(group), delay, name_text(delivery_id), *whose)
 
 
-def _prepare(waiting: _Waiting) -> Prepared:
+def _prepare(waiting: _Waiting, vault: Vault) -> Prepared:
     row = waiting.row
     return Prepared(
         id=new_id(),
-        provider=escape_text(row.provider),
-        instance=escape_text(row.instance),
-        delivery_id=escape_text(row.delivery_id),
-        name=escape_text(row.name),
-        outcome=escape_text(row.outcome),
+        provider=name_text(row.provider),
+        instance=name_text(row.instance),
+        delivery_id=name_text(row.delivery_id),
+        name=name_text(row.name),
+        outcome=name_text(row.outcome),
         size=len(row.body),
-        body=zlib.compress(row.body, 1),
+        body=vault.close(KIND, zlib.compress(row.body, 1)),
         messages=waiting.messages,
     )
 

@@ -13,8 +13,8 @@ from sqlalchemy import URL
 
 from pipeline.store.engine import BUSY_SECONDS, CONNECT_SECONDS, prepare_sqlite, server_options
 
-OutboxRow = tuple[str, str, str, str, int, str, float, str]
-"""See `pipeline.store.outbox.encode_envelope`: id, key, kind, body, priority, group, delay; and the id of the delivery."""
+OutboxRow = tuple[str, str, str, str, int, str, float, str, str, str]
+"""See `pipeline.store.outbox.encode_envelope`: id, key, kind, body, priority, group, delay; the id of the delivery; tenant, repository."""
 
 STATEMENT_SECONDS: Final = 7.0
 """PostgreSQL: a statement that takes longer is given up, before the host gives up on us."""
@@ -66,8 +66,9 @@ class SqliteWriter:
         ON CONFLICT (provider, instance, delivery_id) DO NOTHING
     """
     _OUTBOX: Final = """
-        INSERT INTO outbox (id, key, kind, body, priority, "group", status, created_at, due_at, publish_at, delivery_id, begun_at)
-        SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', moment, moment + ?7, moment + ?7, ?8, moment
+        INSERT INTO outbox (id, key, kind, body, priority, "group", status, created_at, due_at, publish_at, delivery_id, begun_at,
+                            tenant, repository)
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', moment, moment + ?7, moment + ?7, ?8, moment, ?9, ?10
         FROM (SELECT (julianday('now') - 2440587.5) * 86400.0 AS moment) WHERE true
         ON CONFLICT (key) DO NOTHING
     """
@@ -122,10 +123,13 @@ class PostgresWriter:
         RETURNING id
     """
     _OUTBOX: Final[LiteralString] = """
-        INSERT INTO outbox (id, key, kind, body, priority, "group", status, created_at, due_at, publish_at, delivery_id, begun_at)
-        SELECT id, key, kind, body, priority, grouped, 'pending', moment, moment + delay, moment + delay, delivery, moment
-        FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::int4[], %b::text[], %b::float8[], %b::text[])
-             AS new (id, key, kind, body, priority, grouped, delay, delivery),
+        INSERT INTO outbox (id, key, kind, body, priority, "group", status, created_at, due_at, publish_at, delivery_id, begun_at,
+                            tenant, repository)
+        SELECT id, key, kind, body, priority, grouped, 'pending', moment, moment + delay, moment + delay, delivery, moment,
+               tenant, repository
+        FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::int4[], %b::text[], %b::float8[], %b::text[], %b::text[],
+                    %b::text[])
+             AS new (id, key, kind, body, priority, grouped, delay, delivery, tenant, repository),
              (SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision) AS moment) AS clock
         ON CONFLICT (key) DO NOTHING
     """

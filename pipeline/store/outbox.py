@@ -16,14 +16,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import Discriminator, TypeAdapter
-from sqlalchemy import ColumnElement, Row, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, case, delete, func, not_, or_, select, update
 
 from pipeline.errors import LeaseLost
 from pipeline.messages import AcceptEvent, Envelope, Message
 from pipeline.model.ids import MessageId
+from pipeline.store.belongs import belongs
 from pipeline.store.codec import Codec, Unreadable
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
+from pipeline.store.publishing import SCAN, Published, too_many_scans
 from pipeline.store.tables import outbox
 from pipeline.store.transaction import Transaction, chunks
 from pipeline.trail import current
@@ -39,6 +41,9 @@ MESSAGE_UNREADABLE: Final = "MESSAGE_UNREADABLE"
 
 UNREADABLE_SECONDS, UNREADABLE_ATTEMPTS = 10.0, 30
 """A message of a newer version waits for a newer worker: during a rolling restart there is one soon."""
+
+NO_LIMIT: Final = 1_000_000
+"""Scans of one repository at a time, where nobody counts them."""
 
 KEEP_SECONDS: Final = 7 * 86_400.0
 """Done messages are kept so long, as their keys make sending them again a no-op."""
@@ -70,14 +75,9 @@ class Claimed:
     """The delivery that all this began with; empty when there was none."""
     begun_at: float | None = None
     """When that arrived."""
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A message that a worker should be woken for."""
-
-    message_id: MessageId
-    priority: int
+    tenant: str = ""
+    repository: str = ""
+    """See `pipeline.store.belongs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,12 @@ class Backlog:
     oldest_seconds: float
 
 
-def encode_envelope(envelope: Envelope) -> tuple[str, str, str, str, int, str, float]:
-    """An envelope as (id, key, kind, body, priority, group, delay), for the hand-written writer too; that one holds nothing back."""
+def encode_envelope(envelope: Envelope) -> tuple[str, str, str, str, int, str, float, str, str]:
+    """An envelope as (id, key, kind, body, priority, group, delay, tenant, repository), for the hand-written writer too; that one holds
+    nothing back."""
     message = envelope.message
-    return (new_id(), envelope.key, message.kind, MESSAGE.dump(message), envelope.priority, envelope.group, float(envelope.delay))
+    fixed = (new_id(), envelope.key, message.kind, MESSAGE.dump(message), envelope.priority, envelope.group, float(envelope.delay))
+    return (*fixed, *belongs(message, current()))
 
 
 class Outbox:
@@ -132,7 +134,7 @@ class Outbox:
         """Put messages in; one whose key was ever sent before is left out."""
         rows = []
         for envelope in envelopes:
-            identifier, key, kind, body, priority, group, delay = encode_envelope(envelope)
+            identifier, key, kind, body, priority, group, delay, tenant, repository = encode_envelope(envelope)
             due = database_now() + delay
             trail, accepts = current(), isinstance(envelope.message, AcceptEvent)
             rows.append(
@@ -149,6 +151,8 @@ class Outbox:
                     "publish_at": due + envelope.hold,
                     "delivery_id": envelope.message.delivery if isinstance(envelope.message, AcceptEvent) else trail.delivery_id,
                     "begun_at": database_now() if accepts else trail.begun_at,
+                    "tenant": tenant,
+                    "repository": repository,
                 }
             )
         if rows and self._transaction.add_missing(outbox, rows, ["key"]):
@@ -156,33 +160,45 @@ class Outbox:
 
     # --- workers ---
 
-    def claim(self, message_id: MessageId, owner: str, seconds: float = LEASE_SECONDS) -> Claimed | None:
+    def claim(self, message_id: MessageId, owner: str, seconds: float = LEASE_SECONDS, *, scans: int = NO_LIMIT) -> Claimed | None:
         """Take a message when it is due, or when the lease of who had it expired; None when it is not to be had.
 
         Args:
             owner: who claims, for people who look: `host:pid`.
             seconds: length of the lease by the clock of the database.
+            scans: how many scans of one repository may run at a time. One too many is not to be had now; the relay publishes it again
+                when there is room.
         """
-        return self._claim(outbox.c.id == message_id, owner, seconds)
+        which = outbox.c.id == message_id
+        claimed = self._claim(which, owner, seconds, scans)
+        if claimed is None and scans < NO_LIMIT:
+            waits = (which, _pending, outbox.c.kind == SCAN, outbox.c.due_at <= database_now())
+            self._transaction.changed(update(outbox).where(*waits).values(publishes=0, publish_at=database_now()))
+        return claimed
 
-    def claim_next(self, group: str, owner: str, seconds: float = LEASE_SECONDS) -> Claimed | None:
-        """Take the next due message of a group: first by priority, then in the order of sending. None when there is none."""
+    def claim_next(self, group: str, owner: str, seconds: float = LEASE_SECONDS, *, scans: int = NO_LIMIT) -> Claimed | None:
+        """Take the next due message of a group: first by priority, then in the order of sending. None when there is none.
+
+        Args:
+            scans: see `claim`.
+        """
         if not group:
             return None
         best = (
             select(outbox.c.id)
-            .where(outbox.c.group == group, _pending, outbox.c.due_at <= database_now())
+            .where(outbox.c.group == group, _pending, outbox.c.due_at <= database_now(), *_room(scans))
             .order_by(outbox.c.priority, outbox.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
         )
-        return self._claim(outbox.c.id == best.scalar_subquery(), owner, seconds)
+        return self._claim(outbox.c.id == best.scalar_subquery(), owner, seconds, scans)
 
-    def _claim(self, which: ColumnElement[bool], owner: str, seconds: float) -> Claimed | None:
+    def _claim(self, which: ColumnElement[bool], owner: str, seconds: float, scans: int) -> Claimed | None:
+        self._one_scan_at_a_time(which, scans)
         ready = or_(and_(_pending, outbox.c.due_at <= database_now()), and_(_expired, ~_last_crash))
         row = self._transaction.execute(
             update(outbox)
-            .where(which, ready)
+            .where(which, ready, *_room(scans))
             .values(
                 status="running",
                 owner=owner,
@@ -212,7 +228,17 @@ class Outbox:
             crashes=row.crashes,
             delivery_id=row.delivery_id,
             begun_at=row.begun_at,
+            tenant=row.tenant,
+            repository=row.repository,
         )
+
+    def _one_scan_at_a_time(self, which: ColumnElement[bool], scans: int) -> None:
+        """PostgreSQL: two workers that count at the same moment would both find room. SQLite has one writer at a time anyway."""
+        if scans >= NO_LIMIT or self._transaction.dialect != "postgresql":
+            return
+        repository = self._transaction.execute(select(outbox.c.repository).where(which, outbox.c.kind == SCAN)).scalar_one_or_none()
+        if repository:
+            self._transaction.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"scans of {repository}"))))
 
     def renew(self, message_id: MessageId, epoch: int, seconds: float = LEASE_SECONDS) -> None:
         """Hold the lease for `seconds` from now. Raises LeaseLost."""
@@ -263,7 +289,8 @@ class Outbox:
     # --- relay ---
 
     def publishable(self, limit: int) -> list[Published]:
-        """Due messages for which a worker should be woken now, the most urgent first; call `mark_published` after waking one.
+        """Due messages for which a worker should be woken now, the most urgent first; call `mark_published` after waking one. For a process
+        that works alone; a relay lets tenants take turns (`pipeline.store.publishing`).
 
         A message that was published but not claimed comes again after 2, 4, 8, then every 16 seconds: the queue may have forgotten it.
         """
@@ -321,6 +348,11 @@ class Outbox:
         self.publish_again()
         return given
 
+    def busy(self, group: str) -> bool:
+        """True while a message of the group waits or is being worked."""
+        mine = select(outbox.c.id).where(outbox.c.group == group, outbox.c.status.in_(("pending", "running")))
+        return self._transaction.execute(mine.limit(1)).one_or_none() is not None
+
     def backlog(self) -> Backlog:
         """How much there is to do."""
         counted = (
@@ -374,6 +406,10 @@ class Outbox:
             .subquery()
         )
         return self._transaction.changed(delete(outbox).where(outbox.c.id.in_(select(old.c.id))))
+
+
+def _room(scans: int) -> tuple[ColumnElement[bool], ...]:
+    return () if scans >= NO_LIMIT else (not_(too_many_scans(scans)),)
 
 
 def _due_in(seconds: float) -> dict[str, Any]:

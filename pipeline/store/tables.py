@@ -23,26 +23,9 @@ from sqlalchemy import (
     text,
 )
 
-from pipeline.store.columns import NAMES, HostileText
+from pipeline.store.columns import NAMES, Document, HostileText, free, hostile, moment, number, refers
 
 metadata = MetaData(naming_convention=NAMES)
-
-
-def _moment(name: str, *, nullable: bool = False) -> Column[float]:
-    return Column(name, Double, nullable=nullable)
-
-
-def _text(name: str, default: str | None = None) -> Column[str]:
-    """Text that holds anything; NOT NULL."""
-    return Column(name, HostileText, nullable=False, server_default=None if default is None else text(f"'{default}'"))
-
-
-def _number(name: str, default: int | None = None) -> Column[int]:
-    return Column(name, Integer, nullable=False, server_default=None if default is None else text(str(default)))
-
-
-def _key(name: str, target: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, Text, ForeignKey(f"{target}.id"), nullable=nullable)
 
 
 _POSITION = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER PRIMARY KEY only
@@ -57,28 +40,35 @@ outbox = Table(
     Column("priority", Integer, nullable=False),
     Column("group", HostileText, nullable=False, server_default=text("''")),
     Column("status", Text, nullable=False),
-    _moment("created_at"),
-    _moment("due_at"),
-    _moment("publish_at"),
-    _number("publishes", 0),
-    _text("owner", ""),
-    _number("epoch", 0),
-    _moment("lease_until", nullable=True),
-    _number("attempts", 0),
-    _number("crashes", 0),
-    _text("error_code", ""),
-    _moment("finished_at", nullable=True),
-    _text("delivery_id", ""),
-    _moment("begun_at", nullable=True),
-    _text("waits_for", ""),
+    moment("created_at"),
+    moment("due_at"),
+    moment("publish_at"),
+    number("publishes", 0),
+    hostile("owner", ""),
+    number("epoch", 0),
+    moment("lease_until", nullable=True),
+    number("attempts", 0),
+    number("crashes", 0),
+    hostile("error_code", ""),
+    moment("finished_at", nullable=True),
+    hostile("delivery_id", ""),
+    moment("begun_at", nullable=True),
+    hostile("waits_for", ""),
+    hostile("tenant", ""),
+    hostile("repository", ""),
 )
 """What is to be done. `status`: pending, running, done, dead. `publish_at`: when the relay should (again) wake a worker for it.
 `delivery_id`: the delivery that all this began with, and `begun_at` when that arrived; inherited by what a message sends.
-`waits_for`: the host that did not answer, for a message that is due again for no other reason."""
+`waits_for`: the host that did not answer, for a message that is due again for no other reason.
+`tenant`, `repository`: whose work it is and on what, see `pipeline.store.belongs`; inherited too. Empty: nobody's."""
 
 _PENDING, _RUNNING = text("status = 'pending'"), text("status = 'running'")
+_NEW, _TOLD = text("status = 'pending' AND publishes = 0"), text("status = 'pending' AND publishes > 0")
 Index("ix_outbox_pending", outbox.c.priority, outbox.c.publish_at, postgresql_where=_PENDING, sqlite_where=_PENDING)
 Index("ix_outbox_due", outbox.c.priority, outbox.c.due_at, postgresql_where=_PENDING, sqlite_where=_PENDING)
+_fair = (outbox.c.priority, outbox.c.tenant, outbox.c.publish_at, outbox.c.id)
+Index("ix_outbox_new", *_fair, postgresql_where=_NEW, sqlite_where=_NEW)
+Index("ix_outbox_told", outbox.c.priority, outbox.c.publish_at, postgresql_where=_TOLD, sqlite_where=_TOLD)
 Index("ix_outbox_running", outbox.c.lease_until, postgresql_where=_RUNNING, sqlite_where=_RUNNING)
 Index("ix_outbox_group", outbox.c.group, outbox.c.status)
 Index("ix_outbox_ended", outbox.c.status, outbox.c.finished_at)
@@ -87,13 +77,13 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Text, primary_key=True),
-    _text("provider"),
-    _text("instance"),
-    _text("delivery_id"),
-    _text("name"),
-    _text("outcome"),
-    _moment("received_at"),
-    _number("size"),
+    hostile("provider"),
+    hostile("instance"),
+    hostile("delivery_id"),
+    hostile("name"),
+    hostile("outcome"),
+    moment("received_at"),
+    number("size"),
     Column("body", LargeBinary, nullable=True),
     UniqueConstraint("provider", "instance", "delivery_id"),
     Index("ix_deliveries_received_at", "received_at"),
@@ -113,11 +103,11 @@ instances = Table(
     "instances",
     metadata,
     Column("id", Text, primary_key=True),
-    _text("provider"),
-    _text("instance"),
+    hostile("provider"),
+    hostile("instance"),
     Column("settings", LargeBinary, nullable=False),
-    _moment("created_at"),
-    _moment("updated_at"),
+    moment("created_at"),
+    moment("updated_at"),
     UniqueConstraint("provider", "instance"),
 )
 """Settings of a provider's instance that were made by setup rather than by the environment. `settings` is sealed."""
@@ -126,9 +116,9 @@ organizations = Table(
     "organizations",
     metadata,
     Column("id", Text, primary_key=True),
-    _text("slug"),
-    _text("name"),
-    _moment("created_at"),
+    hostile("slug"),
+    hostile("name"),
+    moment("created_at"),
     UniqueConstraint("slug"),
 )
 """Who owns what: an installation is in one organization, and its repositories with it."""
@@ -137,14 +127,14 @@ installations = Table(
     "installations",
     metadata,
     Column("id", Text, primary_key=True),
-    _text("provider"),
-    _text("instance"),
-    _text("external_id"),
-    _text("account"),
-    _text("state", "active"),
-    _key("organization_id", "organizations", nullable=True),
-    _moment("created_at"),
-    _moment("updated_at"),
+    hostile("provider"),
+    hostile("instance"),
+    hostile("external_id"),
+    hostile("account"),
+    hostile("state", "active"),
+    refers("organization_id", "organizations", nullable=True),
+    moment("created_at"),
+    moment("updated_at"),
     UniqueConstraint("provider", "instance", "external_id"),
 )
 """`state`: active, suspended, deleted. `organization_id` is null until it was told apart from the default one."""
@@ -153,27 +143,27 @@ repositories = Table(
     "repositories",
     metadata,
     Column("id", Text, primary_key=True),
-    _text("provider"),
-    _text("instance"),
-    _text("external_id"),
-    _text("full_name"),
-    _text("default_branch"),
-    _text("clone_url"),
+    hostile("provider"),
+    hostile("instance"),
+    hostile("external_id"),
+    hostile("full_name"),
+    hostile("default_branch"),
+    hostile("clone_url"),
     Column("private", Boolean, nullable=False),
-    _text("installation"),
-    _text("state", "active"),
+    hostile("installation"),
+    hostile("state", "active"),
     Column("switched_off", Boolean, nullable=False, server_default=false()),
-    Column("policy", Text, nullable=True),
-    _text("policy_source", ""),
-    _moment("scan_due_at", nullable=True),
-    _moment("scanned_at", nullable=True),
-    _text("scanned_with", ""),
-    _text("scan_review", ""),
-    _text("scan_trouble", ""),
-    _text("listed_commit", ""),
-    _moment("listed_at", nullable=True),
-    _moment("created_at"),
-    _moment("updated_at"),
+    Column("policy", Document, nullable=True),
+    free("policy_source", ""),
+    moment("scan_due_at", nullable=True),
+    moment("scanned_at", nullable=True),
+    hostile("scanned_with", ""),
+    hostile("scan_review", ""),
+    free("scan_trouble", ""),
+    hostile("listed_commit", ""),
+    moment("listed_at", nullable=True),
+    moment("created_at"),
+    moment("updated_at"),
     UniqueConstraint("provider", "instance", "external_id"),
     Index("ix_repositories_scan_due_at", "scan_due_at"),
 )
@@ -186,8 +176,8 @@ scan_slots = Table(
     "scan_slots",
     metadata,
     Column("slot", Integer, primary_key=True, autoincrement=False),
-    _text("repository_id"),
-    _moment("until"),
+    hostile("repository_id"),
+    moment("until"),
 )
 """Whole scans that are under way: as many as there are slots, whatever the number of workers. `until`: when a silent one is given up."""
 
@@ -195,30 +185,30 @@ reviews = Table(
     "reviews",
     metadata,
     Column("id", Text, primary_key=True),
-    _text("key"),
-    _number("attempt"),
-    _key("installation_id", "installations"),
-    _key("repository_id", "repositories"),
-    _text("subject"),
+    hostile("key"),
+    number("attempt"),
+    refers("installation_id", "installations"),
+    refers("repository_id", "repositories"),
+    hostile("subject"),
     Column("pull_request", Integer, nullable=True),
     Column("head", Text, nullable=False),
-    _text("head_ref"),
+    hostile("head_ref"),
     Column("status", Text, nullable=False),
     Column("change", Text, nullable=False),
-    _text("superseded_by", ""),
-    _number("pending", 0),
+    hostile("superseded_by", ""),
+    number("pending", 0),
     Column("conclusion", Text, nullable=True),
     Column("verdict", LargeBinary, nullable=True),
-    Column("facts", Text, nullable=True),
-    Column("policy", Text, nullable=True),
-    _text("policy_source", ""),
+    Column("facts", Document, nullable=True),
+    Column("policy", Document, nullable=True),
+    free("policy_source", ""),
     Column("policy_gaps", Text, nullable=True),
-    Column("policy_record", Text, nullable=True),
+    Column("policy_record", Document, nullable=True),
     Column("rests_until", Text, nullable=True),
-    _moment("created_at"),
-    _moment("updated_at"),
-    _moment("settled_at", nullable=True),
-    _moment("finished_at", nullable=True),
+    moment("created_at"),
+    moment("updated_at"),
+    moment("settled_at", nullable=True),
+    moment("finished_at", nullable=True),
     UniqueConstraint("key", "attempt"),
     Index("ix_reviews_subject", "repository_id", "subject", "status"),
     Index("ix_reviews_head", "repository_id", "head"),
@@ -233,8 +223,8 @@ subjects = Table(
     Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
     Column("subject", HostileText, primary_key=True),
     Column("open", Boolean, nullable=False),
-    _key("review_id", "reviews", nullable=True),
-    _moment("updated_at"),
+    refers("review_id", "reviews", nullable=True),
+    moment("updated_at"),
     Index("ix_subjects_review_id", "review_id"),
 )
 """The pull requests and branches that were judged, each with its newest review."""
@@ -243,12 +233,12 @@ batches = Table(
     "batches",
     metadata,
     Column("id", Text, primary_key=True),
-    _key("review_id", "reviews", nullable=True),
+    refers("review_id", "reviews", nullable=True),
     Column("scan_type", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("commit", Text, nullable=False),
-    _moment("created_at"),
-    _moment("updated_at"),
+    moment("created_at"),
+    moment("updated_at"),
     UniqueConstraint("review_id", "scan_type"),
 )
 
@@ -256,15 +246,15 @@ scans = Table(
     "scans",
     metadata,
     Column("id", Text, primary_key=True),
-    _key("batch_id", "batches"),
-    _key("review_id", "reviews", nullable=True),
+    refers("batch_id", "batches"),
+    refers("review_id", "reviews", nullable=True),
     Column("scan_type", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("required", Boolean, nullable=False),
-    _text("error", ""),
-    _text("blame", ""),
-    _moment("created_at"),
-    _moment("updated_at"),
+    free("error", ""),
+    hostile("blame", ""),
+    moment("created_at"),
+    moment("updated_at"),
     Index("ix_scans_review_id", "review_id"),
     Index("ix_scans_batch_id", "batch_id"),
 )
@@ -275,22 +265,22 @@ scan_results = Table(
     Column("scan_id", Text, ForeignKey("scans.id", ondelete="CASCADE"), primary_key=True),
     Column("side", Text, primary_key=True),
     Column("result", LargeBinary, nullable=False),
-    _moment("created_at"),
+    moment("created_at"),
 )
 
 findings = Table(
     "findings",
     metadata,
     Column("id", Text, primary_key=True),
-    _key("repository_id", "repositories"),
-    _text("fingerprint"),
-    _text("handle"),
-    _text("rule_id"),
-    _number("severity"),
-    _number("confidence"),
-    _key("first_review_id", "reviews"),
-    _moment("first_seen_at"),
-    _moment("last_seen_at"),
+    refers("repository_id", "repositories"),
+    hostile("fingerprint"),
+    hostile("handle"),
+    hostile("rule_id"),
+    number("severity"),
+    number("confidence"),
+    refers("first_review_id", "reviews"),
+    moment("first_seen_at"),
+    moment("last_seen_at"),
     UniqueConstraint("repository_id", "fingerprint"),
     UniqueConstraint("repository_id", "handle"),
     Index("ix_findings_first_review_id", "first_review_id"),
@@ -302,13 +292,13 @@ occurrences = Table(
     metadata,
     Column("review_id", Text, ForeignKey("reviews.id"), primary_key=True),
     Column("ordinal", Integer, primary_key=True),
-    _key("finding_id", "findings"),
-    _text("branch"),
+    refers("finding_id", "findings"),
+    hostile("branch"),
     Column("commit", Text, nullable=False),
-    _text("path"),
-    _number("line"),
+    hostile("path"),
+    number("line"),
     Column("finding", Text, nullable=False),
-    _text("keyed_hash", ""),
+    hostile("keyed_hash", ""),
     Index("ix_occurrences_finding_id", "finding_id", "review_id"),
     Index("ix_occurrences_keyed_hash", "keyed_hash", "review_id"),
 )
@@ -321,8 +311,8 @@ finding_states = Table(
     Column("branch", HostileText, primary_key=True),
     Column("finding_id", Text, ForeignKey("findings.id"), primary_key=True),
     Column("status", Text, nullable=False),
-    _moment("since"),
-    _key("review_id", "reviews"),
+    moment("since"),
+    refers("review_id", "reviews"),
     Index("ix_finding_states_finding_id", "finding_id", "status"),
     Index("ix_finding_states_review_id", "review_id"),
 )
@@ -336,12 +326,12 @@ finding_places = Table(
     Column("path", HostileText, primary_key=True),
     Column("engine", Text, primary_key=True),
     Column("ordinal", Integer, primary_key=True),
-    _key("finding_id", "findings"),
-    _number("line"),
-    _text("seen_with"),
+    refers("finding_id", "findings"),
+    number("line"),
+    hostile("seen_with"),
     Column("commit", Text, nullable=False),
     Column("finding", Text, nullable=False),
-    _moment("at"),
+    moment("at"),
     Index("ix_finding_places_finding_id", "finding_id", "branch"),
 )
 """Where a branch has its findings now: of each file what each engine said when it looked last. A finding without any place left is
@@ -351,15 +341,15 @@ finding_events = Table(
     "finding_events",
     metadata,
     Column("position", _POSITION, primary_key=True, autoincrement=True),
-    _key("finding_id", "findings"),
-    _key("repository_id", "repositories"),
-    _key("review_id", "reviews", nullable=True),
-    _text("branch"),
+    refers("finding_id", "findings"),
+    refers("repository_id", "repositories"),
+    refers("review_id", "reviews", nullable=True),
+    hostile("branch"),
     Column("commit", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    _text("actor", ""),
-    _text("detail", ""),
-    _moment("at"),
+    hostile("actor", ""),
+    free("detail", ""),
+    moment("at"),
     Index("ix_finding_events_finding_id", "finding_id", "position"),
     Index("ix_finding_events_repository_id", "repository_id", "position"),
     Index("ix_finding_events_review_id", "review_id"),
@@ -371,25 +361,36 @@ waivers = Table(
     "waivers",
     metadata,
     Column("id", Text, primary_key=True),
-    _key("repository_id", "repositories"),
-    _text("fingerprint"),
-    _text("keyed_hash", ""),
+    refers("repository_id", "repositories"),
+    hostile("fingerprint"),
+    hostile("keyed_hash", ""),
     Column("kind", Text, nullable=False),
-    _text("reason"),
-    _text("person_id"),
-    _text("person_login"),
+    free("reason"),
+    hostile("person_id"),
+    hostile("person_login"),
     Column("pull_request", Integer, nullable=True),
     Column("until", Text, nullable=True),
-    _text("path", ""),
-    _number("line", 0),
-    _moment("created_at"),
-    _moment("ended_at", nullable=True),
-    _moment("expired_at", nullable=True),
+    hostile("path", ""),
+    number("line", 0),
+    moment("created_at"),
+    moment("ended_at", nullable=True),
+    moment("expired_at", nullable=True),
     Index("ix_waivers_repository_id", "repository_id", "fingerprint"),
 )
 """`kind`: waiver, rotated. `keyed_hash`: of the secret that was rotated, so that another one on the same line is not. `until`: ISO date,
 the last day; null: without an end. `path`, `line`: where the finding stood then. `ended_at`: taken back by a person, or replaced by a
 newer word. `expired_at`: when its end was noticed."""
+
+secret_marks = Table(
+    "secret_marks",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("keyed_hash", Text, primary_key=True),
+    Column("marks", Text, nullable=False),
+    moment("seen_at"),
+    Index("ix_secret_marks_seen_at", "repository_id", "seen_at"),
+)
+"""By what the values that were found in a repository are known again before they would leave (`pipeline.leaks`)."""
 
 pushers = Table(
     "pushers",
@@ -397,7 +398,7 @@ pushers = Table(
     Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
     Column("pull_request", Integer, primary_key=True),
     Column("person_id", HostileText, primary_key=True),
-    _moment("created_at"),
+    moment("created_at"),
 )
 """Who pushed to a pull request, as the host's events said: names in commits can be anybody's."""
 
@@ -405,19 +406,19 @@ fixes = Table(
     "fixes",
     metadata,
     Column("id", Text, primary_key=True),
-    _key("review_id", "reviews"),
-    _key("repository_id", "repositories"),
-    _key("finding_id", "findings"),
-    _text("fingerprint"),
-    _text("handle"),
+    refers("review_id", "reviews"),
+    refers("repository_id", "repositories"),
+    refers("finding_id", "findings"),
+    hostile("fingerprint"),
+    hostile("handle"),
     Column("status", Text, nullable=False),
-    _text("diff", ""),
+    free("diff", ""),
     Column("proof", Text, nullable=True),
     Column("receipt", Text, nullable=True),
     Column("pull_request", Text, nullable=True),
-    _text("error", ""),
-    _moment("created_at"),
-    _moment("updated_at"),
+    free("error", ""),
+    moment("created_at"),
+    moment("updated_at"),
     UniqueConstraint("review_id", "fingerprint"),
     Index("ix_fixes_repository_id", "repository_id", "status"),
 )
@@ -427,10 +428,10 @@ effects = Table(
     metadata,
     Column("key", HostileText, primary_key=True),
     Column("state", Text, nullable=False),
-    _text("remote_id", ""),
-    _number("epoch"),
-    _moment("created_at"),
-    _moment("updated_at"),
+    hostile("remote_id", ""),
+    number("epoch"),
+    moment("created_at"),
+    moment("updated_at"),
 )
 """Write-ahead of calls to a host. `state`: intended, done."""
 
@@ -440,9 +441,9 @@ threads = Table(
     Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
     Column("pull_request", Integer, primary_key=True),
     Column("remote_id", HostileText, primary_key=True),
-    _text("fingerprint"),
-    _text("resolved", ""),
-    _moment("created_at"),
+    hostile("fingerprint"),
+    hostile("resolved", ""),
+    moment("created_at"),
 )
 """Threads that we opened: the host's number -> what they are about. `resolved`: by whom ("us", "person"), empty while it is open."""
 
@@ -451,9 +452,9 @@ scan_cache = Table(
     metadata,
     Column("key", LargeBinary, primary_key=True),
     Column("value", LargeBinary, nullable=False),
-    _number("size"),
-    _moment("used_at"),
-    _text("repository_id", ""),
+    number("size"),
+    moment("used_at"),
+    hostile("repository_id", ""),
     Index("ix_scan_cache_used_at", "used_at"),
     Index("ix_scan_cache_repository_id", "repository_id"),
 )
@@ -465,7 +466,7 @@ host_memory = Table(
     Column("key", HostileText, primary_key=True),
     Column("value", LargeBinary, nullable=False),
     Column("version", Text, nullable=False),
-    _moment("expires_at"),
+    moment("expires_at"),
     Index("ix_host_memory_expires_at", "expires_at"),
 )
 
@@ -474,7 +475,7 @@ host_locks = Table(
     metadata,
     Column("key", HostileText, primary_key=True),
     Column("owner", Text, nullable=False),
-    _moment("expires_at"),
+    moment("expires_at"),
 )
 
 counters = Table(
@@ -483,7 +484,7 @@ counters = Table(
     Column("name", Text, primary_key=True),
     Column("labels", Text, primary_key=True),
     Column("value", Double, nullable=False),
-    _moment("updated_at"),
+    moment("updated_at"),
 )
 """Numbers that no process has alone (`pipeline.tally`). `labels`: JSON object with sorted names, never a name of a person or repository."""
 
@@ -492,8 +493,8 @@ processes = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
-    _moment("started_at"),
-    _moment("seen_at"),
+    moment("started_at"),
+    moment("seen_at"),
     Index("ix_processes_seen_at", "seen_at"),
 )
 """Which processes run: `kind` is web, relay or worker; each says every few seconds that it lives."""

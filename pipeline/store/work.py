@@ -13,17 +13,21 @@ from pipeline.store.deliveries import Deliveries
 from pipeline.store.effects import Effects
 from pipeline.store.findings import Findings
 from pipeline.store.fixes import Fixes
+from pipeline.store.heads import Heads
 from pipeline.store.installations import Installations
 from pipeline.store.instances import Instances
+from pipeline.store.marks import Marks
 from pipeline.store.organizations import Organizations
 from pipeline.store.outbox import Outbox
 from pipeline.store.overview import Overview
 from pipeline.store.policies import Policies
 from pipeline.store.processes import Processes
+from pipeline.store.publishing import Publishing
 from pipeline.store.purge import Purge
 from pipeline.store.repositories import Repositories
 from pipeline.store.retention import Retention
 from pipeline.store.reviews import Reviews
+from pipeline.store.seal import Vault
 from pipeline.store.transaction import Transaction
 from pipeline.store.waivers import Waivers
 
@@ -31,15 +35,18 @@ from pipeline.store.waivers import Waivers
 class Work:
     """Everything that is written here becomes true together, or not at all. Made by `Database.work`, used in one thread."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.transaction = Transaction(connection)
+    def __init__(self, connection: Connection, vault: Vault | None = None) -> None:
+        self.transaction = Transaction(connection, vault)
         self.outbox = Outbox(self.transaction)
+        self.publishing = Publishing(self.transaction)
         self.deliveries = Deliveries(self.transaction)
         self.installations = Installations(self.transaction)
         self.instances = Instances(self.transaction)
         self.reviews = Reviews(self.transaction, self.installations)
+        self.heads = Heads(self.transaction)
         self.findings = Findings(self.transaction)
         self.fixes = Fixes(self.transaction)
+        self.marks = Marks(self.transaction)
         self.waivers = Waivers(self.transaction)
         self.cache = Cache(self.transaction)
         self.policies = Policies(self.transaction)

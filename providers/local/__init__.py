@@ -17,6 +17,7 @@ from pipeline.model.target import Installation
 from pipeline.ports import CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
 from providers.local import receive
 from providers.local.host import CAPABILITIES, LocalHost
+from providers.local.record import KEPT
 
 
 class LocalProvider:
@@ -27,7 +28,7 @@ class LocalProvider:
     settings = (
         Setting("WEBHOOK_SECRET", "signs what the post-receive hooks deliver", secret=True, needed="receive"),
         Setting("WEBHOOK_SECRET_PREVIOUS", "still accepted while hooks are changed over", secret=True),
-        Setting("RECORD", "folder where checks, threads and comments land", default="{state}/local", needed="connect"),
+        Setting("RECORD", "folder where checks, threads and comments land", default="{state}/local", needed="connect", keeps=KEPT),
     )
 
     setup: Setup | None = None
@@ -51,7 +52,7 @@ class LocalProvider:
         return LocalHost(Path(folder), self.capabilities)
 
     def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:  # noqa: ARG002  # as above
-        """Hooks wait for their answer and tell the person who pushes; nothing is kept."""
+        """Nothing: what nobody took the hooks keep in a folder, where the web process looks by itself (`KEPT`)."""
         return iter(())
 
     def redeliver(self, configuration: Configuration, memory: HostMemory, delivery: MissedDelivery) -> None:

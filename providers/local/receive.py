@@ -77,7 +77,8 @@ def sign(secret: str, identifier: str, timestamp: int, body: bytes) -> str:
 
 def receive(delivery: Delivery, configuration: Configuration, *, clock: Callable[[], float] = time.time) -> Received:
     """Verify, then parse. See `pipeline.ports.Provider.receive`."""
-    identifier = _verify(delivery, configuration, clock())
+    # One that was kept while the database was away is as old as it was when it came.
+    identifier = _verify(delivery, configuration, clock() if delivery.at is None else delivery.at)
     payload = _parse(delivery.body)
     name = f"{payload.event}.{payload.action}" if payload.action else payload.event
     return Received(identifier, name, _event(payload))

@@ -18,6 +18,9 @@ from pipeline.errors import HostGarbage, HostUnavailable
 
 M = TypeVar("M", bound=BaseModel)
 
+KEPT = ".kept"
+"""Folder beside the repositories' own, where hooks keep what nobody took; no repository's folder begins with a dot."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")

@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 
 from bot.asgi import READY_SECONDS, Readiness, live, make_asgi
 from bot.jobs import NoQueue
+from bot.kept import Kept
 from bot.pulse import Pulse
 from bot.settings import read_settings
 from bot.webhooks import INLINE, MAX_BODY, Webhooks
@@ -59,6 +60,10 @@ def signed(body: bytes, *, secret: str = SECRET, identity: str = "", at: float |
     identity = identity or uuid.uuid4().hex
     when = int(time.time() if at is None else at)
     return {"webhook-id": identity, "webhook-timestamp": str(when), "webhook-signature": sign(secret, identity, when, body)}
+
+
+def kept_by(app: App, intake: Intake) -> Kept:
+    return Kept(app.settings.spool_dir, 1_000_000, app.plugins.providers, app.places.configurations, intake, app.pressure)
 
 
 def stored(app: App) -> int:
@@ -145,7 +150,8 @@ def test_only_so_many_large_bodies_are_held_at_once_and_small_ones_need_no_place
     """Who sends them is known only at the end: without a bound strangers could fill the memory."""
     intake = Intake.open(app.settings.database_url)
     intake.start()
-    hooks = Webhooks(app.plugins.providers, app.places.configurations, intake, large_at_once=2, room_seconds=0.1)
+    kept = kept_by(app, intake)
+    hooks = Webhooks(app.plugins.providers, app.places.configurations, intake, app.pressure, kept, large_at_once=2, room_seconds=0.1)
     small = json.dumps(EVENT).encode()
 
     async def visits() -> None:

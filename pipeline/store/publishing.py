@@ -1,0 +1,195 @@
+"""Which messages workers are woken for next: the urgent first, then in turns by tenant, then by age.
+
+The queue is a list and hands out what came first. So that the order decided here is what workers see, only a few messages lie in it at
+a time (`ahead`); the rest waits in the outbox, where it can still be overtaken.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, and_, func, literal_column, or_, select
+
+from pipeline.messages import BATCH, INTERACTIVE, NORMAL
+from pipeline.model.ids import MessageId
+from pipeline.store.columns import database_now
+from pipeline.store.tables import outbox
+from pipeline.store.transaction import Transaction
+
+PRIORITIES: Final = (INTERACTIVE, NORMAL, BATCH)
+
+SCAN: Final = "run_scan"
+"""Kind of the messages of which one repository may have only so many in work."""
+
+MEMORY: Final = 10_000
+"""Tenants whose last turn is remembered. Of more, those whose turn is longest ago are forgotten, and come as early as they would."""
+
+# Literals, so that both databases see that a partial index holds all rows that are asked for.
+_pending: Final = outbox.c.status == literal_column("'pending'")
+_new: Final = and_(_pending, outbox.c.publishes == literal_column("0"))
+_told: Final = and_(_pending, outbox.c.publishes > literal_column("0"))
+_running: Final = outbox.c.status == literal_column("'running'")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A message that a worker should be woken for."""
+
+    message_id: MessageId
+    priority: int
+    again: bool = False
+    """True when a worker was woken for it before, and nobody came: it may still lie in the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What to publish now. `more`: something that is due had to wait for its turn, so that it is worth looking again soon."""
+
+    messages: Sequence[Published]
+    more: bool
+
+
+@dataclass
+class Turns:
+    """Who had a turn when. One relay's memory; after a restart everybody begins anew, in the order of age."""
+
+    _last: OrderedDict[tuple[int, str], int] = field(default_factory=OrderedDict)
+    _count: int = 0
+
+    def order(self, priority: int, tenants: Sequence[tuple[str, float]]) -> list[str]:
+        """Tenants, each with the age of its oldest message as a moment: who has waited longest for a turn comes first."""
+        return [name for name, _ in sorted(tenants, key=lambda one: (self._last.get((priority, one[0]), 0), one[1], one[0]))]
+
+    def took(self, priority: int, tenant: str) -> None:
+        """This tenant had a turn now."""
+        self._count += 1
+        self._last[(priority, tenant)] = self._count
+        self._last.move_to_end((priority, tenant))
+        if len(self._last) > MEMORY:
+            self._last.popitem(last=False)
+
+
+class Publishing:
+    """The relay's questions to the outbox. Part of a `Work`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def waiting(self, most: int) -> int:
+        """How many messages wait, due or not; counts no further than `most`."""
+        some = select(outbox.c.id).where(_pending).limit(most).subquery()
+        return int(self._transaction.execute(select(func.count()).select_from(some)).scalar_one())
+
+    def next(self, turns: Turns, *, ahead: int, scans: int) -> Round:
+        """Messages for which a worker should be woken now, in the order in which they should be worked; call `mark_published` after.
+
+        Args:
+            turns: the relay's memory, which is changed.
+            ahead: how many messages of one priority may lie in the queue.
+            scans: how many scans of one repository may run or lie in the queue; one of a more urgent priority does not count those of
+                less urgent ones.
+        """
+        chosen = self._overdue()
+        busy, more = self._scanning(), False
+        for priority in PRIORITIES:
+            room = ahead - self._lying(priority)
+            found, left = self._fair(turns, priority, room, _Busy(busy, priority, scans))
+            chosen += found
+            more |= left
+        return Round(chosen, more)
+
+    # --- inside ---
+
+    def _overdue(self) -> list[Published]:
+        """What was published and not claimed in time: the queue may have forgotten it. At most `ahead` of each priority lie there."""
+        columns = (outbox.c.id, outbox.c.priority, (outbox.c.publish_at <= database_now()).label("due"))
+        rows = self._transaction.execute(select(*columns).where(_told).order_by(outbox.c.priority, outbox.c.publish_at, outbox.c.id))
+        return [Published(MessageId(row.id), row.priority, again=True) for row in rows if row.due]
+
+    def _lying(self, priority: int) -> int:
+        counted = select(func.count()).select_from(outbox).where(_told, outbox.c.priority == priority)
+        return int(self._transaction.execute(counted).scalar_one())
+
+    def _scanning(self) -> Counter[tuple[str, int]]:
+        """Scans that run or lie in the queue, by repository and priority. Few rows: both conditions have an index of their own."""
+        busy: Counter[tuple[str, int]] = Counter()
+        for state in (and_(_running, outbox.c.lease_until > database_now()), _told):
+            columns = (outbox.c.repository, outbox.c.priority, func.count().label("number"))
+            mine = select(*columns).where(state, outbox.c.kind == SCAN, outbox.c.repository != "")
+            for row in self._transaction.execute(mine.group_by(outbox.c.repository, outbox.c.priority)):
+                busy[(row.repository, row.priority)] += row.number
+        return busy
+
+    def _fair(self, turns: Turns, priority: int, room: int, busy: _Busy) -> tuple[list[Published], bool]:
+        tenants = self._tenants(priority)
+        if room <= 0 or not tenants:
+            return [], bool(tenants)
+        share = -(-room // len(tenants))
+        lanes: list[tuple[str, list[Row[Any]]]] = []
+        for tenant in turns.order(priority, tenants):
+            if rows := self._first(priority, tenant, share, busy.full()):
+                lanes.append((tenant, rows))
+            if len(lanes) == room:
+                break
+        chosen: list[Published] = []
+        for tenant, row in ((tenant, rows[step]) for step in range(share) for tenant, rows in lanes if step < len(rows)):
+            if len(chosen) < room and busy.allows(row):
+                chosen.append(Published(MessageId(row.id), priority))
+                turns.took(priority, tenant)
+        return chosen, True
+
+    def _tenants(self, priority: int) -> list[tuple[str, float]]:
+        """Every tenant with something due, and since when. One step in the index for each tenant, however many messages it has."""
+        mine = (_new, outbox.c.priority == priority)
+        lanes = select(func.min(outbox.c.tenant).label("tenant")).where(*mine).cte("lanes", recursive=True)
+        following = select(func.min(outbox.c.tenant)).where(*mine, outbox.c.tenant > lanes.c.tenant).scalar_subquery()
+        lanes = lanes.union_all(select(following).where(lanes.c.tenant.is_not(None)))
+        oldest = select(func.min(outbox.c.publish_at)).where(*mine, outbox.c.tenant == lanes.c.tenant).scalar_subquery().label("oldest")
+        statement = select(lanes.c.tenant, oldest, database_now().label("now")).where(lanes.c.tenant.is_not(None))
+        return [(row.tenant, row.oldest) for row in self._transaction.execute(statement) if row.oldest <= row.now]
+
+    def _first(self, priority: int, tenant: str, limit: int, full: Sequence[str]) -> list[Row[Any]]:
+        """The oldest due messages of a tenant, without scans of repositories that have enough of them."""
+        columns = (outbox.c.id, outbox.c.kind, outbox.c.repository, (outbox.c.publish_at <= database_now()).label("due"))
+        mine = [_new, outbox.c.priority == priority, outbox.c.tenant == tenant]
+        if full:
+            mine.append(or_(outbox.c.kind != SCAN, outbox.c.repository.not_in(full)))
+        statement = select(*columns).where(*mine).order_by(outbox.c.publish_at, outbox.c.id).limit(limit)
+        return [row for row in self._transaction.execute(statement) if row.due]
+
+
+@dataclass
+class _Busy:
+    """How many scans of each repository there are, as a message of this priority sees it."""
+
+    counted: Counter[tuple[str, int]]
+    priority: int
+    scans: int
+
+    def _of(self, repository: str) -> int:
+        return sum(self.counted[(repository, priority)] for priority in PRIORITIES if priority <= self.priority)
+
+    def full(self) -> list[str]:
+        """Repositories that have as many as they may."""
+        return sorted({repository for repository, _ in self.counted if self._of(repository) >= self.scans})
+
+    def allows(self, row: Row[Any]) -> bool:
+        """Whether this message may go; if it is a scan it counts from now on."""
+        if row.kind != SCAN or not row.repository:
+            return True
+        if self._of(row.repository) >= self.scans:
+            return False
+        self.counted[(row.repository, self.priority)] += 1
+        return True
+
+
+def too_many_scans(scans: int) -> ColumnElement[bool]:
+    """True for a message that is a scan of a repository of which `scans` run already, as urgent or more so: it is not to be claimed."""
+    other = outbox.alias("other")
+    same = (other.c.repository == outbox.c.repository, other.c.kind == SCAN, other.c.priority <= outbox.c.priority)
+    alive = (other.c.status == literal_column("'running'"), other.c.lease_until > database_now(), other.c.id != outbox.c.id)
+    running = select(func.count()).select_from(other).where(*alive, *same).scalar_subquery()
+    return and_(outbox.c.kind == SCAN, outbox.c.repository != "", running >= scans)
