@@ -24,7 +24,7 @@ class Alone:
     def __init__(self, app: App) -> None:
         self._app = app
         self._relay = Relay(app.database, app.jobs)
-        self._rota = Rota(duties(app), math.inf)
+        self._rota = Rota(duties(app, listens=False), math.inf)
 
     def work_due(self, stop: threading.Event) -> int:
         """Work until nothing is due or `stop` is set; how many messages that were. Raises Stopping."""

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 
 from bot.jobs import Duty
 from bot.wiring import App
-from pipeline.errors import EngineMissing
-from pipeline.messages import BATCH, Envelope, Reconcile
+from pipeline.errors import EngineMissing, InternalFault
+from pipeline.lifecycle import REVIEW
+from pipeline.messages import BATCH, Envelope, FollowHeads, Reconcile
 from pipeline.sandbox.upkeep import drop_unused, repack_one
+from pipeline.stages.endcheck import send_end
 from pipeline.stages.examine import RunControl
+from pipeline.stages.give_up import fail_review
+from pipeline.stages.heads import group_of
 from pipeline.stages.lapse import expire_ignores, expire_waivers
 from pipeline.stages.sweep import begin_next, engines_digest
 from pipeline.store.identifiers import new_id
@@ -31,6 +35,14 @@ RECONCILE_SECONDS = 3600.0
 RULES_SPREAD = 6 * 3600.0
 """New rules look at every repository within so long, besides what else is to be done."""
 
+CHECKS_SECONDS = 300.0
+CHECKS_AT_ONCE = 100
+END_AGAIN_SECONDS = 6 * 3_600.0
+"""A check that could not be ended is tried again after so long."""
+
+APART_SECONDS, WITHIN_SECONDS = 2.0, 1_800.0
+"""Walks over the heads of installations begin so long after one another, and the last one after so long at most."""
+
 DAY = 86_400.0
 TOGETHER_SECONDS = 20.0
 """How long one duty may go on deleting, batch after batch."""
@@ -40,8 +52,12 @@ COPY_DAYS = 30.0
 """Copies of the database from before a migration are kept so long: a purge does not reach into them."""
 
 
-def duties(app: App) -> Sequence[Duty]:
-    """Every periodic duty of an installation."""
+def duties(app: App, *, listens: bool = True) -> Sequence[Duty]:
+    """Every periodic duty of an installation.
+
+    Args:
+        listens: False for a process that looks for itself at what it was told to look at, and judges nothing else.
+    """
     return (
         Duty("tidy", TIDY_SECONDS, lambda: tidy(app)),
         Duty("retention", TIDY_SECONDS, lambda: retain(app)),
@@ -49,6 +65,8 @@ def duties(app: App) -> Sequence[Duty]:
         Duty("scans", SCANS_SECONDS, lambda: begin_scans(app)),
         Duty("rules", RULES_SECONDS, lambda: follow_rules(app)),
         Duty("deliveries", RECONCILE_SECONDS, lambda: ask_for_missed(app)),
+        Duty("checks", CHECKS_SECONDS, lambda: end_checks(app)),
+        *([Duty("heads", RECONCILE_SECONDS, lambda: walk_heads(app))] if listens else []),
         Duty("mirrors", MIRROR_SECONDS, lambda: look_after_mirrors(app)),
     )
 
@@ -113,3 +131,34 @@ def ask_for_missed(app: App) -> None:
             for instance in app.places.configurations.instances(name) if provider.capabilities.redelivers else ():
                 key = f"reconcile:{name}:{instance}:{int(time.time() // 60)}"
                 work.outbox.send(Envelope(Reconcile(name, instance), key, priority=BATCH))
+
+
+def walk_heads(app: App) -> int:
+    """Have the heads of every active installation compared with what was judged; how many walks begin. One that still goes on, goes on:
+    that of a large organization takes hours. Several starts within a minute send one message."""
+    begun = 0
+    with app.database.work() as work:
+        for installation, state in work.installations.all():
+            if state != "active" or not app.places.configurations.instances(installation.provider):
+                continue
+            if work.outbox.busy(group_of(installation)):
+                continue
+            key = f"heads:{installation.id}:{int(time.time() // 60)}"
+            delay = min(begun * APART_SECONDS, WITHIN_SECONDS)
+            walk = FollowHeads(installation)
+            work.outbox.send(Envelope(walk, key, priority=BATCH, delay=delay, group=group_of(installation)))
+            begun += 1
+    return begun
+
+
+def end_checks(app: App) -> int:
+    """End checks that are in progress on a host and that nobody is going to end; how many. A review that was lost ends with its check."""
+    with app.database.work() as work:
+        left = work.heads.unended(CHECKS_AT_ONCE)
+        for review in left:
+            log.error("check.left", extra={"review_id": review.id, "status": review.status})
+            if REVIEW.terminal(review.status):
+                send_end(work, review.id, f"{int(time.time() // END_AGAIN_SECONDS)}")
+            else:
+                fail_review(work, review.id, InternalFault("its work was lost"))
+    return len(left)

@@ -30,6 +30,7 @@ Topic = Literal[
     "too-many",
     "scan",
     "scan-running",
+    "given-up",
 ]
 
 WaiverTopic = Literal[
@@ -120,6 +121,8 @@ def render_answer(
             return f"{code(phrases.short(asked))} is being checked again. The check shows the outcome."
         case "scan-running":
             return f"{code(phrases.short(asked))} is being checked already. The check shows the outcome."
+        case "given-up":
+            return f"Could not do that: {prose(cut(error, SENTENCE)).rstrip('.')}. Ask again."
         case "refused":
             return _refused(handle, proof, error)
         case "suggestion":

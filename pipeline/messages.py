@@ -207,6 +207,29 @@ class Reconcile:
     kind: Literal["reconcile"] = "reconcile"
 
 
+@dataclass(frozen=True, slots=True)
+class FollowHeads:
+    """Compare some repositories of an installation with what was judged: open pull requests, and the tip of the default branch. The rest
+    is for the next one; the numbers count what the walk has done so far."""
+
+    installation: Installation
+    after: RepositoryId = RepositoryId("")
+    """The last repository that was looked at; empty at the beginning."""
+    repositories: int = 0
+    heads: int = 0
+    begun: int = 0
+    spent: int = 0
+    kind: Literal["follow_heads"] = "follow_heads"
+
+
+@dataclass(frozen=True, slots=True)
+class EndCheck:
+    """The verdict of a review could not be shown: end its check with as little as possible, so that it is not in progress for ever."""
+
+    review: ReviewId
+    kind: Literal["end_check"] = "end_check"
+
+
 Message = (
     AcceptEvent
     | StartReview
@@ -224,6 +247,8 @@ Message = (
     | ProposeFix
     | ShowFixes
     | Reconcile
+    | FollowHeads
+    | EndCheck
 )
 """Told apart by `kind`."""
 

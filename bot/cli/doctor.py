@@ -165,7 +165,7 @@ def _database(settings: Settings) -> Iterator[Line]:
         said = (
             f"{kind}; {backlog.waiting} waiting, {backlog.running} running, {backlog.dead} given up, oldest {backlog.oldest_seconds:.0f} s"
         )
-        yield Line("database", said, backlog.dead == 0, "given-up messages are named in the worker's log")
+        yield Line("database", said, backlog.dead == 0, "see what was given up, and why: fixwright queue list")
         for line in counted:
             yield Line(f"deliveries of {line.provider}", f"{line.name}: {line.count} {line.outcome}")
         database.dispose()

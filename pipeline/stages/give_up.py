@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import logging
 
+from pipeline.answers import render_answer
 from pipeline.errors import Blame, CommitMissing, FixwrightError, ObjectsRefused
-from pipeline.lifecycle import FIX_RUN, REVIEW
+from pipeline.lifecycle import REVIEW
 from pipeline.messages import (
+    BATCH,
+    INTERACTIVE,
     Envelope,
     Message,
     ProposeFix,
     PublishCheck,
+    PurgeRepository,
+    Reply,
+    RequestFix,
     RunFix,
     RunScan,
     ScanRepository,
     SettleReview,
     StartReview,
+    Waive,
+    WithdrawReview,
 )
 from pipeline.model.fix import FixStatus
 from pipeline.model.ids import ReviewId
 from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.scan import Coverage
 from pipeline.policy import Policy
-from pipeline.stages.sweep import abandon
+from pipeline.stages.endcheck import send_end
+from pipeline.stages.sweep import DAY, abandon
 from pipeline.store.identifiers import new_id
 from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared
@@ -60,11 +69,36 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
                 fail_review(work, review, error)
         case RunFix():
             fix = work.fixes.get(message.fix)
-            if not FIX_RUN.terminal(fix.status) and fix.status is not FixStatus.COMPLETED:
+            if fix.status in (FixStatus.PENDING, FixStatus.RUNNING):
                 work.fixes.move(fix.id, fix.status, FixStatus.FAILED, error=error.message)
-                work.outbox.send(Envelope(ProposeFix(fix.id, message.comment), f"propose_fix:{fix.id}", group=f"fix:{fix.id}"))
+                told = Envelope(ProposeFix(fix.id, message.comment), f"propose_fix:{fix.id}:{new_id()}", group=f"fix:{fix.id}")
+                work.outbox.send(told)
+        case PublishCheck() | WithdrawReview():
+            _not_shown(work, message.review)
+        case Waive() | RequestFix() | ProposeFix():
+            _answer(work, message, error)
+        case PurgeRepository():
+            # Who removed a repository wants it forgotten, whatever it is that fails.
+            work.outbox.send(Envelope(message, f"purge:{message.repository}:{new_id()}", priority=BATCH, delay=DAY))
         case _:
             log.error("message.given_up", extra={"kind": message.kind, "code": error.code})
+
+
+def _not_shown(work: Work, identifier: ReviewId) -> None:
+    """The check of a review could not be written: a simpler one is tried, which only asks for action."""
+    review = work.reviews.get(identifier)
+    if not REVIEW.terminal(review.status):
+        work.reviews.move(identifier, review.status, ReviewStatus.FAILED)
+    send_end(work, identifier, new_id())
+
+
+def _answer(work: Work, message: Waive | RequestFix | ProposeFix, error: FixwrightError) -> None:
+    """Tell who asked in a comment that nothing comes of it."""
+    review = work.fixes.get(message.fix).review if isinstance(message, ProposeFix) else message.review
+    if message.comment is not None:
+        body = render_answer("given-up", error=error.message)
+        reply = Reply(work.reviews.get(review).installation, message.comment, f"given-up:{message.kind}", body)
+        work.outbox.send(Envelope(reply, f"reply:given-up:{new_id()}", priority=INTERACTIVE))
 
 
 def fail_review(work: Work, identifier: ReviewId, error: FixwrightError) -> None:

@@ -7,6 +7,8 @@ import logging
 from pipeline.errors import Superseded
 from pipeline.messages import (
     AcceptEvent,
+    EndCheck,
+    FollowHeads,
     ProposeFix,
     PublishCheck,
     PurgeRepository,
@@ -25,7 +27,9 @@ from pipeline.messages import (
 )
 from pipeline.stages.accept import accept_event
 from pipeline.stages.context import Context
+from pipeline.stages.endcheck import end_check
 from pipeline.stages.fix import request_fix, run_fix
+from pipeline.stages.heads import follow_heads
 from pipeline.stages.plan import start_review
 from pipeline.stages.propose import propose_fix
 from pipeline.stages.publish import publish_check, reply, withdraw_review
@@ -95,3 +99,7 @@ def _dispatch(context: Context) -> None:
             show_fixes(context, message)
         case Reconcile() as message:
             reconcile(context, message)
+        case FollowHeads() as message:
+            follow_heads(context, message)
+        case EndCheck() as message:
+            end_check(context, message)

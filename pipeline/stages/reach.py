@@ -9,6 +9,8 @@ from __future__ import annotations
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.messages import (
     AcceptEvent,
+    EndCheck,
+    FollowHeads,
     Message,
     ProposeFix,
     PurgeRepository,
@@ -36,7 +38,7 @@ def out_of_reach(context: Context, message: Message) -> str:
         return f"the installation is {installation}"
     if repository == "disabled":
         # A check that is in progress is still taken back.
-        return "" if isinstance(message, WithdrawReview) else "the operator disabled the repository"
+        return "" if isinstance(message, WithdrawReview | EndCheck) else "the operator disabled the repository"
     return f"the repository is {repository}" if repository in ("gone", "archived") else ""
 
 
@@ -72,7 +74,7 @@ def let_in(context: Context, installation: Installation, repository: SourceRepos
 
 def _home(work: Work, message: Message) -> tuple[Installation, SourceRepository] | None:
     match message:
-        case AcceptEvent() | PurgeRepository() | Reconcile():
+        case AcceptEvent() | PurgeRepository() | Reconcile() | FollowHeads():
             return None
         case StartReview() | ScanRepository():
             return message.installation, message.repository

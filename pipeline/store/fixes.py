@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, select, update
 
 from pipeline.errors import StaleWrite
 from pipeline.lifecycle import FIX_RUN
@@ -59,6 +59,16 @@ class Fixes:
         created = self._transaction.add_missing(fixes, [row], ["review_id", "fingerprint"]) == 1
         existing = select(fixes.c.id).where(fixes.c.review_id == review, fixes.c.fingerprint == key)
         return FixId(self._transaction.execute(existing).scalar_one()), created
+
+    def again(self, fix_id: FixId) -> FixId:
+        """A new run in the place of one that failed, which is forgotten."""
+        old = self._transaction.one(select(fixes).where(fixes.c.id == fix_id, fixes.c.status == FixStatus.FAILED), "it has not failed")
+        kept = ("review_id", "repository_id", "finding_id", "fingerprint", "handle")
+        row = {name: old._mapping[name] for name in kept}
+        row |= {"id": new_id(), "status": FixStatus.PENDING, "created_at": database_now(), "updated_at": database_now()}
+        self._transaction.execute(delete(fixes).where(fixes.c.id == fix_id))
+        self._transaction.add_missing(fixes, [row], ["review_id", "fingerprint"])
+        return FixId(str(row["id"]))
 
     def get(self, fix_id: FixId) -> Fix:
         """A fix run. Raises StaleWrite when there is none."""

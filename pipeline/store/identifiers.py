@@ -20,3 +20,8 @@ def new_id() -> str:
         _last = max(time.time_ns() // 1000, _last + 1)
         moment = _last
     return f"{moment:014x}{os.urandom(9).hex()}"
+
+
+def id_at(moment: float) -> str:
+    """What is less than every identifier made at or after a moment (seconds since 1970), by the clocks of who made them."""
+    return f"{max(0, int(moment * 1e6)):014x}"

@@ -39,6 +39,8 @@ class Running:
     attempt: int
     lease_seconds: float
     """Until its lease ends; negative when it has, and the sweep has not seen it yet."""
+    age_seconds: float = 0.0
+    """Since it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,11 @@ class Overview:
 
     def running(self) -> list[Running]:
         """What is worked on right now, the least lease first."""
-        columns = (outbox.c.id, outbox.c.kind, outbox.c.owner, outbox.c.attempts, (outbox.c.lease_until - database_now()).label("left"))
+        left, age = (outbox.c.lease_until - database_now()).label("left"), (database_now() - outbox.c.created_at).label("age")
+        columns = (outbox.c.id, outbox.c.kind, outbox.c.owner, outbox.c.attempts, left, age)
         statement = select(*columns).where(outbox.c.status == "running").order_by(outbox.c.lease_until, outbox.c.id)
-        return [Running(row.id, row.kind, row.owner, row.attempts, row.left) for row in self._transaction.execute(statement)]
+        rows = self._transaction.execute(statement)
+        return [Running(row.id, row.kind, row.owner, row.attempts, row.left, max(0.0, row.age)) for row in rows]
 
     def dead(self) -> int:
         """How many messages were given up."""

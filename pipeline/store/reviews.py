@@ -104,14 +104,14 @@ class Reviews(Scans):
 
     def get(self, review_id: ReviewId) -> Review:
         """A review, its repository under the name that it has now. Raises StaleWrite when there is none."""
-        return _to_review(self._transaction.one(_selected().where(reviews.c.id == review_id), f"there is no review {review_id}"))
+        return to_review(self._transaction.one(selected().where(reviews.c.id == review_id), f"there is no review {review_id}"))
 
     def newest(self, ref: PullRequestRef) -> Review | None:
         """The review of the newest head of a pull request; None when it was never judged."""
         at = subjects.join(reviews, subjects.c.review_id == reviews.c.id)
-        statement = _selected(at).where(_of_repository(ref.repository), subjects.c.subject == _subject_of(ref))
+        statement = selected(at).where(_of_repository(ref.repository), subjects.c.subject == _subject_of(ref))
         row = self._transaction.execute(statement).one_or_none()
-        return None if row is None else _to_review(row)
+        return None if row is None else to_review(row)
 
     def live_of(self, ref: PullRequestRef) -> list[Review]:
         """The reviews of a pull request that have not ended, oldest first."""
@@ -123,21 +123,21 @@ class Reviews(Scans):
 
     def live_of_repository(self, repository: RepositoryId) -> list[Review]:
         """Every review of a repository that has not ended, oldest first."""
-        statement = _selected().where(reviews.c.repository_id == repository, reviews.c.status.in_(REVIEW.live))
-        return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+        statement = selected().where(reviews.c.repository_id == repository, reviews.c.status.in_(REVIEW.live))
+        return [to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
 
     def interrupted(self, repository: RepositoryId) -> list[Review]:
         """What was cancelled although it is still open and nothing newer came: the repository was out of our reach for a while."""
         start = subjects.join(reviews, subjects.c.review_id == reviews.c.id)
-        statement = _selected(start).where(
+        statement = selected(start).where(
             subjects.c.repository_id == repository, subjects.c.open, reviews.c.status == ReviewStatus.CANCELLED
         )
-        return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+        return [to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
 
     def of_branches(self, repository: RepositoryId, limit: int) -> list[Review]:
         """The newest reviews of pushes, however they ended; a merge queue's are among them."""
-        statement = _selected().where(reviews.c.repository_id == repository, reviews.c.pull_request.is_(None))
-        return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id.desc()).limit(limit))]
+        statement = selected().where(reviews.c.repository_id == repository, reviews.c.pull_request.is_(None))
+        return [to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id.desc()).limit(limit))]
 
     def judged_branch(self, repository: SourceRepository, branch: str) -> bool:
         """True when a push to this branch was ever judged."""
@@ -148,9 +148,9 @@ class Reviews(Scans):
 
     def live_whole(self, repository: RepositoryId) -> Review | None:
         """The review of everything that is under way in a repository; None when there is none."""
-        statement = _selected().where(reviews.c.repository_id == repository, ~_shown, reviews.c.status.in_(REVIEW.live))
+        statement = selected().where(reviews.c.repository_id == repository, ~_shown, reviews.c.status.in_(REVIEW.live))
         row = self._transaction.execute(statement.order_by(reviews.c.id.desc()).limit(1)).one_or_none()
-        return None if row is None else _to_review(row)
+        return None if row is None else to_review(row)
 
     def of_head(self, repository: SourceRepository, commit: CommitId) -> list[ReviewSummary]:
         """How every open pull request, and every pushed branch, stands whose newest judged head is `commit`; oldest first.
@@ -173,12 +173,12 @@ class Reviews(Scans):
 
     def all_of_head(self, repository: SourceRepository, commit: CommitId) -> list[ReviewId]:
         """Every review that ever had `commit` as its head, also cancelled ones, oldest first: each may have a check of its own there."""
-        statement = _selected().where(_of_repository(repository), reviews.c.head == commit, _shown)
+        statement = selected().where(_of_repository(repository), reviews.c.head == commit, _shown)
         return [ReviewId(row.id) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
 
     def planned_of(self, repository: SourceRepository, commit: CommitId) -> list[ReviewId]:
         """The reviews of a head that were made but whose scans were not, oldest first."""
-        statement = _selected().where(_of_repository(repository), reviews.c.head == commit, reviews.c.status == ReviewStatus.PLANNED)
+        statement = selected().where(_of_repository(repository), reviews.c.head == commit, reviews.c.status == ReviewStatus.PLANNED)
         return [ReviewId(row.id) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
 
     # --- moving ---
@@ -303,8 +303,8 @@ class Reviews(Scans):
     # --- inside ---
 
     def _live(self, repository: SourceRepository, subject: str) -> list[Review]:
-        statement = _selected().where(_of_repository(repository), reviews.c.subject == subject, reviews.c.status.in_(REVIEW.live))
-        return [_to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+        statement = selected().where(_of_repository(repository), reviews.c.subject == subject, reviews.c.status.in_(REVIEW.live))
+        return [to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
 
     def _lock_subject(self, repository_id: str, subject: str) -> None:
         """One at a time makes reviews of one pull request: the row is locked until our commit."""
@@ -359,7 +359,7 @@ _INSTALLATION = [column.label(f"installation_{column.name}") for column in insta
 _REPOSITORY = [column.label(f"repository_{column.name}") for column in repositories.c]
 
 
-def _selected(start: FromClause = reviews) -> Select[Any]:
+def selected(start: FromClause = reviews) -> Select[Any]:
     """Reviews with their installation and repository; `start` may join more."""
     joined = start.join(installations, reviews.c.installation_id == installations.c.id)
     joined = joined.join(repositories, reviews.c.repository_id == repositories.c.id)
@@ -378,7 +378,8 @@ def _to_summary(row: Row[Any]) -> ReviewSummary:
     )
 
 
-def _to_review(row: Row[Any]) -> Review:
+def to_review(row: Row[Any]) -> Review:
+    """A row of `selected`."""
     change = CHANGE.load(row.change)
     repository = to_repository(row._mapping, "repository_")
     if change.pull_request is not None:

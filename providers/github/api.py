@@ -52,10 +52,12 @@ class Api:
         return self._do(repository, grant, lambda token: self._client.pages(address, model, token=token, inside=inside, memo=memo))
 
     def everything(self, grant: Permissions, address: str, model: type[_Model], *, inside: str | None) -> list[_Model]:
-        """All items of a list that is about no single repository."""
-        return self._patiently(
-            lambda: self.sign_in.with_token(EVERY, grant, lambda token: self._client.pages(address, model, token=token, inside=inside))
-        )
+        """All items of a list that is about no single repository; conditional, as it grows slowly and is asked for every hour."""
+
+        def call(token: str) -> list[_Model]:
+            return self._client.pages(address, model, token=token, inside=inside, memo=self._memo)
+
+        return self._patiently(lambda: self.sign_in.with_token(EVERY, grant, call))
 
     def get_named(self, name: str, grant: Permissions, address: str, model: type[_Model]) -> _Model:
         """One object of a repository of the same owner of which only the name is known."""

@@ -17,13 +17,13 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Mapping
 from email.utils import parsedate_to_datetime
 from time import time
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import gidgethub
 import gidgethub.abc
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from pipeline.errors import HostError, HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable, RateLimited
 from pipeline.tally import TALLY
@@ -255,7 +255,7 @@ class Client:
             return found
 
         items: TypeAdapter[list[_Model]] = TypeAdapter(list[model])  # type: ignore[valid-type]  # a model made into a list at run time
-        mine = memo.of(items) if memo is not None and inside is None else None
+        mine = None if memo is None else memo.of(items if inside is None else _around(inside, model))
         return _checked(items, self._run(collect, f"GET {address}", mine), f"GET {address}")
 
     def send(
@@ -319,6 +319,12 @@ class Client:
             raise HostUnavailable(f"GitHub did not answer {what} within {DEADLINE:.0f} s") from exc
         except (ValueError, LookupError, TypeError, RecursionError, gidgethub.GitHubException) as exc:
             raise HostGarbage(f"GitHub's answer to {what} cannot be read: {type(exc).__name__}") from exc
+
+
+def _around(key: str, model: type[BaseModel]) -> TypeAdapter[Any]:
+    """The object that GitHub puts around some of its lists."""
+    fields: dict[str, Any] = {key: (list[model], ...)}  # type: ignore[valid-type]  # a model made into a list at run time
+    return TypeAdapter(create_model("Around", __base__=Answer, **fields))
 
 
 _Call = Callable[[_Caller], Coroutine[object, object, object]]

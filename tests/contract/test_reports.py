@@ -145,6 +145,7 @@ def answers() -> str:
         ),
         render_answer("scan", asked=HEAD),
         render_answer("scan-running", asked=HEAD),
+        render_answer("given-up", error="GitHub did not answer"),
         render_answer("too-many", number=5),
         render_answer("unknown-command", asked="/waive", commands=("/fix [HANDLE]",)),
         render_answer("refused", handle="K7Q"),

@@ -131,14 +131,14 @@ def test_what_was_given_up_can_be_tried_again_or_dropped(bench: Bench, repo: Loc
         bench.changed(bench.pull_request(repo, "feature"), delivery=delivery)
     with bench.app.database.work() as work:
         work.transaction.execute(update(outbox).values(status="dead", error_code="HOST_FORBIDDEN", attempts=6, finished_at=database_now()))
-    first, second = (letter["id"] for letter in json.loads(_run(capsys, "dead", "list", "--json")[1])["dead"])
-    assert _run(capsys, "dead", "retry", "nothing")[0] == 2
-    assert _run(capsys, "dead", "drop", first)[0] == 0
-    assert _run(capsys, "dead", "retry", "all")[0] == 0
+    first, second = (letter["id"] for letter in json.loads(_run(capsys, "queue", "list", "--json")[1])["dead"])
+    assert _run(capsys, "queue", "retry", "nothing")[0] == 2
+    assert _run(capsys, "queue", "drop", first)[0] == 0
+    assert _run(capsys, "queue", "retry", "all")[0] == 0
     with bench.app.database.read() as work:
         (row,) = work.transaction.execute(outbox.select())
         assert (row.id, row.status, row.attempts) == (second, "pending", 0)
-    assert "nothing was given up" in _run(capsys, "dead", "list")[1]
+    assert "nothing was given up" in _run(capsys, "queue", "list")[1]
 
 
 def test_a_disk_that_is_nearly_full_is_the_first_thing_said_and_scans_wait(
