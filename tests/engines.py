@@ -38,14 +38,19 @@ def copy_with(folder: Path, engine: str, script: str | None) -> Path:
     source = engines.environment_dir(INSTALLED)
     target = engines.environment_dir(folder)
     shutil.copytree(source, target, symlinks=True, copy_function=_link)
-    program = target / "engines" / PROGRAMS[engine]
-    real = program.with_name(program.name + ".real")
-    program.rename(real)
-    if script is not None:
-        _write_program(program, f"REAL={real.resolve()}\n{script}")
+    _replace(target, engine, script)
     for folder_above in (folder, target):
         folder_above.chmod(0o755)
     return folder
+
+
+def _replace(home: Path, engine: str, script: str | None) -> None:
+    """Put a script in the place of a program of the environment `home`."""
+    program = home / "engines" / PROGRAMS[engine]
+    real = program.resolve()  # the name under which scans start it: semgrep-core
+    program.unlink()
+    if script is not None:
+        _write_program(program, f"REAL={real}\n{script}")
 
 
 NOTHING_FOUND = r"""
@@ -74,21 +79,40 @@ def _write_program(path: Path, script: str) -> None:
 
 
 class HeldEngine:
-    """One engine in a copy of the environment that waits, while it is held, before it begins: a test decides how long it works."""
+    """A copy of the environment in which one engine waits, while it is held, before it begins, and each can be made to misbehave."""
 
     def __init__(self, folder: Path, engine: str) -> None:
-        home = engines.environment_dir(folder)
-        self._gate = home / "held"
-        self._program = home / "engines" / PROGRAMS[engine]
-        self.folder = copy_with(folder, engine, f'while [ -e {self._gate} ]; do sleep 0.05; done\nexec "$REAL" "$@"')
+        self._home = engines.environment_dir(folder)
+        self._gate = self._home / "held"
+        self._program = self._home / "engines" / PROGRAMS[engine]
+        waits = f"while [ -e {self._gate} ]; do sleep 0.05; done\n"
+        self.folder = copy_with(folder, engine, waits + self._turn(engine))
+        for other in sorted(set(PROGRAMS) - {engine}):
+            _replace(self._home, other, self._turn(other))
+
+    def _turn(self, engine: str) -> str:
+        instead = self._instead(engine)
+        return f'[ -e {instead} ] && . {instead}\nexec "$REAL" "$@"'
+
+    def _instead(self, engine: str) -> Path:
+        return self._home / f"instead-of-{engine}"
 
     def hold(self) -> None:
         """From now on it waits."""
         self._gate.touch()
 
     def release(self) -> None:
-        """Let it go on, and all that come."""
+        """Let it go on, and all that come; each does what it is made for."""
         self._gate.unlink(missing_ok=True)
+        for engine in PROGRAMS:
+            self._instead(engine).unlink(missing_ok=True)
+
+    def misbehave(self, engine: str, script: str) -> None:
+        """From now on until `release` an engine does this first: lines of sh. Where they do not end it, it goes on as always."""
+        written = self._instead(engine).with_suffix(".part")
+        written.write_text(f"{script}\n")
+        written.chmod(0o644)
+        written.rename(self._instead(engine))
 
     def at_work(self) -> list[int]:
         """Processes that run it, or that were started to run it."""
