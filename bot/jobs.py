@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from pipeline.model.ids import MessageId
 from pipeline.stages.give_up import give_up
 from pipeline.store.engine import Database
 from pipeline.store.publishing import Published, Turns
+from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,9 @@ QUEUES = {INTERACTIVE: "fixwright-interactive", NORMAL: "fixwright", BATCH: "fix
 
 WAKE = "fixwright:wake"
 SWEEP_SECONDS = 2.0
+PROBE_SECONDS = 5.0
+"""While messages wait for a host that did not answer, one of them is tried this often. A breaker of the host's own (`providers`) may let
+fewer of them through."""
 FIRST_DUTY_SECONDS = 5.0
 """A duty is done for the first time so long after the start (or after its own period, when that is shorter)."""
 WAIT_SECONDS = 1.0
@@ -151,6 +156,7 @@ class Jobs:
         """Wake a worker for each. Publishing twice is harmless: only one claim wins. Raises QueueUnavailable."""
         by_queue: dict[str, list[str]] = {}
         again = {message.message_id for message in messages if message.again}
+        early = {message.message_id for message in messages if message.early}
         for message in messages:
             by_queue.setdefault(QUEUES.get(message.priority, QUEUES[NORMAL]), []).append(message.message_id)
         try:
@@ -160,18 +166,33 @@ class Jobs:
                 prepared = [
                     Queue.prepare_data(
                         "bot.worker.run",
-                        args=(identifier,),
+                        args=(identifier, True) if identifier in early else (identifier,),
                         timeout=JOB_SECONDS,
                         result_ttl=RESULT_SECONDS,
                         failure_ttl=FAILURE_SECONDS,
                         ttl=JOB_SECONDS,
-                        job_id=identifier,
+                        job_id=f"{identifier}-early" if identifier in early else identifier,
                     )
                     for identifier in ids
                 ]
                 queue.enqueue_many(prepared)
         except (redis.RedisError, OSError) as exc:
             raise QueueUnavailable("Redis does not answer") from exc
+
+
+def take_back(work: Work, owner: str = "") -> None:
+    """What a dead worker held is given to somebody else, or given up after the third crash.
+
+    Args:
+        owner: all that this one holds, as it is known to be dead; empty: what leases have run out for.
+    """
+    for dead in work.outbox.expire(owner):
+        log.error(
+            "message.given_up",
+            extra={"message_id": dead.id, "delivery_id": dead.delivery_id, "kind": dead.kind, "crashes": dead.crashes},
+        )
+        if dead.message is not None:
+            give_up(work, dead.message, WorkerCrashed(f"the worker crashed {dead.crashes} times on it"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +236,7 @@ class Relay:
 
     Args:
         scans: how many scans of one repository may run at a time.
+        probe_seconds: between two tries of what waits for a host that did not answer.
     """
 
     def __init__(
@@ -225,6 +247,7 @@ class Relay:
         beat: Callable[[], None] | None = None,
         *,
         scans: int = REPOSITORY_SCANS,
+        probe_seconds: float = PROBE_SECONDS,
     ) -> None:
         self._database = database
         self._jobs = jobs
@@ -234,6 +257,7 @@ class Relay:
         self._queue_was_down = False
         self._scans = scans
         self._turns, self._ahead, self._more = Turns(), AHEAD, False
+        self._probe_seconds, self._probe_at = probe_seconds, 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Errors of the database and of the queue are waited out: there is nobody else to tell."""
@@ -247,6 +271,7 @@ class Relay:
                 if time.monotonic() - self._swept >= SWEEP_SECONDS:
                     self.sweep()
                 self.relay()
+                self._jobs.publish(self.probes())
                 self._jobs.wait(MORE_SECONDS if self._more else WAIT_SECONDS)
                 self._say_queue(up=True)
             except QueueUnavailable as error:
@@ -263,13 +288,16 @@ class Relay:
         with self._database.work() as work:
             workers = sum(process.alive and process.kind == "worker" for process in work.processes.all())
             self._ahead = max(AHEAD, AHEAD_OF_A_WORKER * workers)
-            for dead in work.outbox.expire():
-                log.error(
-                    "message.given_up",
-                    extra={"message_id": dead.id, "delivery_id": dead.delivery_id, "kind": dead.kind, "crashes": dead.crashes},
-                )
-                if dead.message is not None:
-                    give_up(work, dead.message, WorkerCrashed(f"the worker crashed {dead.crashes} times on it"))
+            take_back(work)
+
+    def probes(self) -> Sequence[Published]:
+        """What is to be tried before it is due, when it is time for that: see `Publishing.probes`."""
+        if time.monotonic() < self._probe_at:
+            return ()
+        # Jitter spreads several installations that wait for one host; it needs no secrecy.
+        self._probe_at = time.monotonic() + self._probe_seconds * (0.5 + random.random() / 2)  # noqa: S311
+        with self._database.read() as work:
+            return work.publishing.probes()
 
     def _do_duties(self, stop: threading.Event) -> None:
         while not stop.wait(WAIT_SECONDS):

@@ -46,6 +46,7 @@ VARIABLES: Final = (
     Variable("FIXWRIGHT_LOG_FORMAT", "text or json", "text"),
     Variable("FIXWRIGHT_LOG_LEVEL", "debug, info, warning or error", "info"),
     Variable("FIXWRIGHT_RETRY_CAP", "longest wait in seconds before a failed message is tried again", "3600"),
+    Variable("FIXWRIGHT_MESSAGE_CAP", "longest time in seconds that one step may take before its process is ended", "3600"),
     Variable("FIXWRIGHT_METRICS_TOKEN", "opens /metrics to others than this machine: `Authorization: Bearer TOKEN`", secret=True),
     Variable("FIXWRIGHT_RETENTION_DAYS", "how long reviews of closed changes and what engines said are kept", "90"),
     Variable("FIXWRIGHT_PURGE_DAYS", "days between the removal of a repository and its purge", "7"),
@@ -81,6 +82,7 @@ class Settings:
     """Empty when unset."""
     workers: int = 1
     retry_cap: float = 3600.0
+    message_cap: float = 3600.0
     engine_seconds: float = 120.0
     log_format: str = "text"
     log_level: str = "info"
@@ -189,6 +191,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         secret_key=_decode_key(env.get("FIXWRIGHT_SECRET_KEY", "")),
         workers=int(_number(env, "FIXWRIGHT_WORKERS", 1, 0, 64)),
         retry_cap=_number(env, "FIXWRIGHT_RETRY_CAP", 3600, 0.1, 86_400),
+        message_cap=_number(env, "FIXWRIGHT_MESSAGE_CAP", 3600, 5, 3600),
         engine_seconds=_number(env, "FIXWRIGHT_ENGINE_SECONDS", 120, 1, 3600),
         log_format=_choice(env, "FIXWRIGHT_LOG_FORMAT", ("text", "json")),
         log_level=_choice(env, "FIXWRIGHT_LOG_LEVEL", ("info", "debug", "warning", "error")),

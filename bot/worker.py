@@ -8,9 +8,11 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
+from functools import partial
+from resource import struct_rusage
 from types import FrameType
 from typing import ClassVar
 
@@ -21,12 +23,13 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from bot.jobs import QUEUES
+from bot.jobs import QUEUES, take_back
 from bot.logs import configure_logs
+from bot.overtime import Watch, limit
 from bot.pulse import Pulse, process_name, tell
 from bot.settings import read_settings
 from bot.wiring import App, wire
-from pipeline.errors import FixwrightError, HostUnavailable, InternalFault, LeaseLost, RateLimited, StoreError
+from pipeline.errors import FixwrightError, HostError, HostGarbage, HostUnavailable, InternalFault, LeaseLost, RateLimited, StoreError
 from pipeline.leaks import within
 from pipeline.messages import (
     AcceptEvent,
@@ -62,7 +65,7 @@ ATTEMPTS = 1 + len(BACKOFF)
 WORKER_TTL, MONITORING_SECONDS, MAINTENANCE_SECONDS = 25, 5, 5
 """RQ's own defaults notice a killed worker after minutes; these after seconds. Our leases are quicker still and are what counts."""
 
-LOST_LEASE_EXIT = 75
+LOST_LEASE_EXIT, OVERTIME_EXIT = 75, 76
 
 STOP_SECONDS = 4.0
 """How long a message may go on after SIGTERM before it is given back. Looked at every MONITORING_SECONDS; `up` waits 15 s."""
@@ -79,6 +82,9 @@ HUNGRY = (RunScan, ScanRepository, RunFix)
 """What fills the disk. It waits while there is less room than FIXWRIGHT_MIN_FREE_MB, rather than fail half-way."""
 
 DISK_SECONDS = 30.0
+
+PARKED_SECONDS = 300.0
+"""How long a message waits for a host that does not answer, when nobody finds out that it does again."""
 
 WAITING_SECONDS = 7_200.0
 """As long as a message can wait for a host that does not answer."""
@@ -104,7 +110,12 @@ class MessageWorker(Worker):
     folder: WorkFolder | None = None
     """Where the messages keep their temporary files; emptied after each, however it ended."""
     pulse: Pulse | None = None
+    watch: Watch | None = None
+    lost: Callable[[], None] = staticmethod(lambda: None)
+    """Called when a child did not end well."""
     _stop_at: float | None = None
+    _status: int | None = os.EX_OK
+    """Of the last child, as wait(2) gives it; None when somebody else heard of its end."""
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0) -> int:  # noqa: ARG002  # RQ's signature
         """RQ adds a minute to this by default; our leases make that useless."""
@@ -114,6 +125,9 @@ class MessageWorker(Worker):
         """Called while a message is worked. A queue that is away must not end the work: nothing of it lies there."""
         if self._stop_at is not None and time.monotonic() >= self._stop_at:
             self._give_back()
+        if self.watch is not None and (why := self.watch.trouble()):
+            log.error("worker.child_hangs", extra={"message_id": job.id, "why": why})
+            self.kill_horse(signal.SIGKILL)
         try:
             super().maintain_heartbeats(job, execution)
         except (redis.RedisError, OSError) as error:
@@ -125,13 +139,24 @@ class MessageWorker(Worker):
             self.pulse.beat()
         super().heartbeat(timeout, pipeline)
 
+    def wait_for_horse(self) -> tuple[int | None, int | None, struct_rusage | None]:
+        """How the child ended is remembered for when RQ, which asks the queue first, is done with it."""
+        ended = super().wait_for_horse()
+        self._status = ended[1]
+        return ended
+
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
-        """Wait for the child; then clear what a killed one left."""
+        """Wait for the child; then clear what a killed one left, and give back at once what it held."""
+        self._status = os.EX_OK
         try:
             super().monitor_work_horse(job, queue, execution)
         finally:
+            if self.watch is not None:
+                self.watch.end()
             if self.folder is not None:
                 self.folder.clear()
+            if self._status != os.EX_OK:
+                self.lost()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """SIGTERM: the message may go on for STOP_SECONDS."""
@@ -170,11 +195,13 @@ class _Current:
     app: ClassVar[App | None] = None
     name: ClassVar[str] = ""
     """Of the worker: its children work under it."""
+    watch: ClassVar[Watch | None] = None
+    """Of the worker over its child; None in a process that works alone."""
 
 
 def serve(app: App, *, burst: bool = False) -> None:
     """Work until asked to stop. The parent imports and prepares everything; each message runs in a fork of it."""
-    _Current.app, _Current.name = app, process_name()
+    _Current.app, _Current.name, _Current.watch = app, process_name(), Watch()
     queues = [Queue(name, connection=app.jobs.client, serializer=JSONSerializer) for name in QUEUES.values()]
     worker = MessageWorker(
         queues,
@@ -185,13 +212,28 @@ def serve(app: App, *, burst: bool = False) -> None:
         maintenance_interval=MAINTENANCE_SECONDS,
     )
     worker.pulse = Pulse(app.database, "worker", app.settings.state_dir)
+    worker.watch, worker.lost = _Current.watch, partial(_child_lost, app)
     with work_folder() as folder, worker.pulse:
         worker.folder = folder
         worker.work(burst=burst, logging_level="WARNING")
 
 
-def run(message_id: str) -> None:
-    """RQ's entry: do one message and what follows from it in its group. Runs in a forked child."""
+def _child_lost(app: App) -> None:
+    """The child died, and with it whoever renewed the lease: nobody has to wait for its end."""
+    try:
+        with app.database.work() as work:
+            take_back(work, process_name())
+    except StoreError as error:
+        # The lease runs out and the sweep takes the message back.
+        log.warning("worker.nothing_taken_back", extra={"code": error.code})
+
+
+def run(message_id: str, early: bool = False) -> None:
+    """RQ's entry: do one message and what follows from it in its group. Runs in a forked child.
+
+    Args:
+        early: also when it is not due but waits for a host that did not answer.
+    """
     app = _Current.app
     if app is None:
         settings = read_settings()
@@ -200,17 +242,17 @@ def run(message_id: str) -> None:
     app.database.dispose_after_fork()
     app.jobs.forget()
     try:
-        work_message(app, MessageId(message_id))
+        work_message(app, MessageId(message_id), early=early)
     except Stopping:
         log.info("message.given_back", extra={"message_id": message_id})
 
 
-def work_message(app: App, message_id: MessageId) -> None:
-    """Claim a message and do it, then the next ones of its group; returns when there is nothing left to claim."""
+def work_message(app: App, message_id: MessageId, *, early: bool = False) -> None:
+    """Claim a message and do it, then the next ones of its group; returns when there is nothing left to claim. `early`: see `run`."""
     owner = _Current.name or process_name()
     try:
         with app.database.work() as work:
-            claimed = work.outbox.claim(message_id, owner, scans=app.settings.repository_scans)
+            claimed = work.outbox.claim(message_id, owner, scans=app.settings.repository_scans, early=early)
         while claimed is not None:
             with following(_trail(claimed)), within():
                 group = _attempt(app, claimed)
@@ -232,7 +274,7 @@ def _attempt(app: App, claimed: Claimed) -> str:
     """One attempt at one message; the group to go on with when it is done, empty when it is not."""
     if isinstance(claimed.message, HUNGRY) and free_bytes(app.settings.mirrors_dir) < app.settings.min_free_mb * 1_000_000:
         log.error("disk.full", extra={"kind": claimed.message.kind, "seconds": DISK_SECONDS})
-        _give_back(app, claimed, DISK_SECONDS)
+        _give_back(app, claimed, min(DISK_SECONDS, app.settings.retry_cap))
         return ""
     begun = time.monotonic()
     group = _try(app, claimed)
@@ -266,10 +308,16 @@ def _try(app: App, claimed: Claimed) -> str | None:
         return None
     except RateLimited as error:
         log.warning("message.rate_limited", extra={**fields, "seconds": error.retry_after})
-        _give_back(app, claimed, max(error.retry_after, 1.0), waits_for=_waits(app, context) if error.away else "")
+        _wait(app, claimed, context, error)
         return None
     except FixwrightError as error:
         log.warning("message.failed", extra={**fields, "code": error.code, "error": error.message})
+        if isinstance(error, HostUnavailable) and claimed.early:
+            # It was tried out of turn, and is where it was.
+            _give_back(app, claimed, claimed.early, waits_for=_waits(app, context))
+            return None
+        if isinstance(error, HostError) and not isinstance(error, HostUnavailable | HostGarbage):
+            _release_waiting(app, context)  # a no is an answer
         last = ANSWER_ATTEMPTS if isinstance(claimed.message, ANSWERS) else ATTEMPTS
         waits_for = _waits(app, context) if isinstance(error, HostUnavailable) else ""
         _again(app, claimed, error, retry_in(claimed.attempts, app.settings.retry_cap, last) if error.retryable else None, waits_for)
@@ -284,6 +332,17 @@ def _try(app: App, claimed: Claimed) -> str | None:
         return None
     _release_waiting(app, context)
     return context.follow or claimed.group
+
+
+def _wait(app: App, claimed: Claimed, context: Context, error: RateLimited) -> None:
+    """Until the host lets us ask again: as long as it said. While it does not answer at all, the relay tries one message now and then for
+    all that wait, and nothing is gained by waking each of them; they come by themselves in case nobody does."""
+    seconds = max(error.retry_after, 1.0)
+    if error.away:
+        # Jitter spreads a herd; it needs no secrecy.
+        parked = min(PARKED_SECONDS, app.settings.retry_cap) * (0.5 + random.random() / 2)  # noqa: S311
+        seconds = max(seconds, parked, claimed.early)
+    _give_back(app, claimed, seconds, waits_for=_waits(app, context) if error.away else "")
 
 
 def _waits(app: App, context: Context) -> str:
@@ -334,11 +393,19 @@ def _give_back(app: App, claimed: Claimed, seconds: float = 0.0, waits_for: str 
 
 @contextmanager
 def _lease(app: App, claimed: Claimed) -> Iterator[None]:
-    """Renew the lease while the block runs. When it is lost, this process ends at once with all that it started."""
+    """Renew the lease while the block runs. When it is lost, or the message takes too long, this process ends at once with all that it
+    started."""
     done = threading.Event()
+    watch = _Current.watch or Watch()
+    watch.begin(limit(claimed.message, app.settings.engine_seconds, app.settings.message_cap))
 
     def renew() -> None:
         while not done.wait(RENEW_SECONDS):
+            watch.beat()
+            if watch.trouble() and not done.is_set():
+                # The worker sees it, too; but it may be gone, and this process is what it left.
+                log.error("worker.hangs", extra={"kind": claimed.message.kind})
+                os._exit(OVERTIME_EXIT)
             try:
                 with app.database.work() as work:
                     work.outbox.renew(claimed.id, claimed.epoch, LEASE_SECONDS)
@@ -355,4 +422,5 @@ def _lease(app: App, claimed: Claimed) -> Iterator[None]:
         yield
     finally:
         done.set()
+        watch.end()
         thread.join(RENEW_SECONDS)

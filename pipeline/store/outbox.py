@@ -78,6 +78,8 @@ class Claimed:
     tenant: str = ""
     repository: str = ""
     """See `pipeline.store.belongs`."""
+    early: float = 0.0
+    """Seconds by which it was taken before it was due, to find out whether its host answers again; 0.0 as a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,9 @@ class Outbox:
 
     # --- workers ---
 
-    def claim(self, message_id: MessageId, owner: str, seconds: float = LEASE_SECONDS, *, scans: int = NO_LIMIT) -> Claimed | None:
+    def claim(
+        self, message_id: MessageId, owner: str, seconds: float = LEASE_SECONDS, *, scans: int = NO_LIMIT, early: bool = False
+    ) -> Claimed | None:
         """Take a message when it is due, or when the lease of who had it expired; None when it is not to be had.
 
         Args:
@@ -168,9 +172,10 @@ class Outbox:
             seconds: length of the lease by the clock of the database.
             scans: how many scans of one repository may run at a time. One too many is not to be had now; the relay publishes it again
                 when there is room.
+            early: also when it is not due yet but waits for a host that did not answer.
         """
         which = outbox.c.id == message_id
-        claimed = self._claim(which, owner, seconds, scans)
+        claimed = self._claim(which, owner, seconds, scans, early=early)
         if claimed is None and scans < NO_LIMIT:
             waits = (which, _pending, outbox.c.kind == SCAN, outbox.c.due_at <= database_now())
             self._transaction.changed(update(outbox).where(*waits).values(publishes=0, publish_at=database_now()))
@@ -193,9 +198,10 @@ class Outbox:
         )
         return self._claim(outbox.c.id == best.scalar_subquery(), owner, seconds, scans)
 
-    def _claim(self, which: ColumnElement[bool], owner: str, seconds: float, scans: int) -> Claimed | None:
+    def _claim(self, which: ColumnElement[bool], owner: str, seconds: float, scans: int, *, early: bool = False) -> Claimed | None:
         self._one_scan_at_a_time(which, scans)
-        ready = or_(and_(_pending, outbox.c.due_at <= database_now()), and_(_expired, ~_last_crash))
+        due = or_(outbox.c.due_at <= database_now(), outbox.c.waits_for != "") if early else outbox.c.due_at <= database_now()
+        ready = or_(and_(_pending, due), and_(_expired, ~_last_crash))
         row = self._transaction.execute(
             update(outbox)
             .where(which, ready, *_room(scans))
@@ -207,7 +213,7 @@ class Outbox:
                 crashes=outbox.c.crashes + case((_running, 1), else_=0),
                 lease_until=database_now() + seconds,
             )
-            .returning(outbox)
+            .returning(outbox, (outbox.c.due_at - database_now()).label("early"))
         ).one_or_none()
         if row is None:
             return None
@@ -230,6 +236,7 @@ class Outbox:
             begun_at=row.begun_at,
             tenant=row.tenant,
             repository=row.repository,
+            early=max(0.0, row.early),
         )
 
     def _one_scan_at_a_time(self, which: ColumnElement[bool], scans: int) -> None:
@@ -313,11 +320,16 @@ class Outbox:
         """Forget that anything was published: the queue lost its memory."""
         self._transaction.changed(update(outbox).where(_pending).values(publishes=0, publish_at=outbox.c.due_at))
 
-    def expire(self) -> list[DeadMessage]:
-        """Count a crash for every expired lease: the message is pending again at once, or dead after the third. Returns the newly dead."""
+    def expire(self, owner: str = "") -> list[DeadMessage]:
+        """Count a crash for every expired lease: the message is pending again at once, or dead after the third. Returns the newly dead.
+
+        Args:
+            owner: instead, every lease of this one, as it is known to be dead.
+        """
+        lost = and_(_running, outbox.c.owner == owner) if owner else _expired
         dead = self._transaction.execute(
             update(outbox)
-            .where(_expired, _last_crash)
+            .where(lost, _last_crash)
             .values(
                 status="dead",
                 error_code=WORKER_CRASHED,
@@ -329,7 +341,7 @@ class Outbox:
             .returning(outbox)
         ).all()
         again = {"crashes": outbox.c.crashes + 1, "error_code": WORKER_CRASHED, **_due_in(0.0)}
-        if self._transaction.changed(update(outbox).where(_expired).values(again)):
+        if self._transaction.changed(update(outbox).where(lost).values(again)):
             self._transaction.sent = True
         return [_dead(row) for row in dead]
 

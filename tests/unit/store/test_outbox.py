@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from pipeline.errors import LeaseLost, QueueUnavailable
 from pipeline.messages import AcceptEvent, Envelope, SettleReview
@@ -17,6 +17,7 @@ from pipeline.model.ids import MessageId
 from pipeline.model.target import UserRef
 from pipeline.store.engine import Database
 from pipeline.store.outbox import MAX_CRASHES, MESSAGE_UNREADABLE, UNREADABLE_ATTEMPTS, WORKER_CRASHED, Backlog, Claimed
+from pipeline.store.tables import outbox
 from pipeline.store.work import Work
 from tests.unit.store.samples import HOSTILE, INSTALLATION, envelope, let_pass, pull_request
 
@@ -234,6 +235,28 @@ def test_the_third_crash_is_the_last(database: Database) -> None:
         assert work.outbox.publishable(10) == []
         assert work.outbox.dead(10) == dead
         assert work.outbox.backlog().dead == 1
+
+
+def test_what_a_worker_held_that_is_known_to_be_dead_is_taken_back_at_once(database: Database) -> None:
+    send(database, envelope("its"), envelope("another's"))
+    for key, owner in (("its", "dead:1"), ("another's", "lives:2")):
+        with database.work() as work:
+            found = work.transaction.execute(select(outbox.c.id).where(outbox.c.key == key)).scalar_one()
+            assert work.outbox.claim(MessageId(found), owner) is not None
+    with database.work() as work:
+        assert work.outbox.expire("dead:1") == []
+        rows = work.transaction.execute(text("SELECT key, status, crashes FROM outbox ORDER BY key")).all()
+    assert [tuple(row) for row in rows] == [("another's", "running", 0), ("its", "pending", 1)]
+
+
+def test_the_third_child_that_dies_is_the_last(database: Database) -> None:
+    send(database, envelope("deadly"))
+    for crash in range(1, MAX_CRASHES + 1):
+        claim(database, "dead:1")
+        with database.work() as work:
+            dead = work.outbox.expire("dead:1")
+        assert len(dead) == (1 if crash == MAX_CRASHES else 0)
+    assert (dead[0].error_code, dead[0].crashes) == (WORKER_CRASHED, MAX_CRASHES)
 
 
 def test_crashes_count_also_when_the_next_worker_is_quicker_than_the_sweep(database: Database) -> None:
