@@ -40,10 +40,11 @@ def make_asgi(app: App) -> Starlette:
     """The ASGI application of a wired process."""
     intake = Intake.open(app.settings.database_url, on_commit=app.jobs.wake, vault=app.database.vault)
     spool_bytes = int(app.settings.spool_mb * 1e6)
-    kept = Kept(app.settings.spool_dir, spool_bytes, app.plugins.providers, app.places.configurations, intake, app.pressure)
+    hosts = (app.plugins.providers, app.places.configurations)
+    kept = Kept(app.settings.spool_dir, spool_bytes, *hosts, intake, app.pressure, app.database.vault)
     webhooks = Webhooks(app.plugins.providers, app.places.configurations, intake, app.pressure, kept)
     # Nothing that a person looks at may wait for deliveries, or they for it; and whether we are ready is told whatever pages wait for.
-    own, pages = ThreadPoolExecutor(2, "own"), ThreadPoolExecutor(PAGE_THREADS, "pages")
+    own, pages = ThreadPoolExecutor(3, "own"), ThreadPoolExecutor(PAGE_THREADS, "pages")
     ready = Readiness(app, own)
 
     @asynccontextmanager

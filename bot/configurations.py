@@ -11,7 +11,8 @@ from typing import Literal
 
 from bot.settings import Settings, variable_of
 from pipeline.errors import StoreError
-from pipeline.ports import Configuration, Provider
+from pipeline.leaks import remember
+from pipeline.ports import RETRY_CAP, Configuration, Provider
 from pipeline.store.engine import Database
 from pipeline.store.seal import Seal
 
@@ -55,8 +56,9 @@ class SettingsOfHosts:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._seal, self._clock = database, seal, clock
-        self._base = {name: settings.provider(provider) for name, provider in providers.items()}
+        self._base = {name: {**settings.provider(provider), RETRY_CAP: f"{settings.retry_cap:g}"} for name, provider in providers.items()}
         self._set = {name: _is_set(settings, provider) for name, provider in providers.items()}
+        self._secret = {name: frozenset(one.name for one in provider.settings if one.secret) for name, provider in providers.items()}
         self._look: _Look | None = None
         self._lock = threading.Lock()
 
@@ -128,6 +130,8 @@ class SettingsOfHosts:
                 raise
             log.warning("settings.not_read", extra={"code": error.code})
             return _Look(self._clock(), old.stored, old.locked)
+        for one in found:
+            remember(*(value for name, value in (one.settings or {}).items() if name in self._secret.get(one.provider, ())))
         return _Look(
             self._clock(),
             {(one.provider, one.instance): one.settings for one in found if one.settings is not None},

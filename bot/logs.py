@@ -12,11 +12,12 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from urllib.parse import unquote
 
 from bot.settings import Settings
 from pipeline.escaping import visible
-from pipeline.leaks import Filter, remember
+from pipeline.leaks import Filter, clean, remember
 from pipeline.trail import current
 
 _BREAKS = {ord(character): f"\\x{ord(character):02x}" for character in "\n\r\t"}
@@ -34,11 +35,12 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._filter = Filter(secrets)
+        given = tuple(secrets)
+        self._clean = partial(Filter(given).clean if given else clean, machine=True)
 
     def clean(self, text: str) -> str:
         """The text without secrets and without control characters that could move a terminal's cursor or forge a line."""
-        return visible(self._filter.clean(text, machine=True).translate(_BREAKS))
+        return visible(self._clean(text).translate(_BREAKS))
 
 
 class EventFormatter(logging.Formatter):

@@ -17,6 +17,7 @@ import base64
 import hashlib
 import hmac
 import html
+import json
 import os
 import re
 import sys
@@ -24,6 +25,8 @@ import threading
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
@@ -295,15 +298,25 @@ class _Marked:
             yield from self._in(text, _visible(text), _EXACT, _NOT_VISIBLE)
 
     def _in(self, text: str, view: bytes, flag: int, left_out: bytes) -> Iterator[tuple[int, int]]:
-        heads = self._marker.heads(view)
-        present = self._heads.intersection(heads)
         places: list[int] = []
-        for at in [at for at, head in enumerate(heads) if head in present] if present else ():
-            for length, full in self._by_head[heads[at]]:
-                size = length & ~_EXACT
-                if length & _EXACT == flag and at + size <= len(view) and self._marker.full(view[at : at + size]) == full:
+        for begin in range(0, max(len(view) - _WINDOW + 1, 0), _STRETCH):
+            heads = self._marker.heads(view[begin : begin + _STRETCH + _WINDOW - 1])
+            present = self._heads.intersection(heads)
+            for at in [begin + at for at, head in enumerate(heads) if head in present] if present else ():
+                for size in self._sizes(view, at, heads[at - begin], flag):
                     places = places or _places(text, left_out)
                     yield places[at], places[at + size - 1] + 1
+
+    def _sizes(self, view: bytes, at: int, head: int, flag: int) -> Iterator[int]:
+        """Lengths of the values that begin there."""
+        for length, full in self._by_head[head]:
+            size = length & ~_EXACT
+            if length & _EXACT == flag and at + size <= len(view) and self._marker.full(view[at : at + size]) == full:
+                yield size
+
+
+_STRETCH = 1 << 16
+"""Bytes that are hashed at once: each takes sixteen meanwhile."""
 
 
 def _places(text: str, left_out: bytes) -> list[int]:
@@ -338,6 +351,8 @@ class Filter:
                 and those of our own secrets that are no more than a word.
             tagged: True for what names something in the store: `[removed 1f2e3d4c]`, so that two names stay two.
         """
+        if len(text) < _WINDOW:
+            return text
         spans = sorted(self._spans(text, machine))
         return _without(text, spans, tagged=tagged) if spans else text
 
@@ -346,8 +361,6 @@ class Filter:
         return next(self._spans(text, machine=False), None) is not None
 
     def _spans(self, text: str, machine: bool) -> Iterator[tuple[int, int]]:
-        if len(text) < _WINDOW:
-            return
         rounds = _rounds(text)
         for number, spoken in enumerate(rounds):
             for span in self._direct(spoken.text, machine, last=number == len(rounds) - 1):
@@ -394,6 +407,7 @@ class _Own:
         self._lock = threading.Lock()
         self.marked = _Marked(_PROCESS)
         self.words: tuple[str, ...] = ()
+        self.learnt = 0
 
     def add(self, secrets: Iterable[str], *, passing: bool) -> None:
         with self._lock:
@@ -407,6 +421,7 @@ class _Own:
             # Put in place at once: others are reading.
             self.marked = _Marked(_PROCESS, [*self._settings.values(), *self._tokens.values()])
             self.words = _words([*self._settings, *self._tokens])
+            self.learnt += 1
 
 
 def _words(secrets: Iterable[str]) -> tuple[str, ...]:
@@ -425,6 +440,7 @@ def marker_of(key: bytes) -> Marker:
 
 _OWN = _Own()
 _EVERYWHERE = Filter()
+_HERE: ContextVar[Filter] = ContextVar("filter", default=_EVERYWHERE)
 
 
 def remember(*secrets: str, passing: bool = False) -> None:
@@ -437,6 +453,52 @@ def remember(*secrets: str, passing: bool = False) -> None:
     _OWN.add(secrets, passing=passing)
 
 
+@contextmanager
+def within(known: Filter | None = None) -> Iterator[None]:
+    """While this block runs, `clean` knows what `known` does, or what `learn` says meanwhile: all that is said there is of one place."""
+    token = _HERE.set(known or _EVERYWHERE)
+    try:
+        yield
+    finally:
+        _HERE.reset(token)
+
+
+def learn(known: Filter) -> None:
+    """Until the block of `within` around this ends, `clean` knows what `known` does."""
+    _HERE.set(known)
+
+
 def clean(text: str, *, machine: bool = False, tagged: bool = False) -> str:
-    """The text without our own secrets and without what looks like a credential. See `Filter.clean`."""
-    return _EVERYWHERE.clean(text, machine=machine, tagged=tagged)
+    """The text without our own secrets, without what looks like a credential, and without what `within` knows. See `Filter.clean`.
+
+    This is the function for everything that leaves: a row, a log line, an answer.
+    """
+    return _HERE.get().clean(text, machine=machine, tagged=tagged)
+
+
+def clean_name(text: str) -> str:
+    """As `clean` for what statements of the store compare: the answer depends on nothing that a scan may find later."""
+    return _EVERYWHERE.clean(text, tagged=True)
+
+
+def state() -> int:
+    """Another number whenever this process has learnt another secret of its own."""
+    return _OWN.learnt
+
+
+def clean_document(text: str) -> str:
+    """A JSON text with every string in it cleaned, as for the store; bytes in it (base64 below `$bytes`) stay as they are."""
+    here = _HERE.get()
+    return json.dumps(_cleaned(json.loads(text), here), separators=(",", ":")) if here.touches(text) else text
+
+
+def _cleaned(value: object, here: Filter) -> object:
+    if isinstance(value, str):
+        return here.clean(value, tagged=True)
+    if isinstance(value, list):
+        return [_cleaned(one, here) for one in value]
+    if isinstance(value, dict):
+        if value.keys() == {"$bytes"}:
+            return value
+        return {here.clean(name, tagged=True): _cleaned(one, here) for name, one in value.items()}
+    return value

@@ -85,6 +85,8 @@ class Secret:
     """HMAC of the value under a key that never leaves the store; empty where there is no key (command line)."""
     last_four: str = ""
     """Last four characters, only of a machine token of 20 or more characters; else empty."""
+    marks: str = field(default="", repr=False)
+    """By what `pipeline.leaks` knows the value again wherever it would leave; base64, empty for a plain word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ The engine is shown copies under names of ours in one flat folder, because its r
 files, `.svg`), and a change chooses its names. Allow markers, ignore files and configuration of the tree have no effect; nothing is ever
 validated against a live service. That it looked at every byte is checked: it says how many it read.
 
-A value stays inside this module: it leaves only as a keyed hash, and as four characters at most.
+A value stays inside this module: it leaves only as keyed hashes (`pipeline.leaks`), and as four characters at most.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import hmac
@@ -25,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline import engines
 from pipeline.errors import EngineCrashed, EngineGarbage, EngineOutOfMemory, EngineTimedOut
+from pipeline.leaks import marker_of
 from pipeline.model.finding import Finding, Location, Rule, Secret
 from pipeline.model.scan import Covered, EngineInfo, FindingSeen, Gap, GapClass, GapSeen, Output, Progress, ScanRequest, ScanType, TreeFile
 from pipeline.ports import Control
@@ -283,7 +285,9 @@ def _detail(hit: _Hit) -> str:
 
 def _secret(hit: _Hit, key: bytes) -> Secret:
     keyed = hmac.new(key, hit.value.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32] if key else ""
-    return Secret(triage.kind_of(hit.detector)[1], keyed, triage.last_four(hit.detector, hit.value))
+    marker = marker_of(key)
+    marks = b"".join(marker.marks(value) for value in (hit.value, *(value for _, value in hit.partners)))
+    return Secret(triage.kind_of(hit.detector)[1], keyed, triage.last_four(hit.detector, hit.value), base64.b64encode(marks).decode())
 
 
 def _hit(found: _Found, file: TreeFile, text: str, lines: Sequence[str]) -> _Hit:

@@ -15,6 +15,7 @@ from pipeline.policy import Policy
 from pipeline.receipts import Base, describe
 from pipeline.stages.context import Context
 from pipeline.stages.ladder import make_patch
+from pipeline.stages.outbound import leak_in
 from pipeline.stages.prove import CommitFiles, prove
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ def run_fix(context: Context, message: RunFix) -> None:
     error = ""
     if patch is None:
         error = "no fixer has a patch for this place"
+    elif error := leak_in(context.known(review.change.repository).clean, patch, diff_of(finding, patch)):
+        patch = None  # nothing of it is kept
     else:
         try:
             control = context.control()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipeline.errors import Superseded
+from pipeline.leaks import learn
 from pipeline.messages import (
     AcceptEvent,
     EndCheck,
@@ -25,7 +26,7 @@ from pipeline.messages import (
     Waive,
     WithdrawReview,
 )
-from pipeline.stages.accept import accept_event
+from pipeline.stages.accept import accept_event, event_repository
 from pipeline.stages.context import Context
 from pipeline.stages.endcheck import end_check
 from pipeline.stages.fix import request_fix, run_fix
@@ -34,7 +35,7 @@ from pipeline.stages.plan import start_review
 from pipeline.stages.propose import propose_fix
 from pipeline.stages.publish import publish_check, reply, withdraw_review
 from pipeline.stages.purge import purge_repository
-from pipeline.stages.reach import out_of_reach
+from pipeline.stages.reach import out_of_reach, repository_of
 from pipeline.stages.reconcile import reconcile
 from pipeline.stages.scan import run_scan
 from pipeline.stages.settle import settle_review
@@ -57,12 +58,25 @@ def perform(context: Context) -> None:
         log.info("message.nothing_to_do", extra={"kind": context.claimed.message.kind, "why": why})
         with context.finish():
             return
+    _learn(context)
     try:
         _dispatch(context)
     except Superseded:
         if not context.finished:
             with context.finish():
                 return
+
+
+def _learn(context: Context) -> None:
+    """From here on nothing of this message leaves that tells what was found in its repository, wherever it goes."""
+    message = context.claimed.message
+    if isinstance(message, AcceptEvent):
+        repository = event_repository(message.event)
+    else:
+        with context.database.read() as work:
+            repository = repository_of(work, message)
+    if repository is not None:
+        learn(context.known(repository))
 
 
 def _dispatch(context: Context) -> None:

@@ -72,6 +72,12 @@ def let_in(context: Context, installation: Installation, repository: SourceRepos
     return True
 
 
+def repository_of(work: Work, message: Message) -> SourceRepository | None:
+    """The repository that a message is about, as far as the message itself says it; None for an event and for what concerns several."""
+    home = _home(work, message)
+    return None if home is None else home[1]
+
+
 def _home(work: Work, message: Message) -> tuple[Installation, SourceRepository] | None:
     match message:
         case AcceptEvent() | PurgeRepository() | Reconcile() | FollowHeads():

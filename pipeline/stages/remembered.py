@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pipeline.leaks import clean_document
 from pipeline.model.target import SourceRepository
 from pipeline.stages.context import Context
 
@@ -21,7 +22,8 @@ class StoredCache:
             return work.cache.get_many(keys)
 
     def put_many(self, entries: Mapping[bytes, bytes]) -> None:
-        """Remember."""
+        """Remember the entries, JSON texts each."""
         if entries:
+            cleaned = {key: clean_document(value.decode("ascii")).encode("ascii") for key, value in entries.items()}
             with self._context.database.work() as work:
-                work.cache.put_many(entries, work.installations.find_repository(self._repository) or "")
+                work.cache.put_many(cleaned, work.installations.find_repository(self._repository) or "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipeline.errors import EngineError, EngineMissing, StaleWrite
+from pipeline.leaks import within
 from pipeline.messages import HOLD, Envelope, RunScan, SettleReview
 from pipeline.model.ids import ReviewId
 from pipeline.model.review import Review, ReviewStatus
@@ -46,7 +47,8 @@ def run_scan(context: Context, message: RunScan) -> None:
         gap = Gap(failure.engine, "", failure.message, GapClass.ERROR, failure.blame)
         sides = {"head": ScanResult((), Coverage(gaps=(gap,)))}
         error = failure.code
-    with context.finish() as work:
+    known = context.found(review.change.repository, (finding for result in sides.values() for finding in result.findings))
+    with within(known), context.finish() as work:
         for side, result in sides.items():
             work.reviews.save_scan_result(scan.id, side, result)
         end_scan(work, review.id, scan, error)

@@ -24,6 +24,7 @@ from pipeline.stages.attention import candidates, is_own_fix, speakable_of
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import tellable
 from pipeline.stages.ladder import make_patch
+from pipeline.stages.outbound import leak_in
 from pipeline.stages.prove import CommitFiles, prove
 from pipeline.stages.publish import publish_head
 from pipeline.stages.threads import Threads, remember
@@ -114,6 +115,7 @@ def _offers(context: Context, review: Review, policy: Policy, speakable: Sequenc
     mirror = context.mirror_of(review)
     files = CommitFiles(mirror, change.head)
     control = context.control(review.id)
+    clean = context.known(change.repository).clean
     engines = context.engines(control)
     deadline = time.monotonic() + AHEAD_SECONDS
     offers: dict[str, Offer] = {}
@@ -121,7 +123,8 @@ def _offers(context: Context, review: Review, policy: Policy, speakable: Sequenc
         if time.monotonic() > deadline:
             break
         patch = make_patch(context.plugins.fixers, judged.finding, files)
-        if patch is None:
+        suggestion = _suggestion(judged, patch, added) if patch else None
+        if patch is None or leak_in(clean, patch, suggestion.text if suggestion else ""):
             continue
         try:
             proof = prove(
@@ -131,7 +134,7 @@ def _offers(context: Context, review: Review, policy: Policy, speakable: Sequenc
             log.warning("fix.not_checked_ahead", extra={"review_id": review.id, "code": failure.code})
             break
         if proof.word in (ProofWord.RESCANNED, ProofWord.VERIFIED):
-            offers[judged.finding.fingerprint] = Offer(patch, proof, _suggestion(judged, patch, added))
+            offers[judged.finding.fingerprint] = Offer(patch, proof, suggestion)
     return offers
 
 

@@ -19,6 +19,7 @@ MAX_BYTES = 512 * 1024 * 1024
 MAX_AGE_SECONDS = 30 * 86_400.0
 """Since the last use."""
 
+_KIND = "scan_cache"
 _TOUCH_SECONDS = 86_400.0
 
 
@@ -33,14 +34,15 @@ class Cache:
         found: dict[bytes, bytes] = {}
         for chunk in chunks(dict.fromkeys(keys)):
             rows = self._transaction.execute(select(scan_cache.c.key, scan_cache.c.value).where(scan_cache.c.key.in_(chunk)))
-            found.update({bytes(row.key): bytes(row.value) for row in rows})
+            opened = {bytes(row.key): self._transaction.vault.open(_KIND, bytes(row.value)) for row in rows}
+            found.update({key: value for key, value in opened.items() if value is not None})
         return found
 
     def put_many(self, entries: Mapping[bytes, bytes], repository: str = "") -> None:
         """Store values, replacing what was there. `repository`: our id of the one that they quote, for its purge."""
         rows = [
-            {"key": key, "value": entries[key], "size": len(entries[key]), "used_at": database_now(), "repository_id": repository}
-            for key in sorted(entries)
+            {"key": key, "value": value, "size": len(value), "used_at": database_now(), "repository_id": repository}
+            for key, value in ((key, self._transaction.vault.close(_KIND, entries[key])) for key in sorted(entries))
         ]
         self._transaction.upsert(scan_cache, rows, ["key"], ["value", "size", "used_at", "repository_id"])
 

@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import StoreError
+from pipeline.leaks import clean_document
 
 T = TypeVar("T")
 
@@ -37,8 +38,8 @@ class Codec(Generic[T]):
         self._adapter = adapter
 
     def dump(self, value: T) -> str:
-        """The value as ASCII JSON."""
-        return json.dumps(self._adapter.dump_python(value), separators=(",", ":"), default=_encode)
+        """The value as ASCII JSON, without what must not leave the process (`pipeline.leaks`)."""
+        return clean_document(json.dumps(self._adapter.dump_python(value), separators=(",", ":"), default=_encode))
 
     def load(self, text: str) -> T:
         """The value in a JSON text. Raises Unreadable."""

@@ -14,6 +14,9 @@ from pipeline.store.transaction import Transaction
 BODY_SECONDS = 86_400.0
 """Bodies are kept for a day, to look into what went wrong."""
 
+KIND = "deliveries"
+"""What bodies are sealed for."""
+
 ROW_SECONDS = 7 * 86_400.0
 """Ids are kept for a week: hosts deliver again for three days (GitHub, "Redelivering webhooks")."""
 
@@ -40,7 +43,8 @@ class Deliveries:
 
     def body(self, provider: str, instance: str, delivery_id: str) -> bytes | None:
         """What was delivered; None when it is unknown or no longer kept."""
-        packed = self._transaction.execute(_which(provider, instance, delivery_id)).scalar_one_or_none()
+        stored = self._transaction.execute(_which(provider, instance, delivery_id)).scalar_one_or_none()
+        packed = None if stored is None else self._transaction.vault.open(KIND, stored)
         return None if packed is None else zlib.decompress(packed)
 
     def count(self, provider: str, name: str, outcome: str, number: int = 1) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from pipeline.errors import FixwrightError, NotConfigured, StaleWrite, StoreError, StoreUnavailable
 from pipeline.store import migrate
 from pipeline.store.columns import database_now
+from pipeline.store.seal import Vault
 from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,9 @@ SYNCHRONOUS = "FULL"
 class Database:
     """An opened database. Safe to share between threads; after a fork call `dispose_after_fork` in the child first."""
 
-    def __init__(self, url: URL, engine: Engine) -> None:
+    def __init__(self, url: URL, engine: Engine, vault: Vault | None = None) -> None:
         self._url = url
+        self._vault = vault or Vault()
         self._engine = engine
         self._callbacks: list[Callable[[], None]] = []
         self._inside = threading.local()
@@ -43,11 +45,12 @@ class Database:
         return f"Database({self._url.render_as_string(hide_password=True)})"
 
     @classmethod
-    def open(cls, url: str) -> Database:
+    def open(cls, url: str, vault: Vault | None = None) -> Database:
         """Prepare a database; connects on first use. The file and folder of an SQLite database are made, readable for us only.
 
         Args:
             url: `sqlite:///relative`, `sqlite:////absolute`, or `postgresql://user:password@host:port/name`.
+            vault: seals what only we read; None for who reads none of it.
 
         Raises:
             NotConfigured: the URL cannot be understood, or names another kind of database.
@@ -70,12 +73,17 @@ class Database:
                 pool_pre_ping=True,
                 pool_timeout=BUSY_SECONDS,
             )
-        return cls(parsed, engine)
+        return cls(parsed, engine, vault)
 
     @property
     def url(self) -> str:
         """The URL with its password; never for a log."""
         return self._url.render_as_string(hide_password=False)
+
+    @property
+    def vault(self) -> Vault:
+        """Seals what only we read."""
+        return self._vault
 
     @property
     def dialect(self) -> str:
@@ -105,7 +113,7 @@ class Database:
         self._inside.work = True
         try:
             with translated(), self._engine.begin() as connection:
-                work = Work(connection)
+                work = Work(connection, self._vault)
                 yield work
         finally:
             self._inside.work = False
@@ -117,7 +125,7 @@ class Database:
     def read(self) -> Iterator[Work]:
         """One transaction that reads only: on SQLite it neither waits for a writer nor makes one wait. Nothing is committed."""
         with translated(), self._engine.connect().execution_options(fixwright_read=True) as connection:
-            yield Work(connection)
+            yield Work(connection, self._vault)
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call `callback` after every commit that put a message into the outbox. What it raises is logged: the commit stands."""

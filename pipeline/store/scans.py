@@ -12,7 +12,7 @@ from pipeline.errors import StaleWrite
 from pipeline.lifecycle import BATCH, SCAN
 from pipeline.model.ids import BatchId, CommitId, ReviewId, ScanId
 from pipeline.model.scan import Batch, BatchStatus, Scan, ScanResult, ScanStatus, ScanType
-from pipeline.store.codec import Codec
+from pipeline.store.codec import Codec, Unreadable
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
 from pipeline.store.tables import batches, reviews, scan_results, scans
@@ -25,6 +25,7 @@ _PART = "part:"
 """How the sides of a scan of everything are called: one for each slice of the files."""
 
 RESULT: Codec[ScanResult] = Codec(TypeAdapter(ScanResult))
+_KIND = "scan_results"
 
 _BATCH_OF = {
     ScanStatus.RUNNING: BatchStatus.RUNNING,
@@ -96,6 +97,12 @@ class Scans:
             for row in self._transaction.execute(statement)
         ]
 
+    def _unpack(self, stored: bytes) -> ScanResult:
+        packed = self._transaction.vault.open(_KIND, stored)
+        if packed is None:
+            raise Unreadable("a result was sealed with another FIXWRIGHT_SECRET_KEY")
+        return RESULT.unpack(packed)
+
     def move_scan(
         self, scan_id: ScanId, old: ScanStatus | Collection[ScanStatus], new: ScanStatus, *, error: str = "", blame: str = ""
     ) -> int:
@@ -149,7 +156,12 @@ class Scans:
 
     def save_scan_result(self, scan_id: ScanId, side: Side, result: ScanResult) -> None:
         """Keep what a scan found on one side; saving again replaces it."""
-        row = {"scan_id": scan_id, "side": side, "result": RESULT.pack(result), "created_at": database_now()}
+        row = {
+            "scan_id": scan_id,
+            "side": side,
+            "result": self._transaction.vault.close(_KIND, RESULT.pack(result)),
+            "created_at": database_now(),
+        }
         self._transaction.upsert(scan_results, [row], ["scan_id", "side"], ["result", "created_at"])
 
     def scan_results(self, review_id: ReviewId) -> list[tuple[Side, ScanResult]]:
@@ -160,11 +172,16 @@ class Scans:
             .where(scans.c.review_id == review_id)
             .order_by(scans.c.id, scan_results.c.side)
         )
-        return [(row.side, RESULT.unpack(row.result)) for row in self._transaction.execute(statement)]
+        return [(row.side, self._unpack(row.result)) for row in self._transaction.execute(statement)]
 
     def save_part(self, scan_id: ScanId, number: int, result: ScanResult) -> None:
         """Keep what a scan of everything found in one slice of the files; saving again replaces it."""
-        row = {"scan_id": scan_id, "side": f"{_PART}{number:06d}", "result": RESULT.pack(result), "created_at": database_now()}
+        row = {
+            "scan_id": scan_id,
+            "side": f"{_PART}{number:06d}",
+            "result": self._transaction.vault.close(_KIND, RESULT.pack(result)),
+            "created_at": database_now(),
+        }
         self._transaction.upsert(scan_results, [row], ["scan_id", "side"], ["result", "created_at"])
 
     def parts(self, review_id: ReviewId) -> list[ScanResult]:
@@ -175,7 +192,7 @@ class Scans:
             .where(scans.c.review_id == review_id, scan_results.c.side.startswith(_PART, autoescape=True))
             .order_by(scans.c.id, scan_results.c.side)
         )
-        return [RESULT.unpack(row.result) for row in self._transaction.execute(statement)]
+        return [self._unpack(row.result) for row in self._transaction.execute(statement)]
 
     def drop_parts(self, review_id: ReviewId) -> None:
         """They have been counted: the list of findings holds what they said."""

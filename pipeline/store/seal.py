@@ -37,5 +37,30 @@ class Seal:
             return None
 
 
+class Vault:
+    """Documents that only we read and that hold what others wrote (deliveries, what engines said): sealed where there is a key for it.
+
+    Args:
+        seal: None: documents are kept as they are, and sealed ones cannot be read.
+    """
+
+    def __init__(self, seal: Seal | None = None) -> None:
+        self._seal = seal
+
+    def close(self, kind: str, document: bytes) -> bytes:
+        """The document as it may be stored. `kind` is what table it is for."""
+        return document if self._seal is None else _SEALED + self._seal.seal(kind, document)
+
+    def open(self, kind: str, stored: bytes) -> bytes | None:
+        """The document, also one from before there was a seal; None when this key does not open it."""
+        if not stored.startswith(_SEALED):
+            return stored
+        return None if self._seal is None else self._seal.unseal(kind, stored[len(_SEALED) :])
+
+
+_SEALED = b"fxs\x01"
+"""No document of ours begins so: they are JSON or zlib (RFC 1950, 2.2: the first byte of our compression is 0x78)."""
+
+
 def _name(name: str) -> bytes:
     return name.encode("utf-8", "surrogatepass")

@@ -10,6 +10,7 @@ from sqlalchemy import ClauseElement, Connection, Executable, Result, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.errors import StaleWrite
+from pipeline.store.seal import Vault
 
 T = TypeVar("T")
 
@@ -30,8 +31,9 @@ def chunks(values: Iterable[T], size: int = CHUNK) -> Iterable[list[T]]:
 class Transaction:
     """What the aggregates share: the connection, and what is to happen after the commit."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, vault: Vault | None = None) -> None:
         self.connection = connection
+        self.vault = vault or Vault()
         self.dialect = connection.dialect.name
         self.after_commit: list[Callable[[], None]] = []
         self.sent = False

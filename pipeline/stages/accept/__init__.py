@@ -40,7 +40,7 @@ def accept_event(context: Context, message: AcceptEvent) -> None:
     if isinstance(event, InstallationEvent):
         installation(context, message, event)
         return
-    source = _repository_of(event)
+    source = event_repository(event)
     if source is not None and not let_in(context, event.installation, source):
         log.info("event.not_let_in", extra={"kind": event.kind})
         with context.finish():
@@ -70,7 +70,8 @@ def accept_event(context: Context, message: AcceptEvent) -> None:
             member(context, event)
 
 
-def _repository_of(event: Event) -> SourceRepository | None:
+def event_repository(event: Event) -> SourceRepository | None:
+    """The repository that an event happened in; None for an installation's."""
     match event:
         case PullRequestEvent() | ThreadEvent():
             return event.pull_request.repository
