@@ -24,6 +24,7 @@ from bot.pulse import tell
 from bot.wiring import App
 from pipeline import engines
 from pipeline.errors import QueueUnavailable, StoreError
+from pipeline.escaping import visible
 from pipeline.model.loopback import is_loopback
 from pipeline.sandbox.upkeep import free_bytes
 from pipeline.store.counters import Counter
@@ -123,7 +124,7 @@ def _intake(app: App) -> Iterator[Metric]:
 def _work(work: Work) -> Iterator[Metric]:
     deliveries = CounterMetricFamily("fixwright_deliveries", "Deliveries by what became of them.", labels=("provider", "event", "outcome"))
     for line in work.deliveries.counts():
-        deliveries.add_metric((line.provider, line.name, line.outcome), line.count)
+        deliveries.add_metric((line.provider, visible(line.name), line.outcome), line.count)
     yield deliveries
     waiting = work.overview.waiting()
     yield _gauge("fixwright_queue_waiting", "Messages that are due.", [({"priority": w.priority}, float(w.count)) for w in waiting])
@@ -153,7 +154,7 @@ def _counted(counters: list[Counter]) -> Iterator[Metric]:
         names = tuple(sorted({label for counter in counted for label in counter.labels}))
         family = CounterMetricFamily(name.removesuffix("_total"), text, labels=names)
         for counter in counted:
-            family.add_metric([counter.labels.get(label, "") for label in names], counter.value)
+            family.add_metric([visible(counter.labels.get(label, "")) for label in names], counter.value)
         yield family
     for name, text in GAUGES.items():
         yield _gauge(name, text, [(dict(counter.labels), counter.value) for counter in by_name.get(name, [])])

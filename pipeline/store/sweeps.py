@@ -10,11 +10,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, delete, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, case, delete, func, null, or_, select, type_coerce, update
 
 from pipeline.model.ids import CommitId, RepositoryId, ReviewId
 from pipeline.model.target import Installation, SourceRepository
-from pipeline.store.columns import database_now
+from pipeline.store.columns import database_now, escape_text
 from pipeline.store.identity import to_installation, to_repository
 from pipeline.store.tables import installations, repositories, scan_slots
 from pipeline.store.transaction import Transaction, chunks
@@ -241,10 +241,9 @@ class Sweeps:
     def named(self, name: str) -> Sequence[tuple[RepositoryId, SourceRepository, Installation | None]]:
         """The repositories that people mean with `owner/name`, `instance/owner/name` or `provider/owner/name`, in any case; with the
         installation of each."""
-        wanted = name.lower()
-        at_instance = func.lower(repositories.c.instance + "/" + repositories.c.full_name)
-        at_provider = func.lower(repositories.c.provider + "/" + repositories.c.full_name)
-        is_meant = or_(func.lower(repositories.c.full_name) == wanted, at_instance == wanted, at_provider == wanted)
+        wanted = escape_text(name.lower())  # the words of a person may hold what a database refuses, too
+        full_name, instance, provider = (type_coerce(repositories.c[name], Text) for name in ("full_name", "instance", "provider"))
+        is_meant = or_(*(func.lower(called) == wanted for called in (full_name, instance + "/" + full_name, provider + "/" + full_name)))
         statement = _joined(outer=True).where(is_meant)
         rows = self._transaction.execute(statement.order_by(repositories.c.provider, repositories.c.instance, repositories.c.id)).all()
         return [(RepositoryId(row.repository_id), to_repository(row._mapping, "repository_"), _home(row)) for row in rows]

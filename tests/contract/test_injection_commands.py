@@ -1,0 +1,278 @@
+"""Every command over a store in which every text of others is hostile: a terminal does nothing but print, and no line is forged.
+
+Commands and columns are read from the code. A new one fails here until it is put to the test, or is said to hold nothing of others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Table, true, update
+
+from bot.cli import main, make_parser, print_error
+from bot.cli.doctor import Line, show
+from bot.cli.watch import line_of, say
+from bot.metrics import render
+from pipeline.errors import HostRejected
+from pipeline.escaping import visible
+from pipeline.model.event import PushEvent
+from pipeline.model.finding import Finding, SuppressionKind
+from pipeline.model.ids import CommitId
+from pipeline.model.scan import FindingSeen, Output, ScanRequest, ScanType
+from pipeline.model.target import PullRequestRef, UserRef
+from pipeline.model.waiver import Waiver
+from pipeline.ports import Control
+from pipeline.store.columns import HostileText, database_now
+from pipeline.store.tables import outbox, processes
+from tests.fakes import LineScanner
+from tests.harness import INSTALLATION, Bench, LocalRepo, git
+from tests.hostile_texts import HIDDEN, HOSTILE, HTML, LINES, TERMINAL
+from tests.readers import terminal_obeys
+
+EVERYTHING = "\n".join([*TERMINAL.values(), *HIDDEN.values(), *HTML.values(), *(t for name, t in LINES.items() if name != "long")])
+"""All of them in one: every command is run once."""
+KEY = "A" * 43 + "="
+SENDABLE = EVERYTHING.encode("utf-8", "replace").decode()
+"""What can stand in JSON of others, and in the name of a machine: no lone surrogates."""
+NAME = f"octo/{SENDABLE}".lower()
+FORGED = [line.strip() for text in LINES.values() for line in text.splitlines()[1:]]
+
+HOSTILE_COLUMNS = {
+    "deliveries": {"name"},
+    "delivery_counts": {"name"},
+    "finding_events": {"actor", "branch", "detail"},
+    "finding_places": {"branch"},
+    "finding_states": {"branch"},
+    "fixes": {"error"},
+    "installations": {"account"},
+    "occurrences": {"branch", "path"},
+    "organizations": {"name"},
+    "outbox": {"delivery_id", "error_code"},
+    "repositories": {"clone_url", "default_branch", "full_name", "policy_source", "scan_trouble"},
+    "reviews": {"head_ref", "policy_source"},
+    "scans": {"blame", "error"},
+    "waivers": {"path", "person_login", "reason"},
+}
+"""What somebody else says in words, table by table."""
+
+OURS = {
+    *("handle", "fingerprint", "keyed_hash", "rule_id", "slug", "key", "group", "owner", "waits_for", "scanned_with", "seen_with"),
+    *("scan_review", "listed_commit", "superseded_by", "subject", "resolved", "remote_id", "repository_id", "finding_id"),
+    *(
+        "provider",
+        "instance",
+        "installation",
+        "tenant",
+        "repository",
+        "external_id",
+        "state",
+        "outcome",
+        "person_id",
+    ),  # checked where they come in
+}
+"""Names of columns that hold names and numbers of ours and of hosts; they are never shown, or cannot be chosen."""
+
+DELIVERED = {"deliveries": {"delivery_id"}, "finding_places": {"path"}, "fixes": {"diff"}}
+"""Hostile, and not changed here: it is looked for by its value, or has a test of its own."""
+
+RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "advisory draft": ((NAME, "K7Q"), (NAME, "HANDLE")),
+    "queue list": ((), ("--json",)),
+    "queue retry": ((EVERYTHING,),),
+    "queue drop": ((EVERYTHING,),),
+    "doctor": ((),),
+    "findings list": ((NAME,), (NAME, "--json"), (NAME, "--branch", EVERYTHING)),
+    "findings rescan": ((NAME,),),
+    "findings show": ((NAME, "HANDLE"), (NAME, "HANDLE", "--json"), (NAME, EVERYTHING)),
+    "github instances": ((),),
+    "github remove": ((EVERYTHING,),),
+    "local close": (("REPO", "9"),),
+    "local comment": (("REPO", "9", EVERYTHING),),
+    "local show": (("REPO",), ("REPO", "--json")),
+    "organizations create": ((EVERYTHING,),),
+    "organizations list": ((), ("--json",)),
+    "organizations move": ((EVERYTHING, EVERYTHING),),
+    "policy check": (("REPO/bad.yml",), ("REPO/bad.yml", "--json")),
+    "policy explain": ((EVERYTHING, "--repo", "REPO"),),
+    "policy show": (("REPO",), (NAME,), (NAME, "--json")),
+    "repositories disable": ((NAME,),),
+    "repositories enable": ((NAME,),),
+    "repositories list": ((), ("--json",)),
+    "repositories purge": ((NAME,), (f"nobody/{EVERYTHING}", "--yes")),
+    "status": ((), ("--json",)),
+    "verify": (("REPO/bad.yml", "--repo", "REPO", "--key", "REPO/bad.yml"),),
+    "waive": (("list", NAME), ("list", NAME, "--json"), (NAME, EVERYTHING, "--reason", EVERYTHING), (NAME, "K7Q", "--end")),
+}
+"""How each command is run; HANDLE and REPO stand for a finding and a folder."""
+
+SHOWN = {
+    *("advisory draft", "queue drop", "queue list", "queue retry", "doctor", "findings list", "findings rescan", "findings show"),
+    *("github remove", "local show", "organizations create", "organizations list", "organizations move", "policy check"),
+    *("policy explain", "policy show", "repositories disable", "repositories enable", "repositories list", "repositories purge"),
+    *("status", "waive"),
+}
+"""Commands that show a hostile text, spelled out."""
+
+ELSEWHERE = {
+    **dict.fromkeys(("web", "relay", "worker", "up"), "print log lines, which tests/contract/test_injection.py reads"),
+    **dict.fromkeys(("watch", "action"), "print through `say` and `line_of` (below) and workflow commands (test_injection.py)"),
+    **dict.fromkeys(("scan", "demo"), "print reports, which test_injection.py reads"),
+    **dict.fromkeys(("fix", "prove"), "need engines; tests/e2e/test_prove.py has a file whose name is hostile"),
+    **dict.fromkeys(("backup", "restore", "keys", "engines", "github setup-link"), "print nothing of others"),
+    **dict.fromkeys(("local connect", "local deliver", "replay"), "need a web process; tests/e2e has them"),
+}
+"""Commands that are not run here, and why."""
+
+
+def _leaves(parser: argparse.ArgumentParser, before: str = "") -> Iterator[str]:
+    """Every command with its action."""
+    subs = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not subs:
+        yield before.strip()
+    for action in subs:
+        for name, sub in action.choices.items():
+            yield from _leaves(sub, f"{before} {name}")
+
+
+def test_every_command_is_put_to_the_test() -> None:
+    assert set(_leaves(make_parser())) == RUNS.keys() | ELSEWHERE.keys()
+
+
+def _texts(table: Table) -> set[str]:
+    return {column.name for column in table.columns if isinstance(column.type, HostileText)}
+
+
+def test_every_column_of_hostile_text_is_put_to_the_test() -> None:
+    for table in outbox.metadata.tables.values():
+        known = HOSTILE_COLUMNS.get(table.name, set()) | DELIVERED.get(table.name, set())
+        assert _texts(table) - known - OURS - ({"body"} if table.name == "host_memory" else set()) == set(), table.name
+
+
+# --- the store ------------------------------------------------------------------------------------------------------------------------
+
+
+class HostileScanner(LineScanner):
+    """Finds BAD, and says so in hostile words."""
+
+    def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:
+        """As its base does."""
+        for output in super().scan(request, control):
+            if isinstance(output, FindingSeen):
+                rule = replace(output.finding.rule, title=EVERYTHING, message=EVERYTHING, help=EVERYTHING)
+                yield FindingSeen(replace(output.finding, rule=rule, detail=EVERYTHING, scope=EVERYTHING))
+            else:
+                yield output
+
+
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, LocalRepo, str]]:
+    """A store in which one of everything is hostile; its repository, and the handle of a finding."""
+    folder = tmp_path_factory.mktemp("hostile")
+    bench = Bench(folder)
+    bench.use(scanners=[HostileScanner(), LineScanner(ScanType.SECRETS)], fixers=[])
+    repo = LocalRepo(folder / "work" / "shop")
+    files: dict[str, str | bytes | None] = {
+        "a\x1b[31m\u202e\n.txt": "BAD\n",
+        "bad.yml": json.dumps({"gate": {TERMINAL["colour"]: 1}}),
+        ".fixwright.yml": "engines:\n  required: [semgrep_scan]\n",
+    }
+    tip = repo.commit(files)
+    bench.deliver(PushEvent(INSTALLATION, repo.source, UserRef("ada", "ada"), "main", CommitId("0" * 40), tip), "d1")
+    repo.commit({"b\x1b]0;x\x07.txt": "BAD\n"}, branch="feature")
+    git(repo.folder, "checkout", "--quiet", "main")
+    bench.work()
+    bench.pull_request(repo, "feature", title=SENDABLE)
+    bench.review(repo, "feature")
+    handle = _fill(bench, repo)
+    yield bench, repo, handle
+    bench.close()
+
+
+def _fill(bench: Bench, repo: LocalRepo) -> str:
+    """Everything of which reviews alone make no row; then every text becomes hostile. The handle of a finding."""
+    with bench.app.database.work() as work:
+        identifier = work.installations.named(repo.source.full_name)[0][0]
+        finding: Finding = work.findings.listed(identifier, "main", "open")[0].finding
+        person, called = UserRef("1", "ada"), finding.handle or ""
+        waiver = Waiver("w1", identifier, SuppressionKind.WAIVER, finding.fingerprint, called, "r", person, date(2026, 11, 1))
+        work.waivers.add(waiver, review=None, branch="main", commit="0" * 40)
+        work.deliveries.count("github", EVERYTHING, "accepted")
+        work.counters.add({("fixwright_messages_total", json.dumps({"kind": EVERYTHING, "outcome": EVERYTHING})): 1.0}, {})
+        work.transaction.execute(update(outbox).where(outbox.c.kind == "speak").values(status="dead", finished_at=database_now()))
+        for name, columns in HOSTILE_COLUMNS.items():
+            table = outbox.metadata.tables[name]
+            values = {column: NAME if column == "full_name" else EVERYTHING for column in columns}
+            rows = table.c.branch == "main" if "branch" in columns else true()
+            work.transaction.execute(update(table).where(rows).values(values))
+        row = {"id": f"{SENDABLE}:1", "kind": "worker", "started_at": database_now(), "seen_at": database_now()}
+        work.transaction.upsert(processes, [row], ["id"], ["kind"])
+    return finding.handle or ""
+
+
+# --- commands -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", RUNS)
+def test_a_terminal_obeys_nothing_that_a_command_prints(
+    command: str, poisoned: tuple[Bench, LocalRepo, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench, repo, handle = poisoned
+    for name, value in {"STATE_DIR": str(bench.state), "ENGINES_DIR": str(bench.state / "none"), "SECRET_KEY": KEY}.items():
+        monkeypatch.setenv(f"FIXWRIGHT_{name}", value)
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    whole = ""
+    for arguments in RUNS[command]:
+        given = [word.replace("HANDLE", handle).replace("REPO", str(repo.folder)) for word in arguments]
+        capsys.readouterr()
+        main([*command.split(), *given])
+        said = capsys.readouterr()
+        whole += said.out + said.err
+        assert terminal_obeys(said.out + said.err) == [], given
+        assert [line for line in (said.out + said.err).splitlines() if line.strip() in FORGED] == []
+        if "--json" in given:
+            json.loads(said.out)
+    if command in SHOWN:
+        assert "x1b" in whole or "u001b" in whole, "it shows none of the hostile texts: the test would pass with any command"
+
+
+def test_words_of_hosts_and_errors_do_not_move_a_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    for text in HOSTILE.values():
+        print_error(HostRejected(text, hint=text))
+        show([Line("host", text, False, text)])
+        say(text)
+    said = capsys.readouterr()
+    assert terminal_obeys(said.out + said.err) == []
+    assert len((said.out + said.err).splitlines()) <= 5 * len(HOSTILE)
+
+
+def test_a_verdict_that_is_said_is_one_line(poisoned: tuple[Bench, LocalRepo, str]) -> None:
+    bench, repo, _ = poisoned
+    with bench.app.database.read() as work:
+        review = work.reviews.newest(PullRequestRef(repo.source, 1))
+        assert review is not None
+        verdict = work.reviews.verdict(review.id)
+    said = line_of(PullRequestRef(replace(repo.source, full_name=NAME), 1), review, verdict)
+    assert "\\x1b" in said
+    assert terminal_obeys(said + "\n") == []
+    assert len(said.splitlines()) == 1
+
+
+# --- metrics --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_no_text_breaks_a_line_of_the_metrics(poisoned: tuple[Bench, LocalRepo, str]) -> None:
+    made = render(poisoned[0].app).decode()
+    families = {family.name: family for family in text_string_to_metric_families(made)}
+    assert {sample.labels["kind"] for sample in families["fixwright_messages"].samples if "kind" in sample.labels} >= {visible(EVERYTHING)}
+    assert {sample.labels["event"] for sample in families["fixwright_deliveries"].samples} == {visible(EVERYTHING)}
+    assert [sample.value for sample in families["fixwright_database_up"].samples] == [1.0]
+    assert [
+        line for line in made.split("\n") if line and not line.startswith(("# HELP fixwright_", "# TYPE fixwright_", "fixwright_"))
+    ] == []
