@@ -21,6 +21,7 @@ from jwt.algorithms import RSAAlgorithm
 from pydantic import Field
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected, HostUnauthorized, NotConfigured
+from pipeline.leaks import remember
 from pipeline.ports import HostMemory
 from providers.github.client import Answer, Client, path
 from providers.github.settings import AppSettings
@@ -174,6 +175,7 @@ class SignIn:
                 if found is None or found[0] == not_this:
                     found = self._mint(name, repository, permissions)
         self._held[name] = found
+        remember(found[0], passing=True)
         return found[0]
 
     def has(self, repository: str, permissions: Permissions) -> bool:
