@@ -52,7 +52,7 @@ SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,-]|\\[nr]){0,200}?[A-Za-z0-9+/=]{40}"
             r"(?:[A-Za-z0-9+/=\s]|-(?!-)|\\[nr])*+(?:-----END [A-Z ]*PRIVATE KEY-----)?",
         ),
-        ("://", r"(?<=://)[^/\s]*:(?![^/\s]*[{}<>$%(])[^/\s]+(?=@)"),
+        ("://", r"(?<=://)[^/\s\"<>]*:(?![^/\s@]*[{}<>$%(])[^/\s\"<>]+(?=@)"),
     )
 )
 """What looks like a credential wherever it stands, each with what it cannot be without: GitHub's tokens in old and new form (GitHub docs
@@ -63,7 +63,7 @@ CARRIERS = re.compile(
     r"(?i:(?:authorization|private-token|job-token|x-gitlab-token|cookie)[\"']?\s*[:=,]\s*b?[\"']?(?:(?:basic|bearer|token)\s+)?)[^\s\"',]{6,}"
     r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{16,}"
     r"|(?i:\bpassword\s*=\s*)'?[^\s']+"
-    r"|(?<=://)[^/\s]*:[^/\s]*(?=@)"
+    r"|(?<=://)[^/\s\"]*:[^/\s\"]*(?=@)"
 )
 """What carries a credential in the words of machines: headers, connection strings, URLs. Only for logs and errors: in what is written for
 people, and in code, the same words are harmless (`password = os.environ[...]`)."""

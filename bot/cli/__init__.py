@@ -7,18 +7,22 @@ import importlib
 import os
 import pkgutil
 import sys
+import traceback
 from collections.abc import Sequence
+from types import TracebackType
 
 import bot.cli
 from bot import __version__
 from pipeline.errors import EngineError, FixwrightError, NotConfigured, PolicyInvalid, SandboxUnavailable, UsageError
 from pipeline.escaping import visible
+from pipeline.leaks import clean
 
 OK, FOUND, USAGE, UNCHECKED = 0, 1, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; never shows a traceback for a person's mistake."""
+    sys.excepthook = _crashed
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parsed = make_parser(given[0] if given else "").parse_args(given)
@@ -77,6 +81,11 @@ def _stop_talking() -> None:
 
 def print_error(error: FixwrightError) -> None:
     """What went wrong, and what to do about it. A host or a file may have had a part in the words: a terminal obeys none of them."""
-    print(f"fixwright: {visible(error.message)}", file=sys.stderr)
+    print(f"fixwright: {visible(clean(error.message, machine=True))}", file=sys.stderr)
     if error.hint:
-        print(f"  {visible(error.hint)}", file=sys.stderr)
+        print(f"  {visible(clean(error.hint, machine=True))}", file=sys.stderr)
+
+
+def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A fault of ours: the traceback as Python shows it, but for what must not leave."""
+    sys.stderr.write(clean("".join(traceback.format_exception(kind, error, trace)), machine=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import os
 import sys
 import time
@@ -13,6 +14,7 @@ from bot import __version__
 from bot.cli import show
 from bot.settings import engines_dir
 from pipeline.errors import UsageError
+from pipeline.leaks import Filter
 from pipeline.model.finding import BaselineState, Confidence, Severity, Standing
 from pipeline.model.report import Report
 from pipeline.model.scan import ScanType
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     judgement = judge_folder(args.path, args.base, types, RunControl(engines_dir(), lambda: True))
     report = _report(judgement, args, time.monotonic() - started)
-    document = discover(pipeline.reports, "RENDERER", Renderer)[args.format].render(report)
+    document = _clean(discover(pipeline.reports, "RENDERER", Renderer)[args.format].render(report), judgement)
     if args.output is None:
         show(document)
     else:
@@ -58,6 +60,13 @@ def run(args: argparse.Namespace) -> int:
     if _found(judgement, threshold):
         return 1
     return 3 if judgement.verdict.incomplete else 0
+
+
+def _clean(document: bytes, judgement: Judgement) -> bytes:
+    """The document without the values that were found, also where a line of code is shown for another finding."""
+    secrets = [judged.finding.secret for judged in judgement.verdict.judged if judged.finding.secret]
+    known = Filter(marks=[base64.b64decode(secret.marks) for secret in secrets])
+    return known.clean(document.decode("utf-8")).encode("utf-8")
 
 
 def _report(judgement: Judgement, args: argparse.Namespace, seconds: float) -> Report:

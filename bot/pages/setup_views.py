@@ -9,6 +9,7 @@ from starlette.responses import Response
 from bot.pages.html import Child, Html, group, page, tag
 from bot.pages.links import Outcome
 from pipeline.errors import FixwrightError, UsageError
+from pipeline.leaks import clean
 from pipeline.model.setup import Choice, Question, SetupForm
 from pipeline.ports import Setup
 
@@ -35,7 +36,11 @@ def opening(setup: Setup, token: str) -> Response:
 
 def questions(provider: str, setup: Setup, given: Mapping[str, str], error: UsageError | None = None) -> Response:
     """The form. With `error` it keeps what was given and says what is wrong with it."""
-    wrong = note("bad", tag("strong", error.message), " ", error.hint, role="alert") if error else None
+    wrong = (
+        note("bad", tag("strong", clean(error.message, machine=True)), " ", clean(error.hint, machine=True), role="alert")
+        if error
+        else None
+    )
     address = Question("public_url", "Address of Fixwright", f"{setup.host_word} delivers here, so it must be reachable from there.")
     form = tag(
         "form",
@@ -124,7 +129,7 @@ def done(setup: Setup, outcome: Outcome, hook_url: str, doubt: FixwrightError | 
         note(
             "warn",
             tag("strong", f"{setup.host_word} did not accept the new key yet. "),
-            f"{doubt.message}. {doubt.hint} ",
+            clean(f"{doubt.message}. {doubt.hint} ", machine=True),
             "It is stored; this tells more: ",
             tag("code", "fixwright doctor github"),
             role="alert",
@@ -180,7 +185,7 @@ def closed(*, configured: bool, used: bool) -> Response:
 
 def trouble(what: str, why: str, what_to_do: str, status: int) -> Response:
     """Something did not work: what, why, what to do."""
-    return page(what, tag("h1", what), note("bad", why, role="alert"), tag("p", what_to_do), status=status)
+    return page(what, tag("h1", what), note("bad", clean(why, machine=True), role="alert"), tag("p", what_to_do), status=status)
 
 
 def note(kind: str, *children: Child, role: str | None = None) -> Html:
