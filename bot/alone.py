@@ -7,7 +7,7 @@ import threading
 import time
 
 from bot.duties import duties
-from bot.jobs import Relay, Rota
+from bot.jobs import PROBE_SECONDS, Relay, Rota
 from bot.wiring import App
 from bot.worker import work_message
 from pipeline.messages import BATCH
@@ -23,13 +23,15 @@ class Alone:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._relay = Relay(app.database, app.jobs)
+        self._relay = Relay(app.database, app.jobs, probe_seconds=min(PROBE_SECONDS, app.settings.retry_cap))
         self._rota = Rota(duties(app, listens=False), math.inf)
 
     def work_due(self, stop: threading.Event) -> int:
         """Work until nothing is due or `stop` is set; how many messages that were. Raises Stopping."""
         done = 0
         self._relay.sweep()
+        for probe in self._relay.probes():
+            work_message(self._app, probe.message_id, early=True)
         while not stop.is_set():
             with self._app.database.read() as work:
                 due = work.outbox.publishable(1)

@@ -82,7 +82,10 @@ class Setting:
 
 
 Configuration = Mapping[str, str]
-"""Values of a provider's settings by `Setting.name`; unset ones are absent."""
+"""Values of a provider's settings by `Setting.name`, and `RETRY_CAP`; unset ones are absent."""
+
+RETRY_CAP = "retry_cap"
+"""Name, which no setting of a provider can have, of the longest wait in seconds that the operator wants where no host asks for one."""
 
 
 class Configurations(Protocol):
@@ -184,6 +187,9 @@ class CodeHost(Protocol):
 
     def may_propose(self) -> bool:
         """False when this installation lets us read code but not write branches: fixes are then shown, not pushed."""
+
+    def may_check(self) -> bool:
+        """False when this installation lets us write no checks: code is scanned for the operator, and nothing is shown on the host."""
 
     def forget(self) -> None:
         """The installation's rights changed: what was learnt of them is asked anew."""

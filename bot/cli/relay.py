@@ -8,7 +8,7 @@ import threading
 
 from bot.cli.processes import opened
 from bot.duties import duties
-from bot.jobs import Relay
+from bot.jobs import PROBE_SECONDS, Relay
 from bot.pulse import Pulse
 
 
@@ -24,5 +24,7 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with opened() as app, Pulse(app.database, "relay", app.settings.state_dir) as pulse:
-        Relay(app.database, app.jobs, duties(app), pulse.beat, scans=app.settings.repository_scans).run(stop)
+        settings = app.settings
+        probe = min(PROBE_SECONDS, settings.retry_cap)
+        Relay(app.database, app.jobs, duties(app), pulse.beat, scans=settings.repository_scans, probe_seconds=probe).run(stop)
     return 0

@@ -6,6 +6,7 @@ a time (`ahead`); the rest waits in the outbox, where it can still be overtaken.
 
 from __future__ import annotations
 
+import random
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ class Published:
     priority: int
     again: bool = False
     """True when a worker was woken for it before, and nobody came: it may still lie in the queue."""
+    early: bool = False
+    """True when it is not due and is tried all the same: perhaps the host that it waits for answers again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,18 @@ class Publishing:
             chosen += found
             more |= left
         return Round(chosen, more)
+
+    def probes(self) -> list[Published]:
+        """For each host that did not answer one of the messages that wait for it: with that it is found out whether it answers now.
+
+        Any of them, so that one for which the host never has an answer does not keep the others waiting.
+        """
+        waiting = (_pending, outbox.c.waits_for != "", outbox.c.due_at > database_now())
+        rows = self._transaction.execute(select(outbox.c.id, outbox.c.priority, outbox.c.waits_for).where(*waiting).limit(MEMORY))
+        hosts: dict[str, list[Published]] = {}
+        for row in rows:
+            hosts.setdefault(row.waits_for, []).append(Published(MessageId(row.id), row.priority, early=True))
+        return [random.choice(hosts[host]) for host in sorted(hosts)]  # noqa: S311  # needs no secrecy
 
     # --- inside ---
 

@@ -63,6 +63,6 @@ def redeliver(client: Client, key: AppKey, limits: Limits, clock: Callable[[], f
         return
 
 
-def limits_of_app(memory: HostMemory, site: str, app_id: str, clock: Callable[[], float]) -> Limits:
+def limits_of_app(memory: HostMemory, site: str, app_id: str, clock: Callable[[], float], open_seconds: float) -> Limits:
     """What an App may ask as itself is counted apart from its installations."""
-    return Limits(memory, site, f"app-{app_id}", clock=clock, patient=True)
+    return Limits(memory, site, f"app-{app_id}", clock=clock, patient=True, open_seconds=open_seconds)

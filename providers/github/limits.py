@@ -8,12 +8,13 @@ limited may be banned). Numbers that GitHub does not name are said to be ours.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
 from pipeline.errors import HostError, HostGarbage, HostUnavailable, RateLimited
-from pipeline.ports import HostMemory
+from pipeline.ports import RETRY_CAP, Configuration, HostMemory
 from providers.github.failures import LONGEST_WAIT, SECONDARY_WAIT, number
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ WRITING = 20.0
 FAILURES = 5
 """So many calls in a row without an answer, and nobody calls for a while. Ours."""
 OPEN_SECONDS = 15.0
-"""How long; then one call is let through to see. A probe keeps the others away for as long. Ours."""
+"""How long at most, with jitter; then one call is let through to see. A probe keeps the others away for as long. Ours, so that the operator
+may make it shorter (FIXWRIGHT_RETRY_CAP); what GitHub asks for is never shortened."""
 FORGET = 3_600.0
 """Seconds after which an old failure counts no more."""
 
@@ -42,10 +44,21 @@ class Limits:
 
     Args:
         patient: True for work for which nobody waits: it stops while only `RESERVED` of the budget is left.
+        open_seconds: see `OPEN_SECONDS`.
     """
 
-    def __init__(self, memory: HostMemory, site: str, installation: str, *, clock: Callable[[], float], patient: bool = False) -> None:
+    def __init__(
+        self,
+        memory: HostMemory,
+        site: str,
+        installation: str,
+        *,
+        clock: Callable[[], float],
+        patient: bool = False,
+        open_seconds: float = OPEN_SECONDS,
+    ) -> None:
         self._memory, self._clock, self._patient = memory, clock, patient
+        self._open = open_seconds
         self._installation = f"github/{site}/{{}}/{installation}"
         self._breaker = f"github/{site}/breaker"
         self._told = ""
@@ -147,17 +160,19 @@ class Limits:
             raise RateLimited(
                 f"GitHub did not answer {failures} times in a row; it is asked again in {wait:.0f} s", retry_after=wait, away=True
             )
-        mine = f"{failures} {self._clock() + OPEN_SECONDS:.1f}".encode()
+        mine = f"{failures} {self._clock() + self._open:.1f}".encode()
         if not self._memory.compare_and_set(self._breaker, known, mine, FORGET):
-            raise RateLimited("another process is asking whether GitHub answers again", retry_after=OPEN_SECONDS, away=True)
+            raise RateLimited("another process is asking whether GitHub answers again", retry_after=self._open, away=True)
         return failures
 
     def _failed(self) -> None:
         known = self._memory.get(self._breaker)
         failures = (_state(known)[0] if known is not None else 0) + 1
-        until = self._clock() + OPEN_SECONDS if failures >= FAILURES else 0.0
+        # Several installations of ours would otherwise come back at the same moment. It needs no secrecy.
+        seconds = self._open * (0.5 + random.random() / 2)  # noqa: S311
+        until = self._clock() + seconds if failures >= FAILURES else 0.0
         if failures == FAILURES:
-            log.warning("github.breaker_open", extra={"failures": failures, "seconds": OPEN_SECONDS})
+            log.warning("github.breaker_open", extra={"failures": failures, "seconds": round(seconds, 1)})
         # Lost to another process: then that one has counted, which is good enough.
         self._memory.compare_and_set(self._breaker, known, f"{failures} {until:.1f}".encode(), FORGET)
 
@@ -165,6 +180,11 @@ class Limits:
         """GitHub answered, whatever it said."""
         if failures:
             self._memory.put(self._breaker, b"0 0", 1.0)
+
+
+def pause_of(configuration: Configuration) -> float:
+    """`OPEN_SECONDS`, or less when the operator wants no wait of ours to be that long."""
+    return min(OPEN_SECONDS, float(configuration.get(RETRY_CAP, OPEN_SECONDS)))
 
 
 def _state(value: bytes) -> tuple[int, float]:

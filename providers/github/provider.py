@@ -20,7 +20,7 @@ from providers.github.client import Client, OpenClient
 from providers.github.diagnose import Doctor
 from providers.github.host import GitHubHost
 from providers.github.identity import Identity, TokenSignIn, within
-from providers.github.limits import Limits
+from providers.github.limits import Limits, pause_of
 from providers.github.manifest import GitHubSetup
 from providers.github.memo import Memo
 from providers.github.receive import receive
@@ -81,7 +81,8 @@ class GitHubProvider:
     def _as_app(self, configuration: Configuration, memory: HostMemory) -> tuple[Client, AppKey, Limits, Callable[[], float]]:
         site, app = Site.of(configuration), AppSettings.of(configuration)
         client = Client(self._open_client, site.api_url, site.graphql_url)
-        return client, AppKey(app), deliveries.limits_of_app(memory, site.authority, app.app_id, self._clock), self._clock
+        limits = deliveries.limits_of_app(memory, site.authority, app.app_id, self._clock, pause_of(configuration))
+        return client, AppKey(app), limits, self._clock
 
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """See `providers.github.receive`."""
@@ -100,15 +101,25 @@ class GitHubProvider:
         if token and not configuration.get("APP_ID", "").strip():
             lenient = configuration.get("READ_ONLY_OK", "") == "1"
             owner = TokenSignIn(client, token, number, memory, site=site.authority)
-            api = self._api(client, owner, memory, site, number)
+            api = self._api(client, owner, memory, site, number, open_seconds=pause_of(configuration))
             return GitHubHost(api, memory, site, within(self.capabilities, token), instance=instance, lenient=lenient)
         key = AppKey(AppSettings.of(configuration))
         sign_in = SignIn(client, key, number, memory, site=site.authority, clock=self._clock)
-        api = self._api(client, sign_in, memory, site, number, patient=patient)
+        api = self._api(client, sign_in, memory, site, number, open_seconds=pause_of(configuration), patient=patient)
         return GitHubHost(api, memory, site, self.capabilities, instance=instance)
 
-    def _api(self, client: Client, sign_in: Identity, memory: HostMemory, site: Site, number: str, *, patient: bool = False) -> Api:
-        limits = Limits(memory, site.authority, number, clock=self._clock, patient=patient)
+    def _api(
+        self,
+        client: Client,
+        sign_in: Identity,
+        memory: HostMemory,
+        site: Site,
+        number: str,
+        *,
+        open_seconds: float,
+        patient: bool = False,
+    ) -> Api:
+        limits = Limits(memory, site.authority, number, clock=self._clock, patient=patient, open_seconds=open_seconds)
         return Api(client, sign_in, limits, Memo(memory, site.authority, number))
 
 

@@ -14,7 +14,7 @@ from pipeline.model.event import CommentRef
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Check, CheckState
 from pipeline.model.target import CommitRef, PullRequestRef
-from pipeline.ports import CodeHost
+from pipeline.ports import RETRY_CAP, CodeHost
 from providers.github.limits import CREATED_A_MINUTE, CREATED_AN_HOUR, FAILURES, OPEN_SECONDS
 from providers.github.provider import GitHubProvider
 from tests.unit.providers.github_wire import BOT, INSTALLATION, REPOSITORY, Memory, Reply, Seen, Wire, private_key
@@ -186,6 +186,45 @@ def test_a_host_that_does_not_answer_is_left_alone_and_one_call_tries_again() ->
     wire.handler = branch
     for _ in range(3):
         assert wire.host(memory).tip(REPOSITORY, "main") == "a" * 40
+
+
+@pytest.mark.parametrize(("cap", "most"), [({}, OPEN_SECONDS), ({RETRY_CAP: "5"}, 5.0), ({RETRY_CAP: "3600"}, OPEN_SECONDS)])
+def test_the_pause_before_another_try_is_ours_and_has_jitter(cap: dict[str, str], most: float) -> None:
+    waits = []
+    for _ in range(20):
+        wire = Wire()
+        memory = Memory(wire.clock)
+        wire.handler = lambda seen: httpx.ConnectError("refused") if "/branches/" in seen.path else None
+        host = GitHubProvider(open_client=wire.open, clock=wire.clock).connect(
+            INSTALLATION, {"APP_ID": "1234", "PRIVATE_KEY": private_key(), **cap}, memory
+        )
+        for _ in range(FAILURES):
+            with pytest.raises(HostUnavailable):
+                host.tip(REPOSITORY, "main")
+        with pytest.raises(RateLimited) as told:
+            host.tip(REPOSITORY, "main")
+        waits.append(told.value.retry_after)
+    assert most / 2 - 0.1 <= min(waits) <= max(waits) <= most
+    assert len({round(wait, 1) for wait in waits}) > 5
+
+
+def test_what_github_asks_for_is_never_shortened() -> None:
+    wire = Wire()
+    memory = Memory(wire.clock)
+    host = GitHubProvider(open_client=wire.open, clock=wire.clock).connect(
+        INSTALLATION, {"APP_ID": "1234", "PRIVATE_KEY": private_key(), RETRY_CAP: "5"}, memory
+    )
+    for headers, wait in (({"retry-after": "300"}, 300.0), ({}, 60.0)):
+        refusal = httpx.Response(403, json=SECONDARY, headers=headers)
+
+        def answer(seen: Seen, refusal: httpx.Response = refusal) -> Reply | None:
+            return refusal if "/branches/" in seen.path else None
+
+        wire.handler = answer
+        with pytest.raises(RateLimited) as told:
+            host.tip(REPOSITORY, "main")
+        assert told.value.retry_after == wait
+        wire.clock.now += wait + 1
 
 
 def test_while_one_process_tries_the_others_wait() -> None:
