@@ -24,6 +24,7 @@ from bot.settings import variable_of
 from bot.webhooks import Webhooks
 from bot.wiring import App
 from pipeline.errors import FixwrightError, QueueUnavailable, StoreError
+from pipeline.leaks import clean
 from pipeline.ports import Provider
 from pipeline.store.intake import Intake
 from pipeline.store.processes import HEARTBEAT_SECONDS
@@ -137,7 +138,7 @@ def readiness(app: App) -> tuple[dict[str, str], bool]:
     for name, provider in app.plugins.providers.items():
         checks[f"provider {name}"] = said = _receives(app, name, provider)
         able = able or said == "ok"
-    return checks, ready and able
+    return {name: clean(said, machine=True) for name, said in checks.items()}, ready and able
 
 
 def _receives(app: App, name: str, provider: Provider) -> str:

@@ -26,6 +26,7 @@ from pipeline.errors import (
     NotConfigured,
     StoreUnavailable,
 )
+from pipeline.leaks import clean
 from pipeline.model.event import Delivery, Received
 from pipeline.ports import Configurations, Provider
 from pipeline.store.intake import PATIENCE_SECONDS, Intake
@@ -214,8 +215,8 @@ async def _body(request: Request, room: Callable[[], Awaitable[None]], hold: Cal
 def problem(error: FixwrightError) -> JSONResponse:
     """An error as JSON: what, and what to do."""
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-    content = {"error": error.code, "detail": error.message}
+    content = {"error": error.code, "detail": clean(error.message, machine=True)}
     if error.hint:
-        content["hint"] = error.hint
+        content["hint"] = clean(error.hint, machine=True)
     headers = {"Retry-After": "10"} if status == 503 else {}
     return JSONResponse(content, status, headers=headers)

@@ -52,7 +52,7 @@ SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,-]|\\[nr]){0,200}?[A-Za-z0-9+/=]{40}"
             r"(?:[A-Za-z0-9+/=\s]|-(?!-)|\\[nr])*+(?:-----END [A-Z ]*PRIVATE KEY-----)?",
         ),
-        ("://", r"(?<=://)[^/\s\"<>]*:(?![^/\s@]*[{}<>$%(])[^/\s\"<>]+(?=@)"),
+        ("://", r"(?<=://)[^/\s\"<>]*:(?!(?:[.*x]{3,}|password)@|[^/\s@]*[{}<>$%(])[^/\s\"<>]+(?=@)"),
     )
 )
 """What looks like a credential wherever it stands, each with what it cannot be without: GitHub's tokens in old and new form (GitHub docs
