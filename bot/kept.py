@@ -20,6 +20,7 @@ from pipeline.messages import AcceptEvent, Envelope
 from pipeline.model.event import Delivery, Received
 from pipeline.ports import Configurations, Provider
 from pipeline.store.intake import Intake, IntakeRow
+from pipeline.store.seal import Vault
 from pipeline.store.spool import Lying, Spool
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Kept:
     Args:
         own: where this process keeps what it received.
         max_bytes: how much may lie in one folder.
+        vault: seals what this process keeps; hooks have no key of ours.
     """
 
     def __init__(
@@ -75,8 +77,9 @@ class Kept:
         configurations: Configurations,
         intake: Intake,
         pressure: Pressure,
+        vault: Vault | None = None,
     ) -> None:
-        self._spool, self._max_bytes = Spool(own, max_bytes), max_bytes
+        self._spool, self._max_bytes = Spool(own, max_bytes, vault=vault), max_bytes
         self._providers, self._configurations = providers, configurations
         self._intake, self._pressure = intake, pressure
         self._others: dict[Path, Spool] = {}

@@ -28,6 +28,9 @@ SCAN: Final = "run_scan"
 MEMORY: Final = 10_000
 """Tenants whose last turn is remembered. Of more, those whose turn is longest ago are forgotten, and come as early as they would."""
 
+LOOK: Final = 1_000
+"""Messages of one tenant that are looked at for one that may go: what waits behind so many scans of busy repositories waits, too."""
+
 # Literals, so that both databases see that a partial index holds all rows that are asked for.
 _pending: Final = outbox.c.status == literal_column("'pending'")
 _new: Final = and_(_pending, outbox.c.publishes == literal_column("0"))
@@ -95,11 +98,13 @@ class Publishing:
             scans: how many scans of one repository may run or lie in the queue; one of a more urgent priority does not count those of
                 less urgent ones.
         """
-        chosen = self._overdue()
-        busy, more = self._scanning(), False
+        chosen: list[Published] = []
+        busy, more = self._running_scans(), False
         for priority in PRIORITIES:
-            room = ahead - self._lying(priority)
-            found, left = self._fair(turns, priority, room, _Busy(busy, priority, scans))
+            lying = self._lying(priority)
+            chosen += [Published(MessageId(row.id), priority, again=True) for row in lying if row.due]
+            busy.update((row.repository, priority) for row in lying if row.kind == SCAN and row.repository)
+            found, left = self._fair(turns, priority, ahead - len(lying), _Busy(busy, priority, scans))
             chosen += found
             more |= left
         return Round(chosen, more)
@@ -118,25 +123,18 @@ class Publishing:
 
     # --- inside ---
 
-    def _overdue(self) -> list[Published]:
-        """What was published and not claimed in time: the queue may have forgotten it. At most `ahead` of each priority lie there."""
-        columns = (outbox.c.id, outbox.c.priority, (outbox.c.publish_at <= database_now()).label("due"))
-        rows = self._transaction.execute(select(*columns).where(_told).order_by(outbox.c.priority, outbox.c.publish_at, outbox.c.id))
-        return [Published(MessageId(row.id), row.priority, again=True) for row in rows if row.due]
+    def _lying(self, priority: int) -> Sequence[Row[Any]]:
+        """What was published and not claimed yet, `ahead` messages at most. `due`: not in time, the queue may have forgotten it."""
+        columns = (outbox.c.id, outbox.c.kind, outbox.c.repository, (outbox.c.publish_at <= database_now()).label("due"))
+        mine = select(*columns).where(_told, outbox.c.priority == priority).order_by(outbox.c.publish_at, outbox.c.id)
+        return self._transaction.execute(mine).all()
 
-    def _lying(self, priority: int) -> int:
-        counted = select(func.count()).select_from(outbox).where(_told, outbox.c.priority == priority)
-        return int(self._transaction.execute(counted).scalar_one())
-
-    def _scanning(self) -> Counter[tuple[str, int]]:
-        """Scans that run or lie in the queue, by repository and priority. Few rows: both conditions have an index of their own."""
-        busy: Counter[tuple[str, int]] = Counter()
-        for state in (and_(_running, outbox.c.lease_until > database_now()), _told):
-            columns = (outbox.c.repository, outbox.c.priority, func.count().label("number"))
-            mine = select(*columns).where(state, outbox.c.kind == SCAN, outbox.c.repository != "")
-            for row in self._transaction.execute(mine.group_by(outbox.c.repository, outbox.c.priority)):
-                busy[(row.repository, row.priority)] += row.number
-        return busy
+    def _running_scans(self) -> Counter[tuple[str, int]]:
+        """How many there are, by repository and priority."""
+        mine = (_running, outbox.c.lease_until > database_now(), outbox.c.kind == SCAN, outbox.c.repository != "")
+        statement = select(outbox.c.repository, outbox.c.priority, func.count().label("number")).where(*mine)
+        rows = self._transaction.execute(statement.group_by(outbox.c.repository, outbox.c.priority))
+        return Counter({(row.repository, row.priority): row.number for row in rows})
 
     def _fair(self, turns: Turns, priority: int, room: int, busy: _Busy) -> tuple[list[Published], bool]:
         tenants = self._tenants(priority)
@@ -167,12 +165,13 @@ class Publishing:
         return [(row.tenant, row.oldest) for row in self._transaction.execute(statement) if row.oldest <= row.now]
 
     def _first(self, priority: int, tenant: str, limit: int, full: Sequence[str]) -> list[Row[Any]]:
-        """The oldest due messages of a tenant, without scans of repositories that have enough of them."""
-        columns = (outbox.c.id, outbox.c.kind, outbox.c.repository, (outbox.c.publish_at <= database_now()).label("due"))
-        mine = [_new, outbox.c.priority == priority, outbox.c.tenant == tenant]
+        """The oldest due messages of a tenant, without scans of repositories that have enough of them. Looks at LOOK messages at most."""
+        columns = (outbox.c.id, outbox.c.kind, outbox.c.repository, outbox.c.publish_at)
+        mine = select(*columns).where(_new, outbox.c.priority == priority, outbox.c.tenant == tenant)
+        oldest = mine.order_by(outbox.c.publish_at, outbox.c.id).limit(LOOK if full else limit).subquery()
+        statement = select(oldest, (oldest.c.publish_at <= database_now()).label("due")).order_by(oldest.c.publish_at, oldest.c.id)
         if full:
-            mine.append(or_(outbox.c.kind != SCAN, outbox.c.repository.not_in(full)))
-        statement = select(*columns).where(*mine).order_by(outbox.c.publish_at, outbox.c.id).limit(limit)
+            statement = statement.where(or_(oldest.c.kind != SCAN, oldest.c.repository.not_in(full))).limit(limit)
         return [row for row in self._transaction.execute(statement) if row.due]
 
 

@@ -5,8 +5,9 @@ before its delivery is acknowledged. Whoever drains takes the segments in the or
 and removes a segment only after everything in it was committed. A process that is killed loses its locks, and the next one takes over.
 
 A record: MAGIC, length of its content, checksum of the content, checksum of these three (each four bytes, big-endian), and the content:
-one line of JSON, then the body as it was delivered. A record that the end of the file cuts off was never acknowledged, as nothing
-follows a record before it is synced. One that is whole but wrong was damaged later: the segment is set aside for a person.
+one line of JSON, then the body as it was delivered, sealed where there is a key. A record that the end of the file cuts off was never
+acknowledged, as nothing follows a record before it is synced. One that is whole but wrong was damaged later: the segment is set aside
+for a person.
 
 Order: deliveries of one process come out as they came in. Those that arrive while something lies here may overtake it, which does no
 harm: the same delivery has the same key, and the newest state is read from the host before anything is decided.
@@ -33,6 +34,7 @@ from typing import BinaryIO, Final, Literal
 
 from pipeline.errors import StoreUnavailable
 from pipeline.model.event import Delivery
+from pipeline.store.seal import Vault
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,9 @@ AT_ONCE: Final = 64
 
 MAX_CONTENT: Final = 32 * 1024 * 1024
 """Bytes of one record: more than any body that is accepted. A greater length is damage, and is not tried."""
+
+KIND: Final = "spool"
+"""Under which a vault seals records."""
 
 SUFFIX, DAMAGED = ".segment", ".damaged"
 
@@ -74,10 +79,11 @@ class Spool:
     Args:
         folder: made when the first delivery comes, for this user only.
         max_bytes: of everything in it, damaged segments too.
+        vault: seals what is written, and opens what is read; without one it is written as it came.
     """
 
-    def __init__(self, folder: Path, max_bytes: int, *, segment_bytes: int = SEGMENT_BYTES) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, max_bytes: int, *, segment_bytes: int = SEGMENT_BYTES, vault: Vault | None = None) -> None:
+        self.folder, self._vault = folder, vault or Vault()
         self._max_bytes, self._segment_bytes = max_bytes, segment_bytes
         self._lock = threading.Lock()
         self._file: BinaryIO | None = None
@@ -90,7 +96,7 @@ class Spool:
         Raises:
             StoreUnavailable: the disk is full or broken, or the spool has reached its size. Then nothing was kept.
         """
-        record = encode(delivery)
+        record = encode(delivery, self._vault)
         with self._lock:
             if self._bytes() + len(record) > self._max_bytes:
                 raise StoreUnavailable(f"{self.folder} holds as much as it may")
@@ -189,7 +195,7 @@ class Spool:
         with _locked(path) as file:
             if file is None:
                 return 0
-            records, done, left = Records(file), 0, 0
+            records, done, left = Records(file, self._vault), 0, 0
             while batch := list(islice(records, AT_ONCE)):
                 answers = take(batch)
                 done += sum(answers)
@@ -207,8 +213,8 @@ class Spool:
 class Records:
     """The deliveries of one segment, one after the other. `end` says why there are no more, `good` where the last whole one ends."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, vault: Vault) -> None:
+        self._file, self._vault = file, vault
         self.end: End = "whole"
         self.good = 0
 
@@ -222,7 +228,8 @@ class Records:
         content = self._content(head)
         if content is None:
             raise StopIteration
-        delivery = _decode(content)
+        document = self._vault.open(KIND, content)
+        delivery = None if document is None else _decode(document)
         if delivery is None:
             self.end = "damaged"
             raise StopIteration
@@ -245,12 +252,12 @@ class Records:
         return content if self.end == "whole" else None
 
 
-def encode(delivery: Delivery) -> bytes:
+def encode(delivery: Delivery, vault: Vault) -> bytes:
     """A delivery as a record. Its moment is `delivery.at`, or now."""
     headers = {name: value for name, value in delivery.headers.items() if name not in PRIVATE}
     at = time.time() if delivery.at is None else delivery.at
     line = json.dumps({"provider": delivery.provider, "instance": delivery.instance, "at": at, "headers": headers})
-    content = line.encode("ascii") + b"\n" + delivery.body
+    content = vault.close(KIND, line.encode("ascii") + b"\n" + delivery.body)
     head = struct.pack(">4sII", MAGIC, len(content), zlib.crc32(content))
     return head + struct.pack(">I", zlib.crc32(head)) + content
 

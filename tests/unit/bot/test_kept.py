@@ -85,7 +85,8 @@ def drained(app: App) -> int:
 
 
 def kept(app: App, intake: Intake) -> Kept:
-    return Kept(app.settings.spool_dir, 1_000_000, app.plugins.providers, app.places.configurations, intake, app.pressure)
+    own = (app.settings.spool_dir, 1_000_000)
+    return Kept(*own, app.plugins.providers, app.places.configurations, intake, app.pressure, app.database.vault)
 
 
 def old(identity: str, seconds: float = 3600.0, secret: str = SECRET) -> Delivery:

@@ -17,10 +17,12 @@ import pytest
 
 from pipeline.errors import StoreUnavailable
 from pipeline.model.event import Delivery
+from pipeline.store.seal import Seal, Vault
 from pipeline.store.spool import PRIVATE, Records, Spool, encode
 
 ROOT = Path(__file__).parents[3]
 PLENTY = 10_000_000
+VAULT = Vault()
 
 
 def delivery(number: int, body: bytes = b"{}") -> Delivery:
@@ -65,22 +67,38 @@ def test_only_this_user_can_read_it_and_no_credential_of_a_proxy_is_written(tmp_
     assert b"not for the disk" not in segment.read_bytes()
 
 
+def test_with_a_key_nothing_of_a_delivery_is_readable_and_another_key_does_not_open_it(tmp_path: Path) -> None:
+    vault = Vault(Seal(bytes(32)))
+    spool = Spool(tmp_path, PLENTY, vault=vault)
+    for number in range(2):
+        spool.keep(delivery(number, b"a comment"))
+    spool.close()
+    (segment,) = tmp_path.iterdir()
+    content = segment.read_bytes()
+    assert b"a comment" not in content
+    assert b"webhook" not in content
+    assert taken(spool) == ["d0", "d1"]
+    segment.write_bytes(content)
+    assert taken(Spool(tmp_path, PLENTY, vault=Vault(Seal(b"1" * 32)))) == []
+    assert spool.lying().damaged == 1
+
+
 def test_cut_at_any_byte_every_whole_record_comes_out_and_nothing_else() -> None:
-    records = [encode(delivery(number, b"body \n FWS1" * number)) for number in range(3)]
+    records = [encode(delivery(number, b"body \n FWS1" * number), VAULT) for number in range(3)]
     whole = b"".join(records)
     ends = [sum(map(len, records[: n + 1])) for n in range(3)]
     for cut in range(len(whole) + 1):
-        reading = Records(BytesIO(whole[:cut]))
+        reading = Records(BytesIO(whole[:cut]), VAULT)
         assert [one.at for one in reading] == [1000.0 + n for n, end in enumerate(ends) if end <= cut]
         assert reading.end == ("whole" if cut in (0, *ends) else "cut off")
 
 
 def test_no_altered_byte_goes_unnoticed() -> None:
-    whole = b"".join(encode(delivery(number)) for number in range(2))
+    whole = b"".join(encode(delivery(number), VAULT) for number in range(2))
     for place in range(len(whole)):
         altered = bytearray(whole)
         altered[place] ^= 0x40
-        reading = Records(BytesIO(bytes(altered)))
+        reading = Records(BytesIO(bytes(altered)), VAULT)
         assert len(list(reading)) < 2
         assert reading.end == "damaged"
 
@@ -90,7 +108,7 @@ def test_a_cut_off_record_costs_nothing_that_was_acknowledged(tmp_path: Path, ca
     first.keep(delivery(1))
     first.close()
     (segment,) = tmp_path.iterdir()
-    segment.write_bytes(segment.read_bytes() + encode(delivery(2))[:-1])
+    segment.write_bytes(segment.read_bytes() + encode(delivery(2), VAULT)[:-1])
     assert taken(Spool(tmp_path, PLENTY)) == ["d1"]
     assert "spool.cut_off" in caplog.text
     assert list(tmp_path.iterdir()) == []
@@ -134,7 +152,7 @@ def test_when_the_database_goes_away_again_all_of_it_stays(tmp_path: Path) -> No
 
 
 def test_a_full_spool_refuses_and_what_lies_there_is_untouched(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, len(encode(delivery(1))) * 2)
+    spool = Spool(tmp_path, len(encode(delivery(1), VAULT)) * 2)
     spool.keep(delivery(1))
     spool.keep(delivery(2))
     with pytest.raises(StoreUnavailable, match="as much as it may"):
