@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
+from pipeline.errors import HostForbidden
 from pipeline.model.ids import ReviewId
 from pipeline.model.report import Check, CheckState
 from pipeline.model.target import CommitRef
 from pipeline.stages.context import Context
+
+log = logging.getLogger(__name__)
 
 
 def show_check(context: Context, commit: CommitRef, review: ReviewId, check: Check, *, blank: bool = False) -> None:
@@ -13,7 +18,7 @@ def show_check(context: Context, commit: CommitRef, review: ReviewId, check: Che
 
     The first call ever for it makes it, the first one with a conclusion finishes it: both know how the check stands, and a round trip is
     saved. After a crash, and ever after, the host is asked. All calls about checks go through here, else that knowledge would be wrong.
-    Nothing is done for a review of which nothing may be told there.
+    Nothing is done for a review of which nothing may be told there, or where the installation grants no checks.
 
     Args:
         blank: the text says nothing of what was found, so that it may take the place of one that does, whoever reads it.
@@ -32,6 +37,14 @@ def show_check(context: Context, commit: CommitRef, review: ReviewId, check: Che
         known = CheckState()
     elif not tried and begun is not None and begun.state == "done":
         known = CheckState(begun.remote_id)
-    shown = context.teller(told, blank=blank).ensure_check(commit, check, known)
+    host = context.teller(told, blank=blank)
+    try:
+        shown = host.ensure_check(commit, check, known)
+    except HostForbidden as refused:
+        if host.may_check():
+            raise
+        # The installation lets us read and no more: what is found is the operator's to see, and the host shows nothing.
+        log.warning("check.not_granted", extra={"repository": commit.repository.full_name, "code": refused.code})
+        return
     with context.database.work() as work:
         work.effects.done(step, shown.id)

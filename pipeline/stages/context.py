@@ -156,6 +156,10 @@ class FencedHost:
         """See `CodeHost.may_propose`."""
         return self.host.may_propose()
 
+    def may_check(self) -> bool:
+        """See `CodeHost.may_check`."""
+        return self.host.may_check()
+
     def forget(self) -> None:
         """See `CodeHost.forget`."""
         self.host.forget()

@@ -97,6 +97,10 @@ class GitHubHost:
         """Whether the App was granted `contents: write`, which the reader is not."""
         return self._api.sign_in.may(PROPOSE)
 
+    def may_check(self) -> bool:
+        """Whether the App was granted `checks: write`, or what stands in for it where a person's token is used."""
+        return self._api.sign_in.may(CHECK)
+
     def forget(self) -> None:
         """See `SignIn.forget`."""
         self._api.sign_in.forget()

@@ -90,7 +90,7 @@ def repositories(api: Api, instance: str) -> Sequence[SourceRepository]:
 
 def describe(api: Api, repository: SourceRepository, *, repeats: bool = False) -> SourceRepository:
     """By its number: a name can meanwhile belong to another one. Raises HostNotFound."""
-    found = api.get(repository, READ, f"/repositories/{int(repository.external_id)}", _RepositoryAnswer, repeats=repeats)
+    found = api.get(repository, CLONE, f"/repositories/{int(repository.external_id)}", _RepositoryAnswer, repeats=repeats)
     return replace(
         repository,
         full_name=found.full_name,
@@ -112,7 +112,7 @@ def tip(api: Api, repository: SourceRepository, branch: str, *, repeats: bool = 
     """Raises HostNotFound, also for an empty repository."""
     if not branch:
         raise HostNotFound(f"{repository.full_name} has no branch without a name")
-    return CommitId(api.get(repository, READ, repository_path(repository, "branches", branch), _Branch, repeats=repeats).commit.sha)
+    return CommitId(api.get(repository, CLONE, repository_path(repository, "branches", branch), _Branch, repeats=repeats).commit.sha)
 
 
 def open_pull_requests(api: Api, repository: SourceRepository) -> Sequence[OpenPullRequest]:
@@ -135,7 +135,7 @@ def policy_parent(api: Api, repository: SourceRepository) -> PolicyFile | None:
         try:
             found = api.get_named(PARENT_REPOSITORY, CLONE, address, _Content)
         except (HostForbidden, HostNotFound):  # the App is not installed there; everybody may read it when it is public
-            found = api.get(repository, READ, address, _Content)
+            found = api.get(repository, CLONE, address, _Content)
     except (HostNotFound, HostForbidden):
         return None
     where = f"{parent.full_name}: {PARENT_FILE}"
