@@ -18,6 +18,7 @@ from pipeline.stages.give_up import fail_review
 from pipeline.stages.heads import group_of
 from pipeline.stages.lapse import expire_ignores, expire_waivers
 from pipeline.stages.sweep import begin_next, engines_digest
+from pipeline.store.heads import QUIET_SECONDS
 from pipeline.store.identifiers import new_id
 from pipeline.store.migrate import forget_old_copies
 
@@ -151,10 +152,14 @@ def walk_heads(app: App) -> int:
     return begun
 
 
-def end_checks(app: App) -> int:
-    """End checks that are in progress on a host and that nobody is going to end; how many. A review that was lost ends with its check."""
+def end_checks(app: App, quiet: float = QUIET_SECONDS) -> int:
+    """End checks that are in progress on a host and that nobody is going to end; how many. A review that was lost ends with its check.
+
+    Args:
+        quiet: seconds for which a young review is left alone.
+    """
     with app.database.work() as work:
-        left = work.heads.unended(CHECKS_AT_ONCE)
+        left = work.heads.unended(CHECKS_AT_ONCE, quiet)
         for review in left:
             log.error("check.left", extra={"review_id": review.id, "status": review.status})
             if REVIEW.terminal(review.status):

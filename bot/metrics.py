@@ -41,6 +41,7 @@ HISTOGRAMS = {
 COUNTERS = {
     "fixwright_messages_total": "Messages that were worked, by kind and outcome of the attempt.",
     "fixwright_reviews_total": "Verdicts by conclusion.",
+    "fixwright_reconciled_total": "What no delivery told of and a look at the host did: heads, or deliveries that were asked for again.",
     "fixwright_host_calls_total": "Calls to code hosts by status; none: no answer.",
     "fixwright_cache_files_total": "Files whose result was remembered (hit) or not (miss), by engine.",
 }
@@ -104,7 +105,7 @@ def _collect(app: App) -> Iterator[Metric]:
     except StoreError:
         up, stored = 0.0, []
     yield _gauge("fixwright_database_up", "1 when the database answers.", [({}, up)])
-    yield _gauge("fixwright_queue_up", "1 when the queue answers; deliveries are kept without it.", [({}, float(queue_answers(app)))])
+    yield _gauge("fixwright_queue_up", "1 when the queue answers; deliveries are kept without it.", [({}, float(not queue_trouble(app)))])
     yield from stored
     yield from _intake(app)
     yield from _machine(app)
@@ -187,13 +188,13 @@ def _machine(app: App) -> Iterator[Metric]:
     yield _gauge("fixwright_disk_free_bytes", "Room on the disk of the state folder.", [({}, float(free_bytes(app.settings.state_dir)))])
 
 
-def queue_answers(app: App) -> bool:
-    """True when the queue takes a wake-up, which does no harm."""
+def queue_trouble(app: App) -> str:
+    """What is wrong with the queue, empty when it takes a wake-up, which does no harm."""
     try:
         app.jobs.wake()
-    except QueueUnavailable:
-        return False
-    return True
+    except QueueUnavailable as error:
+        return error.message
+    return ""
 
 
 def _gauge(name: str, text: str, values: Iterable[tuple[dict[str, str], float]]) -> Metric:

@@ -13,12 +13,14 @@ import redis
 
 from bot import __version__
 from bot.cli.processes import stored
+from bot.cli.queue import line as letter_line
 from bot.configurations import SettingsOfHosts
 from bot.embedded import answers, bundled_server
+from bot.jobs import Jobs
 from bot.settings import VARIABLES, Settings, read_settings, variable_of
 from bot.wiring import App, discover_plugins
 from pipeline import engines
-from pipeline.errors import EngineError, FixwrightError, SandboxUnavailable
+from pipeline.errors import EngineError, FixwrightError, QueueUnavailable, SandboxUnavailable
 from pipeline.escaping import visible
 from pipeline.ports import Configuration, Provider
 from pipeline.sandbox.process import best_level, why
@@ -36,6 +38,9 @@ class Line:
     ok: bool | None = None
     hint: str = ""
 
+
+LETTERS_SHOWN = 5
+"""Given-up messages that are named, the latest."""
 
 MARKS = {True: "ok", False: "!!", None: "  "}
 
@@ -162,10 +167,13 @@ def _database(settings: Settings) -> Iterator[Line]:
         database.healthy()
         with database.read() as work:
             backlog, counted = work.outbox.backlog(), work.deliveries.counts()
-        said = (
-            f"{kind}; {backlog.waiting} waiting, {backlog.running} running, {backlog.dead} given up, oldest {backlog.oldest_seconds:.0f} s"
-        )
-        yield Line("database", said, backlog.dead == 0, "see what was given up, and why: fixwright queue list")
+            letters = work.outbox.dead(LETTERS_SHOWN)
+        yield Line("database", kind, True)
+        oldest = f", the oldest due for {backlog.oldest_seconds:.0f} s" if backlog.oldest_seconds else ""
+        yield Line("backlog", f"{backlog.waiting} messages wait{oldest}; {backlog.running} are being worked")
+        yield Line("given up", f"{backlog.dead} messages", backlog.dead == 0, "see all, try again or drop: fixwright queue list")
+        for letter in letters:
+            yield Line("", letter_line(letter))
         for line in counted:
             yield Line(f"deliveries of {line.provider}", f"{line.name}: {line.count} {line.outcome}")
         database.dispose()
@@ -184,6 +192,13 @@ def _queue(settings: Settings) -> Iterator[Line]:
         return
     with redis.Redis.from_url(settings.redis_url, socket_timeout=5) as client:
         info = client.info()
+    try:
+        Jobs(settings.redis_url).wake()
+    except QueueUnavailable as error:
+        yield Line(
+            "queue", error.message, False, "deliveries are kept meanwhile; give it room (maxmemory), or name the primary in REDIS_URL"
+        )
+        return
     version = info.get("valkey_version") or info.get("redis_version", "?")
     durable = bool(info.get("aof_enabled"))
     yield Line("queue", f"version {version}, {'append-only file' if durable else 'no append-only file; the outbox covers a loss'}", True)

@@ -105,7 +105,7 @@ def line(letter: DeadMessage) -> str:
     """One letter in one line: what, why, how often, from where, and its id."""
     delivery = f", delivery {visible(letter.delivery_id)}" if letter.delivery_id else ""
     crashes = f", {letter.crashes} of them crashes" if letter.crashes else ""
-    return f"{letter.kind}: {letter.error_code} after {letter.attempts} attempts{crashes}{delivery} ({letter.id})"
+    return f"{letter.kind}: {visible(letter.error_code)} after {letter.attempts} attempts{crashes}{delivery} ({letter.id})"
 
 
 def document(letter: DeadMessage) -> dict[str, object]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from pipeline.messages import Reconcile
 from pipeline.stages.context import Context
+from pipeline.tally import TALLY
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def reconcile(context: Context, message: Reconcile) -> None:
     if provider is None or not provider.capabilities.redelivers:
         with context.finish():
             return
+    context.asked.add(f"{message.provider}:{message.instance}")
     configuration = context.places.configurations.of(message.provider, message.instance)
     mark = f"reconciled/{message.provider}/{message.instance}"
     began = datetime.now(UTC)
@@ -47,7 +49,10 @@ def reconcile(context: Context, message: Reconcile) -> None:
             break
     else:
         context.memory.put(mark, f"{began.timestamp():.0f}".encode(), WINDOW.total_seconds())
-    log.info("reconcile.done", extra={"provider": message.provider, "asked": asked, "since": since.isoformat(timespec="seconds")})
+    if asked:
+        TALLY.add("fixwright_reconciled_total", float(asked), what="deliveries")
+    told = {"provider": message.provider, "what": "deliveries", "asked": asked, "since": since.isoformat(timespec="seconds")}
+    log.info("reconcile.done", extra=told)
     with context.finish():
         return
 

@@ -81,17 +81,20 @@ class Heads:
         row = self._transaction.execute(columns).one_or_none()
         return None if row is None else _to_head(row)
 
-    def unended(self, limit: int) -> list[Review]:
+    def unended(self, limit: int, quiet: float = QUIET_SECONDS) -> list[Review]:
         """Reviews of the last days whose check is in progress on the host although nothing is on its way that would end it. Oldest first.
 
         One that is still planned has a message in no group of its own, and is left to that for a while.
+
+        Args:
+            quiet: seconds for which a young one is left alone.
         """
         begun, ended, waiting = effects.alias("begun"), effects.alias("ended"), outbox.alias("waiting")
         check = literal("check:") + reviews.c.id
         is_ended = exists().where(ended.c.key == check + ":end", ended.c.state == "done")
         on_its_way = exists().where(waiting.c.group == reviews.c.id, waiting.c.status.in_(("pending", "running")))
         planned = and_(reviews.c.status == ReviewStatus.PLANNED, reviews.c.id > id_at(time.time() - PLANNED_SECONDS))
-        recent = (reviews.c.id > id_at(time.time() - LOOKED_BACK), reviews.c.id < id_at(time.time() - QUIET_SECONDS))
+        recent = (reviews.c.id > id_at(time.time() - LOOKED_BACK), reviews.c.id < id_at(time.time() - quiet))
         found = selected(reviews.join(begun, begun.c.key == check)).where(*recent, ~is_ended, ~on_its_way, ~planned)
         return [to_review(row) for row in self._transaction.execute(found.order_by(reviews.c.id).limit(limit))]
 

@@ -141,6 +141,34 @@ def test_what_was_given_up_can_be_tried_again_or_dropped(bench: Bench, repo: Loc
     assert "nothing was given up" in _run(capsys, "queue", "list")[1]
 
 
+def test_the_queue_shows_what_waits_what_is_worked_and_what_was_given_up(
+    bench: Bench, repo: LocalRepo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for delivery in ("one", "two", "three"):
+        bench.changed(bench.pull_request(repo, "feature"), delivery=delivery)
+    with bench.app.database.work() as work:
+        first, second, _ = (row.id for row in work.transaction.execute(outbox.select().order_by(outbox.c.id)))
+        assert work.outbox.claim(first, "host:1") is not None
+        claimed = work.outbox.claim(second, "host:1")
+        assert claimed is not None
+        work.outbox.fail(second, claimed.epoch, error_code="HOST_FORBIDDEN", retry_in=None)
+    code, said = _run(capsys, "queue", "list")
+    lines = said.splitlines()
+    assert code == 0
+    assert [line.split(",")[0] for line in lines[:3]] == ["interactive 0 waiting", "normal      1 waiting", "batch       0 waiting"]
+    assert lines[3] == "running     1"
+    assert lines[4].startswith("  accept_event on host:1, 0 s old; its lease ends in ")
+    assert lines[5:] == ["given up    1", f"  accept_event: HOST_FORBIDDEN after 1 attempts, delivery two ({second})"]
+    told = json.loads(_run(capsys, "queue", "list", "--json")[1])
+    assert [one["priority"] for one in told["waiting"]] == ["interactive", "normal", "batch"]
+    assert [(one["id"], one["owner"]) for one in told["running"]] == [(first, "host:1")]
+    assert [(one["id"], one["code"], one["delivery_id"]) for one in told["dead"]] == [(second, "HOST_FORBIDDEN", "two")]
+    said = _run(capsys, "doctor")[1]
+    assert "1 messages wait, the oldest due for" in said
+    assert f"accept_event: HOST_FORBIDDEN after 1 attempts, delivery two ({second})" in said
+    assert "see all, try again or drop: fixwright queue list" in said
+
+
 def test_a_disk_that_is_nearly_full_is_the_first_thing_said_and_scans_wait(
     bench: Bench, repo: LocalRepo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
