@@ -61,6 +61,13 @@ printf '{"version":"1.182.0","results":[],"errors":[],"paths":{"scanned":[%s]}}'
 """semgrep-core that has looked at everything and found nothing, at once."""
 
 
+def find_nothing(folder: Path) -> None:
+    """In an engines folder of a test's own, Semgrep's program looks at everything and finds nothing, at once."""
+    program = engines.environment_dir(folder) / "engines" / PROGRAMS["semgrep"]
+    program.unlink()
+    _write_program(program, NOTHING_FOUND)
+
+
 def instant(folder: Path) -> Path:
     """An engines folder whose engines answer at once that there is nothing."""
     home = engines.environment_dir(folder) / "engines"

@@ -6,6 +6,8 @@ is in it gets the signal. Web and relay look for an order when they start, a wor
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -24,7 +26,10 @@ from typing import Any, Literal
 FOLDER = "FAULT_POINTS"
 """Environment variable: the folder in which orders lie. It begins with no `FIXWRIGHT_`, as it is none of its settings."""
 
-What = Literal["kill", "kill both", "kill parent", "stop"]
+HANGS = 300.0
+"""Seconds; longer than any row waits."""
+
+What = Literal["kill", "kill both", "kill parent", "stop", "hang", "hold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,8 @@ class Point:
     """`pipeline.stages.plan:plan`: a module and the qualified name of a function in it."""
     when: Literal["call", "return"] = "call"
     what: What = "kill"
-    """`kill parent`: the worker dies and its child goes on; `stop`: SIGSTOP, and whoever ordered it sends SIGCONT."""
+    """`kill parent`: the worker dies and its child goes on; `stop`: SIGSTOP, and whoever ordered it sends SIGCONT; `hang`: it goes nowhere
+    and swallows whatever should end it, while its other threads go on; `hold`: the same in a C call that lets no other thread run."""
     skip: int = 0
     """So many times are let pass, in each process."""
     process: str = "worker"
@@ -102,6 +108,12 @@ def _strike(folder: Path, point: Point) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if point.what == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
+    if point.what == "hold":
+        ctypes.PyDLL(None).sleep(int(HANGS))  # PyDLL: with the interpreter's lock
+    until = time.monotonic() + HANGS
+    while point.what == "hang" and time.monotonic() < until:
+        with contextlib.suppress(BaseException):  # what a time limit raises is lost in it
+            time.sleep(1)
 
 
 def _watch(folder: Path, point: Point) -> Callable[[FrameType, str, Any], None]:

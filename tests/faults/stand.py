@@ -24,7 +24,7 @@ from pipeline.errors import StoreError
 from pipeline.store.engine import Database
 from pipeline.store.tables import outbox
 from tests.databases import Postgres
-from tests.engines import HeldEngine, processes
+from tests.engines import HeldEngine, find_nothing, processes
 from tests.faults.points import FOLDER, Orders
 from tests.faults.servers import Pair, QueueServer
 from tests.stages.github import app_key
@@ -100,9 +100,10 @@ class Stand:
     Args:
         folder: short, as sockets' names are.
         postgres: the server on which the stand makes a database of its own, when the pair wants one.
+        quick_semgrep: Semgrep finds nothing, at once; the secrets engine is the real one all the same.
     """
 
-    def __init__(self, folder: Path, pair: Pair, postgres: Postgres | None = None) -> None:
+    def __init__(self, folder: Path, pair: Pair, postgres: Postgres | None = None, *, quick_semgrep: bool = False) -> None:
         self.folder, self.pair, self.postgres = folder, pair, postgres
         self.temporary = folder / "tmp"
         for made in (self.temporary, folder / "logs"):
@@ -110,6 +111,8 @@ class Stand:
         self.world = GithubWorld(folder / "github", private_key_pem=app_key())
         self.queue = QueueServer(folder / "queue", pair.queue)
         self.engine = HeldEngine(folder / "engines", "betterleaks")
+        if quick_semgrep:
+            find_nothing(self.engine.folder)
         self.orders = Orders(folder / "points")
         self.url = f"http://127.0.0.1:{free_port()}"
         self.environment = self._environment()
@@ -121,11 +124,11 @@ class Stand:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, pair: Pair, postgres: Postgres | None = None) -> Iterator[Stand]:
+    def open(cls, pair: Pair, postgres: Postgres | None = None, *, quick_semgrep: bool = False) -> Iterator[Stand]:
         """A stand that is ready for its first fault."""
         with tempfile.TemporaryDirectory(prefix="fw-") as folder:
             Path(folder).chmod(0o755)
-            stand = cls(Path(folder), pair, postgres)
+            stand = cls(Path(folder), pair, postgres, quick_semgrep=quick_semgrep)
             try:
                 stand.begin()
                 yield stand
@@ -216,6 +219,11 @@ class Stand:
         self.start()
 
     # --- what a row looks at ---
+
+    @staticmethod
+    def signal(pid: int, signum: int) -> None:
+        """A signal to a process of ours that is no part, such as a worker's child. Raises ProcessLookupError."""
+        os.kill(pid, signum)
 
     def repository(self, name: str, owner: str = "octo", *, private: bool = True) -> Repository:
         """A repository on the host in which ada may write and eve may read; nobody is told of it."""

@@ -95,6 +95,10 @@ class Tokens:
         self._state = state
         self._known: dict[str, _Known] = {}
 
+    def given(self) -> list[str]:
+        """Every token that was ever given out."""
+        return list(self._known)
+
     def recognize(self, authorization: str) -> Caller:
         """The caller behind an `Authorization` header; an empty one is nobody. Raises BadCredentials."""
         if not authorization:
@@ -171,6 +175,10 @@ class Tokens:
     def revoke(self, authorization: str) -> None:
         """Forget a token."""
         self._known.pop(authorization.partition(" ")[2].strip(), None)
+
+    def revoke_all(self) -> None:
+        """Forget every token that was given out: of installations and of people."""
+        self._known.clear()
 
 
 def client_id(app: App) -> str:

@@ -1,0 +1,95 @@
+"""What people do to a change while it is being looked at: rows 40 to 42."""
+
+from __future__ import annotations
+
+from tests.faults.lives import Life
+from tests.faults.matrix import Run, fault
+from tests.faults.rows.deliveries import reviews_of
+from tests.worlds.github.model import Repository
+
+
+def held(run: Run, repository: Repository | None = None) -> Life:
+    """A change whose secrets engine waits."""
+    run.stand.engine.hold()
+    life = run.begin(repository, alike=repository is None)
+    run.stand.wait("an engine at work", run.stand.engine.at_work)
+    return life
+
+
+def let_go(run: Run) -> None:
+    """The host has said everything; the engine goes on."""
+    run.stand.world.hooks.wait()
+    run.stand.engine.release()
+    run.cured()
+
+
+@fault(40, "a forced push in the middle of a scan", quick=("",))
+def forced(run: Run) -> None:
+    life = held(run)
+    old = life.pull.head_sha
+    life.push(force=True)
+    let_go(run)
+
+    def of_the_old() -> list[str]:
+        (check,) = run.stand.world.checks(life.repository, old)
+        said = [c.id for c in life.pull.review_comments if c.original_commit == old]
+        found = [] if check.conclusion == "cancelled" else [f"the old head's check says {check.conclusion}"]
+        return found + ([f"comments on the old head: {said}"] if said else [])
+
+    run.more.append(of_the_old)
+
+
+@fault(41, "a pull request changes in the middle of a scan", steps=("closed", "merged", "branch deleted", "base changed"))
+def changed(run: Run) -> None:
+    world = run.stand.world
+    own = run.stand.repository(f"changes-{run.step.replace(' ', '-')}") if run.step != "base changed" else None
+    life = held(run, own)
+    if run.step == "closed":
+        world.close("ada", life.pull)
+    elif run.step == "merged":
+        world.merge("ada", life.pull)
+    elif run.step == "branch deleted":
+        world.delete_branch(life.repository, life.pull.head_ref)
+    else:
+        base = f"base-{run.stand.made}"
+        world.reset_branch(life.repository, base, life.repository.refs["refs/heads/main"])
+        world.edit_pull_request("ada", life.pull, base=base)
+        life.checks_wanted = 2
+    if own is not None:
+        life.conclusion = "cancelled"
+        run.more.append(lambda: ["it was spoken of"] if life.pull.review_comments else [])
+    let_go(run)
+
+
+@fault(42, "a repository goes away in the middle of a scan", steps=("deleted", "removed", "suspended"))
+def gone(run: Run) -> None:
+    world = run.stand.world
+    owner = f"owner-{run.step}"
+    own = run.stand.repository("gone", owner)
+    installation = world.installation_of(own)
+    assert installation is not None
+    life = held(run, own)
+    asked = len(world.asked)
+    if run.step == "deleted":
+        world.delete_repository(own)
+    elif run.step == "removed":
+        world.uninstall(installation)
+    else:
+        world.suspend(installation)
+    run.lives.remove(life)  # nobody can write there any more: what it shows stays as it is
+    let_go(run)
+    refused = [one for one in world.asked[asked:] if one.path.startswith(f"/repos/{own.full_name}") and one.status in (401, 403, 404)]
+    run.more.append(lambda: [f"asked {len(refused)} times after it was gone"] if len(refused) > 4 else [])
+
+
+@fault(42, "a repository is renamed or changes its visibility in the middle of a scan", steps=("renamed", "public"))
+def altered(run: Run) -> None:
+    world = run.stand.world
+    own = run.stand.repository(f"altered-{run.step}")
+    life = held(run, own)
+    if run.step == "renamed":
+        world.rename_repository(own, "another-name")
+    else:
+        world.set_private(own, private=False)
+    let_go(run)
+    run.more.append(lambda: [] if reviews_of(life) == 1 else [f"{reviews_of(life)} reviews of one head"])

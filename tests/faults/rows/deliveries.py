@@ -1,0 +1,138 @@
+"""Deliveries that come often, late, in the wrong order, altered or not at all: rows 28 to 31."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import httpx
+from sqlalchemy import delete, func, select
+
+from pipeline.store.tables import deliveries, outbox, reviews
+from tests.faults.lives import Life
+from tests.faults.matrix import Run, fault
+from tests.faults.stand import Stand
+from tests.worlds.github.hooks import Delivery, sign
+
+
+@contextmanager
+def held_back(stand: Stand) -> Iterator[list[Delivery]]:
+    """What happens inside is not delivered; the list has it afterwards."""
+    hooks, kept = stand.world.hooks, list[Delivery]()
+    hooks.wait()
+    before = len(hooks.deliveries)
+    hooks.paused = True
+    try:
+        yield kept
+    finally:
+        hooks.paused = False
+        kept += hooks.deliveries[before:]
+
+
+def post(stand: Stand, delivery: Delivery) -> int:
+    """Send something that is not quite what was signed; the status."""
+    return httpx.post(f"{stand.url}/webhooks/github", content=delivery.body, headers=delivery.headers, trust_env=False).status_code
+
+
+def reviews_of(life: Life) -> int:
+    """How many reviews its newest head ever had."""
+    with life.stand.database.read() as work:
+        statement = select(func.count()).select_from(reviews).where(reviews.c.head == life.pull.head_sha)
+        return int(work.transaction.execute(statement).scalar_one())
+
+
+def kept(stand: Stand, delivery: Delivery) -> int:
+    """How many rows there are of a delivery."""
+    with stand.database.read() as work:
+        statement = select(func.count()).select_from(deliveries).where(deliveries.c.delivery_id == delivery.id)
+        return int(work.transaction.execute(statement).scalar_one())
+
+
+def opened(found: list[Delivery], action: str = "opened") -> Delivery:
+    """The delivery of a pull request."""
+    return next(one for one in found if one.event == "pull_request" and one.action == action)
+
+
+@fault(28, "the same delivery a hundred times at once", quick=("",))
+def copies(run: Run) -> None:
+    with held_back(run.stand) as found:
+        life = run.begin()
+    answers = run.stand.world.hooks.deliver_copies(opened(found).id, 100)
+    assert set(answers) == {202}, answers
+    run.more.append(lambda: [] if reviews_of(life) == 1 else [f"{reviews_of(life)} reviews of one head"])
+    run.cured()
+
+
+@fault(
+    29, "deliveries in the wrong order", steps=("synchronize before opened", "closed before opened"), quick=("synchronize before opened",)
+)
+def reordered(run: Run) -> None:
+    hooks = run.stand.world.hooks
+    with held_back(run.stand) as found:
+        life = run.begin()
+        if run.step.startswith("closed"):
+            run.stand.world.close("ada", life.pull)
+            life.alike, life.checks_wanted = None, 0
+        else:
+            life.push()
+    for delivery in reversed([one for one in found if one.event == "pull_request"]):
+        assert hooks.redeliver(delivery.id) == 202
+    run.cured()
+
+
+@fault(30, "a delivery altered, unsigned or signed with a wrong secret", quick=("",))
+def forged(run: Run) -> None:
+    stand = run.stand
+    with held_back(stand) as found:
+        life = run.begin()
+    true = opened(found)
+    unsigned = {k: v for k, v in true.headers.items() if not k.startswith("X-Hub-Signature")}
+    sha1 = {**unsigned, "X-Hub-Signature": true.headers["X-Hub-Signature"]}
+    bent = true.body.replace(b'"opened"', b'"closed"', 1)
+    for bad in (
+        replace(true, body=bent),
+        replace(true, headers=unsigned),
+        replace(true, headers=sha1),
+        stand.world.hooks.forged(true.id, "a wrong secret of these tests"),
+        replace(true, headers=true.headers | {"X-Hub-Signature-256": sign(stand.world.webhook_secret, b"")}),
+    ):
+        assert post(stand, bad) == 401, bad.headers
+    assert kept(stand, true) == 0, "a refused delivery left a row"
+    assert reviews_of(life) == 0
+    assert stand.world.hooks.redeliver(true.id) == 202
+    run.cured()
+
+
+@fault(30, "a true delivery again after everything of it was forgotten")
+def replayed(run: Run) -> None:
+    stand = run.stand
+    life = run.begin()
+    stand.wait("a finished check", lambda: life.finished)
+    stand.quiet()
+    effects = len(stand.world.effects)
+    true = opened([one for one in stand.world.hooks.deliveries if one.payload.get("number") == life.pull.number])
+    with stand.database.work() as work:  # as the retention does it days later
+        work.transaction.execute(delete(deliveries).where(deliveries.c.delivery_id == true.id))
+        work.transaction.execute(delete(outbox).where(outbox.c.delivery_id == true.id, outbox.c.status == "done"))
+    run.cured()
+    assert stand.world.hooks.redeliver(true.id) == 202
+    run.more.append(lambda: [] if len(stand.world.effects) == effects else ["it did something on the host"])
+    run.more.append(lambda: [] if reviews_of(life) == 1 else [f"{reviews_of(life)} reviews of one head"])
+
+
+@fault(31, "a third of the deliveries never arrives")
+def dropped(run: Run) -> None:
+    stand = run.stand
+    lost = 0
+    for number in range(6):
+        if run.random.random() < 1 / 3 or (number == 5 and lost == 0):
+            with held_back(stand):
+                run.begin()
+            lost += 1
+        else:
+            run.begin()
+    # The relay looks at its start and then hourly: an hour later is now.
+    stand.parts["relay"].stop()
+    stand.start("relay")
+    run.cured()
