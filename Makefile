@@ -47,9 +47,12 @@ endif
 run: $(STAMP) engines
 	@$(BIN)/fixwright up
 
+# The tests start hundreds of processes: those share what Python has compiled, whatever the environment says. Tests wait more than they
+# compute, so there are more workers than processors; and a worker that has nothing left takes over what waits for another.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(DEV) engines
 	@tests/prepare.sh
-	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 check: $(DEV)
 	@$(BIN)/ruff check .
