@@ -134,14 +134,14 @@ class Jobs:
                 pipe.ltrim(WAKE, 0, 0)
                 pipe.execute()
         except (redis.RedisError, OSError) as exc:
-            raise QueueUnavailable("Redis does not answer") from exc
+            raise QueueUnavailable(why_not(exc)) from exc
 
     def wait(self, seconds: float) -> None:
         """Block until somebody called `wake`, at most `seconds`. Raises QueueUnavailable."""
         try:
             self.client.blpop([WAKE], timeout=seconds)
         except (redis.RedisError, OSError) as exc:
-            raise QueueUnavailable("Redis does not answer") from exc
+            raise QueueUnavailable(why_not(exc)) from exc
 
     def _absent(self, key: str, ids: Sequence[str], again: set[MessageId]) -> list[str]:
         """Those that do not lie in the queue. Twice there would be harmless, but each costs a worker a process."""
@@ -177,7 +177,13 @@ class Jobs:
                 ]
                 queue.enqueue_many(prepared)
         except (redis.RedisError, OSError) as exc:
-            raise QueueUnavailable("Redis does not answer") from exc
+            raise QueueUnavailable(why_not(exc)) from exc
+
+
+def why_not(exc: Exception) -> str:
+    """What is wrong with the queue: that nobody answers, or what the server said: full (`OOM`), a replica (`READONLY`), loading."""
+    said = str(exc).splitlines()[0] if isinstance(exc, redis.ResponseError | redis.AuthenticationError | redis.BusyLoadingError) else ""
+    return f"Redis takes no work: {said[:200]}" if said else "Redis does not answer"
 
 
 def take_back(work: Work, owner: str = "") -> None:

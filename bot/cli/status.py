@@ -12,7 +12,7 @@ from bot.cli.processes import looked_at
 from bot.cli.queue import document as letter_document
 from bot.cli.queue import line as letter_line
 from bot.kept import spools
-from bot.metrics import queue_answers
+from bot.metrics import queue_trouble
 from bot.pulse import Kind, lives, process_name, silent_here
 from bot.settings import state_dir
 from bot.wiring import App
@@ -21,7 +21,7 @@ from pipeline.errors import FixwrightError, StoreError
 from pipeline.escaping import visible
 from pipeline.sandbox.upkeep import free_bytes
 from pipeline.store.outbox import DeadMessage
-from pipeline.store.overview import LastDelivery, Running, Waiting
+from pipeline.store.overview import LastDelivery, Retried, Running, Waiting
 from pipeline.store.processes import Process
 from pipeline.store.spool import DAMAGED
 from pipeline.store.sweeps import ScanProgress
@@ -45,6 +45,8 @@ class Report:
     processes: list[Process] = field(default_factory=list)
     running: list[Running] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
+    retried: list[Retried] = field(default_factory=list)
+    """Why messages are tried again, the most frequent cause first."""
     dead: int = 0
     dead_letters: list[DeadMessage] = field(default_factory=list)
     installations: dict[str, int] = field(default_factory=dict)
@@ -126,6 +128,7 @@ def _from_store(report: Report, work: Work) -> None:
     report.processes = work.processes.all()
     report.running = work.overview.running()
     report.waiting = work.overview.waiting()
+    report.retried = work.overview.retried()
     report.dead = work.overview.dead()
     report.dead_letters = work.outbox.dead(DEAD_SHOWN)
     report.installations = work.overview.installations()
@@ -143,9 +146,13 @@ def _judge(report: Report, app: App) -> None:
     ):
         if kind not in alive:
             report.troubles.append(f"no {kind} process lives: {meaning}; start it: fixwright {kind}, or everything: fixwright up")
-    report.queue = queue_answers(app)
-    if not report.queue:
-        report.troubles.append("the queue does not answer; deliveries are kept, and worked when it is back")
+    queue = queue_trouble(app)
+    report.queue = not queue
+    if queue:
+        report.troubles.append(f"the queue does not answer ({queue}); deliveries are kept, and worked when it is back")
+    for retried in report.retried:
+        if retried.host:
+            report.troubles.append(f"{retried.host} does not answer: {retried.count} messages wait for it, and go on when it does")
     late = [waiting for waiting in report.waiting if waiting.oldest_seconds > LATE_SECONDS and waiting.priority != "batch"]
     if late:
         report.troubles.append(
@@ -182,6 +189,8 @@ def text(report: Report) -> str:
         oldest = f", the oldest for {_time(waiting.oldest_seconds)}" if waiting.count else ""
         later = f", {waiting.later} later" if waiting.later else ""
         lines.append(f"{waiting.priority:11} {waiting.count} waiting{oldest}{later}")
+    again = [f"{one.count} {one.code or 'waiting'}{f' ({one.host})' if one.host else ''}" for one in report.retried[:4]]
+    lines += [f"tried again {', '.join(again)}"] if again else []
     lines.append(f"given up    {report.dead}")
     lines += [f"  {letter_line(letter)}" for letter in report.dead_letters[:3]]
     lines.append(f"installed   {_counts(report.installations)}; repositories: {_counts(report.repositories)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, and_, func, or_, select
 
 from pipeline.messages import BATCH, INTERACTIVE, NORMAL
 from pipeline.store.columns import database_now
@@ -44,6 +44,17 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Retried:
+    """Messages that are not done for one reason and wait for another try."""
+
+    code: str
+    """Of the last failure; empty for those that wait for a host that asked for it."""
+    host: str
+    """The host that does not answer, for which they wait; empty when it is not that."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class LastDelivery:
     """The newest delivery."""
 
@@ -70,6 +81,14 @@ class Overview:
         statement = select(*columns).where(outbox.c.status == "running").order_by(outbox.c.lease_until, outbox.c.id)
         rows = self._transaction.execute(statement)
         return [Running(row.id, row.kind, row.owner, row.attempts, row.left, max(0.0, row.age)) for row in rows]
+
+    def retried(self) -> list[Retried]:
+        """Why messages are tried again, the most frequent cause first."""
+        columns = (outbox.c.error_code, outbox.c.waits_for, func.count().label("number"))
+        failed = and_(outbox.c.status == "pending", or_(outbox.c.error_code != "", outbox.c.waits_for != ""))
+        statement = select(*columns).where(failed).group_by(outbox.c.error_code, outbox.c.waits_for)
+        rows = self._transaction.execute(statement.order_by(func.count().desc(), outbox.c.error_code).limit(10))
+        return [Retried(row.error_code, row.waits_for, row.number) for row in rows]
 
     def dead(self) -> int:
         """How many messages were given up."""
