@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import attention, intake, latency, metrics, push, queue
+from benchmarks import attention, intake, latency, load, metrics, push, queue
 from benchmarks.table import Table
 
 BENCHMARKS: dict[str, Callable[[bool], Table]] = {
     "attention": attention.run,
     "intake": intake.run,
+    "load": load.run,
     "push": push.run,
     "latency": latency.run,
     "metrics": metrics.run,

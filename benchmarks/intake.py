@@ -111,19 +111,20 @@ def _cpu(pid: int) -> float:
 
 @contextmanager
 def _bare() -> Iterator[tuple[str, int]]:
-    with _server([sys.executable, "-m", "benchmarks.bare"], {}) as started:
+    with server([sys.executable, "-m", "benchmarks.bare"], {}) as started:
         yield started
 
 
 @contextmanager
 def _fixwright(folder: Path) -> Iterator[tuple[str, int]]:
     settings = {"FIXWRIGHT_STATE_DIR": str(folder / "state"), "FIXWRIGHT_GITHUB_WEBHOOK_SECRET": SECRET, "FIXWRIGHT_LOG_LEVEL": "error"}
-    with _server([sys.executable, "-m", "bot.cli", "web"], settings) as started:
+    with server([sys.executable, "-m", "bot.cli", "web"], settings) as started:
         yield started
 
 
 @contextmanager
-def _server(command: list[str], settings: dict[str, str]) -> Iterator[tuple[str, int]]:
+def server(command: list[str], settings: dict[str, str]) -> Iterator[tuple[str, int]]:
+    """A process that serves on a free port: its address and its number. `settings` are the only ones of ours that it sees."""
     port = free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FIXWRIGHT_") and k not in ("REDIS_URL", "DATABASE_URL")}
     process = subprocess.Popen(command, env={**kept, **settings, "FIXWRIGHT_PORT": str(port), "PORT": str(port)})
