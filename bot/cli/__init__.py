@@ -49,7 +49,7 @@ def make_parser(wanted: str = "") -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fixwright {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     names = sorted(info.name for info in pkgutil.iter_modules(bot.cli.__path__) if not info.name.startswith("_"))
-    for name in [wanted] if wanted in names else names:
+    for name in () if wanted == "--version" else [wanted] if wanted in names else names:
         module = importlib.import_module(f"bot.cli.{name}")
         if hasattr(module, "add"):
             module.add(commands)
