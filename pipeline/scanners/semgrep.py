@@ -166,17 +166,19 @@ def _scan_group(
     tree: Tree, files: Sequence[TreeFile], book: rulebook.RuleBook, control: Control, deadline: float, failed: list[EngineError]
 ) -> Iterator[Output]:
     """One engine run. When the engine dies of a file, the group is halved until that file is alone: the others are still checked."""
+    died: EngineError | None = None
     try:
         answer = _run(tree, files, book.document, control, deadline)
     except (EngineCrashed, EngineOutOfMemory) as error:
-        if len(files) == 1:
-            failed.append(error)
-            yield GapSeen(Gap(NAME, files[0].path, _died_of(error), GapClass.ERROR, error.blame))
-            return
+        died = error.with_traceback(None)  # its frames hold what the engine wrote, which may be all that it may write
+    if died is None:
+        yield from _outputs(tree, files, book, answer)
+    elif len(files) == 1:
+        failed.append(died)
+        yield GapSeen(Gap(NAME, files[0].path, _died_of(died), GapClass.ERROR, died.blame))
+    else:
         for half in (files[: len(files) // 2], files[len(files) // 2 :]):
             yield from _scan_group(tree, half, book, control, deadline, failed)
-        return
-    yield from _outputs(tree, files, book, answer)
 
 
 def _died_of(error: EngineError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -376,9 +377,10 @@ class Context:
 
         return RunControl(self.places.engines, wanted, self.places.level)
 
-    def engines(self, control: RunControl) -> Engines:
-        """The same engines that judge changes, for the gate of a fix."""
-        return Engines(control, tuple(self.plugins.scanners.values()), self.plugins.residues)
+    def engines(self, control: RunControl, most: float = math.inf) -> Engines:
+        """The same engines that judge changes, for the gate of a fix; `most`: seconds that one run may take, if that is less than usual."""
+        scanners = tuple(self.plugins.scanners.values())
+        return Engines(control, scanners, self.plugins.residues, seconds=min(self.places.engine_seconds, most))
 
     def wanted(self, review: ReviewId, *expected: ReviewStatus) -> Review:
         """The review, when it is in one of the expected states.

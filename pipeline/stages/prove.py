@@ -25,7 +25,7 @@ from pipeline.policy import Paths, Policy
 from pipeline.ports import Control, Scanner
 from pipeline.sandbox.tree import private_folder, write_tree
 from pipeline.scanners import semgrep
-from pipeline.stages.examine import Cache, SideFile, examine, merge
+from pipeline.stages.examine import SECONDS, Cache, SideFile, examine_sides, merge
 from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles, put
 from pipeline.stages.testruns import TestPlan, plan_tests, run_tests
 from pipeline.triage import proof as gate
@@ -53,12 +53,14 @@ class Engines:
     Args:
         control: see `pipeline.ports.Control`.
         scanners: None: all that are installed as plug-ins.
+        seconds: wall-clock limit of one run of one engine.
     """
 
     control: Control
     scanners: Sequence[Scanner] | None = None
     residues: Residues = semgrep.residues
     cache: Cache | None = None
+    seconds: float = SECONDS
     _known: dict[tuple[str, str], tuple[Location, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -80,7 +82,11 @@ class Engines:
         """
         blobs = _Contents(contents)
         policy = Policy(paths=Paths())
-        results = [examine(scanner, blobs.files, blobs, policy, self.control, cache=self.cache) for scanner in self.scanners or ()]
+        sides = {"": blobs.files}
+        results = [
+            examine_sides(scanner, sides, blobs, policy, self.control, cache=self.cache, seconds=self.seconds)[""]
+            for scanner in self.scanners or ()
+        ]
         return tuple(finding for result in results for finding in result.findings), merge(results)
 
     def residue(self, rule_id: str, contents: Mapping[str, bytes]) -> tuple[Location, ...]:
@@ -99,7 +105,7 @@ class Engines:
                 return self._known[key]
         with private_folder("residue") as folder:
             tree = write_tree(folder / "tree", blobs.triples())
-            found = tuple(self.residues(rule_id, tree, self.control, RESIDUE_SECONDS))
+            found = tuple(self.residues(rule_id, tree, self.control, min(RESIDUE_SECONDS, self.seconds)))
         with self._lock:
             self._known[key] = found
         return found

@@ -116,7 +116,7 @@ def _offers(context: Context, review: Review, policy: Policy, speakable: Sequenc
     files = CommitFiles(mirror, change.head)
     control = context.control(review.id)
     clean = context.known(change.repository).clean
-    engines = context.engines(control)
+    engines = context.engines(control, AHEAD_SECONDS)
     deadline = time.monotonic() + AHEAD_SECONDS
     offers: dict[str, Offer] = {}
     for judged in speakable[:AHEAD_FINDINGS]:
