@@ -82,7 +82,7 @@ class Answer:
     seconds: float
 
 
-def again_as_new(stand: Stand, delivery: Delivery) -> Delivery:
+def again_as_new(delivery: Delivery) -> Delivery:
     """The same event under an identity that was never seen: it is taken, written down and worked, and changes nothing."""
     identity = str(uuid.uuid4())
     return replace(delivery, id=identity, headers=delivery.headers | {"X-GitHub-Delivery": identity}, attempts=[])
@@ -111,6 +111,8 @@ class Visitors:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._come, name="visitors", daemon=True)
         self.answers: list[Answer] = []
+        self.sent: list[str] = []
+        """Their identities."""
 
     def __enter__(self) -> Visitors:
         self._thread.start()
@@ -123,7 +125,9 @@ class Visitors:
     def _come(self) -> None:
         with httpx.Client(timeout=10, trust_env=False) as client:
             while not self._end.wait(self._every):
-                self.answers.append(send(client, self._stand, again_as_new(self._stand, self._delivery)))
+                delivery = again_as_new(self._delivery)
+                self.sent.append(delivery.id)
+                self.answers.append(send(client, self._stand, delivery))
 
     @property
     def refused(self) -> list[int]:

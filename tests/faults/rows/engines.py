@@ -35,12 +35,12 @@ def honest_again(run: Run, life: Life) -> None:
     life.push()
 
 
-def looking(life: Life) -> list[str]:
-    """Files that the check marks, and of which the findings are written down."""
+def shown(life: Life) -> list[str]:
+    """Files whose findings people see, in threads or as marks of the check; they are those that are written down."""
     seen = life.seen()
-    marked, found = {path for path, _, _ in seen.annotations}, {path for _, path, _ in seen.findings}
-    assert marked == found, seen
-    return sorted(found)
+    told = {path for path, _ in seen.threads} | {path for path, _, _ in seen.annotations}
+    assert told == {path for _, path, _ in seen.findings}, seen
+    return sorted(told)
 
 
 @fault(9, "an engine eats memory without end", steps=tuple(PROGRAMS))
@@ -51,7 +51,7 @@ def eats(run: Run) -> None:
         life = run.begin(alike=False)
         said = ended(run, life)
     assert f"{run.step} ran out of memory" in said, said
-    assert looking(life) == [FOUND[other]], "what the other engine found is kept"
+    assert shown(life) == [FOUND[other]], "what the other engine found is kept"
     assert 500 * MB < memory.programs < 2_500 * MB, f"the engine held {memory.programs // MB} MB"
     honest_again(run, life)
 
@@ -100,7 +100,7 @@ def does_not_end(run: Run) -> None:
         assert most == (5 if run.step == "forks children" else 1), f"{most} processes"
         said = ended(run, life)
         assert "betterleaks timed out" in said, said
-        assert looking(life) == [FOUND["semgrep"]], "what the other engine found is kept"
+        assert shown(life) == [FOUND["semgrep"]], "what the other engine found is kept"
     run.stand.engine.release()
     run.stand.start()
     honest_again(run, life)
@@ -128,6 +128,6 @@ def nonsense(run: Run) -> None:
     assert said.startswith("Could not check"), said
     assert all(engine in said for engine in PROGRAMS), said
     assert "no findings" not in said.lower()
-    assert looking(life) == []
+    assert shown(life) == []
     assert memory.grew < MOST_GROWN, f"a worker grew by {memory.grew // MB} MB"
     honest_again(run, life)
