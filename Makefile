@@ -8,10 +8,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: demo run test check bench engines clean help
+.PHONY: demo run test faults check bench engines clean help
 help:
 	@echo "make demo    watch a pull request being scanned, answered and fixed (PROVIDER=github: against a double of GitHub)"
 	@echo "make test    set up and run the tests"
+	@echo "make faults  the whole fault matrix, written to docs/reliability.md (ARGS='--row 13': one row)"
 	@echo "make run     serve"
 	@echo "make check   types, style, import contracts"
 	@echo "make bench   benchmarks (QUICK=1: small)"
@@ -53,6 +54,10 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: $(DEV) engines
 	@tests/prepare.sh
 	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+
+faults: $(DEV) engines
+	@tests/prepare.sh
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 check: $(DEV)
 	@$(BIN)/ruff check .

@@ -15,9 +15,16 @@ import pipeline.commands
 import pipeline.reports
 from bot import __version__
 from bot.cli import make_parser
+from bot.duties import CHECKS_SECONDS, RECONCILE_SECONDS
+from bot.jobs import PROBE_SECONDS, SWEEP_SECONDS
+from bot.worker import ANSWER_ATTEMPTS, ATTEMPTS, BACKOFF, RENEW_SECONDS
 from pipeline.plugins import discover
 from pipeline.ports import Command, Renderer
+from pipeline.stages.heads import AN_HOUR
+from pipeline.store.outbox import LEASE_SECONDS, MAX_CRASHES
 from pipeline.triage import intent, proof
+from tests.faults.matrix import ANY, KILLED
+from tests.faults.table import BEGIN, END
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -211,6 +218,78 @@ def test_the_changelog_knows_this_version() -> None:
     project = tomllib.loads(_text(ROOT / "pyproject.toml"))["project"]
     assert project["version"] == __version__
     assert all((ROOT / name).stat().st_size > 100 for name in project["license-files"])
+
+
+# --- what is promised -----------------------------------------------------------------------------------------------------------------
+
+
+def _spoken(seconds: float) -> str:
+    """As a person writes it: `30 s`, `2 min`, `1 h`."""
+    for size, word in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:g} {word}"
+    return f"{seconds:g} s"
+
+
+def test_the_numbers_of_reliability_are_those_of_the_code() -> None:
+    page = _text(ROOT / "docs" / "reliability.md")
+    rows = dict(re.findall(r"^\| ([a-z ]+) \| .* \| (.*) \|$", page, re.MULTILINE))
+    assert rows["leases"] == f"{LEASE_SECONDS:g} s, renewed every {RENEW_SECONDS:g} s, swept every {SWEEP_SECONDS:g} s"
+    schedule = ", ".join(_spoken(seconds) for seconds in BACKOFF)
+    assert rows["retries"] == f"after {schedule}; what a host waits for: {ANSWER_ATTEMPTS - ATTEMPTS} times more, hourly"
+    assert rows["waiting for a host"] == f"every {_spoken(PROBE_SECONDS)}"
+    assert rows["dead letters"] == f"after {MAX_CRASHES} crashes"
+    assert rows["checks left behind"] == f"looked for every {_spoken(CHECKS_SECONDS)}"
+    assert (RECONCILE_SECONDS, AN_HOUR) == (3_600.0, 5_000 // 5)
+    assert rows["reconciliation"] == "every hour and at each start, within a fifth of the rate budget"
+    assert f"within {KILLED:.0f} seconds" in page
+    assert f"within {ANY:.0f} seconds" in page
+
+
+def test_the_table_of_faults_has_its_place() -> None:
+    page = _text(ROOT / "docs" / "reliability.md")
+    section = page.partition("## The table\n")[2].partition("\n## ")[0]
+    assert (section.count(BEGIN), section.count(END)) == (1, 1)
+    assert section.index(BEGIN) < section.index(END)
+
+
+def test_every_event_that_operation_names_is_logged_somewhere() -> None:
+    page = _text(ROOT / "docs" / "operations.md")
+    source = "".join(path.read_text("utf-8") for folder in ("bot", "pipeline", "providers") for path in (ROOT / folder).rglob("*.py"))
+    told = re.findall(r"^\| (`[a-z]+\.[a-z_]+`(?:, `[a-z]+\.[a-z_]+`)*) \|", page, re.MULTILINE)
+    told += re.findall(r"logs? (`[a-z]+\.[a-z_]+`(?:, `[a-z]+\.[a-z_]+`)*)", page)
+    named = {name for group in told for name in re.findall("`([^`]+)`", group)}
+    assert len(named) > 20
+    assert {name for name in named if f'"{name}"' not in source} == set()
+
+
+PRINTED = {
+    "no worker process lives": "no {kind} process lives",
+    "no relay process lives": "no {kind} process lives",
+    "scans wait: ... MB free": "scans wait: {free}",
+    "semgrep is not installed": "{engine.name} is not installed",
+    "N messages wait, the oldest for ...": "messages wait, the oldest for ",
+    "deliveries are refused: ...": "deliveries are refused: {reason}",
+    "has another webhook secret": "has another webhook secret",
+    "deliveries wait in files for the database": "deliveries wait in files for the database",
+    "... files of kept deliveries could not be taken as a whole": "files of kept deliveries could not be taken as a whole",
+    "the database does not do its work: ...": "the database does not do its work: {",
+    "the queue does not answer (Redis does not answer)": "the queue does not answer ({queue})",
+    "Redis takes no work:": "Redis takes no work: {",
+    "has not granted ...": "has not granted {",
+    "... does not answer: N messages wait for it": "does not answer: {retried.count} messages wait for it",
+    "cannot be opened with this FIXWRIGHT_SECRET_KEY": "cannot be opened with this FIXWRIGHT_SECRET_KEY",
+    "GitHub's clock is N s ahead of ours": "GitHub's clock is {abs(skew):.0f} s ",
+}
+"""What the table of the night quotes, and how the code prints it."""
+
+
+@pytest.mark.parametrize("quoted", PRINTED)
+def test_the_night_table_quotes_what_is_printed(quoted: str) -> None:
+    page = _text(ROOT / "docs" / "operations.md").partition("## At three in the morning")[2]
+    source = "".join(path.read_text("utf-8") for folder in ("bot", "providers", "pipeline/store") for path in (ROOT / folder).rglob("*.py"))
+    assert f"`{quoted}`" in page
+    assert PRINTED[quoted] in source
 
 
 # --- how it is said -------------------------------------------------------------------------------------------------------------------
