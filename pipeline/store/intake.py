@@ -159,7 +159,7 @@ class Intake:
         future: Future[bool] | asyncio.Future[bool],
         loop: asyncio.AbstractEventLoop | None,
     ) -> None:
-        messages = tuple(_message(envelope, row.delivery_id) for envelope in envelopes)
+        messages = tuple(_message(envelope, row.delivery_id, self._vault) for envelope in envelopes)
         with self._room:
             if not self._open:
                 raise StoreUnavailable("the intake is not running")
@@ -248,8 +248,8 @@ _UNAVAILABLE = (sqlite3.OperationalError, psycopg.OperationalError, OSError)
 _REFUSED = (sqlite3.Error, psycopg.Error, ValueError, OverflowError)
 
 
-def _message(envelope: Envelope, delivery_id: str) -> OutboxRow:
-    identifier, key, kind, body, priority, group, delay, tenant, repository = encode_envelope(envelope)
+def _message(envelope: Envelope, delivery_id: str, vault: Vault) -> OutboxRow:
+    identifier, key, kind, body, priority, group, delay, tenant, repository = encode_envelope(envelope, vault)
     whose = (name_text(tenant), name_text(repository))
     return (identifier, name_text(key), kind, body, priority, name_text(group), delay, name_text(delivery_id), *whose)
 

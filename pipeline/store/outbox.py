@@ -26,6 +26,8 @@ from pipeline.store.codec import Codec, Unreadable
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
 from pipeline.store.publishing import SCAN, Published, too_many_scans
+from pipeline.store.seal import Vault
+from pipeline.store.spoken import closed, opened
 from pipeline.store.tables import outbox
 from pipeline.store.transaction import Transaction, chunks
 from pipeline.trail import current
@@ -118,11 +120,19 @@ class Backlog:
     oldest_seconds: float
 
 
-def encode_envelope(envelope: Envelope) -> tuple[str, str, str, str, int, str, float, str, str]:
+def encode_envelope(envelope: Envelope, vault: Vault) -> tuple[str, str, str, str, int, str, float, str, str]:
     """An envelope as (id, key, kind, body, priority, group, delay, tenant, repository), for the hand-written writer too; that one holds
     nothing back."""
     message = envelope.message
-    fixed = (new_id(), envelope.key, message.kind, MESSAGE.dump(message), envelope.priority, envelope.group, float(envelope.delay))
+    fixed = (
+        new_id(),
+        envelope.key,
+        message.kind,
+        MESSAGE.dump(closed(message, vault)),
+        envelope.priority,
+        envelope.group,
+        float(envelope.delay),
+    )
     return (*fixed, *belongs(message, current()))
 
 
@@ -136,7 +146,7 @@ class Outbox:
         """Put messages in; one whose key was ever sent before is left out."""
         rows = []
         for envelope in envelopes:
-            identifier, key, kind, body, priority, group, delay, tenant, repository = encode_envelope(envelope)
+            identifier, key, kind, body, priority, group, delay, tenant, repository = encode_envelope(envelope, self._transaction.vault)
             due = database_now() + delay
             trail, accepts = current(), isinstance(envelope.message, AcceptEvent)
             rows.append(
@@ -218,7 +228,7 @@ class Outbox:
         if row is None:
             return None
         try:
-            message = MESSAGE.load(row.body)
+            message = opened(MESSAGE.load(row.body), self._transaction.vault)
         except Unreadable:
             retry_in = UNREADABLE_SECONDS if row.attempts < UNREADABLE_ATTEMPTS else None
             self.fail(MessageId(row.id), row.epoch, error_code=MESSAGE_UNREADABLE, retry_in=retry_in)
