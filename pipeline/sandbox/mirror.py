@@ -129,9 +129,8 @@ class Mirror(Objects):
 
     def added_lines(self, old: CommitId | None, new: CommitId, paths: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
         """As `Objects.added_lines`, fetching the contents that it must compare."""
-        wanted = set(paths)
-        pairs = [entry for entry in self.changes(old, new, limit=100_000)[0] if entry.path in wanted and entry.status != "D"]
-        self.ensure_blobs(blob for entry in pairs for blob in (entry.old_blob, entry.new_blob) if blob.strip("0"))
+        pairs = self.pairs(old, new, paths)
+        self.ensure_blobs(blob for pair in pairs.values() for blob in pair if blob.strip("0"))
         return Objects.added_lines(self, old, new, paths)
 
     def drop(self) -> None:

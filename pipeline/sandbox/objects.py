@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import CommitMissing, GitError, MirrorDamaged, UsageError
@@ -34,6 +35,10 @@ _TOGETHER = 32 << 20
 """Bytes of blobs that are read with one process, so that a large tree is never in memory as a whole."""
 _ARGUMENTS = 100_000
 """Bytes of paths on one command line. The kernel takes 128 KiB for one argument and, with the smallest stack limit, as much for all."""
+_ENDLESS: deque[str] = deque(maxlen=64)
+"""Commits whose trees git could not compare within limits, so that a review does not try again at each of its steps."""
+_HISTORY_BYTES = 32 << 20
+"""Bytes of a listing of commits with what they changed."""
 _WHOLE_FILE = (1, 1 << 31)
 _HUNK = re.compile(rb"@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 _INDEX = re.compile(rb"index ([0-9a-f]+)\.\.([0-9a-f]+)")
@@ -81,12 +86,15 @@ class Objects:
         """
         before = checked(old) if old is not None else _EMPTY_TREE[len(new)]
         output = min(256 << 20, limit * _PATH)
+        if new in _ENDLESS:
+            return walk(self.git, before, checked(new), limit)
         try:
-            said = self.git.read("diff-tree", "-r", *_RAW, "--end-of-options", before, checked(new), output=output, wall=30.0)
+            said = self.git.read("diff-tree", "-r", *_RAW, "--end-of-options", before, checked(new), output=output, quick=True)
         except (MirrorDamaged, CommitMissing):
             raise
         except GitError:  # git collects all before it prints any: a tree made to be endless takes its memory or its time
             log.warning("mirror.read_by_steps", extra={"commit": new})
+            _ENDLESS.append(new)
             return walk(self.git, before, checked(new), limit)
         entries = list(_raw_entries(said.stdout.split(b"\0")))
         return entries[:limit], said.truncated or len(entries) > limit
@@ -95,23 +103,50 @@ class Objects:
         """The whole tree of a commit, as additions."""
         return self.changes(None, commit, limit=limit)
 
-    def history(self, base: CommitId, head: CommitId, *, limit: int = 250) -> tuple[list[CommitChanges], bool]:
+    def history(self, base: CommitId, head: CommitId, *, limit: int = 250, entries: int = 20_000) -> tuple[list[CommitChanges], bool]:
         """The commits that are in `head` and not in `base`, oldest first, the newest `limit` of them.
 
+        Args:
+            entries: changed paths of all commits together; reading stops there.
+
         Returns:
-            The commits, and whether some are left out: more than `limit`, or beyond what was fetched.
+            The commits, and whether something is left out: more commits or entries than that, or beyond what was fetched.
         """
-        form = "--format=%x02%H%x00%at%x00%an%x00"
-        plain = ("--no-show-signature", "--no-mailmap", "--no-notes", "--no-decorate", "--no-color", "--encoding=UTF-8")
-        which = ("--reverse", "--topo-order", f"--max-count={limit + 1}")
-        said = self.git.read(
-            "log", "-r", "-c", "--root", *_RAW, *plain, *which, form, "--end-of-options", checked(head), f"^{checked(base)}"
-        )
-        commits = list(_commits(said.stdout.split(b"\0")))
+        which = ("--reverse", "--topo-order", f"--max-count={limit + 1}", "--end-of-options", checked(head), f"^{checked(base)}")
+        try:
+            if head in _ENDLESS:
+                raise GitError("its trees cannot be compared by git")
+            said = self.git.read("log", "-r", "-c", "--root", *_RAW, *_PLAIN, _FORM, *which, output=_HISTORY_BYTES, quick=True)
+            commits, truncated = _within(_commits(said.stdout.split(b"\0")), entries)
+            truncated = truncated or said.truncated
+        except (MirrorDamaged, CommitMissing):
+            raise
+        except GitError:
+            log.warning("mirror.history_by_steps", extra={"commit": head})
+            commits, truncated = self._history_by_steps(which, entries)
         cut = self.boundary()
         kept = [commit for commit in commits if commit.commit not in cut]  # a cut commit shows its whole tree as its change
-        truncated = said.truncated or len(commits) > limit or len(kept) < len(commits)
+        truncated = truncated or len(commits) > limit or len(kept) < len(commits)
         return kept[-limit:], truncated
+
+    def _history_by_steps(self, which: Sequence[str], entries: int) -> tuple[list[CommitChanges], bool]:
+        """As git's own listing, for commits whose trees it cannot compare within limits."""
+        said = self.git.read("log", "--no-patch", *_PLAIN, _FORM + "%P%x00", *which, output=_HISTORY_BYTES)
+        cut = self.boundary()
+        commits: list[CommitChanges] = []
+        left = entries
+        rest = iter(said.stdout.split(b"\0")[:-1])
+        for token in rest:
+            when, author, above = next(rest, b""), next(rest, b""), next(rest, b"")
+            name = token.lstrip(b"\n")[1:].decode("ascii")
+            parents = [] if name in cut else above.decode("ascii").split()
+            sides = [walk(self.git, parent, name, left) for parent in (parents or [_EMPTY_TREE[len(name)]])]
+            changed = _unlike_all([found for found, _ in sides])
+            commits.append(_commit(name, when, author, changed))
+            left -= max(len(found) for found, _ in sides)
+            if left <= 0 or any(more for _, more in sides):
+                return commits, True
+        return commits, said.truncated
 
     def boundary(self) -> frozenset[str]:
         """Commits whose parents were not fetched (gitformat-shallow)."""
@@ -168,16 +203,26 @@ class Objects:
             By path, ranges of 1-based line numbers, both ends included. A path without such lines is missing. A file whose difference is
             too large to be read (256 MB) is one range beyond any end.
         """
-        changed, _ = self.changes(old, new, limit=100_000)
-        wanted = set(paths)
-        pairs = {entry.path: (entry.old_blob, entry.new_blob) for entry in changed if entry.path in wanted and entry.status != "D"}
+        pairs = self.pairs(old, new, paths)
         before = checked(old) if old is not None else _EMPTY_TREE[len(new)]
         names = list(pairs)
         found: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for group in _on_one_line(names):
             said = self.git.read("diff-tree", "-r", *PATCH, "--end-of-options", before, checked(new), "--", *group)
             found |= hunks(said.stdout, cut=said.truncated)
-        return lines_of(pairs, found)
+        unnamed = {path: [_WHOLE_FILE] for path in paths if _length(path) > _ARGUMENTS}
+        return {**lines_of(pairs, found), **unnamed}
+
+    def pairs(self, old: CommitId | None, new: CommitId, paths: Iterable[str]) -> dict[str, tuple[BlobId, BlobId]]:
+        """Blobs (old, new) of those of the paths that are in `new` and differ from `old`; a path too long for a command line is missing."""
+        before = checked(old) if old is not None else _EMPTY_TREE[len(new)]
+        wanted = list(dict.fromkeys(paths))
+        found: dict[str, tuple[BlobId, BlobId]] = {}
+        for group in _on_one_line(wanted):
+            said = self.git.read("diff-tree", "-r", *_RAW, "--end-of-options", before, checked(new), "--", *group, quick=True)
+            entries = _raw_entries(said.stdout.split(b"\0"))
+            found |= {entry.path: (entry.old_blob, entry.new_blob) for entry in entries if entry.status != "D"}
+        return {path: found[path] for path in wanted if path in found}
 
     def merge_base(self, a: CommitId, b: CommitId) -> CommitId | None:
         """Where two lines of history part; None when they have nothing in common as far as it was fetched."""
@@ -195,7 +240,7 @@ def _on_one_line(names: Iterable[str]) -> Iterator[list[str]]:
     total = 0
     for name in names:
         size = _length(name) + 9  # with its NUL and its place in the list
-        if size > _ARGUMENTS:
+        if _length(name) > _ARGUMENTS:
             continue
         if total + size > _ARGUMENTS:
             yield group
@@ -269,23 +314,47 @@ def _entry(token: bytes, rest: Iterator[bytes]) -> Changed | None:
     )
 
 
+_FORM = "--format=%x02%H%x00%at%x00%an%x00"
+_PLAIN = ("--no-show-signature", "--no-mailmap", "--no-notes", "--no-decorate", "--no-color", "--encoding=UTF-8")
+
+
 def _commits(tokens: Sequence[bytes]) -> Iterator[CommitChanges]:
     """Commits of `log --raw -z` in the format of `Objects.history`."""
     rest = iter(tokens[:-1])
-    commit, when, author = "", 0, ""
+    head: tuple[str, bytes, bytes] | None = None
     changed: list[Changed] = []
     for token in rest:
         if token.lstrip(b"\n").startswith(b"\x02"):
-            if commit:
-                yield CommitChanges(CommitId(commit), tuple(changed), author, when)
-            commit, changed = token.lstrip(b"\n")[1:].decode("ascii"), []
-            stamp = next(rest, b"0")
-            when = int(stamp) if stamp.lstrip(b"-").isdigit() else 0
-            author = next(rest, b"").decode("utf-8", "surrogateescape")
+            if head is not None:
+                yield _commit(*head, changed)
+            head, changed = (token.lstrip(b"\n")[1:].decode("ascii"), next(rest, b"0"), next(rest, b"")), []
         elif (entry := _entry(token, rest)) is not None:
             changed.append(entry)
-    if commit:
-        yield CommitChanges(CommitId(commit), tuple(changed), author, when)
+    if head is not None:
+        yield _commit(*head, changed)
+
+
+def _commit(name: str, when: bytes, author: bytes, changed: Iterable[Changed]) -> CommitChanges:
+    stamp = int(when) if when.lstrip(b"-").isdigit() and len(when) < 20 else 0
+    return CommitChanges(CommitId(name), tuple(changed), author.decode("utf-8", "surrogateescape"), stamp)
+
+
+def _within(commits: Iterable[CommitChanges], entries: int) -> tuple[list[CommitChanges], bool]:
+    """Commits up to so many changed paths, the last one cut, and whether that left something out."""
+    kept: list[CommitChanges] = []
+    for commit in commits:
+        if len(commit.changed) > entries:
+            return [*kept, replace(commit, changed=commit.changed[:entries])], True
+        entries -= len(commit.changed)
+        kept.append(commit)
+    return kept, False
+
+
+def _unlike_all(sides: Sequence[Sequence[Changed]]) -> list[Changed]:
+    """What a merge has that none of its parents has."""
+    first, *others = sides
+    common = [{(entry.path, entry.new_blob) for entry in side} for side in others]
+    return [entry for entry in first if all((entry.path, entry.new_blob) in side for side in common)]
 
 
 def _groups(blobs: Sequence[BlobId], sizes: Mapping[BlobId, int]) -> Iterator[list[BlobId]]:

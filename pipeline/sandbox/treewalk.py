@@ -18,6 +18,8 @@ _AT_ONCE = 64
 _TREES_PER_ENTRY = 2
 """Trees that are read at most, for each entry that is wanted: folders full of folders without a file are endless, too."""
 _TREE_BYTES = 64 << 20
+_KEPT = 200_000
+"""Entries of trees that are kept, so that a tree that stands in many places is read once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +55,35 @@ def walk(git: Git, old: str, new: str, limit: int) -> tuple[list[Changed], bool]
     """As `Objects.changes`, for trees or commits by their full names; entries are in no promised order."""
     entries: list[Changed] = []
     waiting = [_Pair("", old, new)]
-    seen = 0
+    known: dict[str, _Entries] = {}
+    seen, too_large = 0, False
     while waiting and len(entries) <= limit and seen <= _AT_ONCE + _TREES_PER_ENTRY * limit:
         group = [waiting.pop() for _ in range(min(_AT_ONCE, len(waiting)))]
         seen += len(group)
-        trees = _trees(git, [name for pair in group for name in (pair.old, pair.new) if name])
+        if sum(map(len, known.values())) > _KEPT:
+            known.clear()
+        too_large = _read(git, [name for pair in group for name in (pair.old, pair.new) if name], known) or too_large
         for pair in group:
-            for item in _compare(pair, trees.get(pair.old, {}), trees.get(pair.new, {}), "0" * len(new)):
+            for item in _compare(pair, known.get(pair.old, {}), known.get(pair.new, {}), "0" * len(new)):
                 if isinstance(item, Changed):
                     entries.append(item)
                 else:
                     waiting.append(item)
-    return entries[:limit], bool(waiting) or len(entries) > limit
+    return entries[:limit], bool(waiting) or len(entries) > limit or too_large
+
+
+def _read(git: Git, names: Sequence[str], known: dict[str, _Entries]) -> bool:
+    """Add trees to those that are known; True when there is one with more entries than can be read, which is left out."""
+    lacking = [name for name in dict.fromkeys(names) if name not in known]
+    if not lacking:
+        return False
+    found = _trees(git, lacking)
+    if found is not None:
+        known.update(found)
+        return False
+    if len(lacking) == 1:
+        return True
+    return sum(_read(git, [name], known) for name in lacking) > 0
 
 
 def _compare(pair: _Pair, old: _Entries, new: _Entries, absent: str) -> Iterator[Changed | _Pair]:
@@ -83,13 +102,13 @@ def _compare(pair: _Pair, old: _Entries, new: _Entries, absent: str) -> Iterator
             yield Changed(path, status, before[0], after[0], BlobId(before[1] or absent), BlobId(after[1] or absent))
 
 
-def _trees(git: Git, names: Sequence[str]) -> dict[str, _Entries]:
-    """Entries of trees, by the name that was asked for: of a tree, or of a commit."""
+def _trees(git: Git, names: Sequence[str]) -> dict[str, _Entries] | None:
+    """Entries of trees, by the name that was asked for: of a tree, or of a commit. None when they are more than can be read at once."""
     wanted = list(dict.fromkeys(names))
     stdin = "".join(f"{name}^{{tree}}\n" for name in wanted).encode()
     said = git.read("cat-file", "--batch", "--buffer", stdin=stdin, output=_TREE_BYTES)
     if said.truncated:
-        raise MirrorDamaged("folders with more entries than can be read")
+        return None
     found: dict[str, _Entries] = {}
     place = 0
     for name in wanted:

@@ -10,6 +10,10 @@ from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult
 from pipeline.sandbox.git import Mirror
 from pipeline.stages.examine import SideFile
 
+VERSIONS = 10_000
+"""Changed files of all commits of a change together that are searched; the rest is a gap. Few people change more in one pull request, and
+a few small objects of git can make billions."""
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -26,7 +30,7 @@ class History:
 
 def read_history(mirror: Mirror, base: CommitId, head: CommitId, limit: int) -> History:
     """All versions that base..head adds, oldest commit first, at most `limit` commits."""
-    commits, truncated = mirror.history(base, head, limit=limit)
+    commits, truncated = mirror.history(base, head, limit=limit, entries=VERSIONS)
     origin: dict[tuple[str, BlobId], CommitId] = {}
     layers: list[dict[str, SideFile]] = []
     depth: dict[str, int] = {}
@@ -54,6 +58,7 @@ def attribute(history: History, results: Sequence[ScanResult], declared: int = 0
     findings = tuple(replace(f, commit=history.origin.get((f.location.path, f.blob or BlobId("")))) for f in found)
     gaps = tuple(dict.fromkeys(gap for result in results for gap in result.coverage.gaps))
     if history.truncated:
-        gaps = (*gaps, Gap("git", "", f"only {history.commits} commits were searched", GapClass.LIMIT))
+        count = f"{history.commits:,} commit{'s' if history.commits != 1 else ''}"
+        gaps = (*gaps, Gap("git", "", f"only {count} and at most {VERSIONS:,} of their changed files were searched", GapClass.LIMIT))
     coverage = Coverage(gaps=gaps, commits=max(declared, history.commits), commits_checked=history.commits)
     return ScanResult(findings, coverage)
