@@ -5,8 +5,8 @@ are fixed beforehand, and what is measured begins at that time, also when no con
 a relay and a worker start, and everything that was acknowledged must have been worked: its message is done, and each pull request of the
 double of GitHub has one finished check.
 
-Every thirtieth delivery concerns a pull request of the double: a real payload on whose repository and head it is put. The others are real ones
-that concern nobody, which are kept and counted too. Client, server, Redis and the double share this machine's cores.
+Every thirtieth delivery concerns a pull request of the double: a real payload on whose repository and head it is put. The others are
+real ones that concern nobody, which are kept and counted too. Client, server, Redis and the double share this machine's cores.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 
-from benchmarks.intake import CONNECTIONS, server
+from benchmarks.intake import CONNECTIONS
+from benchmarks.servers import Redis, environment, server
 from benchmarks.table import Table
-from bot.embedded import answers, bundled_server
 from pipeline.model.event import Delivery
 from pipeline.store.engine import Database
 from pipeline.store.tables import deliveries, outbox
@@ -107,41 +107,6 @@ def _judged(told: Answers) -> str:
 
 
 # --- the scene ------------------------------------------------------------------------------------------------------------------------
-
-
-class Redis:
-    """A server of our own on a unix socket, which remembers nothing."""
-
-    def __init__(self, folder: Path) -> None:
-        self._socket = folder / "redis.sock"
-        self.url = f"unix://{self._socket}"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        """An empty one."""
-        program = bundled_server()
-        if program is None:
-            raise RuntimeError("there is neither a Valkey nor a Redis here")
-        command = [str(program), "--port", "0", "--unixsocket", str(self._socket), "--save", "", "--appendonly", "no"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while not answers(self.url):
-            if time.monotonic() > deadline:
-                raise RuntimeError("Redis does not start")
-            time.sleep(0.05)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Halt it, or let it go on."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        """As a power cut would."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(10)
-        self._socket.unlink(missing_ok=True)
 
 
 def _settings(folder: Path, world: GithubWorld, redis: Redis) -> dict[str, str]:
@@ -286,9 +251,8 @@ def _work_off(settings: dict[str, str], folder: Path) -> None:
 
 @contextmanager
 def _process(name: str, settings: dict[str, str], folder: Path) -> Iterator[None]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("FIXWRIGHT_") and k not in ("REDIS_URL", "DATABASE_URL")}
     with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "bot.cli", name], env={**kept, **settings}, stdout=log, stderr=log)
+        process = subprocess.Popen([sys.executable, "-m", "bot.cli", name], env=environment(settings), stdout=log, stderr=log)
         try:
             yield
         finally:
