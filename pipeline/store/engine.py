@@ -137,9 +137,10 @@ class Database:
             return float(work.transaction.execute(select(database_now())).scalar_one())
 
     def healthy(self) -> None:
-        """Raise StoreUnavailable unless the database answers and has the schema that this version writes."""
+        """Raise StoreUnavailable unless the database answers and has the schema that this version writes; SchemaTooNew for a newer one."""
         with translated(), self._engine.connect() as connection:
             found = migrate.current(connection)
+        migrate.refuse_newer(found, self._engine.url)
         if found != migrate.newest():
             raise StoreUnavailable(
                 f"the database has schema {found or 'none'}, this version needs {migrate.newest()}",

@@ -51,11 +51,7 @@ def upgrade(engine: Engine, url: URL) -> None:
         found = current(connection)
         if found == newest():
             return
-        if found is not None and found not in _known():
-            raise SchemaTooNew(
-                f"the database has schema {found}, which this version of Fixwright does not know",
-                hint=f"a newer Fixwright has used this database: install that version again, or {_way_back(url)}",
-            )
+        refuse_newer(found, url)
         if found is not None:
             _keep_copy(url, found)
         from alembic import command
@@ -63,6 +59,15 @@ def upgrade(engine: Engine, url: URL) -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def refuse_newer(found: str | None, url: URL) -> None:
+    """Raise SchemaTooNew for a revision that this version does not know."""
+    if found is not None and found not in _known():
+        raise SchemaTooNew(
+            f"the database has schema {found}, which this version of Fixwright does not know",
+            hint=f"a newer Fixwright has used this database: install that version again, or {_way_back(url)}",
+        )
 
 
 def copies(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from bot.cli import main
 from bot.embedded import Queue, open_queue
@@ -97,8 +97,8 @@ def test_a_host_that_does_not_answer_and_what_is_tried_again_are_named(bench: Be
             work.transaction.execute(insert(outbox).values(**row, **named))
     troubles = json.loads(said(capsys, "status", "--json"))["troubles"]
     assert "github:github.com does not answer: 2 messages wait for it, and go on when it does" in troubles
-    text = said(capsys, "status")
-    assert "tried again 2 HOST_UNAVAILABLE (github:github.com), 1 ENGINE_CRASHED" in text
+    shown = said(capsys, "status")
+    assert "tried again 2 HOST_UNAVAILABLE (github:github.com), 1 ENGINE_CRASHED" in shown
 
 
 def test_a_database_that_is_none_is_named_by_its_code(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,3 +106,11 @@ def test_a_database_that_is_none_is_named_by_its_code(bench: Bench, capsys: pyte
     for part in bench.state.glob("fixwright.db*"):
         part.write_bytes(b"this is no database, and was one" * 400)
     assert "SQLITE_NOTADB" in said(capsys, "status").splitlines()[0]
+
+
+def test_a_database_of_a_newer_version_is_not_offered_a_migration(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    with bench.app.database.work() as work:
+        work.transaction.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    first = said(capsys, "status").splitlines()[0]
+    assert "has schema 9999, which this version of Fixwright does not know: a newer Fixwright has used this database" in first
+    assert "migrate" not in first

@@ -53,7 +53,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Datab
     with pytest.raises(SchemaTooNew, match="9999") as refused:
         database.migrate()
     assert "newer Fixwright" in refused.value.hint
-    with pytest.raises(StoreUnavailable, match="9999"):
+    with pytest.raises(SchemaTooNew, match="9999"):
         database.healthy()
 
 
