@@ -65,7 +65,7 @@ ATTEMPTS = 1 + len(BACKOFF)
 WORKER_TTL, MONITORING_SECONDS, MAINTENANCE_SECONDS = 25, 5, 5
 """RQ's own defaults notice a killed worker after minutes; these after seconds. Our leases are quicker still and are what counts."""
 
-LOST_LEASE_EXIT, OVERTIME_EXIT = 75, 76
+LOST_LEASE_EXIT, OVERTIME_EXIT, ORPHAN_EXIT = 75, 76, 77
 
 STOP_SECONDS = 4.0
 """How long a message may go on after SIGTERM before it is given back. Looked at every MONITORING_SECONDS; `up` waits 15 s."""
@@ -183,6 +183,8 @@ class MessageWorker(Worker):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, _stop)
         die_with_parent(signal.SIGTERM)
+        if os.getppid() != self.pid:  # it died before we could ask to be told; nothing is claimed yet
+            os._exit(ORPHAN_EXIT)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # a signal handler's signature

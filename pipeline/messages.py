@@ -213,8 +213,8 @@ class FollowHeads:
     is for the next one; the numbers count what the walk has done so far."""
 
     installation: Installation
-    after: RepositoryId = RepositoryId("")
-    """The last repository that was looked at; empty at the beginning."""
+    after: str = ""
+    """Our id of the last repository that was looked at; empty at the beginning."""
     repositories: int = 0
     heads: int = 0
     begun: int = 0

@@ -56,7 +56,7 @@ def group_of(installation: Installation) -> str:
 class _Found:
     """What one slice brought."""
 
-    last: RepositoryId
+    last: str
     repositories: int = 0
     heads: int = 0
     missing: list[Envelope] = field(default_factory=list)

@@ -32,7 +32,7 @@ from pipeline.store.sweeps import Listing
 from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared
 from pipeline.triage.gate import decide_verdict
-from pipeline.triage.handles import assign
+from pipeline.triage.handles import AndThese, assign
 from pipeline.triage.waivers import waived
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def _note_push(
 ) -> None:
     """The changed files have exactly the findings that were found there. A push that leaves doubt makes the whole scan due."""
     change = review.change
-    named = {**taken, **{j.finding.handle: j.finding.fingerprint for j in verdict.judged if j.finding.handle is not None}}
+    named = AndThese(taken, {j.finding.handle: j.finding.fingerprint for j in verdict.judged if j.finding.handle is not None})
     seen = with_own_handles([f for f in (*compared.new, *compared.unchanged) if not f.rule.shadow], named)
     work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked)
     known = work.installations.listing(repository)

@@ -13,6 +13,7 @@ from pipeline.model.finding import Finding
 from pipeline.model.ids import CommitId, FindingId, Handle, RepositoryId, ReviewId
 from pipeline.store.codec import Codec
 from pipeline.store.columns import database_now
+from pipeline.store.given import GivenHandles
 from pipeline.store.identifiers import new_id
 from pipeline.store.places import Looked, Places
 from pipeline.store.tables import finding_events, finding_places, finding_states, findings, occurrences, repositories
@@ -82,15 +83,14 @@ class Findings:
         self._transaction = transaction
         self._places = Places(transaction, FINDING)
 
-    def handles(self, repository_id: RepositoryId) -> dict[Handle, str]:
-        """Every handle that is given in a repository, with the fingerprint that it means.
+    def handles(self, repository_id: RepositoryId) -> GivenHandles:
+        """The handles that are given in a repository, with the fingerprints that they mean; to be asked in this transaction.
 
         In a writing transaction it also locks the repository until the commit: two reviews that name their findings at the same time
         would else give one handle twice.
         """
         self._transaction.execute(select(repositories.c.id).where(repositories.c.id == repository_id).with_for_update())
-        rows = self._transaction.execute(select(findings.c.handle, findings.c.fingerprint).where(findings.c.repository_id == repository_id))
-        return {Handle(row.handle): row.fingerprint for row in rows}
+        return GivenHandles(self._transaction, repository_id)
 
     def remember(
         self,

@@ -56,7 +56,7 @@ class Heads:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    def repositories(self, installation: Installation, after: RepositoryId, limit: int) -> list[tuple[RepositoryId, SourceRepository]]:
+    def repositories(self, installation: Installation, after: str, limit: int) -> list[tuple[RepositoryId, SourceRepository]]:
         """Active repositories of an installation in a fixed order, those that follow on `after` (empty: from the first)."""
         mine = (
             repositories.c.provider == installation.provider,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pipeline.model.ids import Handle
 
@@ -20,7 +20,42 @@ SHORTEST = 3
 LONGEST = 24
 """Characters: more than 2^110 handles, so a free one is always found."""
 
+WORDS = frozenset(Handle(word) for word in ["CRY", "DRY", "FRY", "GYM", "HMM", "KKK", "NTH", "PRY", "THY", "TRY", "WHY", "WRY", "WTF"])
+"""Words that need no vowel, and what nobody wants to be called: not given any more. Who has one keeps it."""
+
 _SHAPE = re.compile(rf"[{LETTERS}][{ALPHABET}]{{{SHORTEST - 1},{LONGEST - 1}}}")
+
+
+class Handles(Mapping[Handle, str]):
+    """The handles of a repository, and the fingerprints that they mean."""
+
+    def of(self, fingerprints: Collection[str]) -> Mapping[Handle, str]:
+        """Those of certain fingerprints, and all that these might get. Whoever keeps many need not look at the others."""
+        raise NotImplementedError
+
+
+class AndThese(Handles):
+    """Handles, and some that were given a moment ago."""
+
+    def __init__(self, before: Mapping[Handle, str], more: Mapping[Handle, str]) -> None:
+        self._before, self._more = before, dict(more)
+
+    def __getitem__(self, handle: Handle) -> str:
+        return self._more[handle] if handle in self._more else self._before[handle]
+
+    def __iter__(self) -> Iterator[Handle]:
+        return iter({**self._before, **self._more})
+
+    def __len__(self) -> int:
+        return len({**self._before, **self._more})
+
+    def of(self, fingerprints: Collection[str]) -> Mapping[Handle, str]:
+        """See `Handles.of`."""
+        return {**_of(self._before, fingerprints), **self._more}
+
+
+def _of(taken: Mapping[Handle, str], fingerprints: Collection[str]) -> Mapping[Handle, str]:
+    return taken.of(fingerprints) if isinstance(taken, Handles) else taken
 
 
 def assign(fingerprints: Sequence[str], taken: Mapping[Handle, str]) -> dict[str, Handle]:
@@ -34,12 +69,13 @@ def assign(fingerprints: Sequence[str], taken: Mapping[Handle, str]) -> dict[str
         Fingerprint -> handle. Two fingerprints never share one, and none is taken away from its owner.
     """
     known: dict[str, Handle] = {}
-    for handle, owner in sorted(taken.items(), key=lambda item: (len(item[0]), item[0]), reverse=True):
+    concerned = _of(taken, set(fingerprints))
+    for handle, owner in sorted(concerned.items(), key=lambda item: (len(item[0]), item[0]), reverse=True):
         known[owner] = handle
-    used = set(taken)
+    used = set(concerned)
     out: dict[str, Handle] = {}
     for fingerprint in sorted(set(fingerprints)):
-        handle = known.get(fingerprint) or next(c for c in candidates(fingerprint) if c not in used)
+        handle = known.get(fingerprint) or next(c for c in candidates(fingerprint) if c not in used | WORDS and c not in taken)
         used.add(handle)
         out[fingerprint] = handle
     return out

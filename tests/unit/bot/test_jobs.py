@@ -182,3 +182,25 @@ def test_a_message_that_kills_its_workers_is_given_up(scene: Scene, caplog: pyte
     assert "message.given_up" in caplog.text
     scene.relay.sweep()
     assert scene.relay.relay() == 0
+
+
+def test_of_what_waits_for_a_host_one_message_is_tried_now_and_then_before_it_is_due(scene: Scene) -> None:
+    for key, host in (("a", "github:"), ("b", "github:"), ("c", "github:ghes"), ("d", "")):
+        scene.send(key)
+        with scene.database.work() as work:
+            claimed = work.outbox.claim(MessageId(scene.row(key).id), "host:1")
+            assert claimed is not None
+            assert claimed.early == 0.0
+            work.outbox.fail(claimed.id, claimed.epoch, error_code="HOST_UNAVAILABLE", retry_in=600, waits_for=host)
+    probes = scene.relay.probes()
+    assert [scene.row(key).id for key in "ab"].count(probes[0].message_id) == 1
+    assert [probe.message_id for probe in probes[1:]] == [scene.row("c").id]
+    assert list(scene.relay.probes()) == [], "it is not time for the next ones"
+    scene.jobs.publish(probes)
+    assert sorted(scene.queued()) == sorted(f"{probe.message_id}-early" for probe in probes)
+    with scene.database.work() as work:
+        assert work.outbox.claim(MessageId(scene.row("c").id), "host:1") is None, "it is not due"
+        early = work.outbox.claim(MessageId(scene.row("c").id), "host:1", early=True)
+        assert early is not None
+        assert 590 < early.early <= 600
+        assert work.outbox.claim(MessageId(scene.row("d").id), "host:1", early=True) is None, "it waits for no host"

@@ -14,8 +14,10 @@ from pipeline.model.finding import Secret
 from pipeline.model.fix import FixStatus, Proof, ProofCheck, ProofWord, Receipt
 from pipeline.model.ids import CommitId, FixId, Handle
 from pipeline.store.engine import Database
+from pipeline.store.given import LIKELY
 from pipeline.store.places import Looked
 from pipeline.store.work import Work
+from pipeline.triage.handles import AndThese, assign
 from tests.unit.store.samples import HOSTILE, commit, finding, pull_request, repository, review
 
 
@@ -120,6 +122,26 @@ def test_reviews_that_name_findings_at_the_same_time_do_not_clash(database: Data
         list(pool.map(name, range(4)))
     with database.work() as work:
         assert sorted(work.findings.handles(where)) == ["N0", "N1", "N2", "N3"]
+
+
+def test_of_many_handles_only_those_are_read_that_matter(database: Database) -> None:
+    many = [replace(finding(number), fingerprint=f"v1:{number:064x}") for number in range(400)]
+    given = assign([one.fingerprint for one in many], {})
+    with database.work() as work:
+        where = repository(work)
+        named = [replace(one, handle=given[one.fingerprint]) for one in many]
+        work.findings.remember(where, named, review(work, "a"), "feature", commit("a"))
+    wanted = [*(one.fingerprint for one in many[:3]), *(f"v1:{number:064x}" for number in range(400, 700))]
+    with database.work() as work:
+        taken = work.findings.handles(where)
+        read = taken.of(wanted[:4])
+        assert {given[fingerprint] for fingerprint in wanted[:3]} <= set(read)
+        assert len(read) <= 3 + LIKELY
+        assert assign(wanted, taken) == assign(wanted, {handle: owner for owner, handle in given.items()})
+        assert assign(wanted, AndThese(taken, {})) == assign(wanted, taken)
+        assert len(taken) == len(set(taken)) == 400
+        nobody = next(handle for handle in map(Handle, ("C22", "D22", "F22", "G22")) if handle not in given.values())
+        assert nobody not in taken
 
 
 def test_a_thousand_findings_are_remembered(database: Database) -> None:
