@@ -101,9 +101,9 @@ _UNREACHED = re.compile(
 )
 _DAMAGE = re.compile(
     r"is corrupt|corrupt (loose|patch|pack)|is empty|bad packed object|does not match index|cannot be accessed|not a git repository|"
-    r"unable to (read|parse|unpack|mmap)|inflate|bad (object|tree|signature|revision)|invalid sha1 pointer|"
+    r"unable to (read|parse|unpack|mmap)|inflate|bad (object|tree|signature|revision)|(bad|invalid) shallow line|invalid sha1 pointer|"
     r"packfile [^\n]{0,300}? (is|cannot)|far too short|bad config|bad numeric|loose object|garbage at end|is too small|"
-    r"refs? [^\n]{0,300}?broken|did not send all necessary|could not fetch .* promisor",
+    r"refs? [^\n]{0,300}?broken|did not send all necessary|could not fetch [^\n]{0,300}? promisor",
     re.IGNORECASE,
 )
 _COMPLAINT = re.compile(r"object ([0-9a-f]{40,64}): (\w+: [^\n]*)")
@@ -215,17 +215,18 @@ class Git:
             return GitUnavailable(f"git {command} did not finish in time")
         if finished.out_of_memory:
             return GitError(f"git {command} needs more memory than it may use")
-        ours = "\n".join(line for line in said.splitlines() if not line.startswith("remote: "))  # a server can say anything
-        meanings: tuple[tuple[re.Pattern[str], type[GitError]], ...] = (
-            (_REFUSED, ObjectsRefused),
-            (_NOT_ALLOWED, WantsRefused),
-            (_MISSING, CommitMissing if command == "fetch" else GitError),
-            (_UNREACHED, GitUnavailable),
-            (_DAMAGE, MirrorDamaged),
+        heard = "\n".join(line for line in said.splitlines() if not line.startswith("remote: "))  # a server can say anything
+        own = heard.partition("remote error: ")[0]  # the rest is the server's too, and can be several lines
+        meanings: tuple[tuple[re.Pattern[str], str, type[GitError]], ...] = (
+            (_REFUSED, own, ObjectsRefused),
+            (_NOT_ALLOWED, heard, WantsRefused),
+            (_MISSING, heard, CommitMissing if command == "fetch" else GitError),
+            (_UNREACHED, heard, GitUnavailable),
+            (_DAMAGE, own, MirrorDamaged),
         )
         default = GitUnavailable if command == "fetch" else GitError
-        meaning = next((meaning for pattern, meaning in meanings if pattern.search(ours)), default)
-        complaint = _COMPLAINT.search(ours)
+        meaning = next((meaning for pattern, words, meaning in meanings if pattern.search(words)), default)
+        complaint = _COMPLAINT.search(own)
         if meaning is ObjectsRefused and complaint is not None:
             text = f"refused by git's own checks: {self._presentable(complaint[2])} (object {complaint[1][:7]})"
         return meaning(text)

@@ -147,6 +147,8 @@ class Mirror(Objects):
         place = self.remote.git_dir
         with alone(place, self.deadline):
             for attempt in (1, 2):
+                if not place.is_dir() and os.path.lexists(place):
+                    drop_folder(place)
                 if not (place / "HEAD").is_file():
                     empty_repository(place, hex_digits)
                 _remove_leftovers(place)
