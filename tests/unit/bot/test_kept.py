@@ -15,7 +15,9 @@ from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 from bot.asgi import make_asgi
+from bot.cli.status import look
 from bot.kept import Kept, folders
+from bot.metrics import render
 from bot.pressure import Limits, Pressure
 from bot.settings import read_settings
 from bot.wiring import App, wire
@@ -237,4 +239,22 @@ def test_a_database_that_is_away_changes_nothing_of_what_is_known_of_the_queue(t
     for beside in app.database.path.parent.glob("fixwright.db-*"):
         beside.unlink()
     assert "queue" in app.pressure.look()
+    app.database.dispose()
+
+
+def test_status_and_metrics_say_what_is_refused_and_what_waits_in_files(tmp_path: Path) -> None:
+    app = wired(tmp_path, FIXWRIGHT_MAX_WAITING="10")
+    full_queue(app)
+    spool = Spool(app.settings.spool_dir, 1_000_000)
+    spool.keep(old("one"))
+    spool.close()
+    (app.settings.spool_dir / "0.damaged").write_bytes(b"what is left")
+    report = look(app)
+    assert "deliveries are refused: more than 10 messages wait (FIXWRIGHT_MAX_WAITING)" in report.troubles
+    assert (report.spool_bytes > 100, report.spool_damaged) == (True, 1)
+    shown = render(app).decode()
+    assert 'fixwright_intake_refusing{reason="queue"} 1.0' in shown
+    assert 'fixwright_intake_refusing{reason="disk"} 0.0' in shown
+    assert f"fixwright_spool_bytes {report.spool_bytes}.0" in shown
+    assert "fixwright_spool_damaged 1.0" in shown
     app.database.dispose()
