@@ -38,6 +38,21 @@ class Truncate:
     """Work, announce the whole answer and send half of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """git alone: the answer stops after so many bytes of it, and the connection is cut after so many seconds of silence."""
+
+    after: int
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """git alone: whatever commits are wanted, this one is sent, as a server that lies does it."""
+
+    commit: str
+
+
 def garbage(after_work: bool = False) -> Status:
     """200 with a page that is no JSON, as a proxy in between sends it."""
     return Status(200, b"<html><title>Unicorn!</title>", {"content-type": "text/html"}, after_work)
@@ -63,7 +78,7 @@ def primary_limit(reset: int, code: int = 403) -> Status:
     return Status(code, json.dumps(text).encode(), {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(reset)})
 
 
-Action = Status | Delay | Abort | Truncate
+Action = Status | Delay | Abort | Truncate | Pack | Instead
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import os
 import re
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
+from tests.worlds.github import faults
 from tests.worlds.github.bare import ENVIRONMENT
 from tests.worlds.github.record import Asked, Effect
 from tests.worlds.github.tokens import BadCredentials, Caller
@@ -44,6 +46,61 @@ def recognize(path: str, query: bytes) -> _Request | None:
         return None
     asked = parse_qs(query.decode()).get("service", [""])[0]
     return _Request(found["owner"], found["name"], found["service"], "git-receive-pack" in (found["service"], asked))
+
+
+def cut(send: Send) -> None:
+    """Close the connection without a word.
+
+    ASGI has no way to ask for it: uvicorn's `send` is a method of the exchange, which holds the transport.
+    """
+    send.__self__.transport.abort()
+    send.__self__.disconnected = True
+
+
+def altered(action: faults.Action | None, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Both directions of a git request, with what `Pack` and `Instead` order."""
+    if isinstance(action, faults.Instead):
+        return _Rewritten(receive, action.commit), send
+    if isinstance(action, faults.Pack):
+        return receive, _Stopped(send, action)
+    return receive, send
+
+
+class _Rewritten:
+    """A request in which another commit is wanted."""
+
+    def __init__(self, receive: Receive, commit: str) -> None:
+        self._receive, self._commit = receive, commit
+
+    async def __call__(self) -> Any:
+        message, body = {"type": "http.request", "more_body": True}, b""
+        while message["type"] == "http.request" and message.get("more_body", False):
+            message = await self._receive()
+            body += message.get("body", b"")
+        if message["type"] != "http.request":
+            return message
+        packed = body.startswith(b"\x1f\x8b")  # git compresses what is longer than a kilobyte
+        plain = gzip.decompress(body) if packed else body
+        plain = re.sub(rb"(?<=want )[0-9a-f]{40}", self._commit.encode(), plain)
+        return {**message, "body": gzip.compress(plain) if packed else plain, "more_body": False}
+
+
+class _Stopped:
+    """An answer that ends, or falls silent, in the middle."""
+
+    def __init__(self, send: Send, order: faults.Pack) -> None:
+        self._send, self._left, self._order = send, order.after, order
+
+    async def __call__(self, message: Any) -> None:
+        body = message.get("body", b"")
+        if message["type"] != "http.response.body" or len(body) <= self._left:
+            self._left -= len(body)
+            await self._send(message)
+            return
+        await self._send({**message, "body": body[: self._left], "more_body": True})
+        await asyncio.sleep(self._order.seconds)
+        cut(self._send)
+        raise ConnectionAbortedError("as ordered")
 
 
 class GitServer:

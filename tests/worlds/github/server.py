@@ -13,7 +13,7 @@ import uvicorn
 
 from tests.worlds.github import faults
 from tests.worlds.github.core import Github, Request, Response
-from tests.worlds.github.git_http import GitServer, recognize
+from tests.worlds.github.git_http import GitServer, altered, cut, recognize
 from tests.worlds.github.record import Asked
 from tests.worlds.github.web import Web
 
@@ -47,7 +47,7 @@ class Application:
             await asyncio.sleep(action.seconds)
         git = recognize(path, scope.get("query_string", b""))
         if git is not None and not isinstance(action, faults.Status | faults.Abort):
-            await self._git.serve(git, scope, receive, send)
+            await self._git.serve(git, scope, *altered(action, receive, send))
             return
         request = Request(scope["method"], path, scope.get("query_string", b"").decode(), _headers(scope), await _body(receive))
         page = await asyncio.to_thread(self.web.handle, request) if action is None else None
@@ -61,7 +61,7 @@ class Application:
         response = Response(0, b"") if instead else await asyncio.to_thread(self._github.handle, request)
         if isinstance(action, faults.Abort):
             self._note(request, 0) if instead else None
-            _cut(send)
+            cut(send)
             return
         if isinstance(action, faults.Status):
             self._note(request, action.code) if instead else None
@@ -86,15 +86,6 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-def _cut(send: Send) -> None:
-    """Close the connection without a word.
-
-    ASGI has no way to ask for it: uvicorn's `send` is a method of the exchange, which holds the transport.
-    """
-    send.__self__.transport.abort()
-    send.__self__.disconnected = True
-
-
 async def _send(send: Send, response: Response, *, whole: bool) -> None:
     headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
     if response.status not in (204, 304):
@@ -104,7 +95,7 @@ async def _send(send: Send, response: Response, *, whole: bool) -> None:
         await send({"type": "http.response.body", "body": response.body})
         return
     await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
-    _cut(send)
+    cut(send)
 
 
 class Server:
