@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     outcomes = []
     for outcome in mend(wanted, files, fixers, judgement.policy, control, said=_begin):
         outcomes.append(outcome)
-        _say(outcome)
+        tell(outcome)
     _deliver(args, files.combined("fix findings"))
     accepted = sum(outcome.accepted for outcome in outcomes)
     without = f"; {len(found) - len(fixable)} of {len(found)} findings have no fixer" if len(found) > len(fixable) else ""
@@ -70,7 +70,8 @@ def _begin(finding: Finding) -> None:
         print(f"\r\033[K{visible(finding.location.path)}:{finding.location.line} ...", end="", file=sys.stderr, flush=True)
 
 
-def _say(outcome: Outcome) -> None:
+def tell(outcome: Outcome) -> None:
+    """What became of one finding. Names of files and tests are hostile."""
     finding = outcome.finding
     start = "\r\033[K" if sys.stderr.isatty() else ""
     where = f"{start}{visible(finding.location.path)}:{finding.location.line}  {finding.rule.id}"

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"could not check: {visible(nothing.message)}")
         return UNCHECKED
     proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=engines.control, engines=engines)
-    _show(finding, proof)
+    tell(finding, proof)
     if proof.word is ProofWord.REFUSED:
         return REFUSED
     if proof.word is ProofWord.UNCHECKED:
@@ -89,7 +89,8 @@ def _head(place: Path) -> bytes:
         return file.read(4 * MAX_DIFF + 1)
 
 
-def _show(finding: Finding, proof: Proof) -> None:
+def tell(finding: Finding, proof: Proof) -> None:
+    """What the gate said. Names of files and tests are hostile."""
     where = f"{finding.location.path}:{finding.location.line}"
     marks = {True: "ok", False: "no", None: "--"}
     if proof.word is ProofWord.REFUSED:

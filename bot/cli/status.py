@@ -189,8 +189,8 @@ def text(report: Report) -> str:
         oldest = f", the oldest for {_time(waiting.oldest_seconds)}" if waiting.count else ""
         later = f", {waiting.later} later" if waiting.later else ""
         lines.append(f"{waiting.priority:11} {waiting.count} waiting{oldest}{later}")
-    again = [f"{one.count} {one.code or 'waiting'}{f' ({one.host})' if one.host else ''}" for one in report.retried[:4]]
-    lines += [f"tried again {', '.join(again)}"] if again else []
+    tried = [f"{one.count} {one.code or 'waiting'}{f' ({one.host})' if one.host else ''}" for one in report.retried[:4]]
+    lines += [f"tried again {', '.join(tried)}"] if tried else []
     lines.append(f"given up    {report.dead}")
     lines += [f"  {letter_line(letter)}" for letter in report.dead_letters[:3]]
     lines.append(f"installed   {_counts(report.installations)}; repositories: {_counts(report.repositories)}")

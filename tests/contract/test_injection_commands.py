@@ -15,19 +15,21 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Table, true, update
 
-from bot.cli import main, make_parser, print_error
+from bot.cli import fix, main, make_parser, print_error, prove
 from bot.cli.doctor import Line, show
 from bot.cli.watch import line_of, say
 from bot.metrics import render
 from pipeline.errors import HostRejected
 from pipeline.escaping import visible
 from pipeline.model.event import PushEvent
-from pipeline.model.finding import Finding, SuppressionKind
-from pipeline.model.ids import CommitId
+from pipeline.model.finding import Confidence, Finding, Location, Rule, Severity, SuppressionKind
+from pipeline.model.fix import Patch, Proof, ProofCheck, ProofWord
+from pipeline.model.ids import CommitId, Handle
 from pipeline.model.scan import FindingSeen, Output, ScanRequest, ScanType
 from pipeline.model.target import PullRequestRef, UserRef
 from pipeline.model.waiver import Waiver
 from pipeline.ports import Control
+from pipeline.stages.mend import Outcome
 from pipeline.store.columns import HostileText, database_now
 from pipeline.store.tables import outbox, processes
 from tests.fakes import LineScanner
@@ -93,6 +95,7 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "github instances": ((),),
     "github remove": ((EVERYTHING,),),
     "local close": (("REPO", "9"),),
+    "local connect": (("REPO/../odd\x1b[31m\u202e",),),
     "local comment": (("REPO", "9", EVERYTHING),),
     "local show": (("REPO",), ("REPO", "--json")),
     "organizations create": ((EVERYTHING,),),
@@ -113,7 +116,7 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 
 SHOWN = {
     *("advisory draft", "queue drop", "queue list", "queue retry", "doctor", "findings list", "findings rescan", "findings show"),
-    *("github remove", "local show", "organizations create", "organizations list", "organizations move", "policy check"),
+    *("github remove", "local connect", "local show", "organizations create", "organizations list", "organizations move", "policy check"),
     *("policy explain", "policy show", "repositories disable", "repositories enable", "repositories list", "repositories purge"),
     *("status", "waive"),
 }
@@ -123,9 +126,10 @@ ELSEWHERE = {
     **dict.fromkeys(("web", "relay", "worker", "up"), "print log lines, which tests/contract/test_injection.py reads"),
     **dict.fromkeys(("watch", "action"), "print through `say` and `line_of` (below) and workflow commands (test_injection.py)"),
     **dict.fromkeys(("scan", "demo"), "print reports, which test_injection.py reads"),
-    **dict.fromkeys(("fix", "prove"), "need engines; tests/e2e/test_prove.py has a file whose name is hostile"),
+    **dict.fromkeys(("fix", "prove"), "need engines; what they tell is below"),
     **dict.fromkeys(("backup", "restore", "keys", "engines", "github setup-link"), "print nothing of others"),
-    **dict.fromkeys(("local connect", "local deliver", "replay"), "need a web process; tests/e2e has them"),
+    "local deliver": "is told branches by git, which refuses control characters in their names",
+    "replay": "needs a web process, and prints its answer as JSON",
 }
 """Commands that are not run here, and why."""
 
@@ -189,6 +193,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, 
     bench.work()
     bench.pull_request(repo, "feature", title=SENDABLE)
     bench.review(repo, "feature")
+    LocalRepo(folder / "work" / "odd\x1b[31m\u202e")
     handle = _fill(bench, repo)
     yield bench, repo, handle
     bench.close()
@@ -225,6 +230,8 @@ def test_a_terminal_obeys_nothing_that_a_command_prints(
     bench, repo, handle = poisoned
     for name, value in {"STATE_DIR": str(bench.state), "ENGINES_DIR": str(bench.state / "none"), "SECRET_KEY": KEY}.items():
         monkeypatch.setenv(f"FIXWRIGHT_{name}", value)
+    monkeypatch.setenv("FIXWRIGHT_LOCAL_WEBHOOK_SECRET", "a test's secret")
+    monkeypatch.setenv("FIXWRIGHT_URL", "http://127.0.0.1:9")
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
     whole = ""
@@ -250,6 +257,23 @@ def test_words_of_hosts_and_errors_do_not_move_a_cursor(capsys: pytest.CaptureFi
     said = capsys.readouterr()
     assert terminal_obeys(said.out + said.err) == []
     assert len((said.out + said.err).splitlines()) <= 5 * len(HOSTILE)
+
+
+def test_what_a_fix_tells_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    said = 0
+    for text in HOSTILE.values():
+        rule = Rule("x.y", text, text, Severity.HIGH, Confidence.HIGH, 1, text)
+        finding = Finding(rule, Location(text or "x", 1, 1), "v1:0", "semgrep", handle=Handle("K7Q"))
+        patch = Patch((), text, text, "rewrite", (text,))
+        for word in ProofWord:
+            proof = Proof(word, tuple(ProofCheck("tests", passed, text) for passed in (True, False, None)), (text,))
+            fix.tell(Outcome(finding, patch, proof))
+            prove.tell(finding, proof)
+            said += 1
+        fix.tell(Outcome(finding, None, None))
+    whole = capsys.readouterr()
+    assert terminal_obeys(whole.out + whole.err) == []
+    assert len((whole.out + whole.err).splitlines()) < 12 * said
 
 
 def test_a_verdict_that_is_said_is_one_line(poisoned: tuple[Bench, LocalRepo, str]) -> None:
