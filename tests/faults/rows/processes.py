@@ -50,6 +50,24 @@ def condemned(run: Run, part: str, point: Point) -> Iterator[None]:
     run.stand.orders.clear()
 
 
+def undelivered(run: Run) -> Life:
+    """A pull request of which the host has not said anything yet."""
+    hooks = run.stand.world.hooks
+    run.stand.quiet()
+    hooks.paused = True
+    try:
+        return run.begin()
+    finally:
+        hooks.paused = False
+
+
+def relay_works(run: Run) -> None:
+    """Start the relay and wait until it looks: a start takes as long as the machine is busy."""
+    run.stand.start("relay")
+    pulse = f"alive/relay.*.{run.stand.parts['relay'].pid}"
+    run.stand.wait("the relay", lambda: list((run.stand.folder / "state").glob(pulse)))
+
+
 def opening(life: Life) -> Delivery:
     """The delivery that said that its pull request was opened."""
     hooks = life.stand.world.hooks
@@ -81,8 +99,9 @@ BEFORE = {
 
 @fault(1, "the web process is killed before it has committed a delivery", steps=tuple(BEFORE), quick=("written, not committed",))
 def web_killed_before_commit(run: Run) -> None:
+    life = undelivered(run)
     with condemned(run, "web", BEFORE[run.step]):
-        life = run.begin()
+        run.stand.world.hooks.again(opening(life))
     run.stand.world.hooks.wait()
     assert [one.status for one in opening(life).attempts] == [0], "it was acknowledged without being kept"
     with run.stand.database.read() as work:
@@ -96,8 +115,9 @@ def web_killed_before_commit(run: Run) -> None:
 
 @fault(2, "the web process is killed between the commit and its answer", quick=("",))
 def web_killed_before_answer(run: Run) -> None:
+    life = undelivered(run)
     with condemned(run, "web", Point("pipeline.store.intake:Intake._commit", "return", process="web")):
-        life = run.begin()
+        run.stand.world.hooks.again(opening(life))
     run.stand.world.hooks.wait()
     assert [one.status for one in opening(life).attempts] == [0]
     run.stand.start("web")
@@ -108,16 +128,16 @@ def web_killed_before_answer(run: Run) -> None:
 
 @fault(3, "nobody wakes the relay after a commit", steps=("web killed", "relay away"), quick=("web killed",))
 def killed_before_publish(run: Run) -> None:
+    life = undelivered(run)
     if run.step == "relay away":
         run.stand.parts["relay"].kill()
-        life = run.begin()
+        run.stand.world.hooks.again(opening(life))
         run.stand.world.hooks.wait()
-        run.stand.start("relay")
-        run.cured()
+        relay_works(run)
     else:
-        with condemned(run, "web", Point("bot.jobs:Jobs.wake", "call", process="web")):
-            life = run.begin()
-        run.cured()
+        with condemned(run, "web", Point("pipeline.store.engine:run_after_commit", "call", process="web")):
+            run.stand.world.hooks.again(opening(life))
+    run.cured()
     run.stand.wait("the message in a worker's hands", lambda: not _untouched(run, life), SWEPT)
     run.stand.start("web")
     run.stand.world.hooks.wait()
@@ -136,7 +156,7 @@ def _untouched(run: Run, life: Life) -> bool:
 def relay_killed_before_mark(run: Run) -> None:
     with condemned(run, "relay", Point("bot.jobs:Jobs.publish", "return", process="relay")):
         lives = run.begin_all()
-    run.stand.start("relay")
+    relay_works(run)
     run.cured()
     run.more.append(lambda: [problem for life in lives for problem in one_of_each(life)])
 
@@ -174,17 +194,18 @@ def orphaned(run: Run) -> None:
 
 
 ZOMBIES = {
-    **{name: STEPS[name] for name in ("planned", "engine begins", "settled")},
+    "engine begins": STEPS["engine begins"],
+    "about to settle": Point("pipeline.stages.settle:settle_review", "call"),
     "check about to begin": Point("providers.github.checks:ensure_check", "call"),
     "threads about to be opened": Point("providers.github.threads:ensure_threads", "call"),
 }
 
 
-@fault(8, "a worker is stopped past its lease and goes on", steps=tuple(ZOMBIES), quick=("settled",), within=KILLED)
+@fault(8, "a worker is stopped past its lease and goes on", steps=tuple(ZOMBIES), quick=("check about to begin",), within=KILLED)
 def stopped(run: Run) -> None:
     stand = run.stand
     struck = run.strike(replace(ZOMBIES[run.step], what="stop"))
-    (life,) = [run.begin()]
+    life = run.begin()
     zombie = struck()
     parent = next(part for part in stand.parts.values() if part.alive and part.pid == zombie.parent)
     parent.send(signal.SIGSTOP)
