@@ -21,6 +21,7 @@ again can help (`retryable`). Foreign exceptions are translated at the border of
     |  +- HostRejected           409, 422: the request itself is wrong
     +- GitError
     |  +- GitUnavailable         the server cannot be reached
+    |  |  +- GitUnauthorized     it refuses our credentials
     |  +- CommitMissing          the server does not have that commit
     |  +- ObjectsRefused         the objects fail git's own checks: hostile or damaged
     |  +- MirrorDamaged          our copy is unusable; it was dropped
@@ -177,9 +178,15 @@ class GitError(FixwrightError):
 
 
 class GitUnavailable(GitError):
-    """The git server cannot be reached, hangs, or refuses our credentials."""
+    """The git server cannot be reached, or hangs."""
 
     code, retryable = "GIT_UNAVAILABLE", True
+
+
+class GitUnauthorized(GitUnavailable):
+    """The git server refuses our credentials: they are wrong, revoked or expired."""
+
+    code = "GIT_UNAUTHORIZED"
 
 
 class CommitMissing(GitError):

@@ -6,9 +6,9 @@ finds it. One contract suite in `tests/contract/` runs on every plug-in of a kin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -107,6 +107,8 @@ class GitCredentials:
     """Short-lived and read-only. `header` is a whole HTTP header line (`Authorization: Basic ...`), empty when none is needed."""
 
     header: str = ""
+    renew: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    """Another header, when the server has refused this one: whoever gave it out may have taken it back before its time."""
 
 
 @dataclass(frozen=True, slots=True)

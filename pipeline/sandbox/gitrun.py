@@ -6,6 +6,7 @@ repository's own. Nothing secret is in a command line, a URL or a file: credenti
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import string
@@ -14,11 +15,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.errors import CommitMissing, GitError, GitUnavailable, MirrorDamaged, ObjectsRefused
+from pipeline.errors import CommitMissing, GitError, GitUnauthorized, GitUnavailable, MirrorDamaged, ObjectsRefused
 from pipeline.model.loopback import is_loopback
 from pipeline.ports import GitCredentials
 from pipeline.sandbox.outward import git_authorities
 from pipeline.sandbox.process import Finished, Limits, run
+
+log = logging.getLogger(__name__)
 
 _LEGACY_CHECKS = (
     "badTimezone",
@@ -93,8 +96,9 @@ _QUICK_LIMITS = Limits(wall=20.0, cpu=4.0, memory=512 << 20)
 _FETCH_FILE = 4 << 30
 """Bytes of the largest pack that one fetch may write."""
 
+_UNAUTHORIZED = re.compile(r"could not read (username|password)|authentication failed|requested url returned error: 40[13]", re.IGNORECASE)
 _UNREACHED = re.compile(
-    r"could not read (username|password)|authentication failed|requested url returned error|could not resolve|failed to connect|timed out|"
+    r"requested url returned error|could not resolve|failed to connect|timed out|"
     r"connection (refused|reset)|ssl|certificate|early eof|remote end hung up|does not appear to be a git repository|"
     r"transport '.*' not allowed|unable to access|repository '.*' not found|no space left|disk quota|file too large",
     re.IGNORECASE,
@@ -199,7 +203,22 @@ class Git:
         raise self.failure(finished, arguments[0])
 
     def fetch(self, *arguments: str, stdin: bytes, wall: float, config: Sequence[tuple[str, str]] = ()) -> None:
-        """Run `git fetch`, with settings of this call's own. Raises GitError, or what it means."""
+        """Run `git fetch`, with settings of this call's own; once more with other credentials when the server refuses these.
+
+        Raises:
+            GitError: or what it means, see `failure`.
+        """
+        try:
+            self._fetch(*arguments, stdin=stdin, wall=wall, config=config)
+        except GitUnauthorized:
+            renew = self.transport.credentials.renew
+            if renew is None:
+                raise
+            log.info("git.credentials_refused")
+            renewed = replace(self.transport, credentials=GitCredentials(renew()))
+            replace(self, transport=renewed)._fetch(*arguments, stdin=stdin, wall=wall, config=config)
+
+    def _fetch(self, *arguments: str, stdin: bytes, wall: float, config: Sequence[tuple[str, str]]) -> None:
         limits = Limits(wall=wall, cpu=wall, memory=4 << 30, file_size=_FETCH_FILE, output=4 << 20)
         proxies = {name: value for name, value in os.environ.items() if _PROXY.fullmatch(name)}
         env = self._env([*self.transport.config(), *config], {**proxies, **git_authorities()})
@@ -221,6 +240,7 @@ class Git:
             (_REFUSED, own, ObjectsRefused),
             (_NOT_ALLOWED, heard, WantsRefused),
             (_MISSING, heard, CommitMissing if command == "fetch" else GitError),
+            (_UNAUTHORIZED, heard, GitUnauthorized),
             (_UNREACHED, heard, GitUnavailable),
             (_DAMAGE, own, MirrorDamaged),
         )

@@ -75,9 +75,9 @@ class Api:
         write = ("POST", "graphql") if query.lstrip().startswith("mutation") else None
         return self._do(repository, grant, lambda token: self._client.graphql(query, variables, model, token=token), write)
 
-    def token(self, repository: SourceRepository, grant: Permissions) -> str:
-        """A token for use outside of the API (git)."""
-        return self._patiently(lambda: self.sign_in.token(repository.external_id, grant))
+    def token(self, repository: SourceRepository, grant: Permissions, *, not_this: str = "") -> str:
+        """A token for use outside of the API (git). `not_this`: one that was refused there."""
+        return self._patiently(lambda: self.sign_in.token(repository.external_id, grant, not_this=not_this))
 
     def warm(self, repository: SourceRepository, grants: Sequence[Permissions]) -> None:
         """Mint the tokens that the next steps need, all at once. What fails here fails again where it is needed, and is said there."""

@@ -117,7 +117,7 @@ class GitHubHost:
         if address.scheme != "https" and not self._site.api_url.startswith("http:"):
             raise HostRejected(f"the clone address of {repository.full_name} is not encrypted")
         token = self._api.token(repository, CLONE)
-        return GitCredentials("Authorization: Basic " + b64encode(f"x-access-token:{token}".encode()).decode())
+        return GitCredentials(_basic(token), lambda: _basic(self._api.token(repository, CLONE, not_this=token)))
 
     def pull_request(self, ref: PullRequestRef) -> PullRequest:
         """Two requests: the pull request, and its base compared with its head."""
@@ -185,3 +185,7 @@ class GitHubHost:
             log.warning("github.not_shown", extra={"what": what, "code": exc.code})
             self._memory.put(self._muted, b"1", MUTED_KEPT)
             return instead
+
+
+def _basic(token: str) -> str:
+    return "Authorization: Basic " + b64encode(f"x-access-token:{token}".encode()).decode()
