@@ -11,6 +11,7 @@ from bot.wiring import App
 from pipeline.errors import EngineMissing, InternalFault
 from pipeline.lifecycle import REVIEW
 from pipeline.messages import BATCH, Envelope, FollowHeads, Reconcile
+from pipeline.model.target import Installation
 from pipeline.sandbox.upkeep import drop_unused, repack_one
 from pipeline.stages.endcheck import send_end
 from pipeline.stages.examine import RunControl
@@ -140,9 +141,7 @@ def walk_heads(app: App) -> int:
     begun = 0
     with app.database.work() as work:
         for installation, state in work.installations.all():
-            if state != "active" or not app.places.configurations.instances(installation.provider):
-                continue
-            if work.outbox.busy(group_of(installation)):
+            if state != "active" or not _told(app, installation) or work.outbox.busy(group_of(installation)):
                 continue
             key = f"heads:{installation.id}:{int(time.time() // 60)}"
             delay = min(begun * APART_SECONDS, WITHIN_SECONDS)
@@ -150,6 +149,15 @@ def walk_heads(app: App) -> int:
             work.outbox.send(Envelope(walk, key, priority=BATCH, delay=delay, group=group_of(installation)))
             begun += 1
     return begun
+
+
+def _told(app: App, installation: Installation) -> bool:
+    """Whether deliveries of this installation come here at all: what nobody tells us is not for us to judge unasked."""
+    provider = app.plugins.providers.get(installation.provider)
+    if provider is None or not app.places.configurations.instances(provider.name):
+        return False
+    configuration = app.places.configurations.of(provider.name, installation.instance)
+    return all(configuration.get(setting.name) for setting in provider.settings if setting.needed)
 
 
 def end_checks(app: App, quiet: float = QUIET_SECONDS) -> int:

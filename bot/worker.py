@@ -393,6 +393,15 @@ def _give_back(app: App, claimed: Claimed, seconds: float = 0.0, waits_for: str 
         log.info("message.nothing_to_give_back", extra={"code": failure.code})
 
 
+def _is_done(app: App, claimed: Claimed) -> bool:
+    """True when the message was finished under this very lease: we waited with its renewal for the transaction that did it."""
+    try:
+        with app.database.read() as work:
+            return work.outbox.is_done(claimed.id, claimed.epoch)
+    except StoreError:
+        return False
+
+
 @contextmanager
 def _lease(app: App, claimed: Claimed) -> Iterator[None]:
     """Renew the lease while the block runs. When it is lost, or the message takes too long, this process ends at once with all that it
@@ -412,7 +421,7 @@ def _lease(app: App, claimed: Claimed) -> Iterator[None]:
                 with app.database.work() as work:
                     work.outbox.renew(claimed.id, claimed.epoch, LEASE_SECONDS)
             except LeaseLost:
-                if not done.is_set():
+                if not done.is_set() and not _is_done(app, claimed):
                     log.warning("worker.lease_lost")
                     os._exit(LOST_LEASE_EXIT)
             except StoreError as error:

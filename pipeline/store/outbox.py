@@ -269,6 +269,11 @@ class Outbox:
         if self._transaction.execute(alive).one_or_none() is None:
             raise _lost(message_id, epoch)
 
+    def is_done(self, message_id: MessageId, epoch: int) -> bool:
+        """True when whoever held this lease finished the message with it."""
+        mine = (outbox.c.id == message_id, outbox.c.epoch == epoch, outbox.c.status == "done")
+        return self._transaction.execute(select(outbox.c.id).where(*mine)).one_or_none() is not None
+
     def finish(self, message_id: MessageId, epoch: int) -> None:
         """The message is done. Raises LeaseLost, which undoes the transaction around it."""
         self._held(message_id, epoch, {"status": "done", "lease_until": None, "error_code": "", "finished_at": database_now()})

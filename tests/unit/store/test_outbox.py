@@ -184,6 +184,22 @@ def test_who_was_overtaken_can_do_nothing_more(database: Database) -> None:
     assert status(database) == ("running", 2, 1)
 
 
+def test_a_lease_that_ended_because_the_message_is_done_was_not_lost(database: Database) -> None:
+    """Its renewal may come a moment after the end of the message."""
+    send(database, envelope())
+    old = claim(database)
+    let_pass(database, 9)
+    new = claim(database, "other")
+    with database.work() as work:
+        assert not work.outbox.is_done(new.id, new.epoch)
+        work.outbox.finish(new.id, new.epoch)
+    with pytest.raises(LeaseLost), database.work() as work:
+        work.outbox.renew(new.id, new.epoch)
+    with database.read() as work:
+        assert work.outbox.is_done(new.id, new.epoch)
+        assert not work.outbox.is_done(old.id, old.epoch)
+
+
 def test_what_an_overtaken_worker_wrote_with_its_last_step_is_undone(database: Database) -> None:
     send(database, envelope())
     old = claim(database)
