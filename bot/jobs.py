@@ -31,6 +31,8 @@ QUEUES = {INTERACTIVE: "fixwright-interactive", NORMAL: "fixwright", BATCH: "fix
 
 WAKE = "fixwright:wake"
 SWEEP_SECONDS = 2.0
+MOVED_SECONDS = 4.0
+"""Half a lease: a clock that is set by less takes no lease away and holds up nothing for long."""
 PROBE_SECONDS = 5.0
 """While messages wait for a host that did not answer, one of them is tried this often. A breaker of the host's own (`providers`) may let
 fewer of them through."""
@@ -237,6 +239,24 @@ class Rota:
             self._due[duty.name] = time.monotonic() + duty.every_seconds
 
 
+class Clock:
+    """Notices that a clock was set, by looking at it beside one that nobody sets."""
+
+    def __init__(self) -> None:
+        self._ahead: float | None = None
+
+    def moved(self, now: float) -> float:
+        """Seconds by which it was set since the last look; 0.0 for less than MOVED_SECONDS.
+
+        Args:
+            now: what it shows at this moment.
+        """
+        ahead = now - time.monotonic()
+        before, self._ahead = self._ahead, ahead
+        moved = 0.0 if before is None else ahead - before
+        return moved if abs(moved) >= MOVED_SECONDS else 0.0
+
+
 class Relay:
     """Publishes the outbox, takes back what crashed workers hold, and does the periodic duties.
 
@@ -261,6 +281,7 @@ class Relay:
         self._beat = beat
         self._swept = 0.0
         self._queue_was_down = False
+        self._clock = Clock()
         self._scans = scans
         self._turns, self._ahead, self._more = Turns(), AHEAD, False
         self._probe_seconds, self._probe_at = probe_seconds, 0.0
@@ -292,6 +313,9 @@ class Relay:
         """Leases that expired: the work is given to somebody else, or given up after the third crash."""
         self._swept = time.monotonic()
         with self._database.work() as work:
+            if moved := self._clock.moved(work.outbox.now()):
+                log.warning("relay.clock_moved", extra={"seconds": round(moved)})
+                work.outbox.clock_moved(moved)
             workers = sum(process.alive and process.kind == "worker" for process in work.processes.all())
             self._ahead = max(AHEAD, AHEAD_OF_A_WORKER * workers)
             take_back(work)

@@ -335,6 +335,21 @@ class Outbox:
         """Forget that anything was published: the queue lost its memory."""
         self._transaction.changed(update(outbox).where(_pending).values(publishes=0, publish_at=outbox.c.due_at))
 
+    def now(self) -> float:
+        """Seconds since 1970 by the clock of the database."""
+        return float(self._transaction.execute(select(database_now())).scalar_one())
+
+    def clock_moved(self, seconds: float) -> None:
+        """The clock of the database was set forward by so many seconds, or back (below 0).
+
+        Every lease begins anew: who lives renews it, and a dead one's is over after LEASE_SECONDS. What was about to be due when the clock
+        was set back is due as soon as it would have been.
+        """
+        self._transaction.changed(update(outbox).where(_running).values(lease_until=database_now() + LEASE_SECONDS))
+        if seconds < 0:
+            for moment in (outbox.c.due_at, outbox.c.publish_at):
+                self._transaction.changed(update(outbox).where(_pending, moment > database_now()).values({moment: moment + seconds}))
+
     def expire(self, owner: str = "") -> list[DeadMessage]:
         """Count a crash for every expired lease: the message is pending again at once, or dead after the third. Returns the newly dead.
 

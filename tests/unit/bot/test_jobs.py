@@ -13,7 +13,7 @@ import redis
 from sqlalchemy import Row, select
 
 from bot.embedded import open_queue
-from bot.jobs import QUEUES, Jobs, Relay
+from bot.jobs import MOVED_SECONDS, QUEUES, Clock, Jobs, Relay
 from bot.settings import read_settings
 from pipeline.errors import QueueUnavailable
 from pipeline.messages import BATCH, INTERACTIVE, NORMAL, Envelope, SettleReview
@@ -154,6 +154,16 @@ def test_the_sweep_takes_back_what_a_dead_worker_held(scene: Scene) -> None:
     assert (scene.row("held").status, scene.row("held").crashes) == ("pending", 1)
     assert scene.relay.relay() == 1
     assert scene.queued() == [identifier]
+
+
+def test_a_clock_that_was_set_is_noticed_once() -> None:
+    clock = Clock()
+    assert clock.moved(time.monotonic() + 1_000_000.0) == 0.0
+    assert clock.moved(time.monotonic() + 1_000_000.0) == 0.0
+    assert clock.moved(time.monotonic() + 1_000_000.0 + MOVED_SECONDS / 2) == 0.0
+    assert clock.moved(time.monotonic() + 1_000_600.0) == pytest.approx(600.0 - MOVED_SECONDS / 2, abs=1.0)
+    assert clock.moved(time.monotonic() + 1_000_600.0) == 0.0
+    assert clock.moved(time.monotonic() + 1_000_000.0) == pytest.approx(-600.0, abs=1.0)
 
 
 def test_publishing_twice_lets_one_worker_win(scene: Scene) -> None:

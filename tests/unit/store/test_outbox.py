@@ -15,6 +15,7 @@ from pipeline.messages import AcceptEvent, Envelope, SettleReview
 from pipeline.model.event import CommentEvent, CommentRef
 from pipeline.model.ids import MessageId
 from pipeline.model.target import UserRef
+from pipeline.store.columns import database_now
 from pipeline.store.engine import Database
 from pipeline.store.outbox import MAX_CRASHES, MESSAGE_UNREADABLE, UNREADABLE_ATTEMPTS, WORKER_CRASHED, Backlog, Claimed
 from pipeline.store.tables import outbox
@@ -30,6 +31,14 @@ def send(database: Database, *envelopes: Envelope) -> None:
 def only_id(database: Database) -> MessageId:
     with database.work() as work:
         return MessageId(work.transaction.execute(text("SELECT id FROM outbox")).scalar_one())
+
+
+def only(work: Work, key: str) -> str:
+    return str(work.transaction.execute(select(outbox.c.id).where(outbox.c.key == key)).scalar_one())
+
+
+def due_in(work: Work, key: str) -> float:
+    return float(work.transaction.execute(select(outbox.c.due_at - database_now()).where(outbox.c.key == key)).scalar_one())
 
 
 def claim(database: Database, owner: str = "me") -> Claimed:
@@ -251,6 +260,37 @@ def test_the_third_crash_is_the_last(database: Database) -> None:
         assert work.outbox.publishable(10) == []
         assert work.outbox.dead(10) == dead
         assert work.outbox.backlog().dead == 1
+
+
+def test_a_clock_that_is_set_forward_takes_no_lease_away(database: Database) -> None:
+    send(database, envelope())
+    claimed = claim(database)
+    let_pass(database, 600)
+    with database.work() as work:
+        work.outbox.clock_moved(600)
+        assert work.outbox.expire() == []
+        work.outbox.check(claimed.id, claimed.epoch)
+    let_pass(database, 9)
+    with database.work() as work:
+        work.outbox.expire()
+    assert status(database) == ("pending", 1, 1)
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(database: Database) -> None:
+    send(database, envelope("held"))
+    claim(database)
+    send(database, envelope("due"), envelope("later", delay=60))
+    let_pass(database, -600)
+    send(database, envelope("sent since"))
+    with database.work() as work:
+        assert [published.message_id for published in work.outbox.publishable(10)] == [only(work, "sent since")]
+        work.outbox.clock_moved(-600)
+        assert {published.message_id for published in work.outbox.publishable(10)} == {only(work, "due"), only(work, "sent since")}
+        assert 58 < due_in(work, "later") <= 60
+    let_pass(database, 9)
+    with database.work() as work:
+        work.outbox.expire()
+        assert only(work, "held") in [published.message_id for published in work.outbox.publishable(10)]
 
 
 def test_what_a_worker_held_that_is_known_to_be_dead_is_taken_back_at_once(database: Database) -> None:
