@@ -8,6 +8,7 @@ import uvicorn
 
 from bot.asgi import make_asgi
 from bot.cli.processes import opened
+from bot.http import BoundedProtocol
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,10 +26,9 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
             port=app.settings.port,
             log_config=None,
             access_log=False,
-            http="httptools",
+            http=BoundedProtocol,
             server_header=False,
             timeout_keep_alive=30,
-            h11_max_incomplete_event_size=64 * 1024,
         )
         uvicorn.Server(config).run()
     return 0
