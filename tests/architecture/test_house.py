@@ -162,6 +162,45 @@ def test_programs_are_started_in_the_sandbox_only() -> None:
     assert found, "the pattern finds nothing, not even in the sandbox"
 
 
+STARTERS = {
+    "subprocess",
+    "pty",
+    "multiprocessing",
+    "concurrent.futures.process",
+    "pexpect",
+    "sh",
+    "plumbum",
+    "fabric",
+    "invoke",
+    "popen2",
+    "commands",
+}
+"""Modules that start programs or processes."""
+
+
+def test_no_module_but_the_sandbox_has_a_way_to_start_programs() -> None:
+    """However it is written: imported whole, by name, under another name, or looked up."""
+    found = set()
+    for path in _sources(*PACKAGES):
+        for node in ast.walk(_tree(path)):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("import_module", "importlib.import_module", "getattr"):
+                names = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            if any(name in STARTERS or name == "ProcessPoolExecutor" or name.endswith(".ProcessPoolExecutor") for name in names):
+                found.add(_name(path))
+            ours = isinstance(node, ast.ImportFrom) and node.module in ("os", "asyncio")
+            if ours and any(
+                re.fullmatch(r"system|popen|exec.*|spawn.*|posix_spawn.*|fork.*|create_subprocess.*", n.rpartition(".")[2]) for n in names
+            ):
+                found.add(_name(path))
+    assert {name for name in found if not name.startswith("pipeline/sandbox/")} == set()
+    assert "pipeline/sandbox/process.py" in found
+
+
 def test_nothing_is_run_from_text() -> None:
     calls = {"eval", "exec", "compile", "__import__"}
     found = [

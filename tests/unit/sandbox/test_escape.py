@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -267,6 +268,97 @@ def test_two_sandboxes_do_not_share_their_count_of_processes(closed_level: Level
     for thread in threads:
         thread.join()
     assert [answer.stdout for answer in answers] == [b"fine\n"] * 3, [answer.stderr for answer in answers]
+
+
+def test_no_socket_of_ours_is_reached_by_its_path(closed_level: Level, tmp_path: Path, tree: Path) -> None:
+    """The socket of an agent or of a container engine lies in a folder; it is not there inside."""
+    place = tmp_path / "agent.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.fspath(place))
+        place.chmod(0o777)
+        server.listen()
+        finished = inside(closed_level, f"test -S {place} && echo seen; test -S {tree}/../agent.sock && echo beside", readable=(tree,))
+    assert finished.stdout == b""
+
+
+def test_no_descriptor_of_ours_is_inherited(any_level: Level, tmp_path: Path) -> None:
+    """Beside its own three, bash has the one with which it lists them."""
+    (tmp_path / "open").write_text("ours")
+    with (tmp_path / "open").open() as kept:
+        os.set_inheritable(kept.fileno(), True)
+        finished = inside(any_level, f"for f in /proc/self/fd/*; do readlink $f; done; cat <&{kept.fileno()}")
+    assert b"ours" not in finished.stdout
+    assert os.fsencode(tmp_path) not in finished.stdout
+
+
+def test_descriptors_run_out_for_the_program_and_not_for_us(any_level: Level) -> None:
+    finished = inside(any_level, 'ulimit -Hn; i=3; while eval "exec $i</dev/null" 2>/dev/null; do i=$((i+1)); done; echo $i')
+    hard, reached = (int(line) for line in finished.stdout.split()[:2])
+    assert reached <= hard <= 1024
+    assert inside(any_level, "echo fine").stdout == b"fine\n"
+
+
+def test_no_core_is_dumped(any_level: Level) -> None:
+    finished = inside(any_level, "ulimit -c; ulimit -Hc; ulimit -c unlimited; ulimit -c")
+    assert set(finished.stdout.split()) == {b"0"}
+
+
+def test_the_clock_and_the_name_of_the_machine_stay(any_level: Level) -> None:
+    before, name = time.time(), os.uname().nodename
+    finished = inside(any_level, "date -s '2001-01-01' >/dev/null 2>&1 && echo set; hostname owned 2>/dev/null; true")
+    assert b"set" not in finished.stdout
+    assert abs(time.time() - before) < 60
+    assert os.uname().nodename == name
+
+
+def test_no_device_can_be_made_and_none_of_the_machine_is_there(closed_level: Level) -> None:
+    devices = "/dev/sd* /dev/vd* /dev/nvme* /dev/mem /dev/kmem /dev/kmsg /dev/fuse /dev/kvm"
+    finished = inside(closed_level, f"mknod /tmp/disk b 8 0 2>/dev/null && cat /tmp/disk; ls -d {devices}")
+    assert finished.stdout == b""
+
+
+def test_a_link_in_the_shown_tree_leads_to_nothing_outside(closed_level: Level, tree: Path, tmp_path: Path) -> None:
+    """Also one that is put there while the program runs: what it leads to is looked up inside, where it is not."""
+    secret = tmp_path / "secret"
+    secret.write_text("the operator's key")
+    (tree / "link").symlink_to(secret)
+    (tree / "root").symlink_to("/proc/1/root")
+    done = threading.Event()
+
+    def swap() -> None:
+        other = tree.parent / "other"
+        while not done.wait(0.001):
+            with contextlib.suppress(FileNotFoundError):
+                other.symlink_to(secret)
+                other.rename(tree / "source.py")
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        finished = inside(
+            closed_level, f"for i in $(seq 300); do cat {tree}/link {tree}/source.py {tree}/root{secret}; done", readable=(tree,)
+        )
+    finally:
+        done.set()
+        thread.join()
+    assert b"operator" not in finished.stdout
+
+
+def test_no_key_of_ours_is_in_the_program_s_keyrings(closed_level: Level) -> None:
+    """The kernel's own store of keys (keyrings(7)) is told apart by user namespace; /proc/keys lists what one may see."""
+    finished = inside(
+        closed_level, "cat /proc/keys; test -e /run/user && echo run; test -e $HOME/.ssh && echo ssh; test -e $HOME/.netrc && echo netrc"
+    )
+    assert not {b"run", b"ssh", b"netrc"} & set(finished.stdout.split())
+    assert b"krbtgt" not in finished.stdout
+
+
+def test_who_ignores_every_signal_ends_all_the_same(any_level: Level) -> None:
+    limits = Limits(wall=0.6, processes=32)
+    script = "for s in TERM INT HUP QUIT USR1 USR2 PIPE ALRM; do trap '' $s; done; while :; do sleep 1; done"
+    finished = run_isolated(["/bin/bash", "-c", script], limits=limits, level=any_level)
+    assert finished.timed_out
+    assert finished.seconds < 10
 
 
 def _processes() -> int:
