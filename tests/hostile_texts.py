@@ -152,7 +152,7 @@ LINES: Final[Mapping[str, str]] = {
     "percent": "%0A::error::x %25 %s %d {0} {x}",
     "empty": "",
     "blank": " ",
-    "long": "A" * 2_000,
+    "long": "A" * 800,
     "wide": "\u4e2d\u6587" * 40,
     "shell": "`id` $(id) ; rm -rf / | cat 'x' \"y\"",
 }

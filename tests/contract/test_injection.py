@@ -263,7 +263,7 @@ def test_a_host_acts_on_no_hostile_text(text: str) -> None:
     assert acted == {}
 
 
-@pytest.mark.parametrize("name", ["render_check", "render_pull_request_body", "format markdown", "draft of an advisory"])
+@pytest.mark.parametrize("name", ["render_check", "render_pull_request_body", "draft of an advisory"])
 def test_no_text_breaks_a_table_or_a_fold(name: str) -> None:
     plain = [frame(made) for made in MARKDOWN[name](BENIGN)]
     broken = [called for called, text in HOSTILE.items() if [frame(made) for made in MARKDOWN[name](text)] != plain]
