@@ -45,7 +45,7 @@ VARIABLES: Final = (
     Variable("FIXWRIGHT_TMPDIR", "where private trees of a scan are made", "the system's place for temporary files"),
     Variable("FIXWRIGHT_LOG_FORMAT", "text or json", "text"),
     Variable("FIXWRIGHT_LOG_LEVEL", "debug, info, warning or error", "info"),
-    Variable("FIXWRIGHT_RETRY_CAP", "longest wait in seconds before a failed message is tried again, or a silent host is asked again", "3600"),
+    Variable("FIXWRIGHT_RETRY_CAP", "longest wait in seconds before a failed message is tried, or a silent host is asked again", "3600"),
     Variable("FIXWRIGHT_MESSAGE_CAP", "longest time in seconds that one step may take before its process is ended", "3600"),
     Variable("FIXWRIGHT_METRICS_TOKEN", "opens /metrics to others than this machine: `Authorization: Bearer TOKEN`", secret=True),
     Variable("FIXWRIGHT_RETENTION_DAYS", "how long reviews of closed changes and what engines said are kept", "90"),

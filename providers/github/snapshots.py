@@ -16,10 +16,8 @@ from pipeline.model.event import CommentRef, Posted, Snapshot
 from pipeline.model.ids import CommitId
 from pipeline.model.target import PullRequestRef, SourceRepository, UserRef
 from providers.github.api import Api, repository_path
-from providers.github.auth import READ, SPEAK
-from providers.github.client import Answer
+from providers.github.auth import SPEAK
 from providers.github.markers import Comment, mark_of
-from providers.github.payloads import Sha
 from providers.github.repositories import describe, open_pull_requests, tip
 
 
