@@ -32,12 +32,15 @@ def read_history(mirror: Mirror, base: CommitId, head: CommitId, limit: int) -> 
     """All versions that base..head adds, oldest commit first, at most `limit` commits."""
     commits, truncated = mirror.history(base, head, limit=limit, entries=VERSIONS)
     origin: dict[tuple[str, BlobId], CommitId] = {}
+    began: dict[str, BlobId] = {}
     layers: list[dict[str, SideFile]] = []
     depth: dict[str, int] = {}
     for commit in commits:
         for changed in commit.changed:
             version = (changed.path, changed.new_blob)
-            if not changed.new_blob.strip("0") or version in origin:
+            # What stood there before the change is nothing that it brings, however often it is taken out and put back.
+            before = began.setdefault(changed.path, changed.old_blob)
+            if not changed.new_blob.strip("0") or version in origin or changed.new_blob == before:
                 continue
             origin[version] = commit.commit
             layer = depth.get(changed.path, 0)

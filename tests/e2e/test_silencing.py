@@ -17,9 +17,10 @@ from bot.settings import engines_dir
 from pipeline.model.finding import BaselineState, Standing
 from pipeline.model.review import Conclusion, Verdict
 from pipeline.stages.examine import RunControl
-from pipeline.stages.folder import judge_folder
+from pipeline.stages.folder import available_scanners, judge_folder
 from tests.engines import needs_engines
 from tests.harness import Bench, LocalRepo, git
+from tests.hostile import sampled
 
 pytestmark = [needs_engines, pytest.mark.slow]
 
@@ -75,6 +76,8 @@ class Variant:
     """Lines by which bad lines have moved down."""
     handles: bool = True
     """False when the text of the line itself differs, by which a secret is recognised."""
+    mode: str = "100644"
+    """git's, of the bad files."""
 
 
 def _on_the_line(python: str, script: str, secret: str = "") -> Variant:
@@ -101,6 +104,15 @@ def _above_the_line(python: str, script: str) -> Variant:
 _POLICY = b"gate:\n  block: never\npaths:\n  exclude: ['**']\nengines:\n  required: [secrets_scan]\non_incomplete: warn\n"
 _IGNORE_ALL = b"ignore:\n  - {path: '**', reason: all is well, until: 2999-12-31}\nscopes: {all: {paths: ['**'], block: never}}\n"
 _ALLOW_ALL = b"[extend]\nuseDefault = true\n[allowlist]\npaths = ['''.*''']\nregexes = ['''.*''']\n[[rules]]\nid = 'x'\nregex = '''x'''\n"
+
+_NO_RULES = b"""rules:
+  - {id: python.sql-injection, languages: [python], severity: INFO, message: none, pattern: this_is_nowhere()}
+  - {id: javascript.command-injection, languages: [js], severity: INFO, message: none, pattern: this_is_nowhere()}
+"""
+_BASELINE = (
+    b'{"version": "1.5.0", "results": {"config/keys.py": [{"type": "AWS Access Key", "filename": "config/keys.py", '
+    b'"hashed_secret": "0", "is_secret": false, "line_number": 2}]}, "filters_used": [{"path": "x", "pattern": [".*"]}]}\n'
+)
 
 _ODD_NAMES = (
     "app/d\nb.py",
@@ -146,6 +158,41 @@ VARIANTS = {
             "pyproject.toml": b"[tool.semgrep]\nexclude = ['*']\n",
         }
     ),
+    "rules of the same names that find nothing": Variant(
+        {
+            ".semgrep/rules.yml": _NO_RULES,
+            ".semgrep.yaml": _NO_RULES,
+            "rules/python.sql-injection.yml": _NO_RULES,
+            "pipeline/rules/python/sql-injection.yml": _NO_RULES,
+        }
+    ),
+    "baselines and lists of other tools": Variant(
+        {
+            ".secrets.baseline": _BASELINE,
+            ".trufflehogignore": b".*\n",
+            ".trufflehog.yml": b"exclude: ['.*']\n",
+            ".gitguardian.yaml": b"secret: {ignored_paths: ['**']}\n",
+            ".kingfisher.yml": b"rules: []\n",
+            ".snyk": b"exclude: {global: ['**']}\n",
+            ".bandit": b"[bandit]\nexclude: /\nskips: B608\n",
+            ".eslintignore": b"*\n",
+            ".dockerignore": b"*\n",
+            ".npmignore": b"*\n",
+            "sonar-project.properties": b"sonar.exclusions=**\n",
+        }
+    ),
+    "sections for tools": Variant(
+        {
+            "setup.cfg": b"[flake8]\nexclude = *\n[semgrep]\nexclude = *\n[bandit]\nexclude = /\n",
+            "tox.ini": b"[semgrep]\nexclude = *\n[betterleaks]\nexclude = *\n",
+            "package.json": b'{"semgrep": {"exclude": ["*"]}, "betterleaks": {"exclude": ["*"]}, "eslintConfig": {"root": true}}\n',
+            ".editorconfig": b"root = true\n[*]\ncharset = utf-16le\nend_of_line = cr\n",
+            ".vscode/settings.json": b'{"files.exclude": {"**": true}}\n',
+            ".env": b"SEMGREP_RULES=none\nBETTERLEAKS_CONFIG=x\nFIXWRIGHT_ENGINE_SECONDS=0\n",
+            ".pre-commit-config.yaml": b"exclude: '.*'\n",
+        }
+    ),
+    "executable files": Variant(mode="100755"),
     "attributes that hide differences": Variant({".gitattributes": b"* -diff filter=hide diff=hide merge=hide -text\n"}),
     "attributes of binary files": Variant({".gitattributes": b"* binary\n"}),
     "attributes of archives": Variant({".gitattributes": b"* export-ignore export-subst ident linguist-vendored linguist-generated\n"}),
@@ -205,13 +252,36 @@ VARIANTS = {
 }
 
 
+def _everything() -> Variant:
+    """All files of all variants beside the bad ones, and all comments on their lines."""
+    beside = {name: content for key, variant in VARIANTS.items() for name, content in variant.beside.items() if key != _IN_PLACE}
+    said = "nosemgrep nosem: python.sql-injection gitleaks:allow betterleaks:allow nosec noqa NOSONAR pragma: allowlist secret"
+    both = _on_the_line(
+        f"# {said} # fixwright: ignore[python.sql-injection, secrets.aws-access-key] fine", f"// {said} // eslint-disable-line"
+    )
+    return Variant(beside, VARIANTS["symbolic links"].links, both.edit, handles=False, mode="100755")
+
+
+_IN_PLACE = "files in the place of our folders"
+"""Cannot be beside folders of those names."""
+EVERYTHING = "everything at once"
+VARIANTS[EVERYTHING] = _everything()
+
+MADE_FOR = {
+    "semgrep": ("lists of what to ignore", "configuration of the engines", "nosemgrep", "rules of the same names that find nothing"),
+    "betterleaks": ("lists of what to ignore", "configuration of the engines", "gitleaks:allow", "baselines and lists of other tools"),
+}
+"""Of each engine, the ways to silence it that it is known for. A new engine needs its row, and a bad file among BAD."""
+
+
 def _repository(folder: Path, variant: Variant) -> LocalRepo:
     repo = LocalRepo(folder)
     _write(repo, BASE)
     git(repo.folder, "commit", "--quiet", "--message", "base")
     git(repo.folder, "checkout", "--quiet", "-b", "feature")
     copies = {name: BAD[original] for name, original in variant.copies.items()}
-    _write(repo, {**{path: variant.edit(path, content) for path, content in BAD.items()}, **copies, **variant.beside})
+    _write(repo, {path: variant.edit(path, content) for path, content in BAD.items()}, variant.mode)
+    _write(repo, {**copies, **variant.beside})
     for name, target in variant.links.items():
         place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -221,14 +291,14 @@ def _repository(folder: Path, variant: Variant) -> LocalRepo:
     return repo
 
 
-def _write(repo: LocalRepo, files: Mapping[str, bytes]) -> None:
+def _write(repo: LocalRepo, files: Mapping[str, bytes], mode: str = "100644") -> None:
     for name, content in files.items():
         place = repo.folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
         # Without attributes of the work tree: the blob must hold exactly these bytes.
         blob = git(repo.folder, "hash-object", "-w", "--no-filters", "--", os.fspath(place))
-        git(repo.folder, "update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
+        git(repo.folder, "update-index", "--add", "--cacheinfo", f"{mode},{blob},{name}")
 
 
 def _by_the_server(tmp_path: Path, repo: LocalRepo) -> Verdict:
@@ -270,7 +340,15 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> set[Place]:
     return found
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+def test_every_engine_has_its_ways_and_something_to_find(plain: set[Place], tmp_path: Path) -> None:
+    engines = {scanner.name for scanner in available_scanners(None).values()}
+    assert set(MADE_FOR) == engines
+    assert all(set(ways) <= set(VARIANTS) for ways in MADE_FOR.values())
+    verdict = _by_the_command_line(_repository(tmp_path / "repository", Variant()))
+    assert {judged.finding.engine for judged in verdict.judged} == engines
+
+
+@pytest.mark.parametrize("name", sampled(VARIANTS, 8, always=[EVERYTHING, "lists of what to ignore", "configuration of the engines"]))
 def test_what_a_change_brings_along_hides_nothing(tmp_path: Path, name: str, plain: set[Place]) -> None:
     variant = VARIANTS[name]
     repo = _repository(tmp_path / "repository", variant)
@@ -281,6 +359,50 @@ def test_what_a_change_brings_along_hides_nothing(tmp_path: Path, name: str, pla
             assert found == expected
         assert verdict.conclusion is Conclusion.FAILURE
         assert verdict.incomplete == ""
+
+
+ENCODINGS = {"UTF-16 with its mark": "utf-16", "UTF-16": "utf-16-le", "UTF-32": "utf-32", "UTF-7": "utf-7", "EBCDIC": "cp500"}
+
+
+@pytest.mark.parametrize("name", sampled(ENCODINGS, 1, always=["UTF-16 with its mark"]))
+def test_another_encoding_is_found_in_or_not_green(tmp_path: Path, name: str) -> None:
+    """What no engine can read as text may hide something: then the check says that it could not be checked."""
+    variant = Variant(edit=lambda _, content: content.decode().encode(ENCODINGS[name]))
+    repo = _repository(tmp_path / "repository", variant)
+    for verdict in (_by_the_server(tmp_path, repo), _by_the_command_line(repo)):
+        assert verdict.conclusion is Conclusion.FAILURE
+        if name == "UTF-16 with its mark":
+            assert ("secrets.aws-access-key", SECRET, 2) in {place[:3] for place in _places(verdict)}
+
+
+def test_a_file_that_is_renamed_and_made_bad_is_found_under_its_new_name(tmp_path: Path) -> None:
+    repo = LocalRepo(tmp_path / "repository")
+    repo.commit(dict(BASE))
+    moved = {f"vendor/tests/{Path(path).name}": content for path, content in BAD.items()}
+    repo.commit({**dict.fromkeys(BAD), **moved}, branch="feature")
+    for verdict in (_by_the_server(tmp_path, repo), _by_the_command_line(repo)):
+        expected = {(rule, f"vendor/tests/{Path(path).name}", line) for rule, path, line in EXPECTED}
+        assert {place[:3] for place in _places(verdict)} == expected
+
+
+def test_a_change_that_only_makes_a_file_executable_brings_nothing(tmp_path: Path) -> None:
+    repo = LocalRepo(tmp_path / "repository")
+    repo.commit(BAD)
+    git(repo.folder, "checkout", "--quiet", "-b", "feature")
+    git(repo.folder, "update-index", "--chmod=+x", "--", *BAD)
+    git(repo.folder, "commit", "--quiet", "--message", "modes")
+    git(repo.folder, "checkout", "--quiet", "--force", "feature")
+    for verdict in (_by_the_server(tmp_path, repo), _by_the_command_line(repo)):
+        assert (_places(verdict), verdict.incomplete) == (set(), "")
+
+
+def test_what_is_taken_out_and_put_back_is_the_base_s(tmp_path: Path) -> None:
+    repo = LocalRepo(tmp_path / "repository")
+    repo.commit(BAD)
+    repo.commit({SECRET: BASE[SECRET]}, branch="feature")
+    repo.commit({SECRET: BAD[SECRET], "new.txt": "x\n"})
+    for verdict in (_by_the_server(tmp_path, repo), _by_the_command_line(repo)):
+        assert (_places(verdict), verdict.incomplete) == (set(), "")
 
 
 @pytest.mark.parametrize("comment", ["# nosemgrep", "# nosemgrep: python.sql-injection", "# nosem"])
