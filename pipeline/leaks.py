@@ -45,13 +45,13 @@ SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("ASIA", r"ASIA[A-Z0-9]{16}"),
         ("xox", r"xox[a-z]-[A-Za-z0-9-]{10,}"),
         ("_live_", r"[srw]k_live_[A-Za-z0-9]{16,}"),
-        ("eyJ", r"eyJ[A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]*"),
+        ("eyJ", r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+[.][A-Za-z0-9_-]{8,}+[.][A-Za-z0-9_-]*"),
         (
             "PRIVATE KEY",
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,-]|\\[nr]){0,200}?[A-Za-z0-9+/=]{40}"
-            r"(?:[A-Za-z0-9+/=\s]|-(?!-)|\\[nr])*+(?:-----END [A-Z ]*PRIVATE KEY-----)?",
+            r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,-]|\\[nr]){0,200}?[A-Za-z0-9+/=]{40}"
+            r"(?:[A-Za-z0-9+/=\s]|-(?!-)|\\[nr])*+(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?",
         ),
-        ("://", r"(?<=://)[^/\s\"<>]*:(?!(?:[.*x]{3,}|password)@|[^/\s@]*[{}<>$%(])[^/\s\"<>]+(?=@)"),
+        ("://", r"(?<=://)[^/\s\"<>:]{0,256}:(?!(?:[.*x]{3,}|password)@|[^/\s@]*[{}<>$%(])[^/\s\"<>]+(?=@)"),
     )
 )
 """What looks like a credential wherever it stands, each with what it cannot be without: GitHub's tokens in old and new form (GitHub docs
@@ -62,7 +62,7 @@ CARRIERS = re.compile(
     r"(?i:(?:authorization|private-token|job-token|x-gitlab-token|cookie)[\"']?\s*[:=,]\s*b?[\"']?(?:(?:basic|bearer|token)\s+)?)[^\s\"',]{6,}"
     r"|(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{16,}"
     r"|(?i:\bpassword\s*=\s*)'?[^\s']+"
-    r"|(?<=://)[^/\s\"]*:[^/\s\"]*(?=@)"
+    r"|(?<=://)[^/\s\":]{0,256}:[^/\s\"]*(?=@)"
 )
 """What carries a credential in the words of machines: headers, connection strings, URLs. Only for logs and errors: in what is written for
 people, and in code, the same words are harmless (`password = os.environ[...]`)."""
@@ -80,6 +80,7 @@ _REMEMBERED = 256
 
 _NOT_LETTERS = bytes(c for c in range(128) if not chr(c).isalnum())
 _NOT_VISIBLE = bytes(c for c in range(128) if c <= 32 or c == 127 or chr(c) in "\\\"'`")
+_LONGEST = 256
 _EXACT = 0x8000
 """Set in a length: a value with few letters and digits, whose symbols count too."""
 
@@ -153,7 +154,7 @@ def _pieces(plain: str) -> Iterator[tuple[int, bytes]]:
     elif is_telling(letters):
         yield from ((0, piece) for piece in _cut(letters))
     elif len(visible) >= 8 and sum(any(test(chr(c)) for c in visible) for test in _CLASSES) >= 3:
-        yield _EXACT, visible[: _EXACT - 1]
+        yield _EXACT, visible[:_LONGEST]
 
 
 _CLASSES: tuple[Callable[[str], bool], ...] = (str.islower, str.isupper, str.isdigit, lambda c: not c.isalnum())

@@ -267,3 +267,47 @@ def test_the_largest_comment_is_filtered_in_a_moment() -> None:
             many.clean(text[:65_000])
             spent.append(time.process_time() - began)
         assert min(spent) < 0.05
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "eyJ",
+            "eyJabcdefgh.",
+            "://",
+            ":",
+            "a:",
+            "://a:",
+            "@",
+            "ghp_",
+            "gh",
+            "glpat-",
+            "-----BEGIN ",
+            "-----BEGIN PRIVATE KEY-----",
+            "A ",
+            "AKIA",
+        ),
+        *(
+            "xoxb-",
+            "sk_live_",
+            "authorization ",
+            "cookie:",
+            "password = ",
+            "bearer ",
+            "basic\t",
+            "%41",
+            "&#65;",
+            "\\u0041",
+            "\\",
+            "%25",
+            "\u200b",
+        ),
+        *(MADE[0].value[:12], MADE[2].value[:8], "{", "://u:p{", "fxw_a", "github_pat_"),
+    ],
+)
+def test_a_hostile_text_takes_no_longer_than_another(piece: str) -> None:
+    """Whatever it repeats: what is quadratic takes minutes for 65 kB."""
+    began = time.process_time()
+    FOUND.clean(("://" + piece * 70_000)[:65_000], machine=True)
+    assert time.process_time() - began < 1.5
