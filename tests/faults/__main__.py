@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ CHANGES = 3
 def main() -> int:
     """0: all passed; 1: some did not; 2: usage."""
     args = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what a row has mounted or stopped is put right on the way out
     args.results.parent.mkdir(parents=True, exist_ok=True)
     if args.anew:
         args.results.unlink(missing_ok=True)
