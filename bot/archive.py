@@ -187,7 +187,9 @@ def _opened(source: Path) -> Iterator[tarfile.TarFile]:
             yield archive
     except FileNotFoundError:
         raise UsageError(f"there is no file {source}") from None
-    except (tarfile.TarError, EOFError, OSError) as exc:
+    except EOFError:
+        raise UsageError(f"{source} is cut off: its end is missing", hint="copy it again from where the backup was made") from None
+    except (tarfile.TarError, OSError) as exc:
         raise UsageError(f"{source} is no backup of ours, or damaged: {type(exc).__name__}") from exc
 
 

@@ -141,9 +141,14 @@ def proof_word(proof: Proof | None) -> str:
 
 def proof_sentences(proof: Proof) -> str:
     """What the gate found, as one paragraph: what decides, and what could not be checked. The receipt has every check."""
-    said = [sentence(cut(check.said, SENTENCE)) for check in proof.checks if check.passed and check.said and check.name in DECIDING]
-    unable = [sentence(cut(check.said, SENTENCE)) for check in proof.checks if check.passed is None and check.said]
+    said = [_spoken(check.said) for check in proof.checks if check.passed and check.said and check.name in DECIDING]
+    unable = [_spoken(check.said) for check in proof.checks if check.passed is None and check.said]
     return " ".join([*said, *unable])
+
+
+def _spoken(said: str) -> str:
+    """What a check says, as a sentence: in a table it begins small. A name or a number at its beginning stays as it is."""
+    return sentence(cut(said[:1].upper() + said[1:] if re.match(r"[a-z]+ ", said) else said, SENTENCE))
 
 
 def not_proven(proof: Proof) -> str:

@@ -113,7 +113,7 @@ def title(report: Report) -> str:
     verdict = report.verdict
     blocks, warns = verdict.standing(Standing.BLOCKS), verdict.standing(Standing.WARNS)
     if blocks:
-        return _headline(blocking(len(blocks)), blocks[0], len(blocks) + len(warns))
+        return _headline(blocking(len(blocks)), blocks[0], len(blocks))
     if verdict.incomplete:
         return verdict.could_not_check
     if verdict.withheld and verdict.conclusion is Conclusion.FAILURE:

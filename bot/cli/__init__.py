@@ -41,11 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses an option that it does not know by itself: the outermost parser would answer with the usage of everything."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # as argparse's own, which has no types
+        """See `argparse`; what is not known is an error of the command that was given it."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {visible(' '.join(unknown))}")
+        return parsed, unknown
+
+
 def make_parser(wanted: str = "") -> argparse.ArgumentParser:
     """The parser with the wanted command of this folder, or with every one: a scan must not wait for the imports of a worker."""
-    parser = argparse.ArgumentParser(
-        prog="fixwright", description="Scans changes, answers pull requests, and opens fixes that prove themselves."
-    )
+    parser = _Parser(prog="fixwright", description="Scans changes, answers pull requests, and opens fixes that prove themselves.")
     parser.add_argument("--version", action="version", version=f"fixwright {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     names = sorted(info.name for info in pkgutil.iter_modules(bot.cli.__path__) if not info.name.startswith("_"))
@@ -81,7 +90,8 @@ def _stop_talking() -> None:
 
 def print_error(error: FixwrightError) -> None:
     """What went wrong, and what to do about it. A host or a file may have had a part in the words: a terminal obeys none of them."""
-    print(f"fixwright: {visible(clean(error.message, machine=True))}", file=sys.stderr)
+    for one in (error, *error.others) if isinstance(error, PolicyInvalid) else (error,):
+        print(f"fixwright: {visible(clean(one.message, machine=True))}", file=sys.stderr)
     if error.hint:
         print(f"  {visible(clean(error.hint, machine=True))}", file=sys.stderr)
 

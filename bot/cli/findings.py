@@ -115,6 +115,9 @@ def _read(app: App, name: str, branch: str, status: Status) -> Listed:
         listing = work.installations.listing(identifier)
         wanted = branch or source.default_branch
         findings = work.findings.listed(identifier, wanted, status)
+        if not findings and wanted != source.default_branch and not work.repositories.has_branch(identifier, wanted):
+            hint = "a branch is known from its first change on; pull/7 is pull request 7"
+            raise UsageError(f"no branch {visible(wanted)} of {visible(source.full_name)} is known here", hint=hint)
         known = listing.review if wanted == source.default_branch else None
         verdict = work.reviews.known_verdict(known) if known is not None else None
     standing = [j for j in verdict.judged if j.standing is Standing.WAIVED] if verdict else []

@@ -267,6 +267,7 @@ def _comment(args: argparse.Namespace) -> int:
     fields = {"number": args.number, "comment": identifier, "body": args.text, "thread": args.thread}
     fingerprint = next((t.fingerprint for t in record.conversation(args.number).threads if t.id == args.thread), "")
     connection.send(repository, "comment", **fields, fingerprint=fingerprint)
+    print(f"delivered; the answer appears in: fixwright local show {shlex.quote(str(args.repository))} --number {args.number}")
     return 0
 
 

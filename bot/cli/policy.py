@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from bot.cli.processes import stored
 from pipeline import rulebook
 from pipeline.errors import PolicyInvalid, UsageError
 from pipeline.escaping import visible
-from pipeline.model.finding import Confidence, Severity
+from pipeline.model.finding import Confidence, Rule, Severity
 from pipeline.phrases import short
 from pipeline.policy import (
     DEFAULTS,
@@ -190,7 +191,7 @@ class _Outcome:
 def _explain(args: argparse.Namespace) -> int:
     effective = _effective(args.repo, args.base, args.parent)
     policy, path = effective.policy, args.path.removeprefix("./")
-    known = rulebook.load().rules.get(args.rule)
+    known = _rule(args.rule)
     severities = [Severity.parse(args.severity)] if args.severity else [known.severity] if known else sorted(Severity, reverse=True)
     confidence = Confidence[args.confidence.upper()] if args.confidence else known.confidence if known else Confidence.HIGH
     decided = [(severity, policy.decide(path, args.rule, severity, confidence)) for severity in severities]
@@ -230,6 +231,15 @@ def _explain(args: argparse.Namespace) -> int:
         one = f" (only {entry.finding})" if entry.finding else ""
         print(f"  may stand until {visible(entry.until)}{one}: {visible(entry.reason)} ({visible(effective.origin(key))})")
     return OK
+
+
+def _rule(name: str) -> Rule | None:
+    """The rule of that name; None for none, and for one of secrets, of which there are as many as kinds. Raises UsageError."""
+    rules = rulebook.load().rules
+    if name and name not in rules and not name.startswith("secrets."):
+        near = difflib.get_close_matches(name, rules, n=3, cutoff=0.5) or sorted(rules)[:3]
+        raise UsageError(f"{visible(name)} is no rule of this version", hint=f"such as {', '.join(near)}")
+    return rules.get(name)
 
 
 def _ignores(policy: Policy, path: str, rule: str) -> list[str]:

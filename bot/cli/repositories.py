@@ -48,7 +48,7 @@ def show(args: argparse.Namespace) -> int:
         return OK
     width = max((len(visible(one.name)) for one in known), default=0)
     for one in known:
-        print(f"{visible(one.name):{width}}  {one.provider:6}  {_state(one):20}  {one.findings} findings  {visible(one.organization)}")
+        print(f"{visible(one.name):{width}}  {one.provider:6}  {_state(one):20}  {one.findings} open  {visible(one.organization)}")
     if not known:
         print("no repository is known yet: they appear with the first delivery of an installation")
     return OK

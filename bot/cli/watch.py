@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 import signal
 import sys
 import threading
@@ -20,7 +21,16 @@ from bot.watching import Watch
 from bot.wiring import App
 from bot.worker import Stopping
 from pipeline import phrases
-from pipeline.errors import HostError, HostForbidden, HostNotFound, HostUnauthorized, NotConfigured, RateLimited, UsageError
+from pipeline.errors import (
+    HostError,
+    HostForbidden,
+    HostNotFound,
+    HostUnauthorized,
+    HostUnavailable,
+    NotConfigured,
+    RateLimited,
+    UsageError,
+)
 from pipeline.escaping import visible
 from pipeline.messages import AcceptEvent, Envelope
 from pipeline.model.event import Event
@@ -28,6 +38,7 @@ from pipeline.model.ids import InstallationId, ReviewId
 from pipeline.model.report import Report
 from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository
+from pipeline.ports import CodeHost
 from pipeline.sandbox.workfolder import work_folder
 
 PROVIDER = "github"
@@ -36,6 +47,8 @@ INTERVAL, SHORTEST = 60.0, 10.0
 ENDED = (ReviewStatus.DONE, ReviewStatus.FAILED)
 FOR_GOOD = (HostUnauthorized, HostForbidden, HostNotFound)
 """What another try does not mend."""
+
+_SLUG = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 
 Say = Callable[[str], None]
 
@@ -54,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     """With --once: 1 when a change is blocked, else 3 when one could not be checked, else 0. Without: until Ctrl-C, which is 0."""
     if args.interval < SHORTEST:
         raise UsageError(f"--interval must be at least {SHORTEST:.0f} seconds")
+    if not _SLUG.fullmatch(args.repository):
+        raise UsageError(f"'{visible(args.repository)}' is no OWNER/REPOSITORY", hint="as in: fixwright watch octo/shop")
     settings = read_settings()
     configure_logs(settings)
     stop = threading.Event()
@@ -89,7 +104,7 @@ class Session:
         provider = app.plugins.providers[PROVIDER]
         waiting = Installation(InstallationId(""), PROVIDER, "", owner, f"token:{owner}")
         host = provider.connect(waiting, configuration, app.memory)
-        self.repository: SourceRepository = host.find(name)
+        self.repository: SourceRepository = _found(host, name, configuration.get("API_URL", ""))
         instance = self.repository.instance
         self.installation = Installation(
             InstallationId(f"{PROVIDER}:{instance}:token:{owner}"), PROVIDER, instance, owner, f"token:{owner}"
@@ -160,6 +175,17 @@ class Session:
                     self._told[review.id] = review.status
                     self._say(line_of(ref, review, found[ref]))
         return found
+
+
+def _found(host: CodeHost, name: str, api_url: str) -> SourceRepository:
+    """The repository at the beginning of a watch: an API that cannot be reached then is rather a wrong address than a bad moment."""
+    try:
+        return host.find(name)
+    except HostUnavailable as error:
+        raise HostUnavailable(
+            f"{api_url or 'GitHub'} cannot be reached ({error.message})",
+            hint="is FIXWRIGHT_GITHUB_API_URL right, and does this machine get there, perhaps through HTTPS_PROXY?",
+        ) from error
 
 
 def line_of(ref: PullRequestRef, review: Review, verdict: Verdict) -> str:

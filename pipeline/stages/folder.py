@@ -169,12 +169,18 @@ def _contents(on_disk: Mapping[str, Path], findings: Sequence[Finding]) -> dict[
 
 
 def _policy(read: Callable[[str], bytes | None], commit: str = "") -> PolicyDocument:
-    """The policy in force. An error names the file and the line, which nobody else says on a command line."""
+    """The policy in force. An error names the file and the line, which nobody else says on a command line, and so do the others."""
     try:
         return read_document("local", read, short(commit))
     except PolicyInvalid as error:
-        place = f"{error.path}:{error.line}" if error.line else error.path
-        raise PolicyInvalid(f"{place}: {error.message}", line=error.line) from None
+        first = _placed(error, error.path)
+        first.others = tuple(_placed(other, error.path) for other in error.others)
+        raise first from None
+
+
+def _placed(error: PolicyInvalid, path: str) -> PolicyInvalid:
+    place = f"{path}:{error.line}" if error.line else path
+    return PolicyInvalid(f"{place}: {error.message}", line=error.line)
 
 
 def _history(scanner: Scanner, mirror: Mirror, base: CommitId, head: CommitId, policy: Policy, control: Control) -> ScanResult:

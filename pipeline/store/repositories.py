@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, and_, func, select, update
+from sqlalchemy import Row, Select, and_, false, func, or_, select, update
 
 from pipeline.model.ids import RepositoryId
 from pipeline.store.columns import database_now
-from pipeline.store.tables import findings, installations, organizations, repositories
+from pipeline.store.tables import finding_states, installations, organizations, repositories, reviews
 from pipeline.store.transaction import Transaction
 
 
@@ -30,7 +31,7 @@ class Known:
     installation_state: str
     organization: str
     findings: int
-    """Identities that were ever seen."""
+    """Those that are open on its default branch: what only a pull request has is not the repository's yet."""
     scanned_at: float | None
     """When its default branch was looked at as a whole last."""
 
@@ -49,6 +50,15 @@ class Repositories:
         """One of them. Raises StaleWrite when there is none."""
         row = self._transaction.one(_selected().where(repositories.c.id == identifier), f"there is no repository {identifier}")
         return _known(row)
+
+    def has_branch(self, identifier: RepositoryId, branch: str) -> bool:
+        """True for a branch that had a finding, and for one that a review was of or for; `pull/7` is pull request 7."""
+        seen = select(finding_states.c.branch).where(finding_states.c.repository_id == identifier, finding_states.c.branch == branch)
+        number = branch.removeprefix("pull/")
+        of = reviews.c.pull_request == int(number) if number != branch and number.isdecimal() and len(number) < 10 else false()
+        for_it = reviews.c.change.contains(json.dumps(branch), autoescape=True)
+        reviewed = select(reviews.c.id).where(reviews.c.repository_id == identifier, or_(reviews.c.head_ref == branch, of, for_it))
+        return any(self._transaction.execute(statement.limit(1)).first() is not None for statement in (seen, reviewed))
 
     def set_state(self, identifier: RepositoryId, state: Literal["active", "disabled"]) -> None:
         """The operator decides whether anything is done there."""
@@ -79,7 +89,8 @@ def _selected() -> Select[Any]:
         installations.c.external_id == repositories.c.installation,
     )
     joined = repositories.outerjoin(installations, home).outerjoin(organizations, installations.c.organization_id == organizations.c.id)
-    counted = select(func.count()).select_from(findings).where(findings.c.repository_id == repositories.c.id).scalar_subquery()
+    here = finding_states.c.repository_id == repositories.c.id, finding_states.c.branch == repositories.c.default_branch
+    counted = select(func.count()).select_from(finding_states).where(*here, finding_states.c.status == "open").scalar_subquery()
     columns = (
         *(repositories.c[name] for name in ("id", "provider", "instance", "full_name", "private", "state", "scanned_at")),
         installations.c.account,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -10,6 +11,8 @@ from pipeline.errors import NotConfigured
 from pipeline.model.loopback import is_loopback
 from pipeline.ports import Configuration, Setting
 
+_APP_ID = re.compile(r"[0-9]{1,20}|Iv[0-9A-Za-z.]{2,60}")
+"""A number, or the client id that may stand in for it (docs "Generating a JSON Web Token (JWT)": `iss`)."""
 DEFAULT_API_URL = "https://api.github.com"
 
 SETTINGS = (
@@ -114,17 +117,25 @@ class AppSettings:
 
     @classmethod
     def of(cls, configuration: Configuration) -> AppSettings:
-        """The configured App. Raises NotConfigured; no error text holds any of the key."""
-        app_id = configuration.get("APP_ID", "").strip()
+        """The configured App. Raises NotConfigured with everything that is wrong; no error text holds any of the key."""
+        app_id, value = configuration.get("APP_ID", "").strip(), configuration.get("PRIVATE_KEY", "").strip()
+        wrong: list[NotConfigured] = []
+        key = ""
         if not app_id:
+            hint = "run: fixwright github setup-link; or set FIXWRIGHT_GITHUB_APP_ID"
+            wrong.append(NotConfigured("the number of the App is missing", hint=hint))
+        elif not _APP_ID.fullmatch(app_id):
+            hint = "set FIXWRIGHT_GITHUB_APP_ID to what the App's settings page says"
+            wrong.append(NotConfigured(f"'{app_id[:40]}' is neither the number of an App nor a client id", hint=hint))
+        try:
+            key = _key_text(value)
+        except NotConfigured as error:
+            wrong.append(error)
+        if wrong:
             raise NotConfigured(
-                "GitHub is not set up: the number of the App is missing",
-                hint="run: fixwright github setup-link; or set FIXWRIGHT_GITHUB_APP_ID",
+                f"GitHub is not set up: {'; '.join(one.message for one in wrong)}", hint="; ".join(one.hint for one in wrong)
             )
-        value = configuration.get("PRIVATE_KEY", "").strip()
-        if not value:
-            raise NotConfigured("GitHub is not set up: the App's private key is missing", hint="set FIXWRIGHT_GITHUB_PRIVATE_KEY")
-        return cls(app_id, _key_text(value))
+        return cls(app_id, key)
 
 
 def webhook_secrets(configuration: Configuration) -> tuple[bytes, ...]:
@@ -141,6 +152,8 @@ def webhook_secrets(configuration: Configuration) -> tuple[bytes, ...]:
 
 def _key_text(value: str) -> str:
     """PEM text of a setting that is the text itself (perhaps with `\\n` written out, as environment files do) or a path."""
+    if not value:
+        raise NotConfigured("the App's private key is missing", hint="set FIXWRIGHT_GITHUB_PRIVATE_KEY")
     if "-----BEGIN" in value:
         return value.replace("\\n", "\n")
     try:

@@ -23,7 +23,7 @@ from pipeline.model.target import UserRef
 from pipeline.ports import Control
 from pipeline.store.tables import outbox
 from tests.fakes import LineScanner
-from tests.harness import INSTALLATION, Bench, LocalRepo
+from tests.harness import INSTALLATION, Bench, LocalRepo, git
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 NAUGHTY = "a\x1b[31m\u202e.txt"
@@ -227,3 +227,29 @@ def test_the_relay_begins_what_is_due_and_new_rules_make_everything_due(
     assert {run["engine"]: run["rules"] for run in found["engines"]} == {"lines-semgrep": "111111111111", "lines-secrets": "000000000000"}
     assert [one["status"] for one in found["findings"]] == ["open"]
     assert follow_rules(bench.app) == 0
+
+
+def test_a_branch_that_nobody_knows_is_no_empty_list(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    repo = connected(bench, tmp_path, {"a.txt": "fine\n"})
+    name = repo.source.full_name
+    assert run(capsys, "findings", "list", name, "--branch", "main")[0] == 0
+    status, said = run(capsys, "findings", "list", name, "--branch", "mian")
+    assert (status, f"no branch mian of {name} is known here" in said) == (2, True)
+    repo.commit({"c.txt": "fine too\n"}, "change", branch="feature")
+    git(repo.folder, "checkout", "--quiet", "main")  # the branch of a working copy is its default one
+    bench.review(repo, "feature")
+    for known in ("feature", "pull/1"):
+        assert run(capsys, "findings", "list", name, "--branch", known)[0] == 0
+    assert run(capsys, "findings", "list", name, "--branch", "pull/2")[0] == 2
+
+
+def test_what_only_a_pull_request_has_is_not_counted_as_the_repositorys(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo = connected(bench, tmp_path, {"a.txt": "BAD\n"})
+    repo.commit({"c.txt": "BAD too\n"}, "change", branch="feature")
+    git(repo.folder, "checkout", "--quiet", "main")  # the branch of a working copy is its default one
+    bench.review(repo, "feature")
+    assert run(capsys, "findings", "list", repo.source.full_name, "--branch", "pull/1")[0] == 1
+    status, said = run(capsys, "repositories", "list")
+    assert (status, said.count(" 1 open  ")) == (0, 1), said

@@ -48,7 +48,7 @@ DELETED = Report(Verdict(Conclusion.SUCCESS, coverage=Coverage(runs=RUNS, files_
 @pytest.mark.parametrize(
     ("given_report", "title"),
     [
-        (typical(), "1 blocks: Request data becomes SQL at app/db.py:41 (+1)"),
+        (typical(), "1 blocks: Request data becomes SQL at app/db.py:41"),
         (report(judged(weakness())), "1 blocks: Request data becomes SQL at app/db.py:41"),
         (report(judged(weakness()), judged(weakness(line=50, what="2"))), "2 block: Request data becomes SQL at app/db.py:41 (+1)"),
         (report(judged(leak(), Standing.WARNS)), "1 warns: AWS access key …7Q2M at config/prod.py:7"),
