@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 
@@ -101,13 +102,16 @@ def send(client: httpx.Client, stand: Stand, delivery: Delivery) -> Answer:
 class Visitors:
     """Honest deliveries that come in while something goes on, one after the other at a steady pace, on one connection.
 
+    One in five is a push, which somebody has to work; the others are written down, and that is all.
+
     Args:
-        delivery: an event that was delivered before.
         every: seconds between two.
     """
 
-    def __init__(self, stand: Stand, delivery: Delivery, every: float = 0.1) -> None:
-        self._stand, self._delivery, self._every = stand, delivery, every
+    def __init__(self, stand: Stand, every: float = 0.1) -> None:
+        self._stand, self._every = stand, every
+        (*_, suite), (*_, push) = stand.world.hooks.of("check_suite", "requested"), stand.world.hooks.of("push")
+        self._kinds = cycle((suite, suite, push, suite, suite))
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._come, name="visitors", daemon=True)
         self.answers: list[Answer] = []
@@ -125,7 +129,7 @@ class Visitors:
     def _come(self) -> None:
         with httpx.Client(timeout=10, trust_env=False) as client:
             while not self._end.wait(self._every):
-                delivery = again_as_new(self._delivery)
+                delivery = again_as_new(next(self._kinds))
                 self.sent.append(delivery.id)
                 self.answers.append(send(client, self._stand, delivery))
 
