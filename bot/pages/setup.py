@@ -263,8 +263,6 @@ def _address(given: str) -> str:
         _ = parts.port
     except ValueError:
         usable = False
-    host = (parts.hostname or "") if usable else ""
-    usable = "." in host or ":" in host or is_loopback(host)  # a bare word is nobody's address outside of this network
     if not usable or not text.isascii() or any(char.isspace() for char in text):
         raise UsageError("That is no address of Fixwright.", hint="It looks like https://fixwright.example.com.")
     return text

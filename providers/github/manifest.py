@@ -184,6 +184,8 @@ def _server(given: str) -> Site:
     except ValueError:
         host, port = "", None
     plain = parts.scheme == "http" and is_loopback(host)
+    if "." not in host and not is_loopback(host):  # a word that somebody typed into the wrong field
+        host = ""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", host) or not (parts.scheme == "https" or plain) or parts.username:
         raise UsageError(
             "That is no address of a server.", hint="It looks like https://ghe.example.com; its key must not travel unencrypted."

@@ -345,6 +345,8 @@ def test_a_key_that_github_does_not_accept_yet_is_kept_and_said(client: TestClie
         ({"owner": "organization", "organization": "../settings"}, "no login of an organization"),
         ({"owner": "organization", "organization": "a--b"}, "no login of an organization"),
         ({"server": "ftp://ghe.example.com"}, "no address of a server"),
+        ({"server": "ghe"}, "no address of a server"),
+        ({"server": "https://acme"}, "no address of a server"),
         ({"server": "http://ghe.example.com"}, "no address of a server"),
         ({"server": "https://user@ghe.example.com"}, "no address of a server"),
         ({"server": "https://github.com"}, "not a server of its own"),
