@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -73,6 +74,7 @@ class Database:
                 pool_pre_ping=True,
                 pool_timeout=BUSY_SECONDS,
             )
+            event.listen(engine, "handle_error", _leave_read_only)
         return cls(parsed, engine, vault)
 
     @property
@@ -295,6 +297,13 @@ def prepare_sqlite(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     # What is deleted is overwritten: a purged repository must not be read out of the file's free pages.
     connection.execute("PRAGMA secure_delete = ON")
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """PostgreSQL that may not write is one that another took the place of: to go on with its connections would never end. psycopg counts it
+    among the faults of the caller."""
+    if isinstance(context.original_exception, ReadOnlySqlTransaction):
+        context.is_disconnect = True
 
 
 def _begin_sqlite(connection: Connection) -> None:

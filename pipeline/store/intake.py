@@ -225,9 +225,9 @@ class Intake:
         the answer was lost come back as repeated, which is as good."""
         try:
             return self._writer.write(batch)
-        except psycopg.OperationalError as exc:
+        except (psycopg.OperationalError, _READ_ONLY) as exc:
             self._writer.close()
-            if isinstance(exc, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+            if isinstance(exc, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable | _READ_ONLY):
                 raise
             return self._writer.write(batch)
         except sqlite3.OperationalError:
@@ -244,7 +244,9 @@ class Intake:
                 return
 
 
-_UNAVAILABLE = (sqlite3.OperationalError, psycopg.OperationalError, OSError)
+_READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
+"""Another server has taken its place. psycopg counts it among the faults of the caller."""
+_UNAVAILABLE = (sqlite3.OperationalError, psycopg.OperationalError, _READ_ONLY, OSError)
 _REFUSED = (sqlite3.Error, psycopg.Error, ValueError, OverflowError)
 
 
