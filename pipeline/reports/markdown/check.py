@@ -26,6 +26,9 @@ NAMED_GAPS = 3
 LISTED = 50
 """Entries of a list below the fold."""
 
+MOST_ANNOTATIONS = 1_000
+"""Of one check. On GitHub that is twenty requests of fifty, one after the other; the title counts all findings."""
+
 MESSAGE = 4_000
 """Bytes of an annotation's message. GitHub's limit is 64 KB (REST, "Create a check run"); nobody reads that much."""
 
@@ -225,8 +228,8 @@ def render_annotations(report: Report, threaded: frozenset[str] = frozenset()) -
         if not (judged.finding.commit and not judged.in_diff) and visible(judged.finding.location.path) == judged.finding.location.path
     ]
     places = Counter(fingerprint for fingerprint, *_ in {(j.finding.fingerprint, *_line(j.finding)) for j in there})
-    unsaid = (j for j in there if j.finding.fingerprint not in threaded or places[j.finding.fingerprint] > 1)
-    return (*(_annotation(judged) for judged in unsaid), *(_remark(remark) for remark in report.verdict.remarks))
+    unsaid = [j for j in there if j.finding.fingerprint not in threaded or places[j.finding.fingerprint] > 1]
+    return (*(_annotation(judged) for judged in unsaid[:MOST_ANNOTATIONS]), *(_remark(remark) for remark in report.verdict.remarks))
 
 
 def _line(finding: Finding) -> tuple[str, int]:
