@@ -129,23 +129,33 @@ def small_disk(run: Run, more: dict[str, str]) -> Iterator[Path]:
     for name in NAMES:
         stand.parts[name].stop()
     stand.close_database()
-    shutil.copytree(state, beside, symlinks=True)
+    beside.mkdir(mode=0o700)
+    _copy(state, beside)
     try:
         _mount(state)
         try:
-            shutil.copytree(beside, state, symlinks=True, dirs_exist_ok=True)
+            _copy(beside, state)
             stand.start(more=more)
             yield state
             _stop_all(stand)
-            shutil.rmtree(beside)
-            shutil.copytree(state, beside, symlinks=True)
+            _copy(state, beside)
         finally:
             _stop_all(stand)
             subprocess.run(["umount", str(state)], check=True)
-            shutil.copytree(beside, state, symlinks=True, dirs_exist_ok=True)
+            _copy(beside, state)
     finally:
         shutil.rmtree(beside)
         stand.start()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Make one folder's content the other's."""
+    for old in target.iterdir():
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
 
 
 def _stop_all(stand: Stand) -> None:

@@ -97,7 +97,6 @@ def migration_killed(run: Run) -> None:
     opened = Database.open(url)
     opened.healthy()
     opened.dispose()
-    run.begin()  # nobody else noticed
 
 
 # --- one after another, below load ----------------------------------------------------------------------------------------------------
