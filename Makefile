@@ -8,14 +8,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: demo run test faults check bench engines clean help
+.PHONY: demo run test faults soak check bench engines clean help
 help:
 	@echo "make demo    watch a pull request being scanned, answered and fixed (PROVIDER=github: against a double of GitHub)"
 	@echo "make test    set up and run the tests"
-	@echo "make faults  the whole fault matrix, written to docs/reliability.md (ARGS='--row 13': one row)"
+	@echo "make faults  the whole fault matrix, written to docs/reliability.md (ARGS='--row 13': one row; ARGS=--quick: some)"
 	@echo "make run     serve"
 	@echo "make check   types, style, import contracts"
 	@echo "make bench   benchmarks (QUICK=1: small)"
+	@echo "make soak    thousands of events and random faults (ARGS=--events 200: a short one)"
 
 $(VENV)/bin/python:
 	@echo "-- making $(VENV) with $$($(PYTHON) --version)"
@@ -55,10 +56,6 @@ test: $(DEV) engines
 	@tests/prepare.sh
 	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
-faults: $(DEV) engines
-	@tests/prepare.sh
-	@$(BIN)/python -m tests.faults $(ARGS)
-
 check: $(DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -67,6 +64,14 @@ check: $(DEV)
 
 bench: $(DEV) engines
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+faults: $(DEV) engines
+	@tests/prepare.sh
+	@$(BIN)/python -m tests.faults --write $(ARGS)
+
+soak: $(DEV) engines
+	@tests/prepare.sh
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
 
 clean:
 	rm -rf build $(VENV)

@@ -1,6 +1,7 @@
 """`make faults`: the whole matrix, its results a line each in build/faults, and the table in docs/reliability.md.
 
-It can be stopped and started again: what passed with the same seed is not run again (`--anew` forgets it).
+It can be stopped and started again: what passed with the same seed is not run again (`--anew` forgets it). Two pairs of servers run at a
+time, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import argparse
 import json
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,30 +26,33 @@ from tests.faults.servers import PAIRS, WHOLE, Pair, QueueServer
 from tests.faults.stand import ROOT, Stand
 from tests.faults.table import render, write_page
 
-RESULTS = ROOT / "build" / "faults" / "results.jsonl"
+RESULTS = ROOT / "build" / "faults"
 PAGE = ROOT / "docs" / "reliability.md"
 SEED = 20_261_122
-CHANGES = 3
+CHANGES = 2
 
 
 def main() -> int:
     """0: all passed; 1: some did not; 2: usage."""
     args = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what a row has mounted or stopped is put right on the way out
-    args.results.parent.mkdir(parents=True, exist_ok=True)
+    args.results.mkdir(parents=True, exist_ok=True)
+    pairs = [pair for pair in PAIRS if not args.pair or pair.name in args.pair]
     if args.anew:
-        args.results.unlink(missing_ok=True)
+        for pair in pairs:
+            _results(args.results, pair).unlink(missing_ok=True)
     print(f"seed {args.seed}; the same again: make faults ARGS='--seed {args.seed}'")
     begun = time.monotonic()
-    with _postgres() as postgres:
-        for pair in PAIRS:
-            if args.pair and pair.name not in args.pair:
-                continue
-            _run_pair(pair, postgres, args)
-    results = read(args.results, args.seed)
+    if len(pairs) == 1:
+        with _postgres(pairs[0]) as postgres:
+            _run_pair(pairs[0], postgres, args)
+    else:
+        with ThreadPoolExecutor(args.jobs) as pool:
+            list(pool.map(lambda pair: _apart(pair, args), pairs))
+    results = [one for pair in PAIRS for one in read(_results(args.results, pair), args.seed)]
     print(render(results))
     print(f"{len(results)} runs, {time.monotonic() - begun:.0f} s this time")
-    if args.write and not (args.row or args.pair):
+    if args.write and not (args.row or args.pair or args.quick):
         write_page(PAGE, results, args.seed)
     return 0 if results and all(one.passed for one in results if one.checked) else 1
 
@@ -61,14 +67,27 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--anew", action="store_true", help="forget what passed before")
     parser.add_argument("--changes", type=int, default=CHANGES, help="pull requests of a run")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the results lie, a line each")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results, a file a pair, a line a run")
+    parser.add_argument("--jobs", type=int, default=2, help="pairs of servers at a time")
     return parser.parse_args()
 
 
+def _results(folder: Path, pair: Pair) -> Path:
+    return folder / f"{pair.name}.jsonl"
+
+
+def _apart(pair: Pair, args: argparse.Namespace) -> None:
+    """One pair in a process of its own: signals and the profiler belong to processes."""
+    command = [sys.executable, "-m", "tests.faults", "--pair", pair.name, "--seed", str(args.seed), "--changes", str(args.changes)]
+    command += ["--results", str(args.results), *(["--quick"] if args.quick else []), *(["--step", args.step] if args.step else [])]
+    for row in args.row or ():
+        command += ["--row", str(row)]
+    subprocess.run(command, cwd=ROOT, check=False)
+
+
 @contextmanager
-def _postgres() -> Iterator[Postgres | None]:
-    if programs() is None:
-        print("PostgreSQL is not installed: its runs are not checked", file=sys.stderr)
+def _postgres(pair: Pair) -> Iterator[Postgres | None]:
+    if pair.database != "postgresql" or programs() is None:
         yield None
         return
     with server() as postgres:
@@ -82,12 +101,15 @@ def _wanted(pair: Pair, args: argparse.Namespace) -> list[Fault]:
 
 def _run_pair(pair: Pair, postgres: Postgres | None, args: argparse.Namespace) -> None:
     missing = QueueServer.missing(pair.queue) or ("" if pair.database == "sqlite" or postgres else "PostgreSQL is not installed")
-    passed = {(one.pair, one.key, one.step) for one in read(args.results, args.seed) if one.passed}
+    passed = {(one.pair, one.key, one.step) for one in read(_results(args.results, pair), args.seed) if one.passed}
     runs = [(fault, step) for fault, step in steps_of(_wanted(pair, args), quick=args.quick) if args.step in (None, step)]
     runs = [(fault, step) for fault, step in runs if (pair.name, fault.key, step) not in passed]
     if missing:
         for fault, step in runs:
-            _keep(args.results, Result(pair.name, fault.key, step, args.seed, passed=False, recovery=0.0, said=missing, checked=False))
+            _keep(
+                _results(args.results, pair),
+                Result(pair.name, fault.key, step, args.seed, passed=False, recovery=0.0, said=missing, checked=False),
+            )
         return
     random.Random(args.seed).shuffle(runs)
     together = [run for run in runs if not run[0].alone]
@@ -107,9 +129,9 @@ def _run_on_one(pair: Pair, postgres: Postgres | None, runs: Sequence[tuple[Faul
             while left:
                 fault, step = left.pop(0)
                 result = run_one(stand, alike, fault, step, seed=args.seed, changes=args.changes)
-                _keep(args.results, result)
+                _keep(_results(args.results, pair), result)
                 if result.checked and not result.passed:
-                    stand.copy_log(args.results.parent / f"{pair.name}-{fault.key}-{step}".replace(" ", "_"))
+                    stand.copy_log(args.results / f"{pair.name}-{fault.key}-{step}".replace(" ", "_"))
                     break
 
 
