@@ -57,10 +57,10 @@ def lies(run: Run) -> None:
     before = said(stand, "message.failed")
     stand.world.faults.add("*", path, action(stand), times=2)
     run.begin()
+    run.begin()
     stand.wait("an end of the lies", lambda: not stand.world.faults.open)
     run.cured()
     assert said(stand, "message.failed") + said(stand, "mirror.dropped") > before, "nobody noticed"
-    run.begin()
     run.more.append(lambda: poisoned(stand))
 
 
@@ -72,7 +72,7 @@ def hangs(run: Run) -> None:
     run.begin()
     stand.wait("a pack that hangs", lambda: not stand.world.faults.open)
     begun = time.monotonic()
-    neighbour = run.begin(other)
+    neighbour = run.begin(other, alike=False)
     stand.wait("a check of another repository", lambda: neighbour.finished, SILENCE)
     stand.wait("git to give up", lambda: said(stand, "message.failed") > before, SILENCE * 2)
     assert time.monotonic() - begun < SILENCE + 5, f"git gave up after {time.monotonic() - begun:.0f} s"
