@@ -164,18 +164,18 @@ def _texts(pattern: re.Pattern[Any]) -> Iterator[str]:
 
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Raise _TooLong in the block after so long; `re` looks for signals while it works."""
+    """Raise _TooLong in the block after so much processor time; `re` looks for signals while it works."""
 
     def ring(number: int, frame: FrameType | None) -> None:  # a signal handler's signature
         raise _TooLong
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGVTALRM, ring)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _slow(pattern: re.Pattern[Any], methods: set[str], seconds: float) -> str:
@@ -193,7 +193,7 @@ def _slow(pattern: re.Pattern[Any], methods: set[str], seconds: float) -> str:
                     else:
                         getattr(pattern, method)(subject)
             except _TooLong:
-                pass
+                return f"{method} in {text[:40]!r}"
             if time.thread_time() - begun > seconds:
                 return f"{method} in {text[:40]!r}"
     return ""
