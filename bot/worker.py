@@ -247,6 +247,9 @@ def run(message_id: str, early: bool = False) -> None:
         work_message(app, MessageId(message_id), early=early)
     except Stopping:
         log.info("message.given_back", extra={"message_id": message_id})
+    except StoreError as error:
+        # It was not claimed, or what it held runs out; whoever publishes finds it again.
+        log.warning("worker.database_down", extra={"message_id": message_id, "code": error.code, "error": error.message})
 
 
 def work_message(app: App, message_id: MessageId, *, early: bool = False) -> None:

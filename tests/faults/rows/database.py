@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 
 from pipeline.store.tables import deliveries
 from tests.faults.matrix import NotChecked, Run, fault
@@ -244,7 +244,7 @@ def read_only(run: Run) -> None:
     """As after a switch to a copy that may not write yet."""
     stand = run.stand
     assert stand.postgres is not None
-    name = stand.database_url.rpartition("/")[2].partition("?")[0]
+    name = make_url(stand.database_url).database
     time.sleep(run.random.uniform(0.5, 3.0))
     stand.postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     try:
