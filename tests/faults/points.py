@@ -102,6 +102,9 @@ def _strike(folder: Path, point: Point) -> None:
     temporary = folder / "struck.part"
     temporary.write_text(json.dumps(asdict(Struck(os.getpid(), os.getppid(), time.monotonic()))))
     temporary.rename(folder / "struck")
+    if point.what == "kill both":
+        # It would hear of its parent's death before it dies itself, and give back what it holds.
+        ctypes.CDLL(None).signal(int(signal.SIGTERM), ctypes.c_void_p(signal.SIG_IGN))
     if point.what in ("kill both", "kill parent"):
         os.kill(os.getppid(), signal.SIGKILL)
     if point.what in ("kill both", "kill"):
