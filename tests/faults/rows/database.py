@@ -104,6 +104,8 @@ def lock(run: Run) -> None:
 
 # --- full -----------------------------------------------------------------------------------------------------------------------------
 
+NOTICED = 4.0
+"""Seconds after which the web process has seen that there is no room."""
 SMALL = 64
 """Megabytes of the disk."""
 LIMITS = {
@@ -193,6 +195,8 @@ def full(run: Run) -> None:
     with small_disk(run, LIMITS[run.step]) as disk:
         told = Told(stand)
         everything = fill(disk)
+        if run.step == "guarded":
+            time.sleep(NOTICED)
         life = run.begin()
         answers = told.answers()
         if stand.pair.database == "sqlite" or run.step == "guarded":
