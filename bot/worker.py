@@ -19,6 +19,7 @@ from typing import ClassVar
 import redis
 from redis.client import Pipeline
 from rq import Queue, Worker
+from rq.exceptions import StopRequested
 from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -67,6 +68,9 @@ WORKER_TTL, MONITORING_SECONDS, MAINTENANCE_SECONDS = 25, 5, 5
 
 LOST_LEASE_EXIT, OVERTIME_EXIT, ORPHAN_EXIT = 75, 76, 77
 
+QUEUE_SECONDS = 2.0
+"""After which a queue that refused is tried again."""
+
 STOP_SECONDS = 4.0
 """How long a message may go on after SIGTERM before it is given back. Looked at every MONITORING_SECONDS; `up` waits 15 s."""
 
@@ -114,6 +118,11 @@ class MessageWorker(Worker):
     lost: Callable[[], None] = staticmethod(lambda: None)
     """Called when a child did not end well."""
     _stop_at: float | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """True when it was asked to stop."""
+        return self._stop_at is not None
     _status: int | None = os.EX_OK
     """Of the last child, as wait(2) gives it; None when somebody else heard of its end."""
 
@@ -204,6 +213,26 @@ class _Current:
 def serve(app: App, *, burst: bool = False) -> None:
     """Work until asked to stop. The parent imports and prepares everything; each message runs in a fork of it."""
     _Current.app, _Current.name, _Current.watch = app, process_name(), Watch()
+    with work_folder() as folder, Pulse(app.database, "worker", app.settings.state_dir) as pulse:
+        while True:
+            worker = _worker(app, pulse, folder)
+            try:
+                worker.work(burst=burst, logging_level="WARNING")
+            except redis.RedisError as error:
+                if burst:
+                    raise
+                log.warning("worker.queue_unusable", extra={"error": str(error)})
+            if burst or worker.stopping:
+                return
+            # RQ waits for a queue that is away, but leaves one that refuses: a replica that takes no writes, one that is full.
+            try:
+                time.sleep(QUEUE_SECONDS)
+            except StopRequested:
+                return
+
+
+def _worker(app: App, pulse: Pulse, folder: WorkFolder) -> MessageWorker:
+    """One that has not begun yet."""
     queues = [Queue(name, connection=app.jobs.client, serializer=JSONSerializer) for name in QUEUES.values()]
     worker = MessageWorker(
         queues,
@@ -213,11 +242,9 @@ def serve(app: App, *, burst: bool = False) -> None:
         job_monitoring_interval=MONITORING_SECONDS,
         maintenance_interval=MAINTENANCE_SECONDS,
     )
-    worker.pulse = Pulse(app.database, "worker", app.settings.state_dir)
+    worker.pulse, worker.folder = pulse, folder
     worker.watch, worker.lost = _Current.watch, partial(_child_lost, app)
-    with work_folder() as folder, worker.pulse:
-        worker.folder = folder
-        worker.work(burst=burst, logging_level="WARNING")
+    return worker
 
 
 def _child_lost(app: App) -> None:

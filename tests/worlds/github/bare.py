@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NO_COMMIT = "0" * 40
+DIFF_SECONDS = 5.0
+"""A difference that takes longer is shown as none, as GitHub does with what is too large ("Limits for viewing content and diffs")."""
 _SHA = re.compile(r"[0-9a-f]{40}")
 _PERSON = re.compile(rb"(?P<name>.*) <(?P<email>[^>]*)> (?P<at>\d+) (?P<zone>[+-]\d{4})")
 ENVIRONMENT = {
@@ -105,11 +107,18 @@ class BareRepository:
             (path / "objects/info/alternates").write_text(f"{borrowing.path / 'objects'}\n")
         return repository
 
-    def run(self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None, may_fail: bool = False) -> bytes:
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        may_fail: bool = False,
+        seconds: float = 120.0,
+    ) -> bytes:
         """Standard output of a git command. Raises GitFailed, unless it `may_fail`: then a failure is no output."""
         command = ["git", f"--git-dir={self.path}", *arguments]
         finished = subprocess.run(
-            command, input=stdin, capture_output=True, env=ENVIRONMENT | dict(environment or {}), timeout=120, check=False
+            command, input=stdin, capture_output=True, env=ENVIRONMENT | dict(environment or {}), timeout=seconds, check=False
         )
         if finished.returncode == 0:
             return finished.stdout
@@ -273,7 +282,10 @@ class BareRepository:
     def diff(self, old: str, new: str) -> tuple[FileDiff, ...]:
         """The files that differ between two commits or trees, with renames found and three lines of context."""
         if (old, new) not in self._diffs:
-            self._diffs[old, new] = tuple(self._diff(old, new))
+            try:
+                self._diffs[old, new] = tuple(self._diff(old, new))
+            except subprocess.TimeoutExpired:
+                self._diffs[old, new] = ()
         return self._diffs[old, new]
 
     def _diff(self, old: str, new: str) -> list[FileDiff]:
@@ -288,8 +300,8 @@ class BareRepository:
             "--src-prefix=a/",
             "--dst-prefix=b/",
         ]
-        raw = self.run("diff-tree", *options, "--raw", "-z", old, new).decode(errors="surrogateescape").split("\0")
-        text = self.run("diff-tree", *options, "-p", "--submodule=short", old, new).decode(errors="replace")
+        raw = self.run("diff-tree", *options, "--raw", "-z", old, new, seconds=DIFF_SECONDS).decode(errors="surrogateescape").split("\0")
+        text = self.run("diff-tree", *options, "-p", "--submodule=short", old, new, seconds=DIFF_SECONDS).decode(errors="replace")
         patches = re.split(r"^diff --git .*\n", text, flags=re.MULTILINE)[1:]
         files: list[FileDiff] = []
         position = 0
