@@ -101,27 +101,19 @@ def names(run: Run) -> None:
     life = grafted(run, _hostile_names, alike=False)
     told(life)
     long = "/".join(["deep", *[DEEP.decode()] * 16, "a.py"])
-    expected = {"members/web.py", "config/backup.py", "CON", long, *(name.decode("utf-8", "surrogateescape") for name in NAMES.values())}
+    older, new = 8, 23  # lines of the two injections: in the file that there was before, only the second comes with the change
+    hostile = [long, *(name.decode("utf-8", "surrogateescape") for name in NAMES.values())]
+    expected = {(path, line) for path in hostile for line in (older, new)}
+    expected |= {("members/web.py", new), ("config/backup.py", 4), ("CON", 4)}
     run.cured()
-    run.more.append(lambda: _differ({path for _, path, _ in life.seen().findings}, expected))
-    run.more.append(lambda: [] if _lines(life) == _lines_of_change(run) else [f"lines {_lines(life)}"])
+    run.more.append(lambda: _differ({(path, line) for _, path, line in life.seen().findings}, expected))
     run.begin()
 
 
-def _differ(found: set[str], expected: set[str]) -> list[str]:
-    return [f"no finding in {path[:80]!r}" for path in expected - found] + [f"a finding in {path[:80]!r}" for path in found - expected]
-
-
-def _lines(life: Life) -> dict[bool, set[int]]:
-    """Lines of findings, of the injection (in .py of the hostile kind) and of the secret."""
-    found: dict[bool, set[int]] = {}
-    for _, path, line in life.seen().findings:
-        found.setdefault(path in ("CON", "config/backup.py"), set()).add(line)
-    return found
-
-
-def _lines_of_change(run: Run) -> dict[bool, set[int]]:
-    return {path == "config/backup.py": {line} for _, path, line in run.alike.findings}
+def _differ(found: set[tuple[str, int]], expected: set[tuple[str, int]]) -> list[str]:
+    return [f"no finding in {path[:80]!r}:{line}" for path, line in expected - found] + [
+        f"a finding in {path[:80]!r}:{line}" for path, line in found - expected
+    ]
 
 
 # --- row 36 -----------------------------------------------------------------------------------------------------------------------------
