@@ -123,6 +123,7 @@ class MessageWorker(Worker):
     def stopping(self) -> bool:
         """True when it was asked to stop."""
         return self._stop_at is not None
+
     _status: int | None = os.EX_OK
     """Of the last child, as wait(2) gives it; None when somebody else heard of its end."""
 
