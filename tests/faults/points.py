@@ -29,6 +29,9 @@ FOLDER = "FAULT_POINTS"
 HANGS = 300.0
 """Seconds; longer than any row waits."""
 
+CLOCK = "FAULT_CLOCK"
+"""Environment variable: a file with the seconds by which the process believes the time of day to be later than it is."""
+
 What = Literal["kill", "kill both", "kill parent", "stop", "hang", "hold"]
 
 
@@ -146,9 +149,17 @@ def _look(folder: Path, process: str) -> None:
         sys.setprofile(watch)
 
 
+def _set_clock(file: Path) -> None:
+    """libfaketime would do it from outside, but its clock_nanosleep() refuses what Python 3.11 sleeps with (Debian 12: EINVAL)."""
+    true = time.time
+    time.time = lambda: true() + float(file.read_text())
+
+
 def main() -> None:
     """Run the command line below the looking glass."""
     folder, process = Path(os.environ[FOLDER]), sys.argv[1]
+    if clock := os.environ.get(CLOCK):
+        _set_clock(Path(clock))
     if process == "worker":
         os.register_at_fork(after_in_child=lambda: _look(folder, "worker"))
     else:

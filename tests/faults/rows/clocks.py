@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.matrix import NotChecked, Run, fault
+from tests.faults.matrix import Run, fault
+from tests.faults.points import CLOCK
 from tests.faults.stand import NAMES, Stand
 
 BEFORE_AND_AFTER = {
@@ -16,41 +17,29 @@ BEFORE_AND_AFTER = {
     "set back in a scan": ("+600", "+0"),
     "set forward in a scan": ("+0", "+600"),
 }
-"""Seconds by which the clock of every process is wrong, before and while the engine works. A database on SQLite has the clock of those who
-use it; a PostgreSQL has its own, which is right."""
-
-
+"""Seconds by which the clock of every process is wrong, before and while the engine works. The database has a clock of its own, which is
+right; that one which is set takes no lease away and holds nothing up is held by `tests/unit/store/test_outbox.py`."""
 LEASES_OVER = 12.0
 """Seconds: past a lease, and past two looks of whoever takes expired ones back."""
 
 
-def _library() -> str:
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not found:
-        raise NotChecked("faketime is not installed")
-    return str(found[0])
+def set_clock(file: Path, offset: str) -> None:
+    """In one step: it is read all the time."""
+    part = file.with_suffix(".part")
+    part.write_text(offset)
+    part.rename(file)
 
 
 @contextmanager
 def wrong_clock(stand: Stand, offset: str) -> Iterator[Path]:
-    """All four run with another clock, which is in the file that this gives; their monotonic clock goes on as it is, as on a real machine.
-
-    Only the library is loaded: the command `faketime` would set a time that nobody can change any more (README of libfaketime, "Using
-    FAKETIME_TIMESTAMP_FILE").
-    """
+    """All four run with another clock, which is in the file that this gives; their monotonic clock goes on as it is, as on a machine."""
     clock = stand.folder / "clock"
-    clock.write_text(offset)
-    fake = {
-        "LD_PRELOAD": _library(),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
+    set_clock(clock, offset)
     stand.quiet()
     for name in NAMES:
         stand.parts[name].stop()
     try:
-        stand.start(more=fake)
+        stand.start(more={CLOCK: str(clock)})
         yield clock
     finally:
         for name in NAMES:
@@ -66,7 +55,7 @@ def clock_set(run: Run) -> None:
         stand.engine.hold()
         life = run.begin()
         working = set(stand.wait("an engine at work", stand.engine.at_work))
-        clock.write_text(after)
+        set_clock(clock, after)
         if before != after:
             time.sleep(LEASES_OVER)
             assert working & set(stand.engine.at_work()), "a lease was lost of a worker that lived"
