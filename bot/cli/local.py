@@ -18,11 +18,12 @@ import httpx
 
 from bot.settings import Settings, read_settings
 from bot.wiring import discover_plugins
-from pipeline.errors import HostUnavailable, NotConfigured, StoreUnavailable, UsageError
+from pipeline.errors import GitUnavailable, HostUnavailable, NotConfigured, StoreUnavailable, UsageError
 from pipeline.escaping import visible
 from pipeline.model.event import Delivery
 from pipeline.model.ids import CommitId
 from pipeline.model.target import SourceRepository
+from pipeline.sandbox.gitrun import Transport
 from pipeline.sandbox.localgit import ZERO, LocalRepository
 from pipeline.store.spool import Spool
 from providers.local.host import open_pull_request
@@ -74,6 +75,7 @@ def _connect(args: argparse.Namespace) -> int:
     settings = read_settings()
     secret = _secret(settings)
     repository = describe(args.repository)
+    _ensure_fetchable(repository)
     git_dir = Path(repository.clone_url)
     git_dir = git_dir / ".git" if (git_dir / ".git").is_dir() else git_dir
     connection = git_dir / "fixwright.json"
@@ -91,6 +93,15 @@ def _connect(args: argparse.Namespace) -> int:
     print(f"{visible(repository.full_name)} is connected: pushes are delivered to {settings.url}")
     _announce(Connection(settings.url, secret, _record_root(settings)), repository)
     return 0
+
+
+def _ensure_fetchable(repository: SourceRepository) -> None:
+    """Raises UsageError for a folder whose pushes would be delivered and never be scanned."""
+    try:
+        Transport(repository.clone_url, allow_local=True).config()
+    except GitUnavailable:
+        text = f"{visible(repository.clone_url)} cannot be fetched from: its path has characters other than ASCII letters, digits and signs"
+        raise UsageError(text, hint="rename the folder, then connect it again") from None
 
 
 def _announce(connection: Connection, repository: SourceRepository) -> None:

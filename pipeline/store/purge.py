@@ -11,10 +11,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, Text, and_, delete, func, or_, select, type_coerce, update
 
 from pipeline.model.ids import MessageId, RepositoryId
 from pipeline.model.target import SourceRepository
+from pipeline.store.columns import name_text
 from pipeline.store.deliveries import KIND
 from pipeline.store.identity import to_repository
 from pipeline.store.tables import (
@@ -103,12 +104,13 @@ class Purge:
 
     def drop_bodies(self, source: SourceRepository) -> int:
         """Bodies of deliveries that name the repository; they are kept for a day. How many."""
-        name = source.full_name.encode()
+        names = _written(source.full_name)
         about = []
         held = select(deliveries.c.id, deliveries.c.body).where(deliveries.c.body.is_not(None), deliveries.c.provider == source.provider)
         for row in self._transaction.execute(held.execution_options(yield_per=BATCH)):
             packed = self._transaction.vault.open(KIND, row.body)
-            if packed is None or name in zlib.decompress(packed):  # what nobody can open tells nobody that it is another's
+            body = None if packed is None else zlib.decompress(packed)
+            if body is None or any(name in body for name in names):  # what nobody can open tells nobody that it is another's
                 about.append(row.id)
         return sum(
             self._transaction.changed(update(deliveries).where(deliveries.c.id.in_(some)).values(body=None)) for some in chunks(about)
@@ -159,9 +161,18 @@ def _names(key: ColumnElement[str], reviews_of: Select[Any]) -> ColumnElement[bo
 
 def _about(key: ColumnElement[str], source: SourceRepository) -> ColumnElement[bool]:
     """True for keys (of effects, of the host's memory) that name the repository: by its name, or by its number as a whole part."""
-    by_name = func.lower(key).contains(source.full_name.lower(), autoescape=True)
-    parts = [key.contains(f"{mark}{source.external_id}{mark}", autoescape=True) for mark in ":/"]
-    return or_(by_name, *parts, *(key.endswith(f"{mark}{source.external_id}", autoescape=True) for mark in ":/"))
+    stored = type_coerce(key, Text)  # patterns are escaped here, once, as the column did with the whole
+    name, number = name_text(source.full_name), name_text(source.external_id)
+    same = stored.contains(name, autoescape=True)  # lower() knows ASCII alone, on some servers
+    by_name = or_(same, func.lower(stored).contains(name.lower(), autoescape=True))
+    parts = [stored.contains(f"{mark}{number}{mark}", autoescape=True) for mark in ":/"]
+    return or_(by_name, *parts, *(stored.endswith(f"{mark}{number}", autoescape=True) for mark in ":/"))
+
+
+def _written(name: str) -> set[bytes]:
+    """How a name can stand in a body: as its bytes, also where those are no UTF-8, or escaped for JSON."""
+    raw = json.dumps(name, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
+    return {raw, json.dumps(name)[1:-1].encode()}
 
 
 def _tells_of(document: object, source: SourceRepository) -> bool:

@@ -17,6 +17,7 @@ from pipeline.model.fix import Proof, ProofCheck, ProofWord
 from pipeline.triage import proof as gate
 from pipeline.triage.handles import WORDS, assign, candidates, parse_handle
 from providers.github.settings import AppSettings
+from tests.harness import git
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -112,6 +113,22 @@ def test_a_backup_without_its_end_is_called_so(capsys: pytest.CaptureFixture[str
     status, said = run(capsys, "restore", str(file))
     assert (status, "is cut off" in said) == (2, True)
     assert "EOFError" not in said
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9.git", "a\nb.git", "a\x1b[2J.git", "a\udcff.git"])
+def test_a_folder_that_is_never_fetched_from_is_not_connected(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("FIXWRIGHT_LOCAL_WEBHOOK_SECRET", "a secret of this test")
+    folder = tmp_path / name
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--bare")
+    before = sorted(folder.rglob("*"))
+    status, said = run(capsys, "local", "connect", str(folder))
+    assert (status, "cannot be fetched from" in said) == (2, True)
+    assert "rename the folder" in said
+    assert "\x1b" not in said
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_an_option_that_a_command_does_not_have_is_answered_with_its_own_usage(capsys: pytest.CaptureFixture[str]) -> None:

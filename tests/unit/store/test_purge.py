@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Boolean, Column, Double, Integer, LargeBinary, Table, func, insert, select, update
 
 from pipeline.model.ids import RepositoryId
@@ -16,7 +17,7 @@ from pipeline.sandbox.upkeep import drop_unused
 from pipeline.stages.context import mirror_name
 from pipeline.stages.purge import purge
 from pipeline.store.engine import Database
-from pipeline.store.tables import installations, metadata, repositories
+from pipeline.store.tables import deliveries, installations, metadata, repositories
 
 OF_NOBODY = {"counters", "processes", "delivery_counts", "organizations", "instances"}
 """Tables that hold nothing of a repository. A new table is either named here or must be purged."""
@@ -123,6 +124,19 @@ def test_nothing_of_a_purged_repository_is_left_and_nothing_of_another_is_missin
     # The delivery was counted and stays known by its number; its body is gone.
     assert _counts(database) == {**before, "deliveries": before["deliveries"] + 1}
     assert kept.count("pelican") == _dump(database).count("pelican")
+
+
+@pytest.mark.parametrize("ascii_only", [True, False], ids=["escaped", "as it is"])
+def test_a_name_that_no_database_takes_as_it_is_leaves_no_trace_either(database: Database, tmp_path: Path, ascii_only: bool) -> None:
+    canary = Trace("canarybird", 2)
+    canary.name = 'canarybird/CAF\u00c9 "100%_\\' + ("\udcff" if ascii_only else "")
+    canary.fill(database)
+    body = json.dumps({"repository": {"full_name": canary.name}}, ensure_ascii=ascii_only).encode()
+    with database.work() as work:
+        work.transaction.execute(update(deliveries).values(body=zlib.compress(body)))
+    assert "canarybird" in _dump(database)
+    _purge(database, canary, tmp_path)
+    assert "canarybird" not in _dump(database)
 
 
 def test_no_file_of_the_state_holds_a_trace_either(tmp_path: Path) -> None:
