@@ -185,6 +185,7 @@ class Outbox:
             early: also when it is not due yet but waits for a host that did not answer.
         """
         which = outbox.c.id == message_id
+        self._one_scan_at_a_time(which, scans)
         claimed = self._claim(which, owner, seconds, scans, early=early)
         if claimed is None and scans < NO_LIMIT:
             waits = (which, _pending, outbox.c.kind == SCAN, outbox.c.due_at <= database_now())
@@ -204,12 +205,12 @@ class Outbox:
             .where(outbox.c.group == group, _pending, outbox.c.due_at <= database_now(), *_room(scans))
             .order_by(outbox.c.priority, outbox.c.id)
             .limit(1)
-            .with_for_update(skip_locked=True)
         )
-        return self._claim(outbox.c.id == best.scalar_subquery(), owner, seconds, scans)
+        # First the repository, then the row, as `claim` does: the other way round the two would wait for one another.
+        self._one_scan_at_a_time(outbox.c.id == best.scalar_subquery(), scans)
+        return self._claim(outbox.c.id == best.with_for_update(skip_locked=True).scalar_subquery(), owner, seconds, scans)
 
     def _claim(self, which: ColumnElement[bool], owner: str, seconds: float, scans: int, *, early: bool = False) -> Claimed | None:
-        self._one_scan_at_a_time(which, scans)
         due = or_(outbox.c.due_at <= database_now(), outbox.c.waits_for != "") if early else outbox.c.due_at <= database_now()
         ready = or_(and_(_pending, due), and_(_expired, ~_last_crash))
         row = self._transaction.execute(
@@ -371,7 +372,8 @@ class Outbox:
             .returning(outbox)
         ).all()
         again = {"crashes": outbox.c.crashes + 1, "error_code": WORKER_CRASHED, **_due_in(0.0)}
-        if self._transaction.changed(update(outbox).where(lost).values(again)):
+        # One that expired since the statement above is for the next sweep: a last crash must not be counted as one that gives another try.
+        if self._transaction.changed(update(outbox).where(lost, ~_last_crash).values(again)):
             self._transaction.sent = True
         return [_dead(row) for row in dead]
 

@@ -86,7 +86,8 @@ class Publishing:
 
     def waiting(self, most: int) -> int:
         """How many messages wait, due or not; counts no further than `most`."""
-        some = select(outbox.c.id).where(_pending).limit(most).subquery()
+        # No column: the index alone answers, which takes a tenth of the time.
+        some = select(literal_column("1")).select_from(outbox).where(_pending).limit(most).subquery()
         return int(self._transaction.execute(select(func.count()).select_from(some)).scalar_one())
 
     def next(self, turns: Turns, *, ahead: int, scans: int) -> Round:
@@ -137,9 +138,11 @@ class Publishing:
         return Counter({(row.repository, row.priority): row.number for row in rows})
 
     def _fair(self, turns: Turns, priority: int, room: int, busy: _Busy) -> tuple[list[Published], bool]:
+        if room <= 0:
+            return [], self._any_due(priority)
         tenants = self._tenants(priority)
-        if room <= 0 or not tenants:
-            return [], bool(tenants)
+        if not tenants:
+            return [], False
         share = -(-room // len(tenants))
         lanes: list[tuple[str, list[Row[Any]]]] = []
         for tenant in turns.order(priority, tenants):
@@ -153,6 +156,11 @@ class Publishing:
                 chosen.append(Published(MessageId(row.id), priority))
                 turns.took(priority, tenant)
         return chosen, True
+
+    def _any_due(self, priority: int) -> bool:
+        """Whether a message of this priority is due and was not published yet. With a full queue this is asked ten times a second."""
+        due = select(outbox.c.id).where(_new, outbox.c.priority == priority, outbox.c.publish_at <= database_now()).limit(1)
+        return self._transaction.execute(due).one_or_none() is not None
 
     def _tenants(self, priority: int) -> list[tuple[str, float]]:
         """Every tenant with something due, and since when. One step in the index for each tenant, however many messages it has."""

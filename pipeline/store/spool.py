@@ -127,8 +127,10 @@ class Spool:
         """
         if not self._segments():
             return 0
+        # Those that are ended before the one that we write to: while nothing can be taken, that one goes on, and no file comes every second.
+        done = sum(self._drain(path, take) for path in self._segments())
         self.close()
-        return sum(self._drain(path, take) for path in self._segments())
+        return done + sum(self._drain(path, take) for path in self._segments())
 
     def close(self) -> None:
         """Write no more to the open segment: it may be drained."""

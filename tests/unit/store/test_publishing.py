@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from pipeline.messages import (
     BATCH,
@@ -214,6 +216,52 @@ def test_a_worker_goes_on_with_what_else_its_review_has_while_a_scan_has_no_room
             claimed = work.outbox.claim_next("g", "me", scans=2)
         taken.append(claimed.key if claimed else "")
     assert taken[2] == other
+
+
+def test_who_goes_on_with_a_review_holds_no_row_while_it_waits_for_the_repository(database: Database) -> None:
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    key = send(database, "a", repository="r", scan=True, group="g")
+    taken: list[Claimed | None] = []
+
+    def go_on() -> None:
+        with database.work() as work:
+            taken.append(work.outbox.claim_next("g", "me", scans=2))
+
+    with database.work() as work:
+        # Another worker that claims the same message by its id, half-way: it has the repository, and wants the row.
+        work.transaction.execute(select(func.pg_advisory_xact_lock(func.hashtext("scans of r"))))
+        other = threading.Thread(target=go_on)
+        other.start()
+        _wait_until_somebody_waits_for_the_repository(database)
+        work.transaction.execute(text("SET LOCAL lock_timeout = '300ms'"))
+        work.transaction.execute(select(outbox.c.id).where(outbox.c.key == key).with_for_update())
+    other.join()
+    assert [claimed.key for claimed in taken if claimed] == [key]
+
+
+def _wait_until_somebody_waits_for_the_repository(database: Database) -> None:
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    deadline = time.monotonic() + 10
+    while True:
+        with database.read() as work:
+            if work.transaction.execute(waiting).scalar_one():
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_full_queue_still_says_that_something_due_waits_for_its_turn(database: Database) -> None:
+    turns = Turns()
+    for _ in range(3):
+        send(database, "a")
+    assert len(publish(database, turns, ahead=2)) == 2
+    with database.read() as work:
+        assert work.publishing.next(turns, ahead=2, scans=2).more
+    with database.work() as work:
+        work.transaction.execute(update(outbox).where(outbox.c.publishes == 0).values(publish_at=database_now() + 60))
+    with database.read() as work:
+        assert not work.publishing.next(turns, ahead=2, scans=2).more
 
 
 def test_a_change_does_not_wait_for_a_scan_of_everything(database: Database) -> None:

@@ -151,6 +151,20 @@ def test_when_the_database_goes_away_again_all_of_it_stays(tmp_path: Path) -> No
     assert taken(spool) == [f"d{number}" for number in range(100)]
 
 
+def test_while_nothing_can_be_taken_the_files_do_not_grow_in_number(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, PLENTY)
+
+    def away(deliveries: Sequence[Delivery]) -> list[bool]:
+        raise StoreUnavailable("away")
+
+    for number in range(20):
+        spool.keep(delivery(number))
+        with pytest.raises(StoreUnavailable):
+            spool.drain(away)
+    assert spool.lying().segments == 2
+    assert taken(spool) == [f"d{number}" for number in range(20)]
+
+
 def test_a_full_spool_refuses_and_what_lies_there_is_untouched(tmp_path: Path) -> None:
     spool = Spool(tmp_path, len(encode(delivery(1), VAULT)) * 2)
     spool.keep(delivery(1))
