@@ -390,10 +390,11 @@ def _waits(app: App, context: Context) -> str:
 
 
 def _release_waiting(app: App, context: Context) -> None:
-    """A message that had to do with a host is done: what waits for that host is due."""
+    """A message that had to do with a host is done: what waits for that host is due. One that was taken early knows that something waits:
+    what is remembered of it may be lost, to a process that died between two steps."""
     try:
         for host in sorted(context.asked):
-            if app.memory.get(f"waiting/{host}") is None:
+            if not context.claimed.early and app.memory.get(f"waiting/{host}") is None:
                 continue
             app.memory.put(f"waiting/{host}", b"", 0.0)
             with app.database.work() as work:
