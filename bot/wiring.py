@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +25,19 @@ from pipeline.receipts import Signer, load_signer
 from pipeline.stages.context import Places, Plugins
 from pipeline.store.engine import Database
 from pipeline.store.host_memory import StoredHostMemory
+from pipeline.store.outbox import LEASE_SECONDS
 from pipeline.store.seal import Seal, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """How this process holds the messages that it works."""
+
+    seconds: float = LEASE_SECONDS
+    """By the clock of the database, from each renewal."""
+    end: Callable[[int], object] = os._exit
+    """Called, from a thread, with the exit code of a process that lost a message or takes too long for it. It ends at once: what it did
+    after that would be done beside who has the message now."""
 
 
 @dataclass
@@ -42,6 +56,7 @@ class App:
     """Whether too much comes; the web process looks now and then."""
     fetched: set[tuple[Path, Change]] = field(default_factory=set)
     """See `pipeline.stages.context.Context.fetched`."""
+    lease: Lease = Lease()
 
 
 def discover_plugins() -> Plugins:

@@ -52,7 +52,7 @@ from pipeline.sandbox.workfolder import WorkFolder, work_folder
 from pipeline.stages.context import Context
 from pipeline.stages.give_up import give_up
 from pipeline.stages.perform import perform
-from pipeline.store.outbox import LEASE_SECONDS, Claimed
+from pipeline.store.outbox import Claimed
 from pipeline.tally import TALLY
 from pipeline.trail import Trail, following
 
@@ -75,8 +75,9 @@ STOP_SECONDS = 4.0
 """How long a message may go on after SIGTERM before it is given back. Looked at every MONITORING_SECONDS; `up` waits 15 s."""
 
 
-class Stopping(BaseException):
-    """SIGTERM reached the process that works a message. Not an `Exception`: no stage may take it for a fault and go on."""
+class Stopping(KeyboardInterrupt):
+    """SIGTERM reached the process that works a message. Not an `Exception`: no stage may take it for a fault and go on. And of the kind
+    that asyncio lets through: any other is to it a fault of the connection, and the message would fail instead of being given back."""
 
 
 ANSWERS = (PublishCheck, WithdrawReview, EndCheck, Speak, Reply, ProposeFix)
@@ -285,14 +286,14 @@ def work_message(app: App, message_id: MessageId, *, early: bool = False) -> Non
     owner = _Current.name or process_name()
     try:
         with app.database.work() as work:
-            claimed = work.outbox.claim(message_id, owner, scans=app.settings.repository_scans, early=early)
+            claimed = work.outbox.claim(message_id, owner, app.lease.seconds, scans=app.settings.repository_scans, early=early)
         while claimed is not None:
             with following(_trail(claimed)), within():
                 group = _attempt(app, claimed)
             if not group:
                 return
             with app.database.work() as work:
-                claimed = work.outbox.claim_next(group, owner, scans=app.settings.repository_scans)
+                claimed = work.outbox.claim_next(group, owner, app.lease.seconds, scans=app.settings.repository_scans)
     finally:
         tell(app.database)
 
@@ -425,13 +426,16 @@ def _give_back(app: App, claimed: Claimed, seconds: float = 0.0, waits_for: str 
         log.info("message.nothing_to_give_back", extra={"code": failure.code})
 
 
-def _is_done(app: App, claimed: Claimed) -> bool:
-    """True when the message was finished under this very lease: we waited with its renewal for the transaction that did it."""
+def _renew(app: App, claimed: Claimed) -> bool:
+    """False when somebody else has the message. Raises StoreError: we cannot know."""
     try:
+        with app.database.work() as work:
+            work.outbox.renew(claimed.id, claimed.epoch, app.lease.seconds)
+        return True
+    except LeaseLost:
+        # Or it was finished under this very lease: we waited with its renewal for the transaction that did it.
         with app.database.read() as work:
             return work.outbox.is_done(claimed.id, claimed.epoch)
-    except StoreError:
-        return False
 
 
 @contextmanager
@@ -448,14 +452,13 @@ def _lease(app: App, claimed: Claimed) -> Iterator[None]:
             if watch.trouble() and not done.is_set():
                 # The worker sees it, too; but it may be gone, and this process is what it left.
                 log.error("worker.hangs", extra={"kind": claimed.message.kind})
-                os._exit(OVERTIME_EXIT)
+                app.lease.end(OVERTIME_EXIT)
+                return
             try:
-                with app.database.work() as work:
-                    work.outbox.renew(claimed.id, claimed.epoch, LEASE_SECONDS)
-            except LeaseLost:
-                if not done.is_set() and not _is_done(app, claimed):
+                if not _renew(app, claimed) and not done.is_set():
                     log.warning("worker.lease_lost")
-                    os._exit(LOST_LEASE_EXIT)
+                    app.lease.end(LOST_LEASE_EXIT)
+                    return
             except StoreError as error:
                 log.warning("worker.lease_not_renewed", extra={"code": error.code})
 

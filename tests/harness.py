@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from bot.cli.local import write_comment
 from bot.settings import engines_dir, read_settings
-from bot.wiring import App, wire
+from bot.wiring import App, Lease, wire
 from bot.worker import work_message
 from pipeline.messages import AcceptEvent, Envelope
 from pipeline.model.event import CommentEvent, CommentRef, Event, PullRequestAction, PullRequestEvent
@@ -29,6 +29,15 @@ from tests.databases import migrated_sqlite
 
 INSTALLATION = Installation(InstallationId("local"), "local", "", "local", "local")
 DATE = "2026-01-15T12:00:00Z"
+
+
+def _never(code: int) -> None:
+    raise AssertionError(f"a process would have ended with {code}")
+
+
+PATIENT = Lease(seconds=3_600.0, end=_never)
+"""For messages that a test works in its own process: a machine that stands still for a while takes none away, and nothing ends the process.
+What would have ended it fails the test that did it."""
 
 
 def git(folder: Path, *arguments: str, check: bool = True) -> str:
@@ -93,6 +102,7 @@ class Bench:
         self.state = state
         # No queue: the bench itself does what is due.
         self.app: App = wire(settings, f"unix://{tmp_path / 'no-queue.sock'}")
+        self.app.lease = PATIENT
         if not database_url:
             migrated_sqlite(self.app.database)
         self.app.database.migrate()

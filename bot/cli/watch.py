@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from bot.alone import Alone
 from bot.cli import FOUND, OK, UNCHECKED
@@ -40,6 +41,9 @@ from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository
 from pipeline.ports import CodeHost
 from pipeline.sandbox.workfolder import work_folder
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 PROVIDER = "github"
 INTERVAL, SHORTEST = 60.0, 10.0
@@ -73,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
     configure_logs(settings)
     stop = threading.Event()
     with alone(settings) as app, work_folder(), stopped_by_signals(stop):
-        session = Session(app, args.repository, args.pull_request, say)
         try:
+            session = Session(app, args.repository, args.pull_request, say)
             if args.once:
                 return session.once(stop)
             session.run(stop, args.interval)
@@ -216,9 +220,16 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
             stop.set()
             raise Stopping
 
+    def lost(unraisable: UnraisableHookArgs) -> None:
+        # Raised in the callback of a weak reference or in a `__del__`, which let nothing out: `stop` is set all the same.
+        if unraisable.exc_type is not Stopping:
+            hook(unraisable)
+
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook, sys.unraisablehook = sys.unraisablehook, lost
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)

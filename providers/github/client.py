@@ -144,6 +144,23 @@ class _Line:
         self.runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.PollSelector()))
         self._callers: OrderedDict[tuple[OpenClient, str], _Caller] = OrderedDict()
 
+    def run(self, call: Coroutine[object, object, _Result]) -> _Result:
+        """Until it is done. What a signal's handler raises ends it here and now, and nothing of it goes on with a later call."""
+        try:
+            return self.runner.run(call)
+        except (KeyboardInterrupt, BaseExceptionGroup) as raised:
+            self._cancel()
+            call.close()  # it may not even have begun
+            raise _interrupt(raised) from None
+
+    def _cancel(self) -> None:
+        loop = self.runner.get_loop()
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+
     def caller(self, open_client: OpenClient, api_url: str) -> _Caller:
         """The connections to one API, opened on first use; those unused for longest are closed."""
         key = (open_client, api_url)
@@ -160,6 +177,13 @@ class _Line:
             self.runner.run(self._callers.popitem()[1].close())
         # Not `runner.close()`: it starts a thread to join the resolver's, which an ending interpreter refuses.
         self.runner.get_loop().close()
+
+
+def _interrupt(raised: BaseException) -> BaseException:
+    """What the handler raised: anyio puts groups around what was raised inside of its groups of tasks."""
+    while isinstance(raised, BaseExceptionGroup) and (inside := raised.subgroup(KeyboardInterrupt)) is not None:
+        raised = inside.exceptions[0]
+    return raised
 
 
 class _Hold:
@@ -314,7 +338,7 @@ class Client:
 
         what = what.partition("?")[0]
         try:
-            return line.runner.run(bounded())
+            return line.run(bounded())
         except TimeoutError as exc:
             raise HostUnavailable(f"GitHub did not answer {what} within {DEADLINE:.0f} s") from exc
         except (ValueError, LookupError, TypeError, RecursionError, gidgethub.GitHubException) as exc:

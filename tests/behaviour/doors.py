@@ -14,6 +14,7 @@ from bot.settings import engines_dir, read_settings
 from bot.wiring import App
 from providers.github.client import close_line
 from tests.fakes import GoodFixer, LineScanner
+from tests.harness import PATIENT
 from tests.stages.github import KeyScanner, bad_words
 from tests.worlds.github.model import PullRequest, Repository
 from tests.worlds.github.world import GithubWorld
@@ -38,7 +39,8 @@ def settings_of(world: GithubWorld, token: str, state: Path, more: Mapping[str, 
 
 
 def with_instant_engines(app: App) -> App:
-    """The same app with engines that take no time."""
+    """The same app with engines that take no time, and time for a test that works in its own process."""
+    app.lease = PATIENT
     plugins = app.plugins
     scanners = {scanner.scan_type: scanner for scanner in (LineScanner(), KeyScanner())}
     app.plugins = replace(plugins, scanners=scanners, fixers=(GoodFixer(),), residues=bad_words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import multiprocessing
 import os
@@ -12,6 +13,7 @@ from multiprocessing.connection import Connection
 import httpx
 import pytest
 
+from bot.worker import Stopping
 from pipeline.errors import HostGarbage, HostUnavailable
 from providers.github.client import Answer, Client, close_line, path
 from tests.unit.providers.github_wire import Wire
@@ -232,3 +234,38 @@ def test_a_forked_process_makes_its_own_loop_and_the_parents_goes_on() -> None:
         ours.close()
         theirs.close()
         assert client(wire).get("/x", Thing, token="t").id == 1
+
+
+class Stopped(httpx.AsyncBaseTransport):
+    """During the first request a signal comes whose handler raises Stopping in the loop itself, or in a group of anyio's tasks."""
+
+    def __init__(self, *, grouped: bool) -> None:
+        self.grouped, self.ended = grouped, 0
+        self.first = True
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.first:
+            self.first = False
+            if self.grouped:
+                raise BaseExceptionGroup("of tasks", [BaseExceptionGroup("of tasks", [Stopping()])])
+            asyncio.get_running_loop().call_soon(_stop)
+            try:
+                await asyncio.sleep(30)
+            finally:
+                self.ended += 1
+        return httpx.Response(200, json={"id": 1}, request=request)
+
+
+def _stop() -> None:
+    raise Stopping
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_stop_in_the_middle_of_a_request_is_no_fault_of_the_host_and_ends_the_request(grouped: bool) -> None:
+    transport = Stopped(grouped=grouped)
+    asking = Client(lambda host: httpx.AsyncClient(transport=transport), API, f"{API}/graphql")
+    with pytest.raises(Stopping):
+        asking.get("/x", Thing, token="t")
+    assert transport.ended == (0 if grouped else 1)
+    assert asking.get("/x", Thing, token="t").id == 1
+    close_line()
