@@ -66,7 +66,7 @@ class Canary:
 
 def canaries(seed: int, count: int) -> list[Canary]:
     """`count` secrets of all kinds by turns; the same for the same seed."""
-    chance = random.Random(seed)  # noqa: S311  # repeatable
+    chance = random.Random(seed)  # repeatable
     kinds = list(_MAKERS)
     return [Canary(f"canary-{n:03}", _MAKERS[kinds[n % len(kinds)]](chance), kinds[n % len(kinds)]) for n in range(count)]
 

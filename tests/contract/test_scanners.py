@@ -145,7 +145,7 @@ def test_no_name_hides_a_file(scanner: Scanner, path: str, tmp_path: Path) -> No
 
 @every_scanner
 def test_every_file_ends_covered_or_in_a_gap_whatever_it_holds(scanner: Scanner, tmp_path: Path) -> None:
-    rng = random.Random(11)  # noqa: S311 - repeatable garbage
+    rng = random.Random(11)
     files: dict[str, str | bytes] = {
         "empty.py": b"",
         "empty.js": b"",

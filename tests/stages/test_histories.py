@@ -24,7 +24,7 @@ class History:
     """One pull request, what its people do to it, and what it has to look like afterwards."""
 
     def __init__(self, github: GithubBench, seed: int) -> None:
-        self.github, self.world, self.random = github, github.world, random.Random(seed)  # noqa: S311  # repeatable
+        self.github, self.world, self.random = github, github.world, random.Random(seed)  # repeatable
         self.main: Content = {f"lib/{name}.txt": [f"{name} line {n}" for n in range(12)] for name in "abc"}
         self.main["lib/a.txt"].insert(3, "BAD from the beginning")
         self.base: Content = {path: list(lines) for path, lines in self.main.items()}

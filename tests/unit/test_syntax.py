@@ -167,7 +167,7 @@ def test_scope_of_typescript_names_namespaces_and_abstract_classes() -> None:
 
 @pytest.mark.parametrize("path", ["a.py", "a.js", "a.ts", "a.tsx"])
 def test_garbage_never_raises(path: str) -> None:
-    rng = random.Random(7)  # noqa: S311 - repeatable garbage
+    rng = random.Random(7)
     for size in (0, 1, 17, 400, 3_000):
         content = rng.randbytes(size) + bytes(rng.choices(b"(){}[]=>`'\"/*ab \n;,.<def class", k=size))
         parses(path, content)
