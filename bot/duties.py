@@ -22,6 +22,7 @@ from pipeline.stages.sweep import begin_next, engines_digest
 from pipeline.store.heads import QUIET_SECONDS
 from pipeline.store.identifiers import new_id
 from pipeline.store.migrate import forget_old_copies
+from pipeline.store.transaction import chunks
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,9 @@ APART_SECONDS, WITHIN_SECONDS = 2.0, 1_800.0
 DAY = 86_400.0
 TOGETHER_SECONDS = 20.0
 """How long one duty may go on deleting, batch after batch."""
+
+AT_ONCE = 100
+"""Walks that one transaction begins: deliveries are written to the same database meanwhile."""
 
 GAUGES = ("fixwright_host_rate_limit_remaining",)
 COPY_DAYS = 30.0
@@ -138,16 +142,19 @@ def ask_for_missed(app: App) -> None:
 def walk_heads(app: App) -> int:
     """Have the heads of every active installation compared with what was judged; how many walks begin. One that still goes on, goes on:
     that of a large organization takes hours. Several starts within a minute send one message."""
+    with app.database.read() as work:
+        known = work.installations.all()
     begun = 0
-    with app.database.work() as work:
-        for installation, state in work.installations.all():
-            if state != "active" or not _told(app, installation) or work.outbox.busy(group_of(installation)):
-                continue
-            key = f"heads:{installation.id}:{int(time.time() // 60)}"
-            delay = min(begun * APART_SECONDS, WITHIN_SECONDS)
-            walk = FollowHeads(installation)
-            work.outbox.send(Envelope(walk, key, priority=BATCH, delay=delay, group=group_of(installation)))
-            begun += 1
+    for some in chunks([installation for installation, state in known if state == "active" and _told(app, installation)], AT_ONCE):
+        with app.database.work() as work:
+            for installation in some:
+                if work.outbox.busy(group_of(installation)):
+                    continue
+                key = f"heads:{installation.id}:{int(time.time() // 60)}"
+                delay = min(begun * APART_SECONDS, WITHIN_SECONDS)
+                walk = FollowHeads(installation)
+                work.outbox.send(Envelope(walk, key, priority=BATCH, delay=delay, group=group_of(installation)))
+                begun += 1
     return begun
 
 
@@ -166,6 +173,10 @@ def end_checks(app: App, quiet: float = QUIET_SECONDS) -> int:
     Args:
         quiet: seconds for which a young review is left alone.
     """
+    with app.database.read() as work:
+        # It is looked for among the reviews of days, and as a rule there is none: nobody who writes waits for that.
+        if not work.heads.unended(1, quiet):
+            return 0
     with app.database.work() as work:
         left = work.heads.unended(CHECKS_AT_ONCE, quiet)
         for review in left:

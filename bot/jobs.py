@@ -50,6 +50,8 @@ AHEAD = 4
 AHEAD_OF_A_WORKER = 2
 """... and for each worker: enough that none waits for the next look, few enough that what is decided last is worked soon."""
 REPOSITORY_SCANS = 2
+EARLY, LOOKED_AT = "-early", 500
+"""What ends the queue's name of a message that is not due, and how far the queue is searched for such ones."""
 
 
 class Wakes(Protocol):
@@ -154,6 +156,14 @@ class Jobs:
             lying = {identifier for identifier, place in zip(asked, pipe.execute(), strict=True) if place is not None}
         return [identifier for identifier in ids if identifier not in lying]
 
+    def _without_old_tries(self, key: str, ids: list[str], early: set[MessageId]) -> list[str]:
+        """Of what is tried before it is due, no more than is not being tried anyhow: while all workers are busy the queue would fill."""
+        tries = [identifier for identifier in ids if identifier in early]
+        if not tries:
+            return ids
+        lying = sum(name.endswith(EARLY.encode()) for name in self.client.lrange(key, 0, LOOKED_AT))
+        return [identifier for identifier in ids if identifier not in tries[:lying]]
+
     def publish(self, messages: Sequence[Published]) -> None:
         """Wake a worker for each. Publishing twice is harmless: only one claim wins. Raises QueueUnavailable."""
         by_queue: dict[str, list[str]] = {}
@@ -165,6 +175,7 @@ class Jobs:
             for name, ids in by_queue.items():
                 queue = Queue(name, connection=self.client, serializer=JSONSerializer)
                 ids = self._absent(queue.key, ids, again)
+                ids = self._without_old_tries(queue.key, ids, early)
                 prepared = [
                     Queue.prepare_data(
                         "bot.worker.run",
@@ -173,7 +184,7 @@ class Jobs:
                         result_ttl=RESULT_SECONDS,
                         failure_ttl=FAILURE_SECONDS,
                         ttl=JOB_SECONDS,
-                        job_id=f"{identifier}-early" if identifier in early else identifier,
+                        job_id=f"{identifier}{EARLY}" if identifier in early else identifier,
                     )
                     for identifier in ids
                 ]

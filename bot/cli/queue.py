@@ -6,20 +6,25 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Callable
 
 from bot.cli import OK
 from bot.cli.processes import stored
 from pipeline.errors import UsageError
 from pipeline.escaping import visible
-from pipeline.model.ids import MessageId
 from pipeline.stages.revive import drop as drop_letter
 from pipeline.stages.revive import retry as retry_letter
 from pipeline.store.identifiers import new_id
 from pipeline.store.outbox import DeadMessage
 from pipeline.store.overview import Running, Waiting
+from pipeline.store.transaction import chunks
+from pipeline.store.work import Work
 
 ALL = "all"
 MOST = 1000
+"""Letters that are shown; `retry all` and `drop all` mean every one."""
+AT_ONCE = 50
+"""Letters of one transaction: meanwhile nobody else writes to SQLite."""
 RUNNING_SHOWN = 20
 
 
@@ -65,17 +70,13 @@ def show(args: argparse.Namespace) -> int:
 
 def retry(args: argparse.Namespace) -> int:
     """Try them again, with their counters at zero."""
-    with stored() as app, app.database.work() as work:
-        revived = [letter.id for letter in _chosen(work.outbox.dead(MOST), args.message) if retry_letter(work, letter, new_id())]
-    print(f"{_messages(len(revived))} due again")
+    print(f"{_messages(_each(args.message, lambda work, letter: retry_letter(work, letter, new_id())))} due again")
     return OK
 
 
 def drop(args: argparse.Namespace) -> int:
     """Forget them."""
-    with stored() as app, app.database.work() as work:
-        dropped = [letter.id for letter in _chosen(work.outbox.dead(MOST), args.message) if drop_letter(work, letter)]
-    print(f"{_messages(len(dropped))} forgotten")
+    print(f"{_messages(_each(args.message, drop_letter))} forgotten")
     return OK
 
 
@@ -129,8 +130,16 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
-def _chosen(letters: list[DeadMessage], wanted: str) -> list[DeadMessage]:
-    chosen = letters if wanted == ALL else [letter for letter in letters if letter.id == MessageId(wanted)]
-    if not chosen and wanted != ALL:
-        raise UsageError(f"no message '{wanted}' was given up", hint="fixwright queue list")
-    return chosen
+def _each(wanted: str, do: Callable[[Work, DeadMessage], bool]) -> int:
+    """Do something with one letter or with all that are there now, however many; with how many it was done."""
+    done = 0
+    with stored() as app:
+        with app.database.read() as work:
+            chosen = [letter for letter in work.outbox.dead_ids() if wanted in (ALL, letter)]
+        if not chosen and wanted != ALL:
+            raise UsageError(f"no message '{wanted}' was given up", hint="fixwright queue list")
+        for some in chunks(chosen, AT_ONCE):
+            with app.database.work() as work:
+                letters = [letter for identifier in some if (letter := work.outbox.letter(identifier)) is not None]
+                done += sum(do(work, letter) for letter in letters)
+    return done

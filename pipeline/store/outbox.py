@@ -430,6 +430,16 @@ class Outbox:
         statement = select(outbox).where(outbox.c.status == "dead").order_by(outbox.c.finished_at.desc(), outbox.c.id).limit(limit)
         return [_dead(row) for row in self._transaction.execute(statement)]
 
+    def dead_ids(self) -> list[MessageId]:
+        """All messages that were given up, the oldest first, however many."""
+        statement = select(outbox.c.id).where(outbox.c.status == "dead").order_by(outbox.c.finished_at, outbox.c.id)
+        return [MessageId(found) for found in self._transaction.execute(statement).scalars()]
+
+    def letter(self, message_id: MessageId) -> DeadMessage | None:
+        """A message that was given up; None when it is not dead."""
+        row = self._transaction.execute(select(outbox).where(outbox.c.id == message_id, outbox.c.status == "dead")).one_or_none()
+        return None if row is None else _dead(row)
+
     def revive(self, message_id: MessageId) -> bool:
         """Try a dead message again, with its counters at zero. False when it is not dead."""
         values = {"attempts": 0, "crashes": 0, "error_code": "", "finished_at": None, **_due_in(0.0)}

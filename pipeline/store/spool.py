@@ -127,7 +127,7 @@ class Spool:
         """
         if not self._segments():
             return 0
-        # Those that are ended before the one that we write to: while nothing can be taken, that one goes on, and no file comes every second.
+        # The ended ones before the one that we write to: while nothing can be taken that one goes on, and no file comes every second.
         done = sum(self._drain(path, take) for path in self._segments())
         self.close()
         return done + sum(self._drain(path, take) for path in self._segments())

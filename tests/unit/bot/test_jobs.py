@@ -20,6 +20,7 @@ from pipeline.messages import BATCH, INTERACTIVE, NORMAL, Envelope, SettleReview
 from pipeline.model.ids import MessageId, ReviewId
 from pipeline.store.engine import Database
 from pipeline.store.outbox import MAX_CRASHES
+from pipeline.store.publishing import Published
 from pipeline.store.tables import outbox
 
 
@@ -214,3 +215,17 @@ def test_of_what_waits_for_a_host_one_message_is_tried_now_and_then_before_it_is
         assert early is not None
         assert 590 < early.early <= 600
         assert work.outbox.claim(MessageId(scene.row("d").id), "host:1", early=True) is None, "it waits for no host"
+
+
+def test_while_all_workers_are_busy_what_is_tried_before_it_is_due_does_not_pile_up(scene: Scene) -> None:
+    due = [Published(scene.send(f"due{n}"), NORMAL) for n in range(3)]
+    one, two, other = (Published(scene.send(key), NORMAL, early=True) for key in ("one", "two", "other"))
+    scene.jobs.publish([*due, one])
+    scene.jobs.publish([two])
+    assert len(scene.queued()) == 4, "one is tried for the host already"
+    scene.jobs.publish([two, other])
+    assert scene.queued()[4:] == [f"{other.message_id}-early"], "the other host's is not"
+    with redis.Redis.from_url(scene.url) as client:
+        client.delete(f"rq:queue:{QUEUES[NORMAL]}")
+    scene.jobs.publish([two])
+    assert scene.queued() == [f"{two.message_id}-early"]

@@ -14,9 +14,11 @@ import pytest
 from sqlalchemy import update
 
 from bot.cli import main
+from bot.cli.queue import MOST
 from bot.pulse import Pulse
-from pipeline.messages import Envelope, PurgeRepository
+from pipeline.messages import Envelope, PurgeRepository, SettleReview
 from pipeline.model.event import PullRequestAction
+from pipeline.model.ids import ReviewId
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import database_now
 from pipeline.store.engine import Database
@@ -139,6 +141,20 @@ def test_what_was_given_up_can_be_tried_again_or_dropped(bench: Bench, repo: Loc
         (row,) = work.transaction.execute(outbox.select())
         assert (row.id, row.status, row.attempts) == (second, "pending", 0)
     assert "nothing was given up" in _run(capsys, "queue", "list")[1]
+
+
+def test_all_means_all_however_many_were_given_up(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    many = [Envelope(SettleReview(ReviewId("gone"), again=True), f"dead{n}", group="") for n in range(MOST + 2)]
+    with bench.app.database.work() as work:
+        work.outbox.send(*many)
+        work.transaction.execute(update(outbox).values(status="dead", error_code="STORE_UNAVAILABLE", finished_at=database_now()))
+        work.transaction.execute(update(outbox).where(outbox.c.key == "dead7").values(finished_at=database_now() - 86_400))
+        oldest = work.outbox.dead_ids()[0]
+    assert _run(capsys, "queue", "drop", oldest) == (0, "1 message is forgotten\n")
+    assert _run(capsys, "queue", "retry", "all") == (0, f"{MOST + 1} messages are due again\n")
+    with bench.app.database.read() as work:
+        assert work.outbox.dead_ids() == []
+        assert work.outbox.backlog().waiting == MOST + 1
 
 
 def test_the_queue_shows_what_waits_what_is_worked_and_what_was_given_up(
