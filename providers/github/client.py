@@ -35,6 +35,8 @@ API_VERSION = "2022-11-28"
 USER_AGENT = "fixwright"
 DEADLINE = 60.0
 """Seconds for one call with its redirects; the HTTP client has shorter limits for each part."""
+CANCEL_SECONDS = 1.0
+"""How long an interrupted call may take to let go of its connection."""
 MAX_REDIRECTS = 3
 MAX_PAGES = 30
 """Of 100 items: GitHub itself stops at 3,000 files of a pull request."""
@@ -155,11 +157,8 @@ class _Line:
 
     def _cancel(self) -> None:
         loop = self.runner.get_loop()
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        if left := asyncio.all_tasks(loop):
+            loop.run_until_complete(_cancelled(left))
 
     def caller(self, open_client: OpenClient, api_url: str) -> _Caller:
         """The connections to one API, opened on first use; those unused for longest are closed."""
@@ -177,6 +176,16 @@ class _Line:
             self.runner.run(self._callers.popitem()[1].close())
         # Not `runner.close()`: it starts a thread to join the resolver's, which an ending interpreter refuses.
         self.runner.get_loop().close()
+
+
+async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
+    """End them. One whose turn was just lost with the interrupt hears of nothing any more: it is not waited for without end."""
+    for task in tasks:
+        task.cancel()
+    ended, _ = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+    for task in ended:
+        if not task.cancelled():
+            task.exception()  # asked for, so that nobody complains that it never was
 
 
 def _interrupt(raised: BaseException) -> BaseException:
