@@ -256,6 +256,8 @@ class Git:
         for secret in (header, *header.split()):
             if len(secret) > 6:
                 said = said.replace(secret, "***")
+        for place in (self.git_dir, self.git_dir.parent):  # a check tells nobody where we keep things
+            said = said.replace(str(place), "the mirror")
         line = " / ".join(part.strip() for part in said.splitlines() if part.strip())
         return "".join(character if character in _PRINTABLE else "?" for character in line)[-400:]
 

@@ -138,6 +138,27 @@ class Mirror(Objects):
         if self.remote is not None:
             drop_folder(self.remote.git_dir)
 
+    def incarnation(self) -> int:
+        """Another number each time the mirror was made anew; 0 while there is none."""
+        try:
+            return 0 if self.remote is None else self.remote.git_dir.stat().st_ino
+        except OSError:
+            return 0
+
+    def drop_damaged(self, seen: int) -> bool:
+        """Remove it when it is still the one that was seen damaged: another process may have made it anew meanwhile. True when removed.
+
+        Raises:
+            GitUnavailable: somebody else has been writing for too long.
+        """
+        if self.remote is None or not seen:
+            return False
+        with alone(self.remote.git_dir, self.deadline):
+            if self.incarnation() != seen:
+                return False
+            drop_folder(self.remote.git_dir)
+            return True
+
     # --- writing ----------------------------------------------------------------------------------------------------------------------
 
     def _writing(self, work: Callable[[Git], None], hex_digits: int) -> None:

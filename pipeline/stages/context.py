@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ from pipeline.stages.prove import Engines, Residues
 from pipeline.store.engine import Database
 from pipeline.store.outbox import Claimed
 from pipeline.store.work import Work
+
+log = logging.getLogger(__name__)
 
 HISTORY = 250
 """Commits of one change that are searched for secrets; more is a gap. GitHub lists 250 too (REST "List commits on a pull request")."""
@@ -260,6 +263,8 @@ class Context:
     """What must not leave, by the folder of the repository's mirror: it is read once a message."""
     asked: set[str] = field(default_factory=set)
     """Hosts that this message had to do with, as the outbox names what waits for them."""
+    _opened: list[tuple[Mirror, int]] = field(default_factory=list)
+    """Mirrors that this message had to do with, as they were."""
     finished: bool = False
     follow: str = ""
     """Group with which this worker goes on when the message is done; its own group unless the stage says otherwise."""
@@ -347,9 +352,18 @@ class Context:
         """Our bare mirror of a source repository, with fresh credentials for fetching."""
         capabilities = self.capabilities(installation)
         credentials = self.host(installation).credentials(repository)
-        return Mirror.open(
+        mirror = Mirror.open(
             self.places.mirrors / mirror_name(repository), repository.clone_url, credentials, allow_local=capabilities.local_git
         )
+        self._opened.append((mirror, mirror.incarnation()))
+        return mirror
+
+    def drop_damaged(self) -> None:
+        """A mirror that this message reads is damaged, which only reading has shown: the next try fetches anew. Raises GitUnavailable."""
+        for mirror, seen in self._opened:
+            if mirror.drop_damaged(seen):
+                log.warning("mirror.dropped", extra={"mirror": mirror.git.git_dir.parent.name, "reason": "what was read of it is damaged"})
+            self.fetched.difference_update({known for known in self.fetched if known[0] == mirror.git.git_dir})
 
     def mirror_of(self, review: Review) -> Mirror:
         """A mirror that has exactly what a review reads: both ends, the policy's commit, and the commits between.
@@ -364,6 +378,7 @@ class Context:
             depth = HISTORY + 1 if change.queued else min(change.commits, HISTORY) + 1
             mirror.fetch(list({change.policy_commit: 1, change.base: 1, change.head: depth}.items()))
             self.fetched.add((mirror.git.git_dir, change))
+            self._opened.append((mirror, mirror.incarnation()))  # it may be a new one
         return mirror
 
     def control(self, review: ReviewId | None = None) -> RunControl:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pipeline.errors import Superseded
+from pipeline.errors import MirrorDamaged, Superseded
 from pipeline.leaks import learn
 from pipeline.messages import (
     AcceptEvent,
@@ -65,6 +65,9 @@ def perform(context: Context) -> None:
         if not context.finished:
             with context.finish():
                 return
+    except MirrorDamaged:
+        context.drop_damaged()
+        raise
 
 
 def _learn(context: Context) -> None:

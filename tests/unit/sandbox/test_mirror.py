@@ -399,3 +399,19 @@ def test_a_dropped_mirror_is_gone_and_comes_back(origin: Repository, mirror: Mir
     assert [path.name for path in (tmp_path / "mirrors").iterdir()] == ["one.git.lock"]
     mirror.fetch([(head, 1)])
     assert mirror.has(head)
+
+
+def test_a_mirror_whose_damage_is_seen_by_reading_is_dropped_once_whoever_saw_it(origin: Repository, mirror: Mirror) -> None:
+    head = origin.commit({"a.py": "1\n"})
+    mirror.fetch([(head, 1)])
+    seen = mirror.incarnation()
+    for pack in mirror.git.git_dir.parent.rglob("*.pack"):
+        pack.chmod(0o600)
+        pack.write_bytes(pack.read_bytes()[:40])
+    with pytest.raises((MirrorDamaged, CommitMissing)) as caught:
+        mirror.entries(head, limit=10)
+    assert str(mirror.git.git_dir.parent.parent) not in caught.value.message
+    assert mirror.drop_damaged(seen)
+    mirror.fetch([(head, 1)])
+    assert not mirror.drop_damaged(seen), "a mirror that another process made anew was taken away from it"
+    assert [entry.path for entry in mirror.entries(head, limit=10)[0]] == ["a.py"]
