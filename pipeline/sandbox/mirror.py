@@ -141,7 +141,8 @@ class Mirror(Objects):
     def incarnation(self) -> int:
         """Another number each time the mirror was made anew; 0 while there is none."""
         try:
-            return 0 if self.remote is None else self.remote.git_dir.stat().st_ino
+            # HEAD is written once. Not the number of the file: a file system gives it to the next one.
+            return 0 if self.remote is None else (self.remote.git_dir / "HEAD").stat().st_mtime_ns
         except OSError:
             return 0
 
