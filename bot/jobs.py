@@ -156,12 +156,12 @@ class Jobs:
             lying = {identifier for identifier, place in zip(asked, pipe.execute(), strict=True) if place is not None}
         return [identifier for identifier in ids if identifier not in lying]
 
-    def _without_old_tries(self, key: str, ids: list[str], early: set[MessageId]) -> list[str]:
+    def _without_old_tries(self, queue: Queue, ids: list[str], early: set[MessageId]) -> list[str]:
         """Of what is tried before it is due, no more than is not being tried anyhow: while all workers are busy the queue would fill."""
         tries = [identifier for identifier in ids if identifier in early]
         if not tries:
             return ids
-        lying = sum(name.endswith(EARLY.encode()) for name in self.client.lrange(key, 0, LOOKED_AT))
+        lying = sum(name.endswith(EARLY) for name in queue.get_job_ids(0, LOOKED_AT))
         return [identifier for identifier in ids if identifier not in tries[:lying]]
 
     def publish(self, messages: Sequence[Published]) -> None:
@@ -175,7 +175,7 @@ class Jobs:
             for name, ids in by_queue.items():
                 queue = Queue(name, connection=self.client, serializer=JSONSerializer)
                 ids = self._absent(queue.key, ids, again)
-                ids = self._without_old_tries(queue.key, ids, early)
+                ids = self._without_old_tries(queue, ids, early)
                 prepared = [
                     Queue.prepare_data(
                         "bot.worker.run",
