@@ -30,7 +30,17 @@ from bot.overtime import Watch, limit
 from bot.pulse import Pulse, process_name, tell
 from bot.settings import read_settings
 from bot.wiring import App, wire
-from pipeline.errors import FixwrightError, HostError, HostGarbage, HostUnavailable, InternalFault, LeaseLost, RateLimited, StoreError
+from pipeline.errors import (
+    FixwrightError,
+    HostError,
+    HostGarbage,
+    HostUnavailable,
+    InternalFault,
+    LeaseLost,
+    ObjectsRefused,
+    RateLimited,
+    StoreError,
+)
 from pipeline.leaks import within
 from pipeline.messages import (
     AcceptEvent,
@@ -85,6 +95,9 @@ ANSWERS = (PublishCheck, WithdrawReview, EndCheck, Speak, Reply, ProposeFix)
 
 HUNGRY = (RunScan, ScanRepository, RunFix)
 """What fills the disk. It waits while there is less room than FIXWRIGHT_MIN_FREE_MB, rather than fail half-way."""
+
+ENDS = (ObjectsRefused,)
+"""What whoever pushed brings about, and nobody here can mend: its check says so, and no operator is called for it."""
 
 DISK_SECONDS = 30.0
 
@@ -407,6 +420,10 @@ def _release_waiting(app: App, context: Context) -> None:
 def _again(app: App, claimed: Claimed, error: FixwrightError, seconds: float | None, waits_for: str = "") -> None:
     try:
         with app.database.work() as work:
+            if isinstance(error, ENDS):
+                work.outbox.finish(claimed.id, claimed.epoch)
+                give_up(work, claimed.message, error)
+                return
             work.outbox.fail(claimed.id, claimed.epoch, error_code=error.code, retry_in=seconds, waits_for=waits_for)
             if seconds is None:
                 log.error("message.given_up", extra={"kind": claimed.message.kind, "code": error.code, "error": error.message})
