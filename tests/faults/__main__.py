@@ -40,7 +40,7 @@ def main() -> int:
     pairs = [pair for pair in PAIRS if not args.pair or pair.name in args.pair]
     if args.anew:
         for pair in pairs:
-            _results(args.results, pair).unlink(missing_ok=True)
+            _forget(_results(args.results, pair), args.row)
     print(f"seed {args.seed}; the same again: make faults ARGS='--seed {args.seed}'")
     begun = time.monotonic()
     if len(pairs) == 1:
@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--step", help="only this step")
     parser.add_argument("--pair", action="append", choices=[pair.name for pair in PAIRS], help="only these servers")
     parser.add_argument("--quick", action="store_true", help="only the fast subset")
-    parser.add_argument("--anew", action="store_true", help="forget what passed before")
+    parser.add_argument("--anew", action="store_true", help="forget what passed before (of these rows, with --row)")
     parser.add_argument("--changes", type=int, default=CHANGES, help="pull requests of a run")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results, a file a pair, a line a run")
@@ -133,6 +133,14 @@ def _run_on_one(pair: Pair, postgres: Postgres | None, runs: Sequence[tuple[Faul
                 if result.checked and not result.passed:
                     stand.copy_log(args.results / f"{pair.name}-{fault.key}-{step}".replace(" ", "_"))
                     break
+
+
+def _forget(path: Path, numbers: Sequence[int] | None) -> None:
+    """Results of these rows, or of all."""
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text().splitlines() if numbers and int(json.loads(line)["key"].split()[0]) not in numbers]
+    path.write_text("".join(f"{line}\n" for line in kept))
 
 
 def _keep(path: Path, result: Result) -> None:

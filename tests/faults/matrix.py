@@ -101,6 +101,8 @@ class Run:
             found.append(f"{len(dead)} messages were given up, expected {self.given_up}: {dead}")
         if not found:  # what takes longer to look at
             found += [f"left behind: {left}" for left in (*self.stand.strays(), *self.stand.folders_left(), *self.stand.locks_left())]
+            found += [f"a review has not ended: {review}" for review in self.stand.unended()]
+            found += [f"a secret can be read: {place}" for place in self.stand.told()]
             found += [f"the double: {violation}" for violation in self.stand.world.violations]
             found += [problem for look in self.more for problem in look()]
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,8 +22,9 @@ from sqlalchemy import func, select
 from bot.demo import content
 from bot.demo.local import free_port
 from pipeline.errors import StoreError
+from pipeline.lifecycle import REVIEW
 from pipeline.store.engine import Database
-from pipeline.store.tables import outbox
+from pipeline.store.tables import outbox, reviews
 from tests.databases import Postgres
 from tests.engines import HeldEngine, find_nothing, processes
 from tests.faults.points import FOLDER, Orders
@@ -37,7 +39,10 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 KEY: Final = base64.b64encode(b"a key of the faults, 32 bytes...").decode()
 CAP: Final = 5.0
 """Seconds to which backoff and probes are capped here; tests/unit holds the schedule without a cap."""
-NAMES: Final = ("web", "relay", "worker-1", "worker-2")
+WORKERS: Final = ("worker-1", "worker-2")
+NAMES: Final = ("web", "relay", *WORKERS)
+SECRET: Final = re.findall(rb"AKIA[A-Z0-9]{16}", "".join(content.CHANGE.values()).encode())[0]
+"""What each change adds; it was never issued."""
 SOON: Final = 1_800.0
 """Seconds: what is due later (a purge, a look again) is not waited for."""
 
@@ -274,6 +279,20 @@ class Stand:
         with self.database.read() as work:
             statement = select(outbox.c.kind, outbox.c.error_code).where(outbox.c.status == "dead")
             return [(row.kind, row.error_code) for row in work.transaction.execute(statement)]
+
+    def unended(self) -> list[str]:
+        """Reviews that have not ended. Raises StoreError."""
+        with self.database.read() as work:
+            found = work.transaction.execute(select(reviews.c.subject, reviews.c.head, reviews.c.status))
+            return [f"{row.subject} {row.head[:8]} is {row.status}" for row in found if not REVIEW.terminal(row.status)]
+
+    def told(self) -> list[str]:
+        """Where the secret can be read that each change adds: in a log, on the host in our name, or in the file of the database."""
+        places = {path.name: path.read_bytes() for path in (self.folder / "logs").iterdir()}
+        places |= {path.name: path.read_bytes() for path in (self.folder / "state").glob("fixwright.db*")}
+        ours = (str(effect.body) for effect in self.world.effects if "fixwright" in effect.actor)
+        places["the host"] = "\n".join(ours).encode()
+        return [name for name, text in places.items() if SECRET in text]
 
     def is_quiet(self) -> bool:
         """True when nothing is to be done."""

@@ -21,6 +21,7 @@ import pytest
 
 from pipeline.sandbox.supervise import descendants
 from tests.engines import needs_engines
+from tests.faults.meters import resident
 from tests.hostile import sampled, whole_only
 from tests.stages.crafted import Watched
 from tests.unit.sandbox.attacks import FILE, FOLDER
@@ -29,6 +30,7 @@ SECONDS = 240.0
 OWN, CHILDREN = 700, 2_600
 """MB that this process may grow by, and that all that it starts may hold together (an engine's own limit is 2 GB)."""
 
+MB = 1 << 20
 BAD = b"BAD\n"
 
 
@@ -41,23 +43,15 @@ class Meter:
     seconds: float = 0.0
 
 
-def _resident(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines()
-    except OSError:  # ended meanwhile
-        return 0
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS:")), 0)
-
-
 @contextmanager
 def measured() -> Iterator[Meter]:
     """Look at the memory twenty times a second."""
-    meter, done, before, begun = Meter(), threading.Event(), _resident(os.getpid()), time.monotonic()
+    meter, done, before, begun = Meter(), threading.Event(), resident(os.getpid()), time.monotonic()
 
     def look() -> None:
         while not done.wait(0.05):
-            meter.own = max(meter.own, _resident(os.getpid()) - before)
-            meter.children = max(meter.children, sum(_resident(pid) for pid in descendants(os.getpid())))
+            meter.own = max(meter.own, (resident(os.getpid()) - before) // MB)
+            meter.children = max(meter.children, sum(resident(pid) for pid in descendants(os.getpid())) // MB)
 
     thread = threading.Thread(target=look)
     thread.start()

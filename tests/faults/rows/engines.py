@@ -10,11 +10,10 @@ from tests.engines import PROGRAMS, processes
 from tests.faults.lives import Life
 from tests.faults.matrix import Run, fault
 from tests.faults.meters import Memory
-from tests.faults.stand import Stand
+from tests.faults.stand import WORKERS, Stand
 
 FOUND = {"semgrep": "members/web.py", "betterleaks": "config/backup.py"}
 """In which file each engine finds what a change adds."""
-WORKERS = ("worker-1", "worker-2")
 MB = 1 << 20
 
 

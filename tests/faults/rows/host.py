@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
+from itertools import pairwise
 
 from tests.faults.lives import Life
 from tests.faults.matrix import Run, fault
+from tests.faults.meters import Memory
+from tests.faults.stand import WORKERS
 from tests.worlds.github.faults import Abort, Action, Delay, Status, Truncate, garbage
 
 REVIEW_CALLS = {
@@ -39,21 +41,32 @@ WRITES = ("check begun", "check ended", "threads opened")
 FIX_WRITES = ("reaction", "branch", "pull request made", "answer")
 TRIES = 5
 """Times that one call may be made while it fails."""
+SOONEST = 1.0
+"""Seconds that lie between two tries of one call."""
+MB = 1 << 20
+MOST_GROWN = 100 * MB
+"""For an answer of 50 MB."""
 
 
 def tried(run: Run, since: int, most: int) -> None:
-    """Hold that nothing was asked more than `most` times."""
-    asked = Counter((one.method, one.path, one.query) for one in run.stand.world.asked[since:] if one.status in (0, 500, 502, 503))
-    run.more.append(lambda: [f"{asked}"] if asked and max(asked.values()) > most else [])
+    """Hold that nothing was asked more than `most` times, and nothing again at once (but of git, which several scans ask)."""
+    asked: dict[tuple[str, str, str], list[float]] = {}
+    for one in run.stand.world.asked[since:]:
+        if one.status in (0, 500, 502, 503):
+            asked.setdefault((one.method, one.path, one.query), []).append(one.at)
+    for call, times in asked.items():
+        assert len(times) <= most, f"{call} was tried {len(times)} times"
+        soon = ".git/" not in call[1] and any(later - earlier < SOONEST for earlier, later in pairwise(times))
+        assert not soon, f"{call} was tried again at once: {times}"
 
 
 @fault(21, "the host answers 5xx, call by call", steps=tuple(REVIEW_CALLS), quick=("check ended", "git"))
 def fails(run: Run) -> None:
     method, path = REVIEW_CALLS[run.step]
     since = len(run.stand.world.asked)
-    run.stand.world.faults.add(method, path, Status(run.random.choice((500, 502, 503))), times=2)
+    run.stand.world.faults.add(method, path, Status(run.random.choice((500, 502, 503))), times=3)
     run.begin()
-    run.stand.wait("two failures", lambda: not run.stand.world.faults.open)
+    run.stand.wait("three failures", lambda: not run.stand.world.faults.open)
     run.cured()
     tried(run, since, TRIES)
 
@@ -130,12 +143,6 @@ def hangs(run: Run) -> None:
     run.cured()
 
 
-def memory(pid: int) -> int:
-    """Highest resident memory of a process so far, in MB."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) // 1024
-
-
 LIES = {
     "html": garbage(),
     "bad json": Status(200, b'{"number": 1, "head"'),
@@ -148,12 +155,16 @@ LIES = {
 
 @fault(25, "a host that answers 200 with nonsense", steps=tuple(LIES))
 def lies(run: Run) -> None:
-    run.stand.world.faults.add("GET", r"/pulls/\d+$", LIES[run.step], times=2)
-    run.begin()
-    run.stand.wait("two of them", lambda: not run.stand.world.faults.open)
-    run.cured()
-    log = run.stand.log()
-    assert "message.fault" not in log, "an answer of the host was taken for a fault of ours"
+    stand = run.stand
+    faults = stand.log().count("message.fault")
+    stand.world.faults.add("GET", r"/pulls/\d+$", LIES[run.step], times=2)
+    with Memory(stand.parts[name].pid for name in WORKERS) as memory:
+        run.begin()
+        stand.wait("two of them", lambda: not stand.world.faults.open)
+        run.cured()
+        stand.quiet()
+    assert memory.grew < MOST_GROWN, f"a worker grew by {memory.grew // MB} MB"
+    assert stand.log().count("message.fault") == faults, "an answer of the host was taken for a fault of ours"
 
 
 @fault(26, "a token that is refused in the middle", steps=("once", "revoked", "revoked before git"), quick=("revoked before git",))
@@ -201,8 +212,9 @@ def forbidden(run: Run) -> None:
     run.stand.world.hooks.wait()
     run.stand.engine.release()
     run.cured()
+    told = run.stand.log().count("code=HOST_FORBIDDEN")
     run.given_up += 1  # what would have been said in threads; a person is told
-    run.more.append(lambda: [] if "code=HOST_FORBIDDEN" in run.stand.log() else ["the operator is not told"])
+    run.more.append(lambda: [] if run.stand.log().count("code=HOST_FORBIDDEN") > told else ["the operator is not told"])
 
     def stormed() -> list[str]:
         mine = [one for one in world.asked[since:] if one.path.startswith(f"/repos/{own.full_name}/") and one.status == 403]

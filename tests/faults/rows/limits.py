@@ -29,7 +29,7 @@ def limited(run: Run) -> None:
     run.cured(time.monotonic() + WAIT)
 
     def early() -> list[str]:
-        mine = [one for one in world.asked[since:] if own.full_name in one.path and "/check-runs" in one.path]
+        mine = [one for one in world.asked[since:] if one.path.startswith(f"/repos/{own.full_name}/")]
         return [f"asked {one.at - struck:.1f} s after: {one.method} {one.path}" for one in mine if struck + 0.5 < one.at < until]
 
     run.more.append(early)

@@ -15,6 +15,7 @@ from pipeline.store.tables import deliveries, outbox, reviews
 from tests.faults.lives import Life
 from tests.faults.matrix import KILLED, Run, fault
 from tests.faults.points import Point, Struck
+from tests.faults.stand import WORKERS
 from tests.worlds.github.hooks import Delivery
 
 STEPS = {
@@ -28,7 +29,6 @@ STEPS = {
     "check ended, not noted": Point("pipeline.stages.publish:_publish_head", "return"),
     "threads opened, not noted": Point("providers.github.threads:ensure_threads", "return"),
 }
-WORKERS = ("worker-1", "worker-2")
 SWEPT = 5.0
 """Seconds within which what was committed and not published is published."""
 

@@ -15,10 +15,9 @@ from bot.jobs import QUEUES
 from pipeline.store.tables import deliveries
 from tests.faults.matrix import Run, fault
 from tests.faults.meters import Visitors, p99
-from tests.faults.stand import NAMES, Stand
+from tests.faults.stand import NAMES, WORKERS, Stand
 from tests.worlds.github.hooks import Delivery
 
-WORKERS = ("worker-1", "worker-2")
 SLOWEST = 1.0
 """Seconds within which 99 of 100 deliveries are acknowledged while the queue is away."""
 

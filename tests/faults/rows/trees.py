@@ -13,11 +13,10 @@ from tests.faults.lives import Life
 from tests.faults.matrix import Run, fault
 from tests.faults.meters import Memory
 from tests.faults.rows.git import mirrors
-from tests.faults.stand import Stand
+from tests.faults.stand import WORKERS, Stand
 from tests.unit.sandbox.attacks import FILE, FOLDER, LEGAL, LINK, REFUSED, Attack
 from tests.unit.sandbox.repositories import Repository as Git
 
-WORKERS = ("worker-1", "worker-2")
 MB = 1 << 20
 Entry = tuple[str, bytes, str]
 """Mode, name and object."""
