@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from typing import Final
 
 from sqlalchemy import Row, delete, select, update
 
-from pipeline.errors import StoreUnavailable
+from pipeline.errors import StoreError, StoreUnavailable
 from pipeline.store.columns import database_now
 from pipeline.store.engine import Database
 from pipeline.store.identifiers import new_id
@@ -16,7 +20,13 @@ from pipeline.store.seal import Seal
 from pipeline.store.tables import host_locks, host_memory
 from pipeline.store.work import Work
 
+log = logging.getLogger(__name__)
+
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.01, 0.2
+
+HELD_SECONDS: Final = 8.0
+"""A lock whose holder died is free after so long, as its message is (`pipeline.store.outbox.LEASE_SECONDS`); who lives renews it four
+times as often."""
 
 
 class StoredHostMemory:
@@ -25,10 +35,11 @@ class StoredHostMemory:
     Args:
         database: where.
         key: 32 bytes, for `Seal`; the name of a value is sealed with it, so that values cannot be swapped.
+        held_seconds: see HELD_SECONDS.
     """
 
-    def __init__(self, database: Database, key: bytes) -> None:
-        self._database = database
+    def __init__(self, database: Database, key: bytes, *, held_seconds: float = HELD_SECONDS) -> None:
+        self._database, self._held = database, held_seconds
         self._seal = Seal(key)
 
     def get(self, key: str) -> bytes | None:
@@ -61,22 +72,40 @@ class StoredHostMemory:
 
     @contextmanager
     def lock(self, key: str, seconds: float) -> Iterator[None]:
-        """Wait until nobody else holds `key`, at most `seconds`; held for at most `seconds`, after which somebody else may take it.
+        """Wait until nobody else holds `key`, at most `seconds`; held for at most `seconds`, after which somebody else may take it. He may
+        after HELD_SECONDS when this process has died.
 
         Raises:
             StoreUnavailable: somebody else held it all the time.
         """
         owner, deadline, wait = new_id(), time.monotonic() + seconds, _SHORTEST_WAIT
-        while not self._take(key, owner, seconds):
+        while not self._take(key, owner, min(seconds, self._held)):
             if time.monotonic() + wait > deadline:
                 raise StoreUnavailable(f"'{key}' has been locked by another process for {seconds:.0f} s")
             time.sleep(wait)
             wait = min(wait * 1.5, _LONGEST_WAIT)
+        ended, until = threading.Event(), time.monotonic() + seconds
+        # In the context of the caller: what it logs belongs to the same message.
+        args = (self._keep, key, owner, until, ended)
+        threading.Thread(target=copy_context().run, args=args, name="host-lock", daemon=True).start()
         try:
             yield
         finally:
+            ended.set()
             with self._database.work() as work:
                 work.transaction.changed(delete(host_locks).where(host_locks.c.key == key, host_locks.c.owner == owner))
+
+    def _keep(self, key: str, owner: str, until: float, ended: threading.Event) -> None:
+        """Renew a lock until it has `ended`, or was held for as long as it may."""
+        mine = (host_locks.c.key == key, host_locks.c.owner == owner)
+        while not ended.wait(self._held / 4) and (left := until - time.monotonic()) > 0:
+            renewed = update(host_locks).where(*mine).values(expires_at=database_now() + min(left, self._held))
+            try:
+                with self._database.work() as work:
+                    if not work.transaction.changed(renewed):
+                        return
+            except StoreError as error:
+                log.warning("host_lock.not_renewed", extra={"code": error.code})
 
     def purge(self) -> int:
         """Delete what has expired; how many rows that were."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -153,6 +155,31 @@ def test_a_lock_whose_holder_died_is_free_after_its_time_and_the_late_holder_fre
         late.__exit__(None, None, None)
         with pytest.raises(StoreUnavailable), memory.lock("key", 0.3):
             raise AssertionError("two are inside")
+
+
+DIES = """
+import os, sys
+from pipeline.store.engine import Database
+from pipeline.store.host_memory import StoredHostMemory
+held = StoredHostMemory(Database.open(sys.argv[1]), bytes(32), held_seconds=0.4).lock("key", 60)
+held.__enter__()
+os._exit(0)
+"""
+
+
+def test_the_lock_of_a_process_that_was_killed_is_free_long_before_its_time(database: Database) -> None:
+    subprocess.run([sys.executable, "-c", DIES, database.url], check=True, timeout=30, cwd=Path(__file__).parents[3])
+    with StoredHostMemory(database, KEY).lock("key", 10):
+        pass
+
+
+def test_who_lives_keeps_a_lock_for_as_long_as_it_may_and_no_longer(database: Database) -> None:
+    memory = StoredHostMemory(database, KEY, held_seconds=0.3)
+    with memory.lock("key", 1.5):
+        with pytest.raises(StoreUnavailable), memory.lock("key", 1.0):
+            raise AssertionError("two are inside")
+        with memory.lock("key", 5):
+            pass
 
 
 def test_a_lock_is_freed_by_an_exception(memory: HostMemory) -> None:
