@@ -85,7 +85,7 @@ def ask(client: TestClient, given: dict[str, str]) -> Page:
 
 def on_github(page: Page, name: str = "") -> str:
     """The person confirms on GitHub; the address to which the browser is sent back."""
-    with httpx.Client(follow_redirects=False, trust_env=False) as browser:
+    with httpx.Client(follow_redirects=False, trust_env=False, timeout=60) as browser:
         shown = browser.post(page.action, data=page.hidden)
         assert shown.status_code == 200, shown.text
         inner = Page(shown)

@@ -203,8 +203,8 @@ def test_an_unknown_pull_request_is_not_found(scene: Scene) -> None:
 def test_git_fetches_with_the_credentials_and_cannot_push(scene: Scene) -> None:
     name, _, value = scene.host().credentials(scene.source).header.partition(": ")
     service = f"{scene.source.clone_url}/info/refs"
-    assert httpx.get(f"{service}?service=git-upload-pack", headers={name: value}, timeout=10).status_code == 200
-    assert httpx.get(f"{service}?service=git-receive-pack", headers={name: value}, timeout=10).status_code in (401, 403)
+    assert httpx.get(f"{service}?service=git-upload-pack", headers={name: value}, timeout=60).status_code == 200
+    assert httpx.get(f"{service}?service=git-receive-pack", headers={name: value}, timeout=60).status_code in (401, 403)
     assert base64.b64decode(value.removeprefix("Basic ")).startswith(b"x-access-token:ghs_")
 
 

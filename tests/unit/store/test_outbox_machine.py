@@ -13,12 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pipeline.errors import LeaseLost
 from pipeline.model.ids import MessageId
 from pipeline.store.engine import Database
-from pipeline.store.outbox import LEASE_SECONDS, MAX_CRASHES, Backlog, Claimed
+from pipeline.store.outbox import MAX_CRASHES, Backlog, Claimed
 from pipeline.store.tables import outbox
 from tests.unit.store.samples import envelope, let_pass
 
-MARGIN = 1.0
-"""Real seconds that pass while the machine runs: moments nearer than this to a limit are not asked about."""
+LEASE = 8_000.0
+"""Seconds. All times of the machine are so long that the real ones, which pass while it runs, do not count beside them."""
+MARGIN = 1_000.0
+"""Moments nearer than this to a limit are not asked about."""
 
 
 @dataclass
@@ -58,14 +60,14 @@ class OutboxMachine(RuleBasedStateMachine):
             self.ids[key] = MessageId(row.id)
         return self.ids[key]
 
-    @rule(number=st.integers(0, 4), delay=st.sampled_from([0.0, 50.0]))
+    @rule(number=st.integers(0, 4), delay=st.sampled_from([0.0, 50_000.0]))
     def send(self, number: int, delay: float) -> None:
         key = f"m{number}"
         with self.database.work() as work:
             work.outbox.send(envelope(key, delay=delay))
         self.model.setdefault(key, Expected(key, due=self.clock + delay))
 
-    @rule(seconds=st.sampled_from([3.0, 20.0, 100.0]))
+    @rule(seconds=st.sampled_from([3_000.0, 20_000.0, 100_000.0]))
     def time_passes(self, seconds: float) -> None:
         let_pass(self.database, seconds)
         self.clock += seconds
@@ -75,14 +77,14 @@ class OutboxMachine(RuleBasedStateMachine):
     def claim(self, data: st.DataObject) -> None:
         expected = self.model[data.draw(st.sampled_from(sorted(self.model)))]
         with self.database.work() as work:
-            claimed = work.outbox.claim(self._id(expected.key), "worker")
+            claimed = work.outbox.claim(self._id(expected.key), "worker", LEASE)
         expired = expected.status == "running" and expected.until < self.clock + MARGIN
         due = expected.status == "pending" and expected.due <= self.clock
         assert (claimed is not None) == (due or (expired and expected.crashes + 1 < MAX_CRASHES))
         if claimed is None:
             return
         expected.crashes += expected.status == "running"
-        expected.status, expected.until = "running", self.clock + LEASE_SECONDS
+        expected.status, expected.until = "running", self.clock + LEASE
         expected.epoch += 1
         expected.attempts += 1
         assert (claimed.epoch, claimed.attempts, claimed.crashes) == (expected.epoch, expected.attempts, expected.crashes)
@@ -100,13 +102,13 @@ class OutboxMachine(RuleBasedStateMachine):
             with self.database.work() as work:
                 match verb:
                     case "renew":
-                        work.outbox.renew(claimed.id, claimed.epoch)
+                        work.outbox.renew(claimed.id, claimed.epoch, LEASE)
                     case "check":
                         work.outbox.check(claimed.id, claimed.epoch)
                     case "finish":
                         work.outbox.finish(claimed.id, claimed.epoch)
                     case "fail":
-                        work.outbox.fail(claimed.id, claimed.epoch, error_code="X", retry_in=50)
+                        work.outbox.fail(claimed.id, claimed.epoch, error_code="X", retry_in=50_000)
                     case "give up":
                         work.outbox.fail(claimed.id, claimed.epoch, error_code="X", retry_in=None)
                     case _:
@@ -117,11 +119,11 @@ class OutboxMachine(RuleBasedStateMachine):
         assert mine
         match verb:
             case "renew":
-                expected.until = self.clock + LEASE_SECONDS
+                expected.until = self.clock + LEASE
             case "finish":
                 expected.status = "done"
             case "fail":
-                expected.status, expected.due = "pending", self.clock + 50
+                expected.status, expected.due = "pending", self.clock + 50_000
             case "give up":
                 expected.status = "dead"
             case "release":

@@ -28,7 +28,7 @@ class Scene:
         installation = world.installation_of(self.repository)
         assert installation is not None
         self.installation: Installation = installation
-        self.client = httpx.Client(base_url=world.api_url, trust_env=False)
+        self.client = httpx.Client(base_url=world.api_url, trust_env=False, timeout=60)
         self.sign_in()
 
     def sign_in(self, **permissions: str) -> None:

@@ -29,7 +29,7 @@ class Process:
 
     def do(self, verb: str, **arguments: Any) -> Any:
         """One verb; its answer."""
-        answer = httpx.post(f"{self.facts['api_url']}/_world/{verb}", json=arguments, timeout=30)
+        answer = httpx.post(f"{self.facts['api_url']}/_world/{verb}", json=arguments, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -39,7 +39,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
     made = Process(tmp_path / "state")
     yield made
     made.running.send_signal(signal.SIGTERM)
-    assert made.running.wait(20) == 0
+    assert made.running.wait(60) == 0
     assert made.running.stdout is not None
     made.running.stdout.close()
 
@@ -51,7 +51,7 @@ def test_a_double_of_its_own_is_driven_over_http(process: Process) -> None:
     process.do("set_permission", user="ada", repository="octo/shop", role="write")
     process.do("comment", user="ada", repository="octo/shop", number=pull["number"], body="/fix")
     person = {"authorization": f"token {process.do('token_for', user='ada')['token']}"}
-    comments = httpx.get(f"{process.facts['api_url']}/repos/octo/shop/issues/1/comments", headers=person).json()
+    comments = httpx.get(f"{process.facts['api_url']}/repos/octo/shop/issues/1/comments", headers=person, timeout=60).json()
 
     assert [comment["body"] for comment in comments] == ["/fix"]
     assert process.do("violations") == []
@@ -63,14 +63,14 @@ def test_its_app_signs_in_with_the_key_that_only_the_owner_can_read(process: Pro
     token = jwt.encode(claims, key.read_text(), algorithm="RS256")
 
     assert key.stat().st_mode & 0o777 == 0o600
-    assert httpx.get(f"{process.facts['api_url']}/app", headers={"authorization": f"Bearer {token}"}).status_code == 200
+    assert httpx.get(f"{process.facts['api_url']}/app", headers={"authorization": f"Bearer {token}"}, timeout=60).status_code == 200
 
 
 def test_an_unknown_verb_and_a_refused_one_say_why(process: Process) -> None:
     root = f"{process.facts['api_url']}/_world"
 
-    assert httpx.post(f"{root}/teleport").status_code == 404
-    refused = httpx.post(f"{root}/commit", json={"repository": "octo/none"})
+    assert httpx.post(f"{root}/teleport", timeout=60).status_code == 404
+    refused = httpx.post(f"{root}/commit", json={"repository": "octo/none"}, timeout=60)
     assert (refused.status_code, refused.json()["message"]) == (400, "LookupError: no repository octo/none")
 
 
@@ -79,6 +79,6 @@ def test_what_an_earlier_process_left_is_forgotten(tmp_path: Path) -> None:
         process = Process(tmp_path / "state")
         assert process.do("create_repository", owner="octo", name="shop", files={"a.py": "x\n"})["full_name"] == "octo/shop"
         process.running.terminate()
-        assert process.running.wait(20) == 0
+        assert process.running.wait(60) == 0
         assert process.running.stdout is not None
         process.running.stdout.close()

@@ -31,7 +31,7 @@ def text_of(answer: httpx.Response) -> str:
 
 
 def test_an_app_signs_in_with_its_jwt(world: GithubWorld) -> None:
-    answer = httpx.get(f"{world.api_url}/app", headers=as_app(world, world.app_jwt()))
+    answer = httpx.get(f"{world.api_url}/app", headers=as_app(world, world.app_jwt()), timeout=60)
 
     assert (answer.status_code, answer.json()["id"], answer.json()["slug"]) == (200, world.app_id, "fixwright")
 
@@ -40,7 +40,7 @@ def test_an_app_signs_in_with_its_jwt(world: GithubWorld) -> None:
 def test_a_jwt_with_impossible_times_is_refused(world: GithubWorld, expires_in: int, issued_ago: int) -> None:
     token = world.app_jwt(expires_in=expires_in, issued_ago=issued_ago)
 
-    assert httpx.get(f"{world.api_url}/app", headers=as_app(world, token)).status_code == 401
+    assert httpx.get(f"{world.api_url}/app", headers=as_app(world, token), timeout=60).status_code == 401
 
 
 def test_a_jwt_of_another_key_or_app_or_algorithm_is_refused(world: GithubWorld) -> None:
@@ -51,7 +51,7 @@ def test_a_jwt_of_another_key_or_app_or_algorithm_is_refused(world: GithubWorld)
     cut = world.app_jwt()[:-6] + "AAAAAA"
 
     for token in (other_app, symmetric, cut, "eyJ.x.y"):
-        assert httpx.get(f"{world.api_url}/app", headers=as_app(world, token)).status_code == 401
+        assert httpx.get(f"{world.api_url}/app", headers=as_app(world, token), timeout=60).status_code == 401
 
 
 def test_installation_tokens_have_the_long_form_with_dots_unless_the_short_one_is_asked_for(scene: Scene) -> None:
@@ -105,7 +105,7 @@ def test_a_private_repository_of_others_does_not_exist_and_a_public_one_is_read_
     assert scene.client.get("/repos/eve/hidden").status_code == 404
     assert scene.client.get("/repos/eve/open").status_code == 200
     assert scene.client.post("/repos/eve/open/git/blobs", json={"content": "x"}).status_code == 403
-    assert httpx.get(f"{scene.world.api_url}/repos/octo/shop").status_code == 404
+    assert httpx.get(f"{scene.world.api_url}/repos/octo/shop", timeout=60).status_code == 404
 
 
 def test_what_a_person_may_do_is_told_in_githubs_words(scene: Scene) -> None:
