@@ -16,7 +16,8 @@ from sqlalchemy import create_engine, inspect, select, text
 from pipeline.errors import SchemaTooNew
 from pipeline.store import migrate
 from pipeline.store.engine import Database, parse_url
-from pipeline.store.tables import occurrences
+from pipeline.store.publishing import Turns
+from pipeline.store.tables import findings, occurrences
 
 ROWS = """
 INSERT INTO installations (id, provider, instance, external_id, account, state, created_at, updated_at)
@@ -60,11 +61,12 @@ def test_what_the_first_version_wrote_is_there_after_the_upgrade(empty_database_
     database.healthy()
     with database.work() as work:
         (known,) = work.repositories.all()
-        assert (known.name, known.state, known.findings, known.account) == ("acme/shop", "active", 1, "acme")
-        (due,) = work.outbox.publishable(5)
-        claimed = work.outbox.claim(due.message_id, "a worker")
+        assert (known.name, known.state, known.account) == ("acme/shop", "active", "acme")
+        assert work.transaction.execute(select(findings.c.handle)).scalars().all() == ["K7Q"]
+        (due,) = work.publishing.next(Turns(), ahead=4, scans=2).messages
+        claimed = work.outbox.claim(due.message_id, "a worker", scans=2)
         assert claimed is not None
-        assert (claimed.message.kind, claimed.delivery_id) == ("settle_review", "")
+        assert (claimed.message.kind, claimed.delivery_id, claimed.tenant, claimed.repository) == ("settle_review", "", "", "")
         hashes = work.transaction.execute(select(occurrences.c.keyed_hash).order_by(occurrences.c.ordinal)).scalars().all()
         assert hashes == ["0ab1", ""]
         work.organizations.settle(one_each=False)
