@@ -55,7 +55,7 @@ class Scene:
         return found
 
     def wait_for_death(self) -> None:
-        self.running.wait("the end of the engine", lambda: not self.engine.at_work(), 5)
+        self.running.wait("the end of the engine", lambda: not self.engine.at_work(), RESUMED)
 
     def wait_for_resumption(self, killed: float) -> None:
         self.running.wait("an engine at work again", self.engine.at_work, RESUMED - (time.monotonic() - killed))
@@ -160,7 +160,7 @@ def test_up_killed_in_a_scan_takes_its_children_along_and_the_next_one_goes_on(s
     head = scene.change("up")
     scene.wait_for_work()
     scene.running.kill()
-    scene.running.wait("the end of all children", lambda: not scene.running.processes_left(), 15)
+    scene.running.wait("the end of all children", lambda: not scene.running.processes_left(), 60)
     scene.engine.release()
     scene.running.start()
     assert scene.running.finished(head).conclusion == "failure"
