@@ -167,9 +167,13 @@ def lies(run: Run) -> None:
     assert stand.log().count("message.fault") == faults, "an answer of the host was taken for a fault of ours"
 
 
-@fault(26, "a token that is refused in the middle", steps=("once", "revoked", "revoked before git"), quick=("revoked before git",))
+RENEWALS = {"once": 2, "revoked": 8, "revoked before git": 8}
+"""Tokens that may be asked for: one a kind of rights (there are four in a review), by each of two workers."""
+
+
+@fault(26, "a token that is refused in the middle", steps=tuple(RENEWALS), quick=("revoked before git",))
 def refused(run: Run) -> None:
-    world = run.stand.world
+    world, since = run.stand.world, len(run.stand.world.asked)
     if run.step == "once":
         world.faults.add("PATCH", r"/check-runs/\d+$", Status(401, b'{"message": "Bad credentials", "status": "401"}'))
         run.begin()
@@ -184,6 +188,13 @@ def refused(run: Run) -> None:
         world.github.tokens.revoke_all()
         run.stand.engine.release()
     run.cured()
+
+    def renewed() -> list[str]:
+        """Each right is asked for once, or by two workers at once; nobody asks again and again."""
+        tokens = [one for one in world.asked[since:] if one.path.endswith("/access_tokens")]
+        return [] if 0 < len(tokens) <= RENEWALS[run.step] else [f"{len(tokens)} tokens were asked for"]
+
+    run.more.append(renewed)
 
 
 @fault(26, "an App key that is refused until somebody mends it")
