@@ -167,8 +167,8 @@ def lies(run: Run) -> None:
     assert stand.log().count("message.fault") == faults, "an answer of the host was taken for a fault of ours"
 
 
-RENEWALS = {"once": 2, "revoked": 8, "revoked before git": 8}
-"""Tokens that may be asked for: one a kind of rights (there are four in a review), by each of two workers."""
+RENEWALS = {"once": 4, "revoked": 8, "revoked before git": 8}
+"""Tokens that may be asked for: one a kind of rights (there are four in a review); when all are refused, by each of two workers."""
 
 
 @fault(26, "a token that is refused in the middle", steps=tuple(RENEWALS), quick=("revoked before git",))
