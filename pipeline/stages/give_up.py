@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipeline.answers import render_answer
-from pipeline.errors import Blame, CommitMissing, FixwrightError, ObjectsRefused, StoreUnavailable
+from pipeline.errors import Blame, CommitMissing, FixwrightError, ObjectsRefused
 from pipeline.lifecycle import REVIEW
 from pipeline.messages import (
     BATCH,
@@ -42,16 +42,11 @@ log = logging.getLogger(__name__)
 
 def give_up(work: Work, message: Message, error: FixwrightError) -> None:
     """Record what follows from a dead message, in the transaction that makes it dead: its review ends as "could not check", its fix as
-    failed. Where that cannot be recorded the message is dead all the same, so that one such message does not stop all others.
-
-    Raises:
-        StoreUnavailable: the database can do it another time.
-    """
+    failed. Where that cannot be recorded the message is dead all the same, so that one such message does not stop all others;
+    but what the database says itself (busy, away) passes through, and undoes all of it."""
     try:
         with work.apart():
             _give_up(work, message, error)
-    except StoreUnavailable:
-        raise  # a deadlock, a lock that somebody holds: nothing is recorded, the message is not dead yet, and the next sweep sees it
     except (FixwrightError, ValueError) as failure:
         log.error("message.ending_lost", extra={"kind": message.kind, "code": error.code, "error": str(failure)})
 

@@ -21,6 +21,7 @@ from bot.worker import ANSWER_ATTEMPTS, ATTEMPTS, BACKOFF, RENEW_SECONDS
 from pipeline.plugins import discover
 from pipeline.ports import Command, Renderer
 from pipeline.stages.heads import AN_HOUR
+from pipeline.store.host_memory import HELD_SECONDS
 from pipeline.store.outbox import LEASE_SECONDS, MAX_CRASHES
 from pipeline.triage import intent, proof
 from tests.faults.matrix import ANY, KILLED
@@ -235,6 +236,7 @@ def test_the_numbers_of_reliability_are_those_of_the_code() -> None:
     page = _text(ROOT / "docs" / "reliability.md")
     rows = dict(re.findall(r"^\| ([a-z ]+) \| .* \| (.*) \|$", page, re.MULTILINE))
     assert rows["leases"] == f"{LEASE_SECONDS:g} s, renewed every {RENEW_SECONDS:g} s, swept every {SWEEP_SECONDS:g} s"
+    assert HELD_SECONDS == LEASE_SECONDS, "a lock is free as soon as the message is"
     schedule = ", ".join(_spoken(seconds) for seconds in BACKOFF)
     assert rows["retries"] == f"after {schedule}; what a host waits for: {ANSWER_ATTEMPTS - ATTEMPTS} times more, hourly"
     assert rows["waiting for a host"] == f"every {_spoken(PROBE_SECONDS)}"
