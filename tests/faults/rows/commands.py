@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.faults.matrix import Run, fault
 from tests.faults.rows.host import answers, asked_to_fix
+from tests.worlds.github.model import ReviewComment
 
 
 @fault(46, "a command fifty times at once")
@@ -16,18 +17,32 @@ def fifty(run: Run) -> None:
     run.cured()
 
 
-@fault(46, "commands of those who may not give them", steps=("reader", "bot"))
+@fault(46, "commands of those who may not give them, or that were no commands", steps=("reader", "bot", "edited"))
 def not_theirs(run: Run) -> None:
     life = run.begin()
     run.stand.wait("threads", lambda: len(life.pull.review_comments) == len(run.alike.threads))
     run.stand.quiet()
     life.alike = None
-    person = "eve" if run.step == "reader" else "helper[bot]"
-    life.ask("/fix", who=person)
+    if run.step == "edited":
+        life.ask("what about this?")
+        edit(run, life.pull.review_comments[-1], "/fix")
+    else:
+        life.ask("/fix", who="eve" if run.step == "reader" else "helper[bot]")
     run.stand.world.hooks.wait()
     run.cured()
+    refusals = 1 if run.step == "reader" else 0
     run.more.append(lambda: ["it was fixed"] if life.fixes else [])
-    run.more.append(lambda: [f"{len(answers(life))} answers"] if len(answers(life)) > 1 else [])
+    run.more.append(
+        lambda: [] if len(answers(life)) == refusals else [f"{len(answers(life))} answers, {refusals} expected: {answers(life)}"]
+    )
+
+
+def edit(run: Run, comment: ReviewComment, body: str) -> None:
+    """ada writes over a comment; the host tells of it."""
+    world = run.stand.world
+    with world.github.state.lock:
+        old, comment.body = comment.body, body
+        world.github.actions.events.review_comment_edited(comment, world.user("ada"), old)
 
 
 @fault(45, "our comment is deleted, our mark is forged", steps=("deleted", "forged"))
