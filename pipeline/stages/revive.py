@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline.errors import InternalFault
+from pipeline.errors import InternalFault, StaleWrite
 from pipeline.lifecycle import REVIEW
 from pipeline.messages import (
     BATCH,
@@ -30,7 +30,8 @@ from pipeline.store.work import Work
 
 
 def retry(work: Work, letter: DeadMessage, token: str) -> bool:
-    """Try a given-up message again, from the start. False when it is not to be had any more, or when this version cannot read it.
+    """Try a given-up message again, from the start. False when it is not to be had any more, what it was about neither, or when this
+    version cannot read it.
 
     A review that ended as "could not check" is over, and what carried it would find nothing to do: the same change is judged anew, with
     a check of its own, and the old check shows that verdict too. So with a repository's whole scan and with a fix.
@@ -40,7 +41,10 @@ def retry(work: Work, letter: DeadMessage, token: str) -> bool:
     """
     if letter.message is None:
         return False
-    instead = _instead(work, letter.message, token)
+    try:
+        instead = _instead(work, letter.message, token)
+    except StaleWrite:  # what it was about was forgotten since (retention)
+        return False
     if instead is None:
         return work.outbox.revive(letter.id)
     if not work.outbox.bury(letter.id):
@@ -53,7 +57,11 @@ def drop(work: Work, letter: DeadMessage) -> bool:
     """Forget a given-up message. False when there is none. Whatever review it was to carry ends, and its check with it."""
     if not work.outbox.bury(letter.id):
         return False
-    for review in _carried(work, letter.message):
+    try:
+        carried = _carried(work, letter.message)
+    except StaleWrite:  # forgotten since (retention), and its check long ended
+        return True
+    for review in carried:
         if REVIEW.terminal(review.status):
             send_end(work, review.id, letter.id)  # does nothing to a check that has ended
         else:

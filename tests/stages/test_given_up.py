@@ -11,6 +11,7 @@ from bot.duties import end_checks
 from pipeline.errors import HostForbidden, RateLimited, WorkerCrashed
 from pipeline.messages import (
     INTERACTIVE,
+    Envelope,
     Message,
     ProposeFix,
     PublishCheck,
@@ -232,6 +233,16 @@ def given_up_fix(bench: Bench, ref: PullRequestRef) -> FixId:
         work.transaction.execute(update(outbox).where(outbox.c.kind == "accept_event").values(status="dead", finished_at=0.0))
         assert work.fixes.get(fix).status == "failed"
     return fix
+
+
+def test_a_letter_about_a_review_that_was_forgotten_stops_no_other_and_can_be_dropped(bench: Bench) -> None:
+    with bench.app.database.work() as work:
+        work.outbox.send(Envelope(RunScan(ScanId("any"), ReviewId("forgotten")), "scan"))
+        work.transaction.execute(outbox.update().values(status="dead", error_code="X", finished_at=1.0))
+        (letter,) = work.outbox.dead(10)
+        assert not retry(work, letter, "again")
+        assert drop(work, letter)
+        assert work.outbox.dead_ids() == []
 
 
 def test_a_purge_that_was_given_up_is_tried_again_the_next_day(bench: Bench) -> None:
