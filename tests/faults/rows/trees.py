@@ -59,7 +59,7 @@ def told(life: Life) -> str:
 
 def around(stand: Stand) -> set[Path]:
     """Everything beside what grows by itself: mirrors, logs, the database, the double's own."""
-    grow = {"mirrors", "logs", "github", "queue", "points", "engines"}
+    grow = {"mirrors", "logs", "github", "queue", "points", "engines", "alive"}
     found = [path for path in stand.folder.rglob("*") if not grow & set(path.relative_to(stand.folder).parts)]
     return {path for path in found if not path.name.startswith("fixwright.db") and stand.temporary not in path.parents}
 
