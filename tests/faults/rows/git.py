@@ -136,7 +136,7 @@ def broken(run: Run) -> None:
     run.begin()
     run.cured()
     # What is lost altogether can be fetched into the same mirror.
-    dropped = {_lock: {0}, _lose_packs: {0, 1}}.get(BREAKS[run.step], {1})
+    dropped = {"locks left behind": {0}, "packs lost": {0, 1}}.get(run.step, {1})
     run.more.append(lambda: _once(said(stand, "mirror.dropped") - before, dropped))
     run.more.append(lambda: poisoned(stand))
 
