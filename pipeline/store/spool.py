@@ -167,15 +167,24 @@ class Spool:
 
     def _begin(self) -> BinaryIO:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        while (descriptor := self._begun()) is None:
+            pass
+        return os.fdopen(descriptor, "wb", buffering=0)
+
+    def _begun(self) -> int | None:
+        """A new segment, held locked; None when somebody who drains took it for an empty one before we had it, and removed it."""
         path = self.folder / f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink == 0:
+                os.close(descriptor)
+                return None
             self._sync_folder()
         except OSError:
             os.close(descriptor)
             raise
-        return os.fdopen(descriptor, "wb", buffering=0)
+        return descriptor
 
     def _sync_folder(self) -> None:
         """The name of a new segment must outlive a power cut, too."""
