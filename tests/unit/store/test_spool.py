@@ -260,6 +260,24 @@ def test_two_who_drain_at_the_same_time_share_it_without_taking_anything_twice(t
     assert sorted(came) == sorted(f"d{number}" for number in range(40))
 
 
+def test_what_is_kept_while_another_drains_is_written_into_no_removed_file(tmp_path: Path) -> None:
+    keeper, drainer, ended = Spool(tmp_path, PLENTY, segment_bytes=1), Spool(tmp_path, PLENTY), threading.Event()
+
+    def drain() -> list[str]:
+        found: list[str] = []
+        while not ended.is_set():
+            found += taken(drainer)
+        return found + taken(drainer)
+
+    with ThreadPoolExecutor(1) as pool:
+        drained = pool.submit(drain)
+        for number in range(300):
+            keeper.keep(delivery(number))
+        keeper.close()
+        ended.set()
+        assert sorted(drained.result(60)) == sorted(f"d{number}" for number in range(300))
+
+
 def test_one_process_can_keep_and_drain_from_many_threads(tmp_path: Path) -> None:
     spool, came = Spool(tmp_path, PLENTY, segment_bytes=2000), list[str]()
     stop = threading.Event()
