@@ -41,6 +41,9 @@ FIRST_DUTY_SECONDS = 5.0
 WAIT_SECONDS = 1.0
 STOP_SECONDS = 5.0
 """How long a duty that is under way may hold up the end of the relay."""
+SILENT_SECONDS = 13.0
+"""After so long without an answer the queue is taken for away. Longer than any blocking call of ours or of RQ (a worker blocks in its
+dequeue for worker-ttl - 15 s)."""
 JOB_SECONDS = 3600
 RESULT_SECONDS, FAILURE_SECONDS = 60, 3600
 MORE_SECONDS = 0.1
@@ -113,9 +116,10 @@ class Jobs:
     def client(self) -> redis.Redis:
         """Bytes in, bytes out: RQ asks for that."""
         if self._client is None:
-            retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), 3)
-            # Longer than any blocking call of ours or of RQ (a worker blocks in its dequeue for worker-ttl - 15 s).
-            self._client = redis.Redis.from_url(self._url, socket_timeout=30, socket_connect_timeout=3, retry=retry)
+            # A server that says nothing is not asked the same three times more: whoever waits is to know, and what was taken out of a
+            # queue for nobody is put in again.
+            retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), 3, (redis.ConnectionError,))
+            self._client = redis.Redis.from_url(self._url, socket_timeout=SILENT_SECONDS, socket_connect_timeout=3, retry=retry)
         return self._client
 
     @property

@@ -125,8 +125,8 @@ def replayed(run: Run) -> None:
 def dropped(run: Run) -> None:
     stand = run.stand
     lost = 0
-    for number in range(6):
-        if run.random.random() < 1 / 3 or (number == 5 and lost == 0):
+    for number in range(4):
+        if run.random.random() < 1 / 3 or (number == 3 and lost == 0):
             with held_back(stand):
                 run.begin()
             lost += 1
