@@ -217,8 +217,13 @@ def _number(env: Mapping[str, str], name: str, default: float, low: float, high:
     except ValueError:
         raise NotConfigured(f"{name} is not a number: '{text}'") from None
     if not low <= value <= high:
-        raise NotConfigured(f"{name} must be between {low:g} and {high:g}, it is {value:g}")
+        raise NotConfigured(f"{name} must be between {_plain(low)} and {_plain(high)}, it is {_plain(value)}")
     return value
+
+
+def _plain(number: float) -> str:
+    """As people write it: 10000000, not 1e+07."""
+    return f"{number:f}".rstrip("0").rstrip(".")
 
 
 def _address(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:

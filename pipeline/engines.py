@@ -60,6 +60,7 @@ class EngineStatus:
     version: str
     """The version that the lock names."""
     present: bool
+    """Its program is there; whether it works says `error`."""
     error: str = ""
     """Why it cannot be used: missing, or what its self-test said; empty when it works."""
 
@@ -161,13 +162,11 @@ def status(engines_dir: Path) -> list[EngineStatus]:
     """Every engine: is it there, and does it find what it must find, in the sandbox."""
     lines = []
     for name, kind in _KINDS.items():
-        present, error = True, ""
+        present, error = False, ""
         try:
             find(engines_dir, name)
+            present = True
             self_test(engines_dir, name)
-        except EngineMissing as problem:
-            present = environment_dir(engines_dir).is_dir()
-            error = problem.message
         except FixwrightError as problem:
             error = problem.message
         lines.append(EngineStatus(name, _locked()[kind.package], present, error))

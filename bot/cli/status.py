@@ -42,6 +42,7 @@ class Report:
     database: str = ""
     database_bytes: int = 0
     schema: str = ""
+    """Empty when the database cannot be used; then nothing is known of what lies in it."""
     processes: list[Process] = field(default_factory=list)
     running: list[Running] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
@@ -94,10 +95,10 @@ def look(app: App) -> Report:
     report = Report(database=app.database.dialect, disk_free_bytes=free_bytes(app.settings.state_dir))
     try:
         app.database.healthy()
-        report.schema = app.database.schema()
-        report.database_bytes = app.database.size()
+        schema, report.database_bytes = app.database.schema(), app.database.size()
         with app.database.read() as work:
             _from_store(report, work)
+        report.schema = schema
     except StoreError as error:
         report.troubles.append(f"{error.message}{f': {error.hint}' if error.hint else ''}")
     else:
@@ -177,6 +178,17 @@ def text(report: Report) -> str:
     """For people: at most one screen of 24 lines."""
     lines = [f"!! {report.troubles[0]}" if report.troubles else "ok: everything runs"]
     lines += [f"!! {trouble}" for trouble in report.troubles[1:4]]
+    # Of what lies in a database that does not answer nothing is known: zeros would send somebody after processes that live.
+    lines += _stored(report) if report.schema else []
+    lines.append(f"engines     {', '.join(report.engines) or 'none'}")
+    size = f"{report.database_bytes / 1e6:.0f} MB, schema {report.schema}" if report.schema else "cannot be used"
+    lines.append(f"database    {report.database}, {size}; {report.disk_free_bytes / 1e9:.1f} GB free on the disk")
+    return "\n".join(visible(line) for line in lines)
+
+
+def _stored(report: Report) -> list[str]:
+    """What the database says: who lives, what waits, what was given up."""
+    lines = []
     alive = [process for process in report.processes if process.alive]
     counted = {kind: sum(process.kind == kind for process in alive) for kind in ("web", "relay", "worker")}
     lines.append("processes   " + ", ".join(f"{number} {kind}" for kind, number in counted.items()))
@@ -199,10 +211,7 @@ def text(report: Report) -> str:
         lines.append(f"first scans {scans.scanned} done, {scans.running} running, {scans.waiting} waiting, {scans.failed} failed")
     last = report.last_delivery
     lines.append(f"delivery    {f'{last.provider} {last.name}, {_time(last.seconds)} ago' if last else 'none yet'}")
-    lines.append(f"engines     {', '.join(report.engines) or 'none'}")
-    size = f"{report.database_bytes / 1e6:.0f} MB, schema {report.schema}" if report.schema else "does not answer"
-    lines.append(f"database    {report.database}, {size}; {report.disk_free_bytes / 1e9:.1f} GB free on the disk")
-    return "\n".join(visible(line) for line in lines)
+    return lines
 
 
 def document(report: Report) -> dict[str, object]:

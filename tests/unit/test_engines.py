@@ -66,6 +66,11 @@ def test_status_of_nothing_lists_every_engine_as_absent(tmp_path: Path) -> None:
     assert all(line.version and line.error for line in lines)
 
 
+def test_status_calls_an_engine_absent_whose_program_was_removed_from_a_folder_that_is_there(tmp_path: Path) -> None:
+    engines.environment_dir(tmp_path).mkdir()
+    assert [(line.name, line.present) for line in engines.status(tmp_path)] == [("semgrep", False), ("betterleaks", False)]
+
+
 def test_an_installation_that_fails_leaves_nothing_half_made(tmp_path: Path) -> None:
     wheelhouse = tmp_path / "wheels"
     wheelhouse.mkdir()

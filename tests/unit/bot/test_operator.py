@@ -15,7 +15,10 @@ from sqlalchemy import update
 
 from bot.cli import main
 from bot.cli.queue import MOST
+from bot.cli.status import look, text
 from bot.pulse import Pulse
+from bot.settings import read_settings
+from bot.wiring import wire
 from pipeline.messages import Envelope, PurgeRepository, SettleReview
 from pipeline.model.event import PullRequestAction
 from pipeline.model.ids import ReviewId
@@ -68,6 +71,15 @@ def test_status_says_the_cause_first_and_fits_a_screen(bench: Bench, capsys: pyt
     assert code == 3
     assert said.splitlines()[0].startswith("!! no web process lives")
     assert len(said.splitlines()) <= 24
+
+
+def test_of_a_database_that_cannot_be_used_status_says_the_cause_and_no_zeros(tmp_path: Path) -> None:
+    app = wire(read_settings({"FIXWRIGHT_STATE_DIR": str(tmp_path)}), f"unix://{tmp_path / 'no-queue.sock'}")
+    said = text(look(app))
+    app.database.dispose()
+    assert said.startswith("!! the database has schema none")
+    assert "database    sqlite, cannot be used" in said
+    assert not [word for word in ("processes", "waiting", "given up", "installed", "delivery") if f"\n{word}" in said]
 
 
 def test_a_process_that_falls_silent_is_not_taken_for_alive(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

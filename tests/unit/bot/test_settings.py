@@ -59,6 +59,13 @@ def test_a_value_that_cannot_be_used_is_named(tmp_path: Path, name: str, value: 
         assert value not in str(caught.value)
 
 
+def test_a_range_is_written_as_people_write_it(tmp_path: Path) -> None:
+    with pytest.raises(NotConfigured, match=r"FIXWRIGHT_MAX_WAITING must be between 10 and 10000000, it is 1$"):
+        read_settings({"FIXWRIGHT_STATE_DIR": str(tmp_path), "FIXWRIGHT_MAX_WAITING": "1"})
+    with pytest.raises(NotConfigured, match=r"between 0\.1 and 86400, it is 0\.05$"):
+        read_settings({"FIXWRIGHT_STATE_DIR": str(tmp_path), "FIXWRIGHT_RETRY_CAP": "0.05"})
+
+
 def test_folders_follow_the_environment(tmp_path: Path) -> None:
     assert state_dir({"FIXWRIGHT_STATE_DIR": str(tmp_path)}) == tmp_path
     assert engines_dir({"FIXWRIGHT_ENGINES_DIR": str(tmp_path)}) == tmp_path
