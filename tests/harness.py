@@ -94,7 +94,7 @@ class Bench:
                 "FIXWRIGHT_STATE_DIR": str(state),
                 "FIXWRIGHT_ENGINES_DIR": str(engines_dir()),
                 "FIXWRIGHT_LOCAL_WEBHOOK_SECRET": "a test's secret",
-                "FIXWRIGHT_SECRET_KEY": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+                "FIXWRIGHT_SECRET_KEY": "uoS9uWLySP1wpG9tHrxgudwVTmH5bLz7f8fQ2YDadrE=",
                 **({"DATABASE_URL": database_url} if database_url else {}),
                 **(environment or {}),
             }

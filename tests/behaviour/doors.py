@@ -19,7 +19,7 @@ from tests.stages.github import KeyScanner, bad_words
 from tests.worlds.github.model import PullRequest, Repository
 from tests.worlds.github.world import GithubWorld
 
-KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+KEY = "uoS9uWLySP1wpG9tHrxgudwVTmH5bLz7f8fQ2YDadrE="
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}
 JOB = {"contents": "read", "checks": "write", "pull_requests": "write"}
 """What the documentation asks of a job's token."""

@@ -227,4 +227,4 @@ def test_the_form_can_be_used_without_a_mouse(tmp_path: Path) -> None:
                 break
         assert reached == ["mode", "public_url", "Continue"]
         page.keyboard.press("Enter")
-        assert page.get_by_role("heading", level=1).text_content() == "Create the GitHub App"
+        page.get_by_role("heading", level=1, name="Create the GitHub App").wait_for()

@@ -76,6 +76,7 @@ class Run:
         self.stand.wait("somebody who goes on", lambda: not (held & self.stand.held_by(struck.parent)), seconds)
         self._took_over = time.monotonic() - struck.at
         self.cured(struck.at)
+        self.stand.start()  # whoever supervises starts it again, and it clears what the dead one left
 
     @property
     def since(self) -> float:

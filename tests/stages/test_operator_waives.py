@@ -19,7 +19,7 @@ def operator(bench: Bench, database_url: str, monkeypatch: pytest.MonkeyPatch, c
     """Runs a command as the operator would, with the settings of the bench in the environment."""
     for name, value in {
         "FIXWRIGHT_STATE_DIR": str(bench.state),
-        "FIXWRIGHT_SECRET_KEY": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "FIXWRIGHT_SECRET_KEY": "uoS9uWLySP1wpG9tHrxgudwVTmH5bLz7f8fQ2YDadrE=",
         "DATABASE_URL": database_url,
     }.items():
         monkeypatch.setenv(name, value)

@@ -30,6 +30,7 @@ def forced(run: Run) -> None:
     life = held(run)
     old = life.pull.head_sha
     life.push(force=True)
+    run.stand.wait("the new head's review", lambda: life.checks)  # an engine that ends before it is begun has nothing to give way to
     let_go(run)
 
     def of_the_old() -> list[str]:

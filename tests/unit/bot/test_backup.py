@@ -24,7 +24,7 @@ from tests.harness import Bench, LocalRepo
 
 __all__ = ["postgres", "postgres_template"]
 
-KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+KEY = "uoS9uWLySP1wpG9tHrxgudwVTmH5bLz7f8fQ2YDadrE="
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +155,7 @@ def test_another_key_is_refused_before_anything_is_written(
     bench.close()
     file = tmp_path / "fixwright.backup"
     assert main(["backup", str(file)]) == 0
-    monkeypatch.setenv("FIXWRIGHT_SECRET_KEY", KEY.replace("A", "B", 4))
+    monkeypatch.setenv("FIXWRIGHT_SECRET_KEY", KEY.replace("u", "v", 1))
     assert _restore(file, tmp_path / "restored", monkeypatch) == 2
     assert "is not the key of this backup" in capsys.readouterr().err
     assert not (tmp_path / "restored").exists()

@@ -21,7 +21,7 @@ from pipeline.store.host_memory import StoredHostMemory
 from pipeline.store.seal import Seal
 from pipeline.store.tables import instances
 
-KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+KEY = "uoS9uWLySP1wpG9tHrxgudwVTmH5bLz7f8fQ2YDadrE="
 STORED = {"WEBHOOK_SECRET": "stored " + "secret", "APP_ID": "7", "PRIVATE_KEY": "a key", "API_URL": "https://ghe.test/api/v3"}
 
 

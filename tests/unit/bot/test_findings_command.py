@@ -25,7 +25,7 @@ from pipeline.store.tables import outbox
 from tests.fakes import LineScanner
 from tests.harness import INSTALLATION, Bench, LocalRepo, git
 
-KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+KEY = "uoS9uWLySP1wpG9tHrxgudwVTmH5bLz7f8fQ2YDadrE="
 NAUGHTY = "a\x1b[31m\u202e.txt"
 """A name that would colour and turn what a terminal shows."""
 

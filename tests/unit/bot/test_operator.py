@@ -30,7 +30,7 @@ from pipeline.store.tables import outbox, processes, repositories
 from tests.fakes import LineScanner
 from tests.harness import INSTALLATION, Bench, LocalRepo
 
-KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+KEY = "uoS9uWLySP1wpG9tHrxgudwVTmH5bLz7f8fQ2YDadrE="
 
 
 @pytest.fixture
