@@ -105,7 +105,8 @@ def web_killed_before_commit(run: Run) -> None:
     with condemned(run, "web", BEFORE[run.step]):
         run.stand.world.hooks.again(opening(life))
     run.stand.world.hooks.wait()
-    assert [one.status for one in opening(life).attempts] == [0], "it was acknowledged without being kept"
+    # The relay may have asked the host for it once more meanwhile: nobody was there either.
+    assert {one.status for one in opening(life).attempts} == {0}, "it was acknowledged without being kept"
     with run.stand.database.read() as work:
         kept = select(deliveries.c.id).where(deliveries.c.delivery_id == opening(life).id)
         assert work.transaction.execute(kept).first() is None, "half a transaction was kept"
