@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import struct
 import time
+from collections.abc import Callable
 from typing import Final
 
 from pipeline.messages import Message, RunFix, RunScan, ScanRepository
@@ -42,18 +43,19 @@ class Watch:
     Times are of the monotonic clock, which is the same for all processes of a machine and stands still while the machine sleeps.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._page = mmap.mmap(-1, struct.calcsize(_FORMAT))
 
     def begin(self, seconds: float) -> None:
         """The child begins a message, which may take so long."""
-        now = time.monotonic()
+        now = self._clock()
         struct.pack_into(_FORMAT, self._page, 0, now + seconds, now)
 
     def beat(self) -> None:
         """The child lives."""
         until, _ = struct.unpack_from(_FORMAT, self._page)
-        struct.pack_into(_FORMAT, self._page, 0, until, time.monotonic())
+        struct.pack_into(_FORMAT, self._page, 0, until, self._clock())
 
     def end(self) -> None:
         """No message is being worked."""
@@ -62,7 +64,7 @@ class Watch:
     def trouble(self) -> str:
         """Why the child must be ended; empty when all is well or nothing is being worked."""
         until, heard = struct.unpack_from(_FORMAT, self._page)
-        now = time.monotonic()
+        now = self._clock()
         if until and now > until:
             return "it takes too long"
         return "nothing is heard of it" if until and now > heard + SILENT_SECONDS else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pipeline.model.ids import Handle
@@ -29,9 +30,9 @@ _SHAPE = re.compile(rf"[{LETTERS}][{ALPHABET}]{{{SHORTEST - 1},{LONGEST - 1}}}")
 class Handles(Mapping[Handle, str]):
     """The handles of a repository, and the fingerprints that they mean."""
 
+    @abstractmethod
     def of(self, fingerprints: Collection[str]) -> Mapping[Handle, str]:
         """Those of certain fingerprints, and all that these might get. Whoever keeps many need not look at the others."""
-        raise NotImplementedError
 
 
 class AndThese(Handles):
