@@ -25,9 +25,9 @@ from pipeline.model.ids import CommitId
 from pipeline.model.target import SourceRepository
 from pipeline.sandbox.gitrun import Transport
 from pipeline.sandbox.localgit import ZERO, LocalRepository
+from pipeline.signing import sign
 from pipeline.store.spool import Spool
 from providers.local.host import open_pull_request
-from providers.local.receive import sign
 from providers.local.record import KEPT, Checks, CommentRecord, Conversation, PullRequestRecord, RepositoryRecord
 from providers.local.repository import describe
 
@@ -172,7 +172,7 @@ class Connection:
         headers = {
             "webhook-id": identifier,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(self._secret, identifier, timestamp, body),
+            "webhook-signature": sign(self._secret.encode(), identifier, timestamp, body),
             "content-type": "application/json",
         }
         try:

@@ -10,13 +10,13 @@ import logging
 from collections.abc import Sequence
 
 from pipeline.errors import HostNotFound
+from pipeline.markers import same_text
 from pipeline.model.report import Annotation, Check, CheckRef, CheckState
 from pipeline.model.target import CommitRef
 from pipeline.ports import Capabilities
 from providers.github.api import Api, cut, repository_path
 from providers.github.auth import CHECK
 from providers.github.client import Answer, Json
-from providers.github.markers import same_text
 
 log = logging.getLogger(__name__)
 

@@ -11,18 +11,17 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from pipeline.errors import HostError, HostForbidden, HostNotFound, HostRejected
+from pipeline.markers import MARK_ROOM, MarkKind, marked, same_text
 from pipeline.model.event import CommentRef
 from pipeline.model.target import PullRequestRef
 from pipeline.ports import Capabilities
 from providers.github.api import Api, cut, repository_path
 from providers.github.auth import SPEAK
 from providers.github.client import Answer, Nothing
-from providers.github.markers import Comment, Kind, is_about, marked, same_text
+from providers.github.markers import Comment, is_about
 
 log = logging.getLogger(__name__)
 
-MARK_ROOM = 400
-"""Bytes of a body that are kept free for the mark."""
 NOTHING_OPEN = "Nothing is open here any more."
 """Stands in a comment that could not be minimized."""
 
@@ -90,7 +89,7 @@ def acknowledge(api: Api, comment: CommentRef) -> None:
         log.info("github.not_acknowledged", extra={"comment": comment.id, "code": exc.code})
 
 
-def _ours(api: Api, ref: PullRequestRef, listing: str, kind: Kind, key: str) -> Sequence[Comment]:
+def _ours(api: Api, ref: PullRequestRef, listing: str, kind: MarkKind, key: str) -> Sequence[Comment]:
     """Comments of our App with that mark, oldest first."""
     bot = api.bot_login()
     comments = api.pages(ref.repository, SPEAK, f"{listing}?per_page=100", Comment)
@@ -117,5 +116,5 @@ def _one_comment(ref: PullRequestRef, comment: Comment) -> str:
     return repository_path(ref.repository, "issues", "comments", comment.id)
 
 
-def _text(kind: Kind, key: str, body: str, limits: Capabilities) -> str:
+def _text(kind: MarkKind, key: str, body: str, limits: Capabilities) -> str:
     return marked(kind, key, cut(body, limits.max_body - MARK_ROOM))

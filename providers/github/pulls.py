@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected
+from pipeline.markers import same_text
 from pipeline.model.fix import PullRequestDraft
 from pipeline.model.ids import CommitId
 from pipeline.model.target import Permission, PullRequest, PullRequestRef, PullRequestState, SourceRepository, UserRef
@@ -19,7 +20,7 @@ from providers.github.api import Api, cut, repository_path
 from providers.github.auth import PROPOSE, READ, SPEAK
 from providers.github.client import Answer, Nothing
 from providers.github.comments import ensure_comment
-from providers.github.markers import Author, same_text
+from providers.github.markers import Author
 from providers.github.payloads import Sha
 
 log = logging.getLogger(__name__)

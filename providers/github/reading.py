@@ -5,28 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from pydantic import ValidationError
-
-from pipeline.errors import MalformedDelivery
 from pipeline.model.event import Delivery, Event
 from pipeline.model.ids import InstallationId
 from pipeline.model.target import Installation, SourceRepository, UserRef
+from pipeline.payloads import read_fields
 from pipeline.ports import Configuration
 from providers.github import payloads
 from providers.github.settings import Site
 
 _Model = TypeVar("_Model", bound=payloads.Payload)
 BRANCHES = "refs/heads/"
-
-
-def read_payload(model: type[_Model], payload: Mapping[str, object], name: str) -> _Model:
-    """The used fields of a payload. Raises MalformedDelivery with the first wrong place, never with its value."""
-    try:
-        return model.model_validate(payload)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise MalformedDelivery(f"{name}: {place} is missing or not what GitHub documents ({first['type']})") from None
 
 
 class Reading:
@@ -46,7 +34,7 @@ class Reading:
 
     def read(self, model: type[_Model]) -> _Model:
         """The fields that `model` names. Raises MalformedDelivery."""
-        return read_payload(model, self.payload, self.name)
+        return read_fields(model, self.payload, self.name, "GitHub")
 
     def installation(self, number: int, account: str) -> Installation:
         """An installation by GitHub's number."""

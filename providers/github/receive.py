@@ -10,17 +10,13 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 
-import pydantic_core
-
 from pipeline.errors import BadSignature, MalformedDelivery
 from pipeline.model.event import Delivery, Received
+from pipeline.payloads import read_fields, read_object
 from pipeline.ports import Configuration
 from providers.github import account_events, code_events, payloads
-from providers.github.reading import Reader, Reading, read_payload
+from providers.github.reading import Reader, Reading
 from providers.github.settings import webhook_secrets
-
-MAX_DEPTH = 64
-"""Nesting that we accept; GitHub's deepest payload has less than ten levels."""
 
 _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})\Z")
 _EVENT_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
@@ -42,8 +38,8 @@ def receive(delivery: Delivery, configuration: Configuration) -> Received:
         raise MalformedDelivery("the header X-GitHub-Event is missing or is no event name")
     if not _DELIVERY_ID.match(identity):
         raise MalformedDelivery("the header X-GitHub-Delivery is missing or is no delivery id")
-    payload = _parse(delivery)
-    envelope = read_payload(payloads.Envelope, payload, name)
+    payload = read_object(delivery.body, delivery.headers.get("content-type", ""))
+    envelope = read_fields(payloads.Envelope, payload, name, "GitHub")
     full_name = f"{name}.{envelope.action}" if _EVENT_NAME.match(envelope.action) else name
     reader = READERS.get(full_name)
     if reader is None or envelope.installation is None:
@@ -66,37 +62,6 @@ def _verify(delivery: Delivery, secrets: Sequence[bytes]) -> None:
             "the signature of this delivery does not match",
             hint="the webhook secret in the App's settings and FIXWRIGHT_GITHUB_WEBHOOK_SECRET differ; run: fixwright doctor",
         )
-
-
-def _parse(delivery: Delivery) -> Mapping[str, object]:
-    """The body as a JSON object of bounded depth. The parser has a recursion limit of its own and refuses lone surrogates."""
-    try:
-        value: object = pydantic_core.from_json(delivery.body, allow_inf_nan=False)
-    except ValueError:
-        form = delivery.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-        raise MalformedDelivery(
-            "the body is not JSON", hint="set the webhook's content type to application/json" if form else ""
-        ) from None  # the parser's message quotes the body
-    if not isinstance(value, dict):
-        raise MalformedDelivery("the body is not a JSON object")
-    if _deeper_than(value, MAX_DEPTH):
-        raise MalformedDelivery(f"the body is nested deeper than {MAX_DEPTH} levels")
-    return value
-
-
-def _deeper_than(value: object, limit: int) -> bool:
-    """True when containers lie in each other more than `limit` deep. Level by level, so that nothing recurses."""
-    level = [value]
-    for _ in range(limit):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
-            if isinstance(inner, (dict, list))
-        ]
-        if not level:
-            return False
-    return True
 
 
 READERS: Mapping[str, Reader] = {**code_events.READERS, **account_events.READERS}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pipeline.errors import HostRejected, HostUnavailable
+from pipeline.markers import GONE, MARK_ROOM, marked, same_text, unmarked
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Thread, ThreadRef
 from pipeline.model.target import PullRequestRef
@@ -20,13 +21,10 @@ from providers.github.api import Api, cut, repository_path
 from providers.github.auth import SPEAK
 from providers.github.client import Answer, Json, Nothing
 from providers.github.diffs import ChangedFile, commentable
-from providers.github.markers import GONE, Author, Comment, is_about, mark_of, marked, same_text, unmarked
+from providers.github.markers import Author, Comment, is_about, mark_of
 from providers.github.resolving import resolve
 
 log = logging.getLogger(__name__)
-
-MARK_ROOM = 400
-"""Bytes of a body that are kept free for the mark."""
 
 
 class _Review(Answer):

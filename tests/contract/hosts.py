@@ -22,18 +22,18 @@ from pipeline.model.ids import CommitId, InstallationId
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
 from pipeline.plugins import discover
 from pipeline.ports import CodeHost, Configuration, Provider
+from pipeline.signing import sign
 from providers.github.client import close_line
 from providers.github.provider import GitHubProvider
 from providers.local.host import OURS, open_pull_request
-from providers.local.receive import sign
 from providers.local.record import CommentRecord, RepositoryRecord
 from tests.contract.world import BASE, CHANGED, PREVIOUS, SECRET, Files, Kind, SeenCheck, SeenPull, SeenThread, World, unmarked
 from tests.harness import LocalRepo, git
 from tests.unit.providers.github_wire import Memory
+from tests.worlds.bare import Entry
 from tests.worlds.emulate.install import find
 from tests.worlds.emulate.server import Emulate
 from tests.worlds.emulate.world import EmulateHost
-from tests.worlds.github.bare import Entry
 from tests.worlds.github.model import PullRequest, Repository, ReviewComment
 from tests.worlds.github.world import GithubWorld, new_key
 
@@ -164,7 +164,7 @@ class LocalWorld:
 
     def signed(self, kind: Kind, body: bytes, secret: str = SECRET, *, age: float = 0.0) -> Delivery:
         identity, when = f"msg_{hashlib.sha256(body).hexdigest()[:16]}", int(time.time() - age)
-        headers = {"webhook-id": identity, "webhook-timestamp": str(when), "webhook-signature": sign(secret, identity, when, body)}
+        headers = {"webhook-id": identity, "webhook-timestamp": str(when), "webhook-signature": sign(secret.encode(), identity, when, body)}
         return Delivery("local", "", headers, body)
 
 

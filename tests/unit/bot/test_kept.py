@@ -23,10 +23,10 @@ from bot.settings import read_settings
 from bot.wiring import App, wire
 from pipeline.errors import DeliveryPutOff, StoreUnavailable
 from pipeline.model.event import Delivery
+from pipeline.signing import sign
 from pipeline.store.intake import Intake
 from pipeline.store.spool import Spool
 from pipeline.store.tables import deliveries, outbox
-from providers.local.receive import sign
 from providers.local.record import KEPT
 from tests.unit.bot.test_webhooks import EVENT, SECRET, signed
 from tests.unit.store.samples import envelope
@@ -94,7 +94,7 @@ def kept(app: App, intake: Intake) -> Kept:
 def old(identity: str, seconds: float = 3600.0, secret: str = SECRET) -> Delivery:
     """A delivery that was verified so long ago."""
     at = int(time.time() - seconds)
-    headers = {"webhook-id": identity, "webhook-timestamp": str(at), "webhook-signature": sign(secret, identity, at, BODY)}
+    headers = {"webhook-id": identity, "webhook-timestamp": str(at), "webhook-signature": sign(secret.encode(), identity, at, BODY)}
     return Delivery("local", "", headers, BODY, float(at))
 
 

@@ -25,9 +25,9 @@ from bot.pulse import Pulse
 from bot.settings import read_settings
 from bot.webhooks import INLINE, MAX_BODY, Webhooks
 from bot.wiring import App, wire
+from pipeline.signing import sign
 from pipeline.store.intake import Intake
 from pipeline.store.tables import outbox
-from providers.local.receive import sign
 
 SECRET = "a secret of this " + "test"
 REPOSITORY = {"id": "r1", "name": "shop", "path": "/srv/shop.git", "default_branch": "main"}
@@ -59,7 +59,7 @@ def client(app: App) -> Iterator[TestClient]:
 def signed(body: bytes, *, secret: str = SECRET, identity: str = "", at: float | None = None) -> dict[str, str]:
     identity = identity or uuid.uuid4().hex
     when = int(time.time() if at is None else at)
-    return {"webhook-id": identity, "webhook-timestamp": str(when), "webhook-signature": sign(secret, identity, when, body)}
+    return {"webhook-id": identity, "webhook-timestamp": str(when), "webhook-signature": sign(secret.encode(), identity, when, body)}
 
 
 def kept_by(app: App, intake: Intake) -> Kept:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.markers import marked, same_text
 from providers.github.api import cut
 from providers.github.diffs import ChangedFile, commentable
-from providers.github.markers import Author, Comment, is_about, mark_of, marked, same_text
+from providers.github.markers import Author, Comment, is_about, mark_of
 
 PATCH = "@@ -1,3 +1,4 @@\n a\n+b\n c\n d\n@@ -20 +21,2 @@ def f():\n-x\n+y\n+@@ -1,9 +1,99 @@\n"
 FILES = [

@@ -9,7 +9,9 @@ import pytest
 
 from pipeline.errors import BadSignature, MalformedDelivery
 from pipeline.model.event import CommentEvent, Delivery, PullRequestAction, PullRequestEvent, Received
-from providers.local.receive import MAX_DEPTH, TOLERANCE, receive, sign
+from pipeline.payloads import MAX_DEPTH
+from pipeline.signing import TOLERANCE, sign
+from providers.local.receive import receive
 
 NOW = 1_800_000_000
 SECRET = "of this " + "test"
@@ -21,7 +23,7 @@ OPENED: dict[str, object] = {**COMMON, "event": "pull_request", "action": "opene
 
 def delivery(payload: object, identity: str = "msg_1", at: int = NOW, headers: Mapping[str, str] | None = None) -> Delivery:
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    signed = {"webhook-id": identity, "webhook-timestamp": str(at), "webhook-signature": sign(SECRET, identity, at, body)}
+    signed = {"webhook-id": identity, "webhook-timestamp": str(at), "webhook-signature": sign(SECRET.encode(), identity, at, body)}
     return Delivery("local", "", {**signed, **(headers or {})}, body)
 
 
@@ -31,7 +33,7 @@ def received(payload: object, identity: str = "msg_1") -> Received:
 
 def test_the_signature_is_that_of_standard_webhooks() -> None:
     # Standard Webhooks, "Verifying signatures": HMAC-SHA256 over id.timestamp.body; computed here with openssl.
-    assert sign("a", "msg_1", 1, b"{}") == "v1,gSI957ePqnnjfp54Iihib5vx8dsfFgiIOgTv5RLhofE="
+    assert sign(b"a", "msg_1", 1, b"{}") == "v1,gSI957ePqnnjfp54Iihib5vx8dsfFgiIOgTv5RLhofE="
 
 
 def test_one_good_signature_among_several_is_enough() -> None:
