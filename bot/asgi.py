@@ -25,7 +25,7 @@ from bot.webhooks import Webhooks
 from bot.wiring import App
 from pipeline.errors import FixwrightError, QueueUnavailable, StoreError
 from pipeline.leaks import clean
-from pipeline.ports import Provider
+from pipeline.ports import Provider, missing
 from pipeline.store.intake import Intake
 from pipeline.store.processes import HEARTBEAT_SECONDS
 
@@ -143,12 +143,11 @@ def readiness(app: App) -> tuple[dict[str, str], bool]:
 
 def _receives(app: App, name: str, provider: Provider) -> str:
     """Whether deliveries of a provider can be verified, for one of its instances at least: "ok", or what is missing."""
-    needed = [setting.name for setting in provider.settings if setting.needed == "receive"]
     try:
         instances = app.configurations.instances(name)
-        if any(all(app.configurations.of(name, instance).get(setting) for setting in needed) for instance in instances):
+        if any(not missing(provider.settings, app.configurations.of(name, instance), "receive") for instance in instances):
             return "ok"
     except StoreError as error:
         return error.message
     setup = f"fixwright {name} setup-link, or " if provider.setup else ""
-    return f"needs {setup}{variable_of(provider, needed[0])}"
+    return f"needs {setup}{variable_of(provider, missing(provider.settings, {}, 'receive')[0])}"

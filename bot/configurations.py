@@ -142,4 +142,8 @@ class SettingsOfHosts:
 def _is_set(settings: Settings, provider: Provider) -> bool:
     """True when the environment sets something without which the provider does not work: then it configures the default instance alone.
     Halves of two Apps in one would fit nowhere."""
-    return any(settings.environment.get(variable_of(provider, setting.name)) for setting in provider.settings if setting.needed)
+    return any(
+        settings.environment.get(variable_of(provider, setting.name))
+        for setting in provider.settings
+        if setting.needed or setting.instead_of
+    )

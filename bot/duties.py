@@ -12,6 +12,7 @@ from pipeline.errors import EngineMissing, InternalFault
 from pipeline.lifecycle import REVIEW
 from pipeline.messages import BATCH, Envelope, FollowHeads, Reconcile
 from pipeline.model.target import Installation
+from pipeline.ports import missing
 from pipeline.sandbox.upkeep import drop_unused, repack_one
 from pipeline.stages.endcheck import send_end
 from pipeline.stages.examine import RunControl
@@ -123,8 +124,8 @@ def follow_rules(app: App) -> int:
     changes nothing: there is nothing to look with."""
     try:
         digest = engines_digest(app.plugins.scanners, RunControl(app.places.engines, lambda: True))
-    except EngineMissing as missing:
-        log.info("rules.unknown", extra={"engine": missing.engine})
+    except EngineMissing as error:
+        log.info("rules.unknown", extra={"engine": error.engine})
         return 0
     with app.database.work() as work:
         return work.installations.want_all_but(digest, RULES_SPREAD)
@@ -164,7 +165,7 @@ def _told(app: App, installation: Installation) -> bool:
     if provider is None or not app.places.configurations.instances(provider.name):
         return False
     configuration = app.places.configurations.of(provider.name, installation.instance)
-    return all(configuration.get(setting.name) for setting in provider.settings if setting.needed)
+    return not missing(provider.settings, configuration)
 
 
 def end_checks(app: App, quiet: float = QUIET_SECONDS) -> int:

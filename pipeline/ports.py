@@ -77,12 +77,26 @@ class Setting:
     """`{state}` in it stands for the state folder."""
     needed: Literal["receive", "connect", ""] = ""
     """For what it must be set: to accept deliveries, to call the host, or for neither."""
+    instead_of: str = ""
+    """Name of a needed setting that need not be set where this one is."""
     keeps: str = ""
     """Of a folder: name of the folder in it where the host's own hooks keep deliveries that nobody took (`pipeline.store.spool`)."""
 
 
 Configuration = Mapping[str, str]
 """Values of a provider's settings by `Setting.name`, and `RETRY_CAP`; unset ones are absent."""
+
+
+def missing(settings: Sequence[Setting], configuration: Configuration, purpose: Literal["receive", "connect", ""] = "") -> list[str]:
+    """Names of the needed settings that are not set and that no other one stands in for.
+
+    Args:
+        purpose: only those that are needed for this; empty: all of them.
+    """
+    given = {setting.instead_of for setting in settings if setting.instead_of and configuration.get(setting.name)}
+    needed = [setting.name for setting in settings if setting.needed and purpose in ("", setting.needed)]
+    return [name for name in needed if not configuration.get(name) and name not in given]
+
 
 RETRY_CAP = "retry_cap"
 """Name, which no setting of a provider can have, of the longest wait in seconds that the operator wants where no host asks for one."""

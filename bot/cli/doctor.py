@@ -22,7 +22,7 @@ from bot.wiring import App, discover_plugins
 from pipeline import engines
 from pipeline.errors import EngineError, FixwrightError, QueueUnavailable, SandboxUnavailable
 from pipeline.escaping import visible
-from pipeline.ports import Configuration, Provider
+from pipeline.ports import Configuration, Provider, missing
 from pipeline.sandbox.process import best_level, why
 from pipeline.stages.context import Plugins
 from pipeline.store.engine import Database
@@ -230,10 +230,10 @@ def _instances(settings: Settings, name: str, provider: Provider, configurations
         yield Line(f"provider {name}", f"off: needs {how}{variable_of(provider, needed)}")
     for instance in known:
         configuration = configurations.of(name, instance)
-        missing = [setting.name for setting in provider.settings if setting.needed and not configuration.get(setting.name)]
+        lacking = missing(provider.settings, configuration)
         topic = f"provider {name}{f' ({instance})' if instance else ''}"
-        if missing:
-            yield Line(topic, f"needs {variable_of(provider, missing[0])}", False)
+        if lacking:
+            yield Line(topic, f"needs {variable_of(provider, lacking[0])}", False)
             continue
         said = f"set by {configurations.origin(name, instance)}, at {hook_url(settings, name, instance, configuration)}"
         yield Line(topic, said, True)

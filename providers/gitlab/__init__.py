@@ -1,0 +1,1 @@
+"""GitLab: webhooks, commit statuses, notes, discussions, merge requests. On python-gitlab."""
