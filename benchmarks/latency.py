@@ -20,7 +20,7 @@ from pipeline.model.target import SourceRepository
 from pipeline.store.engine import Database
 from tests.e2e.processes import Running
 from tests.engines import instant
-from tests.worlds.github.faults import Delay
+from tests.worlds.faults import Delay
 from tests.worlds.github.model import PullRequest, Repository
 from tests.worlds.github.world import GithubWorld
 

@@ -17,7 +17,7 @@ from benchmarks.latency import API, DELAY
 from benchmarks.table import Table
 from bot.settings import engines_dir
 from tests.e2e.processes import Running
-from tests.worlds.github.faults import Delay
+from tests.worlds.faults import Delay
 from tests.worlds.github.hooks import Delivery
 from tests.worlds.github.model import PullRequest, Repository
 from tests.worlds.github.world import GithubWorld

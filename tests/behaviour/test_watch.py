@@ -227,7 +227,7 @@ def test_a_wrong_token_a_strangers_token_and_a_wrong_name_end_the_watch_in_words
 
 
 def test_a_host_that_is_away_is_waited_out_and_the_watch_ends_when_asked(world: GithubWorld, tmp_path: Path) -> None:
-    from tests.worlds.github import faults
+    from tests.worlds import faults
 
     repository = shop(world)
     change(world, repository, {"c.txt": "fine\n"})

@@ -22,7 +22,7 @@ from tests.databases import Postgres, programs, server
 from tests.faults.lives import Life
 from tests.faults.servers import PAIRS, SQLITE_VALKEY, Pair
 from tests.faults.stand import Stand
-from tests.worlds.github.faults import Abort, Status, garbage
+from tests.worlds.faults import Abort, Status, garbage
 from tests.worlds.github.model import Repository
 
 EVENTS, SEED = 2_000, 20_261_122

@@ -23,7 +23,7 @@ from pipeline.store.sweeps import AT_ONCE
 from pipeline.store.tables import outbox, repositories, reviews
 from tests.fakes import FailingScanner, LineScanner
 from tests.stages.github import VALUE, GithubBench, KeyScanner
-from tests.worlds.github import faults
+from tests.worlds import faults
 from tests.worlds.github.model import Repository
 
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "lib/b.txt": f"token = {VALUE}\n", "c.txt": "fine\n"}

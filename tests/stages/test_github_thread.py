@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import EngineMissing
 from tests.fakes import FailingScanner, LineScanner
 from tests.stages.github import ON_BOTH, VALUE, GithubBench, KeyScanner
-from tests.worlds.github import faults
+from tests.worlds import faults
 from tests.worlds.github.model import CheckRun, PullRequest, Repository
 
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}

@@ -36,7 +36,7 @@ from pipeline.store.tables import outbox
 from tests.fakes import LineScanner
 from tests.harness import INSTALLATION, Bench, LocalRepo, git
 from tests.stages.github import GithubBench
-from tests.worlds.github import faults
+from tests.worlds import faults
 
 FORBIDDEN = faults.Status(403, b'{"message": "Resource not accessible by integration", "documentation_url": "", "status": "403"}')
 

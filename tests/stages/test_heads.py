@@ -15,7 +15,8 @@ from pipeline.stages import heads
 from pipeline.store.tables import outbox
 from tests.harness import Bench, LocalRepo, git
 from tests.stages.github import GithubBench
-from tests.worlds.github import faults
+from tests.worlds import faults
+from tests.worlds.github.faults import secondary_limit
 from tests.worlds.github.model import PullRequest, Repository
 
 DROPPED = 0.3
@@ -118,7 +119,7 @@ def test_a_walk_that_is_cut_off_goes_on_and_judges_nothing_twice(github: GithubB
     repository = installed(github)
     pulls = [github.change(repository, {f"{n}.txt": "fine\n"}, f"feature{n}") for n in range(3)]
     github.delivered = len(github.world.hooks.deliveries)
-    github.world.faults.add("GET", "/pulls$", faults.secondary_limit(1), times=1)
+    github.world.faults.add("GET", "/pulls$", secondary_limit(1), times=1)
     github.world.faults.add("GET", "/branches/main$", faults.Status(502), times=2)
     walk(github, "first")
     for pull in pulls:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.stages.github import GithubBench
-from tests.worlds.github.bare import Entry, Person
+from tests.worlds.bare import Entry, Person
 from tests.worlds.github.model import PullRequest, ReviewComment
 
 HISTORIES = int(os.environ.get("FIXWRIGHT_HISTORIES", "2"))

@@ -20,7 +20,7 @@ from pipeline.store.tables import findings
 from tests.canaries import Canary, canaries, leaks
 from tests.engines import needs_engines
 from tests.stages.github import GithubBench, app_key
-from tests.worlds.github.faults import Status
+from tests.worlds.faults import Status
 from tests.worlds.github.model import PullRequest, Repository
 from tests.worlds.github.world import GithubWorld
 

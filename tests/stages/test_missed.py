@@ -19,7 +19,8 @@ from bot.worker import work_message
 from pipeline.messages import BATCH, Envelope, Reconcile
 from pipeline.store.tables import outbox
 from tests.stages.github import GithubBench, app_key
-from tests.worlds.github import faults
+from tests.worlds import faults
+from tests.worlds.github.faults import secondary_limit
 from tests.worlds.github.world import GithubWorld
 
 CHANGES = 10
@@ -110,7 +111,7 @@ def test_a_delivery_whose_answer_was_lost_is_not_asked_for_because_we_know_it(gi
 
 
 def test_a_limit_of_the_app_is_waited_for_and_costs_no_attempt(github: GithubBench) -> None:
-    github.world.faults.add("GET", "/app/hook/deliveries", faults.secondary_limit(1))
+    github.world.faults.add("GET", "/app/hook/deliveries", secondary_limit(1))
     ask_for_missed(github.app)
     while github.work_some():
         pass

@@ -18,7 +18,7 @@ from providers.local.record import CheckRecord
 from tests.fakes import GoodFixer, LineScanner
 from tests.harness import Bench, LocalRepo, git
 from tests.stages.github import GithubBench, bad_words
-from tests.worlds.github.faults import Status
+from tests.worlds.faults import Status
 from tests.worlds.github.model import CheckRun, Repository
 
 POLICY = ".github/fixwright.yml"

@@ -17,8 +17,8 @@ from pipeline.model.ids import MessageId, ReviewId
 from pipeline.store.tables import host_locks, outbox, reviews
 from tests.fakes import FailingScanner, LineScanner
 from tests.stages.github import VALUE, GithubBench, KeyScanner, app_key
-from tests.worlds.github import faults
-from tests.worlds.github.bare import Entry, Person
+from tests.worlds import faults
+from tests.worlds.bare import Entry, Person
 from tests.worlds.github.model import CheckRun, PullRequest, Repository
 from tests.worlds.github.world import PERMISSIONS, GithubWorld
 

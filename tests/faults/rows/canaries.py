@@ -12,7 +12,7 @@ import psycopg
 from tests.canaries import Canary, canaries, leaks
 from tests.faults.matrix import Run, fault
 from tests.faults.stand import ROOT, Stand
-from tests.worlds.github.faults import Status
+from tests.worlds.faults import Status
 
 COUNT = 200
 COMMANDS = (("status",), ("doctor",), ("queue", "list"), ("repositories", "list"), ("findings", "list", "octo/canaries"))

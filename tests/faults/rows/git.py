@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.faults.matrix import Run, fault
 from tests.faults.stand import Stand
-from tests.worlds.github.faults import Action, Instead, Pack, Status
+from tests.worlds.faults import Action, Instead, Pack, Status
 
 UPLOAD = r"/octo/shop(\.git)?/git-upload-pack$"
 ANY = r"/octo/shop(\.git)?/(info/refs|git-upload-pack)$"

@@ -10,7 +10,7 @@ from tests.faults.lives import Life
 from tests.faults.matrix import Run, fault
 from tests.faults.meters import Memory
 from tests.faults.stand import WORKERS
-from tests.worlds.github.faults import Abort, Action, Delay, Status, Truncate, garbage
+from tests.worlds.faults import Abort, Action, Delay, Status, Truncate, garbage
 
 REVIEW_CALLS = {
     "pull request": ("GET", r"/pulls/\d+$"),

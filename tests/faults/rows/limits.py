@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from tests.faults.matrix import Run, fault
-from tests.worlds.github.faults import Status, primary_limit, secondary_limit
+from tests.worlds.faults import Status
+from tests.worlds.github.faults import primary_limit, secondary_limit
 
 WAIT = 6
 

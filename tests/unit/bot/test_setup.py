@@ -23,7 +23,7 @@ from bot.wiring import App, wire
 from pipeline.store.tables import host_memory, instances
 from providers.github.client import close_line
 from tests.stages.github import app_key
-from tests.worlds.github.faults import Status
+from tests.worlds.faults import Status
 from tests.worlds.github.hooks import sign
 from tests.worlds.github.world import GithubWorld
 

@@ -24,7 +24,7 @@ from providers.github.provider import PROVIDER, GitHubProvider
 from providers.github.settings import Site
 from tests.stages.github import app_key
 from tests.unit.providers.github_wire import Memory
-from tests.worlds.github.faults import Status
+from tests.worlds.faults import Status
 from tests.worlds.github.world import GithubWorld, new_key
 
 

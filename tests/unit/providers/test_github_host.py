@@ -32,7 +32,8 @@ from pipeline.ports import CodeHost
 from providers.github.client import close_line
 from providers.github.provider import GitHubProvider
 from tests.unit.providers.github_wire import Memory
-from tests.worlds.github import faults
+from tests.worlds import faults
+from tests.worlds.github.faults import secondary_limit
 from tests.worlds.github.model import CheckRun, PullRequest, Repository
 from tests.worlds.github.world import GithubWorld
 
@@ -472,7 +473,7 @@ def test_a_seen_command_gets_eyes_once_in_both_places(scene: Scene) -> None:
     assert [len(spoken.reactions), len(written.reactions)] == [1, 1]
 
 
-@pytest.mark.parametrize("action", [faults.Status(500), faults.Status(404), faults.secondary_limit(), faults.garbage()])
+@pytest.mark.parametrize("action", [faults.Status(500), faults.Status(404), secondary_limit(), faults.garbage()])
 def test_a_reaction_that_fails_is_no_error(scene: Scene, action: faults.Action) -> None:
     comment = CommentRef(scene.ref, str(scene.world.comment("ada", scene.pull, "/fix").id))
     scene.world.faults.add("POST", "/reactions$", action)
@@ -701,7 +702,7 @@ def test_a_revoked_installation_is_an_error_and_not_a_storm(scene: Scene) -> Non
     assert len(scene.world.asked) <= 2
 
 
-@pytest.mark.parametrize(("limit", "wait"), [(faults.secondary_limit(7), 7), (faults.secondary_limit(None), 60)])
+@pytest.mark.parametrize(("limit", "wait"), [(secondary_limit(7), 7), (secondary_limit(None), 60)])
 def test_a_limit_is_kept_by_everybody(scene: Scene, limit: faults.Action, wait: float) -> None:
     scene.world.faults.add("GET", r"/pulls/\d+$", limit)
     with pytest.raises(RateLimited) as caught:

@@ -17,7 +17,9 @@ import httpx
 import pytest
 
 from tests.unit.worlds.conftest import Scene
-from tests.worlds.github import GithubWorld, faults
+from tests.worlds import faults
+from tests.worlds.github import GithubWorld
+from tests.worlds.github.faults import secondary_limit
 from tests.worlds.github.hooks import sign
 
 
@@ -197,7 +199,7 @@ def test_a_connection_can_be_cut(scene: Scene, action: faults.Action, done: int)
 def test_an_answer_can_be_late_garbage_or_a_limit(scene: Scene) -> None:
     scene.world.faults.add("GET", "shop$", faults.Delay(0.3))
     scene.world.faults.add("GET", "shop$", faults.garbage())
-    scene.world.faults.add("GET", "shop$", faults.secondary_limit(7))
+    scene.world.faults.add("GET", "shop$", secondary_limit(7))
     began = time.monotonic()
     late, garbage, limited = (scene.call("GET", "") for _ in range(3))
 

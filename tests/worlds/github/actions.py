@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.worlds.bare import NO_COMMIT, Person
 from tests.worlds.github.anchors import Unplaceable, follow, place
-from tests.worlds.github.bare import NO_COMMIT, Person
 from tests.worlds.github.events import Events
 from tests.worlds.github.model import (
     Account,

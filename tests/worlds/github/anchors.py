@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tests.worlds.github.bare import BareRepository, FileDiff
+from tests.worlds.bare import BareRepository, FileDiff
 from tests.worlds.github.model import Anchor
 
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")

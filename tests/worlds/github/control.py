@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from tests.worlds.bare import GitFailed
+from tests.worlds.exchange import Response
 from tests.worlds.github.anchors import Unplaceable
-from tests.worlds.github.bare import GitFailed
-from tests.worlds.github.core import Response
 from tests.worlds.github.model import PullRequest, Repository
 from tests.worlds.github.world import GithubWorld
 

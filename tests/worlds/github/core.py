@@ -10,54 +10,37 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from tests.worlds.exchange import Request, Response
+from tests.worlds.faults import Faults
 from tests.worlds.github import graphql
 from tests.worlds.github.actions import Actions
 from tests.worlds.github.call import Answer, Call, Refused, Route, not_found
 from tests.worlds.github.events import Events
-from tests.worlds.github.faults import Faults
 from tests.worlds.github.hooks import Hooks
 from tests.worlds.github.limits import Budget
 from tests.worlds.github.manifests import Manifests
 from tests.worlds.github.model import Json, Repository
-from tests.worlds.github.record import Asked, Effect, Record, Violation
 from tests.worlds.github.routes import ROUTES
 from tests.worlds.github.shapes import Shapes
 from tests.worlds.github.spec import GithubSpec, Matched, Problem
 from tests.worlds.github.state import State
 from tests.worlds.github.tokens import BadCredentials, Caller, Tokens
+from tests.worlds.record import Asked, Effect, Record, Violation
 
 VERSIONS = ("2022-11-28", "2026-03-10")
 _MOUNTS = ("/api/v3",)
 _SAFE = frozenset({"GET", "HEAD"})
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A whole HTTP request. `path` is raw, header names are lower case."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A whole HTTP answer."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 class Github:
     """The double without its server."""
+
+    name = "github.com"
+    root = ""
 
     def __init__(self, folder: Path) -> None:
         self.state = State(folder)
@@ -70,6 +53,10 @@ class Github:
         self.actions = Actions(self.state, Events(self.state, self.shapes, self.hooks))
         self.spec = GithubSpec.load()
         self.budget = Budget(self.state)
+
+    def seconds(self) -> float:
+        """Now by the world's clock."""
+        return self.state.seconds()
 
     def handle(self, request: Request) -> Response:
         """Answer a request. Never raises for what the caller did."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.worlds.github.bare import NO_COMMIT
+from tests.worlds.bare import NO_COMMIT
 from tests.worlds.github.hooks import Hooks
 from tests.worlds.github.model import (
     Account,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from tests.worlds.github.call import Refused
 from tests.worlds.github.graphql_document import Selection, Unreadable, read
 from tests.worlds.github.model import Account, IssueComment, Json, PullRequest, Repository, Review, ReviewComment, Thread
-from tests.worlds.github.record import Effect, Violation
 from tests.worlds.github.shapes.accounts import when
 from tests.worlds.github.tokens import Caller
+from tests.worlds.record import Effect, Violation
 
 if TYPE_CHECKING:
     from tests.worlds.github.core import Github

@@ -21,9 +21,9 @@ from functools import cache
 import httpx
 
 from tests.worlds.github.model import App, Json
-from tests.worlds.github.record import Record, Violation
 from tests.worlds.github.spec import WebhookSpec
 from tests.worlds.github.state import State
+from tests.worlds.record import Record, Violation
 
 PATIENCE = 10.0
 """Seconds that GitHub waits for an answer."""

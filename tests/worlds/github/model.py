@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.worlds.github.bare import BareRepository
+    from tests.worlds.bare import BareRepository
 
 Json = dict[str, Any]
 """A JSON object on its way in or out: its shape is judged by GitHub's own schemas, not by our types."""

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from tests.worlds.bare import NO_COMMIT, Entry, Person
 from tests.worlds.github.actions import Draft
-from tests.worlds.github.bare import NO_COMMIT, Entry, Person
 from tests.worlds.github.core import Github
 from tests.worlds.github.model import (
     Account,

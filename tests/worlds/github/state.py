@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from tests.worlds.github.bare import BareRepository
+from tests.worlds.bare import BareRepository
 from tests.worlds.github.model import (
     Account,
     App,
@@ -90,7 +90,7 @@ class State:
     def add_repository(self, owner: str, name: str, *, private: bool, parent: Repository | None = None) -> Repository:
         """Make a repository, a fork when it has a `parent`."""
         number = self.new_id("repository")
-        git = BareRepository.create(self.folder / f"{number}.git", borrowing=parent.git if parent else None)
+        git = BareRepository.create(self.folder / f"{number}.git", own=["refs/pull"], borrowing=parent.git if parent else None)
         repository = Repository(number, self.account(owner), name, private, git, self.now(), parent=parent)
         if parent is not None:
             repository.default_branch = parent.default_branch

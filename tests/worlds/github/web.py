@@ -6,7 +6,8 @@ import re
 from html import escape
 from urllib.parse import parse_qs, urlencode
 
-from tests.worlds.github.core import Github, Request, Response
+from tests.worlds.exchange import Request, Response
+from tests.worlds.github.core import Github
 from tests.worlds.github.manifests import ManifestRefused
 from tests.worlds.github.model import App, Installation
 

@@ -18,15 +18,18 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.worlds.github.core import Github, Response
-from tests.worlds.github.faults import Faults
+from tests.worlds.exchange import Response
+from tests.worlds.faults import Faults
+from tests.worlds.github.core import Github
+from tests.worlds.github.git_http import Gate
 from tests.worlds.github.hooks import Hooks
 from tests.worlds.github.limits import Limits
 from tests.worlds.github.model import App, CheckRun, Installation, PullRequest, Repository
 from tests.worlds.github.owners import Owners
 from tests.worlds.github.people import People
-from tests.worlds.github.record import Asked, Effect, Ledger, Violation
-from tests.worlds.github.server import Server
+from tests.worlds.github.web import Web
+from tests.worlds.record import Asked, Effect, Ledger, Violation
+from tests.worlds.server import Server
 
 PERMISSIONS = {"contents": "write", "checks": "write", "pull_requests": "write", "issues": "write", "statuses": "read", "metadata": "read"}
 """What the app is given unless a test says otherwise."""
@@ -79,7 +82,9 @@ class GithubWorld(People, Owners):
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.github = Github(folder)
-        self._server = Server(self.github, port=port)
+        self._server = Server(self.github, Gate(self.github), port=port)
+        self.github.shapes.api = self.github.shapes.web = self._server.url
+        self._server.application.page = Web(self.github).handle
         self.github.hooks.url = webhook_url
         owner, bot = self.github.state.account("fixwright-hq", "Organization"), self.github.state.account(f"{slug}[bot]", "Bot")
         key = private_key_pem or new_key()
@@ -183,7 +188,7 @@ class GithubWorld(People, Owners):
 
     def notifying_calls(self, pull: PullRequest) -> list[Effect]:
         """Changes of a pull request for which people got a mail."""
-        return self.github.record.notifying(pull)
+        return self.github.record.notifying(pull.repository.full_name, pull.number)
 
     @property
     def limits(self) -> Limits:

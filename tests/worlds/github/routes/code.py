@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.worlds.github.bare import FileDiff
+from tests.worlds.bare import FileDiff
 from tests.worlds.github.call import Answer, Call, Refused, listed, not_found, operation
 from tests.worlds.github.model import Repository
 

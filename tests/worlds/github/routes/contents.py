@@ -6,7 +6,7 @@ import base64
 import binascii
 from urllib.parse import quote
 
-from tests.worlds.github.bare import Entry
+from tests.worlds.bare import Entry
 from tests.worlds.github.call import Answer, Call, Refused, not_found, operation
 from tests.worlds.github.model import Json
 

@@ -7,8 +7,8 @@ import binascii
 import posixpath
 from datetime import datetime
 
+from tests.worlds.bare import NO_COMMIT, Entry, GitFailed, Person
 from tests.worlds.github.actions import HOST
-from tests.worlds.github.bare import NO_COMMIT, Entry, GitFailed, Person
 from tests.worlds.github.call import Answer, Call, Refused, invalid, listed, not_found, operation
 from tests.worlds.github.model import Json
 from tests.worlds.github.routes.contents import refuse_workflow

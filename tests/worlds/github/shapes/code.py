@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from tests.worlds.github.bare import Entry, FileDiff, Person
+from tests.worlds.bare import Entry, FileDiff, Person
 from tests.worlds.github.model import Account, Json, Repository
 from tests.worlds.github.shapes.accounts import AccountShapes, when
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.worlds.github.bare import FileDiff
+from tests.worlds.bare import FileDiff
 from tests.worlds.github.model import Account, Json, PullRequest, Repository, Role
 from tests.worlds.github.shapes.accounts import when
 from tests.worlds.github.shapes.code import CodeShapes

@@ -1,4 +1,4 @@
-"""The double as a server: an ASGI application under uvicorn, in a thread or in a process of its own."""
+"""A double as a server: an ASGI application under uvicorn, in a thread or in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
-from tests.worlds.github import faults
-from tests.worlds.github.core import Github, Request, Response
-from tests.worlds.github.git_http import GitServer, altered, cut, recognize
-from tests.worlds.github.record import Asked
-from tests.worlds.github.web import Web
+from tests.worlds import faults
+from tests.worlds.exchange import Request, Response
+from tests.worlds.git_http import Gate, GitServer, altered, cut, recognize
+from tests.worlds.record import Asked, Record
 
 LARGEST_BODY = 50_000_000
 """Bytes of a request that the double takes."""
@@ -25,13 +24,31 @@ Receive = Any
 Send = Any
 
 
+class Host(Protocol):
+    """What the server asks of a double."""
+
+    record: Record
+    faults: faults.Faults
+    name: str
+    """The `Server` header."""
+    root: str
+    """The path below which the host lives: empty, or `/gitlab`."""
+
+    def handle(self, request: Request) -> Response:
+        """Answer a request of the API."""
+
+    def seconds(self) -> float:
+        """Now by the world's clock."""
+
+
 class Application:
     """ASGI: git, then the API; faults before either."""
 
-    def __init__(self, github: Github) -> None:
-        self._github = github
-        self._git = GitServer(github)
-        self.web = Web(github)
+    def __init__(self, host: Host, gate: Gate) -> None:
+        self._host = host
+        self._git = GitServer(gate)
+        self.page: Callable[[Request], Response | None] | None = None
+        """What answers what is a page for a person, if anything."""
         self.control: Callable[[str, bytes], Response] | None = None
         """What answers below `/_world/`, if anything."""
 
@@ -40,25 +57,25 @@ class Application:
             return
         path = scope["raw_path"].decode("ascii") if scope.get("raw_path") else scope["path"]
         if self.control is not None and path.startswith("/_world/"):
-            await _send(send, await asyncio.to_thread(self.control, path, await _body(receive)), whole=True)
+            await self._send(send, await asyncio.to_thread(self.control, path, await _body(receive)), whole=True)
             return
-        action = self._github.faults.take(scope["method"], path)
+        action = self._host.faults.take(scope["method"], path)
         if isinstance(action, faults.Delay):
             await asyncio.sleep(action.seconds)
-        git = recognize(path, scope.get("query_string", b""))
+        git = recognize(path.removeprefix(self._host.root), scope.get("query_string", b""))
         if git is not None and not isinstance(action, faults.Status | faults.Abort):
             await self._git.serve(git, scope, *altered(action, receive, send))
             return
         request = Request(scope["method"], path, scope.get("query_string", b"").decode(), _headers(scope), await _body(receive))
-        page = await asyncio.to_thread(self.web.handle, request) if action is None else None
+        page = await asyncio.to_thread(self.page, request) if self.page is not None and action is None else None
         if page is not None:
-            await _send(send, page, whole=True)
+            await self._send(send, page, whole=True)
             return
         await self._answer(request, action, send)
 
     async def _answer(self, request: Request, action: faults.Action | None, send: Send) -> None:
         instead = isinstance(action, faults.Status | faults.Abort) and not action.after_work
-        response = Response(0, b"") if instead else await asyncio.to_thread(self._github.handle, request)
+        response = Response(0, b"") if instead else await asyncio.to_thread(self._host.handle, request)
         if isinstance(action, faults.Abort):
             self._note(request, 0) if instead else None
             cut(send)
@@ -66,10 +83,21 @@ class Application:
         if isinstance(action, faults.Status):
             self._note(request, action.code) if instead else None
             response = Response(action.code, action.body, {"content-type": "application/json; charset=utf-8"} | dict(action.headers))
-        await _send(send, response, whole=not isinstance(action, faults.Truncate))
+        await self._send(send, response, whole=not isinstance(action, faults.Truncate))
 
     def _note(self, request: Request, status: int) -> None:
-        self._github.record.asked.append(Asked(request.method, request.path, status, "", self._github.state.seconds(), request.query))
+        self._host.record.asked.append(Asked(request.method, request.path, status, "", self._host.seconds(), request.query))
+
+    async def _send(self, send: Send, response: Response, *, whole: bool) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
+        if response.status not in (204, 304):
+            headers.append((b"content-length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": [*headers, (b"server", self._host.name.encode())]})
+        if whole:
+            await send({"type": "http.response.body", "body": response.body})
+            return
+        await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
+        cut(send)
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -86,34 +114,21 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def _send(send: Send, response: Response, *, whole: bool) -> None:
-    headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
-    if response.status not in (204, 304):
-        headers.append((b"content-length", str(len(response.body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": [*headers, (b"server", b"github.com")]})
-    if whole:
-        await send({"type": "http.response.body", "body": response.body})
-        return
-    await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
-    cut(send)
-
-
 class Server:
     """uvicorn in a thread of this process, on a free port of the loopback unless told otherwise."""
 
-    def __init__(self, github: Github, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, host: Host, gate: Gate, address: str = "127.0.0.1", port: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # What is accepted inherits it. asyncio sets it only on sockets made with IPPROTO_TCP; without it every answer waits 40 ms.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.bind((host, port))
-        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
-        github.shapes.api = github.shapes.web = self.url
-        self.application = Application(github)
+        self._socket.bind((address, port))
+        self.url = f"http://{address}:{self._socket.getsockname()[1]}"
+        self.application = Application(host, gate)
         quiet: dict[str, Any] = {"log_level": "critical", "server_header": False}
         config = uvicorn.Config(self.application, lifespan="off", loop="asyncio", http="h11", ws="none", **quiet)
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="github-world", daemon=True)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="world", daemon=True)
 
     def start(self) -> None:
         """Serve; returns when connections are accepted. Raises TimeoutError."""

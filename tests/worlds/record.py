@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, overload
 
-from tests.worlds.github.model import PullRequest
-
 Item = TypeVar("Item")
 
 
@@ -25,7 +23,7 @@ class Asked:
     """Seconds since 1970, by the world's clock."""
     query: str = ""
     granted: frozenset[str] | None = None
-    """What the installation's token may do (`checks:write`); None for other callers."""
+    """What the token may do (`checks:write`); None for other callers."""
     reach: frozenset[int] | None = None
     """Numbers of the repositories to which that token was narrowed; None for all."""
 
@@ -49,7 +47,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A departure from GitHub's published interface."""
+    """A departure from the host's published interface."""
 
     side: str
     """`request`: the caller's mistake. `response` or `webhook`: a mistake of the double."""
@@ -111,7 +109,6 @@ class Record:
         self.effects: Ledger[Effect] = Ledger()
         self.violations: Ledger[Violation] = Ledger()
 
-    def notifying(self, pull: PullRequest) -> list[Effect]:
+    def notifying(self, repository: str, number: int) -> list[Effect]:
         """The changes of a pull request that sent mail, in order."""
-        key = (pull.repository.full_name, pull.number)
-        return [effect for effect in self.effects if effect.notifies and effect.pull == key]
+        return [effect for effect in self.effects if effect.notifies and effect.pull == (repository, number)]

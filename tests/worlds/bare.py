@@ -12,24 +12,23 @@ from pathlib import Path
 
 NO_COMMIT = "0" * 40
 DIFF_SECONDS = 5.0
-"""A difference that takes longer is shown as none, as GitHub does with what is too large ("Limits for viewing content and diffs")."""
+"""A difference that takes longer is shown as none, as hosts do with what is too large."""
 _SHA = re.compile(r"[0-9a-f]{40}")
 _PERSON = re.compile(rb"(?P<name>.*) <(?P<email>[^>]*)> (?P<at>\d+) (?P<zone>[+-]\d{4})")
 ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_AUTHOR_NAME": "GitHub",
-    "GIT_AUTHOR_EMAIL": "noreply@github.com",
-    "GIT_COMMITTER_NAME": "GitHub",
-    "GIT_COMMITTER_EMAIL": "noreply@github.com",
+    "GIT_AUTHOR_NAME": "The host",
+    "GIT_AUTHOR_EMAIL": "host@example.com",
+    "GIT_COMMITTER_NAME": "The host",
+    "GIT_COMMITTER_EMAIL": "host@example.com",
     "LC_ALL": "C",
     "PATH": os.environ.get("PATH", os.defpath),
 }
 _CONFIG = {
-    "uploadpack.allowFilter": "true",  # github.com serves partial clones
+    "uploadpack.allowFilter": "true",  # hosts serve partial clones
     "uploadpack.allowAnySHA1InWant": "true",  # and any reachable or unreachable commit by name
-    "receive.hideRefs": "refs/pull",  # "deny updating a hidden ref"
     "http.receivepack": "true",
     "core.logAllRefUpdates": "false",
     "gc.auto": "0",
@@ -75,7 +74,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class FileDiff:
-    """One file of a diff, as GitHub lists it."""
+    """One file of a diff."""
 
     path: str
     old_path: str
@@ -91,18 +90,22 @@ class FileDiff:
 class BareRepository:
     """The bare repository at `path`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, own: Sequence[str]) -> None:
         self.path = path
+        self.own = tuple(own)
+        """Prefixes of the refs that the host keeps itself and nobody may push: `refs/pull`."""
         self._commits: dict[str, Commit] = {}
         self._diffs: dict[tuple[str, str], tuple[FileDiff, ...]] = {}
 
     @classmethod
-    def create(cls, path: Path, *, borrowing: BareRepository | None = None, branch: str = "main") -> BareRepository:
-        """Make it. `borrowing`: a fork, whose objects are those of its parent too, in both directions as on github.com."""
-        repository = cls(path)
+    def create(cls, path: Path, *, own: Sequence[str], borrowing: BareRepository | None = None, branch: str = "main") -> BareRepository:
+        """Make it. `own`: see there. `borrowing`: a fork, whose objects are those of its parent too."""
+        repository = cls(path, own)
         subprocess.run(["git", "init", "--quiet", "--bare", f"--initial-branch={branch}", str(path)], check=True, env=ENVIRONMENT)
         for key, value in _CONFIG.items():
             repository.run("config", key, value)
+        for prefix in own:  # "deny updating a hidden ref"
+            repository.run("config", "--add", "receive.hideRefs", prefix)
         if borrowing is not None:
             (path / "objects/info/alternates").write_text(f"{borrowing.path / 'objects'}\n")
         return repository
@@ -135,7 +138,7 @@ class BareRepository:
         """All refs but those that the host keeps itself."""
         listed = self.run("for-each-ref", "--format=%(objectname) %(refname)").decode().splitlines()
         pairs = (line.split(" ", 1) for line in listed)
-        return {name: sha for sha, name in pairs if not name.startswith("refs/pull/")}
+        return {name: sha for sha, name in pairs if not name.startswith(tuple(f"{prefix}/" for prefix in self.own))}
 
     def branch(self, name: str) -> str | None:
         """The commit that a branch points to."""
