@@ -21,7 +21,7 @@ from pipeline.model.ids import CommitId, Handle, ReviewId
 from pipeline.model.report import Check, CheckRef, CheckState, Report, Thread, ThreadRef
 from pipeline.model.review import ReviewStatus, Verdict
 from pipeline.model.scan import EngineInfo, Output, ScanRequest, ScanType
-from pipeline.model.setup import Diagnosis, Question, SetupForm, SetupRequest, SetupResult
+from pipeline.model.setup import Diagnosis, Question, SetupForm, SetupRequest, SetupResult, Upkeep
 from pipeline.model.target import (
     CommitRef,
     Installation,
@@ -40,6 +40,11 @@ class Capabilities:
     """What a host can do and its limits. Differences between hosts are these data, never `isinstance`."""
 
     pull_request_word: str = "pull request"
+    """What people there call a pull request: every text that they read uses it."""
+    reference_sign: str = "#"
+    """What stands before the number of one: `#7`."""
+    taken_commands: tuple[str, ...] = ()
+    """Names of our commands that the host takes for its own where they begin with a slash, so that we never see them."""
     check_pages: bool = True
     """True when a check has a page of its own for tables; else the sticky comment carries them."""
     suggestions: bool = True
@@ -53,6 +58,10 @@ class Capabilities:
     """How many threads we open at most on one change; the rest stays in the check."""
     redelivers: bool = False
     """True when the host keeps a refused delivery and can deliver it again."""
+    tells_installations: bool = True
+    """False when the host does not tell where it was let know of us: an installation is then known from its first delivery."""
+    internal_comments: bool = False
+    """True when a comment can be for the members of a repository alone. What would help a stranger to a secret is said there."""
     advisories: bool = False
     """True when the host has private drafts of security advisories."""
     buttons: int = 3
@@ -231,8 +240,13 @@ class CodeHost(Protocol):
     def ensure_check(self, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:
         """Make or edit the one check with `check.key` on `commit`. It is looked for first, unless `known` says how it stands."""
 
-    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
-        """Make or edit the one comment of ours about `topic`. `body` empty: minimize or empty an existing one, make none."""
+    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str, *, internal: bool = False) -> None:
+        """Make or edit the one comment of ours about `topic`. `body` empty: minimize or empty an existing one, make none.
+
+        Args:
+            internal: only the members of the repository may read it; never asked for without `Capabilities.internal_comments`. What the
+                host would show to others is not written, and HostForbidden raised.
+        """
 
     def ensure_reply(self, comment: CommentRef, topic: str, body: str) -> None:
         """Make or edit our one answer about `topic` to a comment, in its thread when it has one."""
@@ -313,6 +327,14 @@ class Provider(Protocol):
 
     def redeliver(self, configuration: Configuration, memory: HostMemory, delivery: MissedDelivery) -> None:
         """Let the host try once more, soon, under the same id. Raises HostError."""
+
+    def tend(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Upkeep:
+        """Look after our own standing at the host, once an hour: mend what we may mend (hooks that it switched off), and tell the rest.
+        Makes few requests. Raises HostError, NotConfigured.
+
+        Args:
+            hook_url: where the host is to deliver for this instance.
+        """
 
     def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:
         """Try each hop between us and the host, in the order in which they depend on each other; what fails is said, never raised.

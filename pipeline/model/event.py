@@ -135,11 +135,12 @@ class MergeGroupEvent:
     installation: Installation
     repository: SourceRepository
     head: CommitId
-    base: CommitId
+    base: CommitId | None
+    """What it was made upon; None where the host does not say: its first parent then."""
     base_ref: str
     """Branch that it would be merged into, without `refs/heads/`."""
     head_ref: str
-    """The queue's temporary branch, without `refs/heads/`."""
+    """The queue's temporary branch, without `refs/heads/`; a ref that is no branch with its whole name (`refs/merge-requests/7/train`)."""
     destroyed: bool = False
     kind: Literal["merge_group"] = "merge_group"
 
@@ -191,6 +192,22 @@ class MemberEvent:
     kind: Literal["member"] = "member"
 
 
+@dataclass(frozen=True, slots=True)
+class DeploymentEvent:
+    """A commit was brought to an environment, or was to be. Nothing follows from it yet: it is counted, and its delivery kept as any is."""
+
+    installation: Installation
+    repository: SourceRepository
+    sender: UserRef
+    commit: CommitId
+    environment: str
+    """Hostile text: `production`."""
+    url: str
+    """Where the environment can be seen; hostile text, and empty when nobody says."""
+    state: Literal["running", "success", "failed", "cancelled"]
+    kind: Literal["deployment"] = "deployment"
+
+
 Event = (
     PushEvent
     | PullRequestEvent
@@ -202,6 +219,7 @@ Event = (
     | RepositoryEvent
     | ThreadEvent
     | MemberEvent
+    | DeploymentEvent
 )
 """Told apart by `kind`."""
 

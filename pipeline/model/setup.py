@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +88,13 @@ class Diagnosis:
     said: str
     ok: bool | None = None
     hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What a provider found, and mended, when it looked after our standing at a host."""
+
+    found: tuple[Diagnosis, ...] = ()
+    """What a person should know: `ok` True was mended just now, False is left for the person. Nothing when all is well."""
+    expires: datetime | None = None
+    """When the credential that we sign in with ends; None: never, or nobody says. The first one, of several."""

@@ -224,6 +224,12 @@ class Objects:
             found |= {entry.path: (entry.old_blob, entry.new_blob) for entry in entries if entry.status != "D"}
         return {path: found[path] for path in wanted if path in found}
 
+    def first_parent(self, commit: CommitId) -> CommitId | None:
+        """What a commit was made upon; None for the first one of all, and where its history was not fetched so far."""
+        said = self.git.read("rev-list", "--first-parent", "--max-count=2", "--end-of-options", checked(commit))
+        line = said.stdout.decode("ascii").split()
+        return CommitId(line[1]) if len(line) > 1 else None
+
     def merge_base(self, a: CommitId, b: CommitId) -> CommitId | None:
         """Where two lines of history part; None when they have nothing in common as far as it was fetched."""
         said = self.git.read("merge-base", "--end-of-options", checked(a), checked(b), codes=(0, 1))

@@ -199,11 +199,11 @@ class FencedHost:
         self.fence()
         return self.host.ensure_check(commit, self._outbound(commit.repository).check(check), known)
 
-    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
+    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str, *, internal: bool = False) -> None:
         """See `CodeHost.ensure_comment`."""
         self.permit()
         self.fence()
-        self.host.ensure_comment(ref, topic, self._outbound(ref.repository).body(body))
+        self.host.ensure_comment(ref, topic, self._outbound(ref.repository).body(body), internal=internal)
 
     def ensure_reply(self, comment: CommentRef, topic: str, body: str) -> None:
         """See `CodeHost.ensure_reply`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from pipeline.errors import HostNotFound
+from pipeline.errors import CommitMissing, HostNotFound
 from pipeline.messages import StartReview
+from pipeline.model.ids import CommitId
 from pipeline.model.review import Change
 from pipeline.stages.context import Context
 
@@ -18,7 +19,7 @@ def queued_change(context: Context, message: StartReview) -> Change | None:
     The parent may be another group of the queue, whose own change of the policy is not in force before it is merged. None when the queue
     has dropped the commit, or made another one of it: whatever order its deliveries came in, the host knows.
     """
-    if message.after is None or message.before is None:
+    if message.after is None:
         return None
     host = context.host(message.installation)
     try:
@@ -31,10 +32,20 @@ def queued_change(context: Context, message: StartReview) -> Change | None:
         return None
     return Change(
         repository=message.repository,
-        base=message.before,
+        base=message.before or _parent(context, message, message.after),
         head=message.after,
         policy_commit=policy_commit,
         base_ref=message.base_ref,
         head_ref=message.ref,
         queued=True,
     )
+
+
+def _parent(context: Context, message: StartReview, commit: CommitId) -> CommitId:
+    """What a queue's commit was made upon, where the host does not say it: its first parent, as git says. Raises CommitMissing."""
+    mirror = context.mirror(message.installation, message.repository)
+    mirror.fetch([(commit, 2)])
+    parent = mirror.first_parent(commit)
+    if parent is None:
+        raise CommitMissing(f"commit {commit} of the queue has no parent")
+    return parent

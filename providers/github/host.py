@@ -141,8 +141,10 @@ class GitHubHost:
 
         return self._shown("check", write, CheckRef(commit.commit, ""))
 
-    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
+    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str, *, internal: bool = False) -> None:
         """One comment in the conversation, minimized when `body` is empty."""
+        if internal:
+            raise HostForbidden("GitHub shows a comment to everybody who may read the repository")
 
         def write() -> None:
             comments.ensure_comment(self._api, ref, topic, body, self._limits)

@@ -9,7 +9,7 @@ from datetime import datetime
 import httpx
 
 from pipeline.model.event import Delivery, Received
-from pipeline.model.setup import Diagnosis
+from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
 from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
 from pipeline.sandbox.net import async_client
@@ -67,6 +67,10 @@ class GitHubProvider:
     def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:
         """See `providers.github.diagnose`."""
         return Doctor(self._open_client, self._clock, self.connect).diagnose(configuration, memory, hook_url)
+
+    def tend(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Upkeep:  # noqa: ARG002  # nothing is asked
+        """Nothing: GitHub switches no hook off, and the key of an App has no end."""
+        return Upkeep()
 
     def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:
         """See `providers.github.deliveries`. Without an App of our own nothing is delivered."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.errors import NotConfigured
 from pipeline.model.event import Delivery, Received
-from pipeline.model.setup import Diagnosis
+from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
 from pipeline.ports import CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
 from providers.local import receive
@@ -57,6 +57,10 @@ class LocalProvider:
 
     def redeliver(self, configuration: Configuration, memory: HostMemory, delivery: MissedDelivery) -> None:
         """There is nothing to deliver again."""
+
+    def tend(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Upkeep:  # noqa: ARG002  # as above
+        """Nothing: no hook is switched off, and nobody signs in."""
+        return Upkeep()
 
     def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:  # noqa: ARG002  # as above
         """The secret, and a folder that can be written."""

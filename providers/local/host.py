@@ -236,8 +236,10 @@ class LocalHost:
                 record.save_checks(commit.commit, stored)
         return CheckRef(commit.commit, check.key)
 
-    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str) -> None:
+    def ensure_comment(self, ref: PullRequestRef, topic: str, body: str, *, internal: bool = False) -> None:
         """See the port."""
+        if internal:
+            raise HostForbidden("a comment here is for everybody who may read the record")
 
         def change(said: Conversation) -> None:
             mine = next((c for c in said.comments if c.topic == topic and c.author == OURS), None)

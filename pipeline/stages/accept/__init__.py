@@ -8,6 +8,7 @@ from pipeline.messages import AcceptEvent
 from pipeline.model.event import (
     ButtonEvent,
     CommentEvent,
+    DeploymentEvent,
     Event,
     InstallationEvent,
     MemberEvent,
@@ -21,6 +22,7 @@ from pipeline.model.event import (
 from pipeline.model.target import SourceRepository
 from pipeline.stages.accept.checks import button, rerun
 from pipeline.stages.accept.comments import comment
+from pipeline.stages.accept.deployments import deployment
 from pipeline.stages.accept.installs import installation
 from pipeline.stages.accept.people import member
 from pipeline.stages.accept.pulls import pull_request
@@ -68,6 +70,8 @@ def accept_event(context: Context, message: AcceptEvent) -> None:
             thread(context, event)
         case MemberEvent():
             member(context, event)
+        case DeploymentEvent():
+            deployment(context, event)
 
 
 def event_repository(event: Event) -> SourceRepository | None:

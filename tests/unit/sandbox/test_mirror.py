@@ -203,6 +203,16 @@ def test_lines_that_look_like_headers_are_lines(origin: Repository, mirror: Mirr
     assert mirror.added_lines(base, head, ["a.py", "b.py"]) == {"a.py": [(2, 5)], "b.py": [(1, 1)]}
 
 
+def test_the_first_parent_is_known_as_far_as_history_was_fetched(origin: Repository, mirror: Mirror) -> None:
+    first = origin.commit({"a.py": b"1"})
+    second = origin.commit({"b.py": b"2"})
+    mirror.fetch([(second, 1)])
+    assert mirror.first_parent(second) is None
+    mirror.fetch([(second, 2)])
+    assert mirror.first_parent(second) == first
+    assert mirror.first_parent(first) is None
+
+
 def test_merge_base_is_found_in_fetched_history(origin: Repository, mirror: Mirror) -> None:
     base = origin.commit({"a.py": "1\n"})
     head = origin.commit({"a.py": "2\n"})
