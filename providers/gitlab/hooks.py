@@ -166,15 +166,13 @@ def plan(found: Sequence[HookAnswer], wanted: Wanted) -> list[Step]:
 
 
 def drift(hook: HookAnswer, wanted: Wanted) -> list[str]:
-    """What a hook of ours has other than it must, by the names of GitLab's API."""
+    """What a hook of ours has other than it must, by the names of GitLab's API: of secrets only that there is none."""
     found = [name for name, value in wanted.switches.items() if getattr(hook, name) not in (None, value)]
     if hook.push_events_branch_filter:
         found.append("push_events_branch_filter")
     if hook.custom_webhook_template:
         found.append("custom_webhook_template")
-    if hook.signing_token_present is False and wanted.signing_token:
-        found.append("signing_token")
-    if hook.token_present is False and wanted.token and not (hook.signing_token_present and wanted.signing_token):
+    if hook.token_present is False and not hook.signing_token_present:
         found.append("token")
     return found
 

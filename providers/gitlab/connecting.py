@@ -1,0 +1,377 @@
+"""`fixwright gitlab connect`: from names of groups and projects to webhooks that stand as they must.
+
+A group's hook needs Premium and the role Owner; where there is none to be had, each project of the group gets its own, which needs the
+role Maintainer (docs "Group webhooks API", "Project webhooks API"). One hook is enough for an event: what a group's hook tells, a
+project's would tell again.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from pipeline.errors import (
+    FixwrightError,
+    HostForbidden,
+    HostNotFound,
+    HostRejected,
+    HostUnauthorized,
+    NotConfigured,
+    RateLimited,
+)
+from pipeline.model.target import SourceRepository
+from providers.gitlab.hooks import Act, HookAnswer, Kind, Step, Wanted, drift, is_signed, plan, repairs, same_address
+from providers.gitlab.settings import SIGNING_PREFIX
+
+MAINTAINER = 40
+"""Lowest access level that may see and change a project's hooks (docs "Members API", "Project webhooks API")."""
+
+State = Literal["made", "repaired", "kept", "covered", "left", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A group or a project on GitLab."""
+
+    kind: Kind
+    id: int
+    path: str
+    """With its namespace: `acme/shop`."""
+    repository: SourceRepository | None = None
+    """Of a project."""
+    archived: bool = False
+    level: int = 0
+    """Access level of our token there; 0 when GitLab does not say."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Paths of everything that it lies in, the nearest first."""
+        parts = self.path.split("/")[:-1]
+        return tuple("/".join(parts[:end]) for end in range(len(parts), 0, -1))
+
+
+class HookApi(Protocol):
+    """What connecting asks of GitLab. Raises HostError subclasses."""
+
+    def find(self, name: str) -> Place:
+        """The group or project that is called so. Raises HostNotFound."""
+
+    def projects(self, group: Place) -> Sequence[Place]:
+        """The projects of a group and of its subgroups; without those that are archived, or were only shared with it."""
+
+    def subgroups(self, group: Place) -> Sequence[Place]:
+        """All groups below a group."""
+
+    def hooks(self, place: Place) -> Sequence[HookAnswer]:
+        """Every hook that stands there, ours or not."""
+
+    def make(self, place: Place, attributes: dict[str, object]) -> HookAnswer:
+        """A new hook."""
+
+    def change(self, place: Place, hook: int, attributes: dict[str, object]) -> HookAnswer:
+        """Some attributes of a hook."""
+
+    def remove(self, place: Place, hook: int) -> None:
+        """One that is gone already is no error."""
+
+    def test(self, place: Place, hook: int) -> None:
+        """Let GitLab deliver a sample now, also where it has switched the hook off. Raises HostRejected when what answered was no
+        success, RateLimited after five a minute, HostNotFound before GitLab 16.11."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one place."""
+
+    place: str
+    kind: Kind
+    state: State
+    said: str = ""
+    hint: str = ""
+
+
+@dataclass
+class Connected:
+    """What a run of `connect` led to."""
+
+    rows: list[Row] = field(default_factory=list)
+    repositories: list[SourceRepository] = field(default_factory=list)
+    """Everything that is told of from now on."""
+    hooks: list[tuple[Place, int]] = field(default_factory=list)
+    """Our hooks, by GitLab's numbers; empty after a dry run."""
+
+
+class Connector:
+    """Brings hooks to the wanted state.
+
+    Args:
+        url: where GitLab is to deliver.
+        token, signing_token: the current secrets; one of them may be empty.
+        dry_run: only say what would be done.
+    """
+
+    def __init__(self, api: HookApi, url: str, *, token: str, signing_token: str, dry_run: bool = False) -> None:
+        self._api, self._dry = api, dry_run
+        self._wanted: dict[Kind, Wanted] = {
+            "group": Wanted("group", url, token, signing_token),
+            "project": Wanted("project", url, token, signing_token),
+        }
+        self._groups: dict[str, bool] = {}
+        self._done: set[tuple[Kind, int]] = set()
+        self.result = Connected()
+
+    def connect(self, names: Sequence[str], *, projects_only: bool = False) -> Iterator[Row]:
+        """One row a place, as soon as it is known.
+
+        Raises:
+            HostUnauthorized: the token is refused; nothing else would go better.
+            NotConfigured: the secrets that are set cannot be used with this GitLab.
+        """
+        for name in names:
+            for row in self._named(name, projects_only=projects_only):
+                self.result.rows.append(row)
+                yield row
+
+    def _named(self, name: str, *, projects_only: bool) -> Iterator[Row]:
+        try:
+            place = self._api.find(name)
+        except (HostUnauthorized, RateLimited):
+            raise
+        except FixwrightError as error:
+            yield Row(name, "project", "failed", error.message, error.hint)
+            return
+        if place.path.lower() != name.lower():
+            yield Row(name, place.kind, "left", f"moved to {place.path}, which is connected instead")
+        if place.kind == "project":
+            yield self._project(place)
+            return
+        yield from self._group(place, projects_only=projects_only)
+
+    # --- groups ---
+
+    def _group(self, group: Place, *, projects_only: bool) -> Iterator[Row]:
+        projects = self._api.projects(group)
+        why = "asked for projects only"
+        if not projects_only:
+            row = self._group_hook(group)
+            if isinstance(row, Row):
+                yield row
+                if row.state != "failed":
+                    yield from self._covered_below(group, projects)
+                return
+            why = row
+        yield Row(group.path, "group", "left", f"{why}; each of its projects gets a hook" if projects else f"{why}; it has no projects")
+        for project in projects:
+            yield self._project(project)
+
+    def _group_hook(self, group: Place) -> Row | str:
+        """The row of the group's own hook; or why there is none to be had."""
+        above = self._covering(group)
+        if above:
+            return Row(group.path, "group", "covered", f"the hook of {above} tells of it")
+        try:
+            row = self._settle(group)
+        except HostNotFound:
+            return "no group webhooks on this GitLab (they need Premium)"
+        except HostForbidden:
+            return "group webhooks need Premium and the role Owner"
+        self._groups[group.path] = row.state != "failed"
+        return row
+
+    def _covered_below(self, group: Place, projects: Sequence[Place]) -> Iterator[Row]:
+        """What the hook of a group tells must not be told a second time."""
+        for place in (*self._api.subgroups(group), *projects):
+            if place.repository is not None:
+                self._connected(place)
+            removed = self._remove_ours(place)
+            if removed:
+                verb = "would be removed" if self._dry else "removed"
+                yield Row(place.path, place.kind, "covered", f"{verb}: its own hook, the one of {group.path} tells of it")
+
+    def _covering(self, place: Place) -> str:
+        """Path of the nearest group above whose hook is ours; empty when there is none that we may see."""
+        for path in place.groups:
+            if path not in self._groups:
+                self._groups[path] = self._has_ours(path)
+            if self._groups[path]:
+                return path
+        return ""
+
+    def _has_ours(self, path: str) -> bool:
+        try:
+            group = self._api.find(path)
+            return group.kind == "group" and any(same_address(hook.url, self._wanted["group"].url) for hook in self._api.hooks(group))
+        except (HostForbidden, HostNotFound):
+            return False
+
+    def _remove_ours(self, place: Place) -> int:
+        """How many hooks of ours stood there and are gone now."""
+        try:
+            ours = [hook for hook in self._api.hooks(place) if same_address(hook.url, self._wanted[place.kind].url)]
+            for hook in () if self._dry else ours:
+                self._api.remove(place, hook.id)
+        except (HostForbidden, HostNotFound):
+            return 0  # not ours to see: then we have not made one there either
+        return len(ours)
+
+    # --- projects ---
+
+    def _project(self, project: Place) -> Row:
+        if project.archived:
+            return Row(project.path, "project", "left", "archived")
+        if above := self._covering(project):
+            self._connected(project)
+            doubled = self._remove_ours(project)
+            more = "; its own is removed" if doubled and not self._dry else ""
+            return Row(project.path, "project", "covered", f"the hook of {above} tells of it{more}")
+        try:
+            row = self._settle(project)
+        except (HostUnauthorized, RateLimited, NotConfigured):
+            raise
+        except HostForbidden as error:
+            return self._forbidden(project, error)
+        except FixwrightError as error:
+            return Row(project.path, "project", "failed", error.message, error.hint)
+        if row.state != "failed":
+            self._connected(project)
+        return row
+
+    def _forbidden(self, project: Place, error: HostForbidden) -> Row:
+        """GitLab does not let us near a project's hooks: the role, or the token's scopes."""
+        if 0 < project.level < MAINTAINER:
+            said = "the token's role there is below Maintainer"
+            return Row(project.path, "project", "failed", said, "connect with a token of the role Maintainer; Developer is enough to run")
+        return Row(project.path, "project", "failed", error.message, error.hint)
+
+    def _connected(self, place: Place) -> None:
+        """Its repository is told of from now on."""
+        if place.repository is not None and ("project", place.id) not in self._done:
+            self._done.add(("project", place.id))
+            self.result.repositories.append(place.repository)
+
+    # --- one place ---
+
+    def _settle(self, place: Place) -> Row:
+        """Exactly one hook of ours, as wanted, read back."""
+        wanted = self._wanted[place.kind]
+        found = {hook.id: hook for hook in self._api.hooks(place)}
+        steps = plan(list(found.values()), wanted)
+        others = sum(not same_address(hook.url, wanted.url) for hook in found.values())
+        if self._dry:
+            return _foretold(place, steps, others)
+        hook = self._written(place, wanted, found, steps[0])
+        before = found.get(hook.id)
+        said = [_words(steps[0].why)] if steps[0].why else []
+        if before is not None and is_signed(hook, wanted) and not is_signed(before, wanted):
+            said.append("signing_token")
+        for step in steps[1:]:
+            if step.act is Act.REMOVE:
+                self._api.remove(place, step.hook)
+                said.append("removed a second one of ours")
+            else:
+                hook, word = switch_on(self._api, place, hook, wanted)
+                said.append(word)
+        self.result.hooks.append((place, hook.id))
+        if left := drift(hook, wanted):
+            return Row(place.path, place.kind, "failed", f"GitLab has not taken {_words(left)}", "look at the hook's page on GitLab")
+        if hook.switched_off:
+            return Row(place.path, place.kind, "failed", "; ".join(said), f"is Fixwright reachable from GitLab at {wanted.url}?")
+        state: State = "made" if steps[0].act is Act.MAKE else "repaired" if said else "kept"
+        said.append("signed" if is_signed(hook, wanted) else "with the secret token")
+        if others:
+            said.append(f"{others} of others left alone")
+        return Row(place.path, place.kind, state, "; ".join(said))
+
+    def _written(self, place: Place, wanted: Wanted, found: dict[int, HookAnswer], step: Step) -> HookAnswer:
+        """Make the hook or write to it; as it stands afterwards."""
+        if step.act is Act.MAKE:
+            number = self._api.make(place, wanted.whole()).id
+        else:
+            number = step.hook
+            self._api.change(place, number, repairs(found[number], wanted))
+        try:
+            return self._proven(place, wanted, number)
+        except NotConfigured:
+            if step.act is Act.MAKE:
+                self._api.remove(place, number)  # nothing would verify what it delivers
+            raise
+
+    def _proven(self, place: Place, wanted: Wanted, number: int) -> HookAnswer:
+        """A hook of ours, read back: GitLab ignores a signing token silently where it is switched off."""
+        hook = read_back(self._api, place, number)
+        if is_signed(hook, wanted) and wanted.token:
+            # What signs needs no secret beside it, which would travel with every delivery.
+            self._api.change(place, number, {"url": hook.url, "token": ""})
+            return read_back(self._api, place, number)
+        if not is_signed(hook, wanted) and not wanted.token:
+            raise NotConfigured(
+                "this GitLab takes no signing token, and no secret token is set",
+                hint=f"export FIXWRIGHT_GITLAB_WEBHOOK_SECRET={new_secret()}",
+            )
+        return hook
+
+
+def read_back(api: HookApi, place: Place, number: int) -> HookAnswer:
+    """One hook as it stands. Raises HostNotFound when it is gone."""
+    for hook in api.hooks(place):
+        if hook.id == number:
+            return hook
+    raise HostNotFound(f"the webhook {number} of {place.path} is gone", hint="run it again")
+
+
+def switch_on(api: HookApi, place: Place, hook: HookAnswer, wanted: Wanted) -> tuple[HookAnswer, str]:
+    """A hook that GitLab has switched off, on again: by a test request, which a success answers; else by making it anew.
+
+    A hook that comes back by itself, and whose test did not arrive either, is left: a new one would fail the same way.
+
+    Returns:
+        The hook that stands now, and what was done, in words.
+    """
+    was = hook.alert_status.replace("_", " ")
+    try:
+        api.test(place, hook.id)
+        now = read_back(api, place, hook.id)
+        if not now.switched_off:
+            return now, f"was {was}, is on again"
+    except RateLimited:
+        return hook, f"is {was}; GitLab allows five tests a minute"
+    except HostRejected as error:
+        if not hook.for_good:
+            return hook, f"is {was}, and a test did not arrive: {error.message}"
+    except HostNotFound:
+        pass  # no test requests before GitLab 16.11
+    made = api.make(place, wanted.whole())
+    api.remove(place, hook.id)
+    now = read_back(api, place, made.id)
+    if is_signed(now, wanted) and wanted.token:
+        api.change(place, now.id, {"url": now.url, "token": ""})
+        now = read_back(api, place, now.id)
+    return now, f"was {was}, made anew"
+
+
+def new_secret() -> str:
+    """A secret token: 32 random bytes."""
+    return secrets.token_urlsafe(32)
+
+
+def new_signing_token() -> str:
+    """A signing token as GitLab takes it (merge request 231325): 32 random bytes in base64."""
+    return SIGNING_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _foretold(place: Place, steps: Sequence[Step], others: int) -> Row:
+    """What `_settle` would do."""
+    first, rest = steps[0], steps[1:]
+    if first.act is Act.MAKE:
+        return Row(place.path, place.kind, "left", f"would be made{f'; {others} of others stay' if others else ''}")
+    words = [f"would be repaired: {_words(first.why)}"] if first.why else ["would get its secrets written again"]
+    words += [f"would be switched on ({_words(step.why)})" for step in rest if step.act is Act.SWITCH_ON]
+    words += ["a second one of ours would be removed" for step in rest if step.act is Act.REMOVE]
+    return Row(place.path, place.kind, "left", "; ".join(words))
+
+
+def _words(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,351 @@
+"""`fixwright gitlab connect`, against a GitLab that is only its hooks: what is made, repaired, left, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from pipeline.errors import FixwrightError, HostForbidden, HostNotFound, HostRejected, HostUnauthorized, NotConfigured, RateLimited
+from pipeline.model.target import SourceRepository
+from providers.gitlab.connecting import Connector, Place, Row, new_secret, new_signing_token, switch_on
+from providers.gitlab.hooks import HookAnswer, Kind, Wanted
+from providers.gitlab.settings import signing_tokens
+
+URL = "https://fixwright.example.com/webhooks/gitlab"
+TOKEN = "-".join(("a", "secret", "token"))
+SIGNING = new_signing_token()
+
+
+def _project(number: int, path: str, *, archived: bool = False, level: int = 40) -> Place:
+    repository = SourceRepository("gitlab", "gitlab.com", str(number), path, "main", f"https://gitlab.com/{path}.git", installation="acme")
+    return Place("project", number, path, repository, archived, level)
+
+
+@dataclass
+class FakeGitlab:
+    """Hooks in memory, as GitLab keeps them."""
+
+    places: dict[str, Place]
+    premium: bool = True
+    signs: bool | None = True
+    """None: an instance that has never heard of signing tokens."""
+    tests: bool = True
+    accepted: bool = True
+    """Whether what is delivered for a test is answered with a success."""
+    refused: dict[str, FixwrightError] = field(default_factory=dict)
+    standing: dict[tuple[Kind, int], dict[int, dict[str, object]]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    numbers: int = 100
+
+    def find(self, name: str) -> Place:
+        self._guard(name)
+        if name not in self.places:
+            raise HostNotFound(f"there is no group or project {name}")
+        return self.places[name]
+
+    def projects(self, group: Place) -> Sequence[Place]:
+        inside = [place for path, place in self.places.items() if path == place.path and path.startswith(f"{group.path}/")]
+        return [place for place in inside if place.kind == "project" and not place.archived]
+
+    def subgroups(self, group: Place) -> Sequence[Place]:
+        return [place for path, place in self.places.items() if place.kind == "group" and path.startswith(f"{group.path}/")]
+
+    def hooks(self, place: Place) -> Sequence[HookAnswer]:
+        self.calls.append(f"list {place.path}")
+        self._guard(place.path)
+        if place.kind == "group" and not self.premium:
+            raise HostNotFound("404 Not Found")
+        return [HookAnswer.model_validate(self._shown(number, hook)) for number, hook in self._at(place).items()]
+
+    def make(self, place: Place, attributes: dict[str, object]) -> HookAnswer:
+        self.numbers += 1
+        self.calls.append(f"make {place.path}")
+        self._at(place)[self.numbers] = {**attributes}
+        return HookAnswer.model_validate(self._shown(self.numbers, attributes))
+
+    def change(self, place: Place, hook: int, attributes: dict[str, object]) -> HookAnswer:
+        self.calls.append(f"change {place.path}")
+        self._at(place)[hook].update(attributes)
+        return HookAnswer.model_validate(self._shown(hook, self._at(place)[hook]))
+
+    def remove(self, place: Place, hook: int) -> None:
+        self.calls.append(f"remove {place.path}")
+        del self._at(place)[hook]
+
+    def test(self, place: Place, hook: int) -> None:
+        self.calls.append(f"test {place.path}")
+        self._guard(f"test {place.path}")
+        if not self.tests:
+            raise HostNotFound("404 Not Found")
+        if not self.accepted:
+            raise HostRejected("the hook was answered 401")
+        self._at(place)[hook]["alert_status"] = "executable"
+
+    def put(self, path: str, **attributes: object) -> int:
+        """A hook that stands there before; its number."""
+        self.numbers += 1
+        self._at(self.places[path])[self.numbers] = {"url": URL, **attributes}
+        return self.numbers
+
+    def stands(self, path: str) -> list[dict[str, object]]:
+        """Hooks of a place as GitLab has them, with their secrets."""
+        return list(self._at(self.places[path]).values())
+
+    def _at(self, place: Place) -> dict[int, dict[str, object]]:
+        return self.standing.setdefault((place.kind, place.id), {})
+
+    def _shown(self, number: int, hook: dict[str, object]) -> dict[str, object]:
+        if self.signs is None:
+            present: dict[str, object] = {}
+        else:
+            present = {"token_present": bool(hook.get("token")), "signing_token_present": self.signs and bool(hook.get("signing_token"))}
+        return {**{name: value for name, value in hook.items() if "token" not in name}, **present, "id": number}
+
+    def _guard(self, name: str) -> None:
+        if name in self.refused:
+            raise self.refused[name]
+
+
+GROUP, SUBGROUP = Place("group", 1, "acme"), Place("group", 2, "acme/infra")
+SHOP, NET, OLD = _project(10, "acme/shop"), _project(11, "acme/infra/net"), _project(12, "acme/old", archived=True)
+PLACES = {place.path: place for place in (GROUP, SUBGROUP, SHOP, NET, OLD)}
+
+
+def _connector(api: FakeGitlab, *, dry_run: bool = False, token: str = TOKEN, signing: str = SIGNING) -> Connector:
+    return Connector(api, URL, token=token, signing_token=signing, dry_run=dry_run)
+
+
+def _rows(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    return [(row.place, row.kind, row.state) for row in rows]
+
+
+def _connect(api: FakeGitlab, *names: str, projects_only: bool = False) -> tuple[list[Row], Connector]:
+    connector = _connector(api)
+    return list(connector.connect(names, projects_only=projects_only)), connector
+
+
+def test_a_group_on_premium_gets_one_hook_and_its_projects_are_told_of() -> None:
+    api = FakeGitlab(dict(PLACES))
+    rows, connector = _connect(api, "acme")
+    assert _rows(rows) == [("acme", "group", "made")]
+    assert [(place.path, bool(number)) for place, number in connector.result.hooks] == [("acme", True)]
+    assert [repository.full_name for repository in connector.result.repositories] == ["acme/shop", "acme/infra/net"]
+    assert api.stands("acme/shop") == []
+
+
+def test_a_group_on_free_leads_to_a_hook_for_each_project_that_is_not_archived() -> None:
+    api = FakeGitlab(dict(PLACES), premium=False)
+    rows, connector = _connect(api, "acme")
+    assert _rows(rows) == [("acme", "group", "left"), ("acme/shop", "project", "made"), ("acme/infra/net", "project", "made")]
+    assert "Premium" in rows[0].said
+    assert [repository.full_name for repository in connector.result.repositories] == ["acme/shop", "acme/infra/net"]
+    assert api.stands("acme/old") == []
+
+
+def test_without_the_role_owner_a_groups_projects_get_hooks() -> None:
+    class NoOwner(FakeGitlab):
+        def hooks(self, place: Place) -> Sequence[HookAnswer]:
+            if place.kind == "group":
+                raise HostForbidden("403 Forbidden")
+            return super().hooks(place)
+
+    rows, _ = _connect(NoOwner(dict(PLACES)), "acme")
+    assert [row.state for row in rows] == ["left", "made", "made"]
+    assert "Owner" in rows[0].said
+
+
+def test_a_second_run_changes_nothing_that_can_be_seen_and_says_so() -> None:
+    api = FakeGitlab(dict(PLACES))
+    _connect(api, "acme", "acme/shop")
+    before = api.stands("acme")
+    rows, connector = _connect(api, "acme", "acme/shop")
+    assert _rows(rows) == [("acme", "group", "kept"), ("acme/shop", "project", "covered")]
+    assert (api.stands("acme"), api.stands("acme/shop")) == (before, [])
+    assert len(connector.result.repositories) == 2
+
+
+def test_hooks_of_others_are_never_touched() -> None:
+    api = FakeGitlab(dict(PLACES), premium=False)
+    api.put("acme/shop", url="https://ci.example.com/hook", push_events=False, alert_status="disabled")
+    foreign = dict(api.stands("acme/shop")[0])
+    rows, _ = _connect(api, "acme/shop")
+    assert foreign in api.stands("acme/shop")
+    assert "1 of others left alone" in rows[0].said
+
+
+def test_a_hook_set_by_hand_gets_the_secret_and_the_events_that_it_lacked() -> None:
+    api = FakeGitlab(dict(PLACES))
+    api.put("acme/shop", token="somebody-guessed-it", note_events=False, enable_ssl_verification=False, push_events_branch_filter="main")
+    rows, _ = _connect(api, "acme/shop")
+    (hook,) = api.stands("acme/shop")
+    assert (rows[0].state, rows[0].said.split("; ")[-2:]) == ("repaired", ["signing_token", "signed"])
+    assert (hook["signing_token"], hook["token"]) == (SIGNING, "")
+    assert (hook["note_events"], hook["enable_ssl_verification"], hook["push_events_branch_filter"]) == (True, True, "")
+
+
+def test_a_wrong_secret_token_is_written_over_although_nobody_can_see_it() -> None:
+    api = FakeGitlab(dict(PLACES), signs=None)
+    api.put("acme/shop", token="somebody-guessed-it", push_events=True)
+    _connect(api, "acme/shop")
+    assert api.stands("acme/shop")[0]["token"] == TOKEN
+
+
+@pytest.mark.parametrize(("signs", "stays"), [(True, ""), (False, TOKEN), (None, TOKEN)])
+def test_the_secret_token_stands_in_where_signing_is_switched_off_or_unknown(signs: bool | None, stays: str) -> None:
+    api = FakeGitlab(dict(PLACES), signs=signs)
+    rows, _ = _connect(api, "acme")
+    (hook,) = api.stands("acme")
+    assert hook["token"] == stays
+    assert rows[0].said == ("signed" if signs else "with the secret token")
+
+
+def test_a_signing_token_alone_is_refused_where_gitlab_takes_none_and_no_open_hook_stays_behind() -> None:
+    api = FakeGitlab(dict(PLACES), signs=False)
+    with pytest.raises(NotConfigured, match="takes no signing token") as caught:
+        list(_connector(api, token="").connect(["acme"]))
+    assert "FIXWRIGHT_GITLAB_WEBHOOK_SECRET=" in caught.value.hint
+    assert api.stands("acme") == []
+
+
+def test_second_hooks_of_ours_are_removed() -> None:
+    api = FakeGitlab(dict(PLACES), premium=False)
+    for _ in range(3):
+        api.put("acme/shop")
+    rows, _ = _connect(api, "acme/shop")
+    assert len(api.stands("acme/shop")) == 1
+    assert rows[0].said.count("removed a second one") == 2
+
+
+def test_what_a_groups_new_hook_tells_is_not_told_by_older_ones_below_it() -> None:
+    api = FakeGitlab(dict(PLACES))
+    api.put("acme/shop")
+    api.put("acme/infra")
+    api.put("acme/infra/net", url="https://ci.example.com/hook")
+    rows, _ = _connect(api, "acme")
+    assert _rows(rows) == [("acme", "group", "made"), ("acme/infra", "group", "covered"), ("acme/shop", "project", "covered")]
+    assert (api.stands("acme/shop"), api.stands("acme/infra"), len(api.stands("acme/infra/net"))) == ([], [], 1)
+
+
+def test_a_subgroup_below_a_group_with_our_hook_needs_none() -> None:
+    api = FakeGitlab(dict(PLACES))
+    _connect(api, "acme")
+    rows, connector = _connect(api, "acme/infra")
+    assert _rows(rows) == [("acme/infra", "group", "covered")]
+    assert [repository.full_name for repository in connector.result.repositories] == ["acme/infra/net"]
+
+
+def test_projects_only_makes_no_group_hook() -> None:
+    rows, _ = _connect(api := FakeGitlab(dict(PLACES)), "acme", projects_only=True)
+    assert _rows(rows) == [("acme", "group", "left"), ("acme/shop", "project", "made"), ("acme/infra/net", "project", "made")]
+    assert api.stands("acme") == []
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing() -> None:
+    api = FakeGitlab(dict(PLACES))
+    api.put("acme/shop", alert_status="disabled", note_events=False)
+    before = api.stands("acme/shop")
+    connector = _connector(api, dry_run=True)
+    rows = list(connector.connect(["acme/shop", "acme"]))
+    assert [row.said for row in rows][:2] == [
+        "would be repaired: note_events, token; would be switched on (disabled)",
+        "would be made",
+    ]
+    assert api.stands("acme/shop") == before
+    assert connector.result.hooks == []
+    assert {call.split()[0] for call in api.calls} == {"list"}
+
+
+@pytest.mark.parametrize("status", ["disabled", "temporarily_disabled"])
+def test_a_hook_that_gitlab_switched_off_is_on_again_after_a_test(status: str) -> None:
+    api = FakeGitlab(dict(PLACES))
+    number = api.put("acme/shop", alert_status=status, signing_token=SIGNING)
+    rows, connector = _connect(api, "acme/shop")
+    assert api.stands("acme/shop")[0]["alert_status"] == "executable"
+    assert (rows[0].state, rows[0].said) == ("repaired", f"was {status.replace('_', ' ')}, is on again; signed")
+    assert connector.result.hooks == [(SHOP, number)]
+
+
+@pytest.mark.parametrize(("tests", "accepted"), [(False, True), (True, False)])
+def test_a_hook_that_stays_off_for_good_is_made_anew(tests: bool, accepted: bool) -> None:
+    api = FakeGitlab(dict(PLACES), tests=tests, accepted=accepted)
+    number = api.put("acme/shop", alert_status="disabled")
+    rows, connector = _connect(api, "acme/shop")
+    (hook,) = api.stands("acme/shop")
+    assert "alert_status" not in hook
+    assert hook["token"] == ""
+    assert connector.result.hooks[0][1] != number
+    assert "made anew" in rows[0].said
+
+
+def test_a_hook_that_comes_back_by_itself_is_left_when_its_test_does_not_arrive() -> None:
+    api = FakeGitlab(dict(PLACES), accepted=False)
+    number = api.put("acme/shop", alert_status="temporarily_disabled")
+    rows, _ = _connect(api, "acme/shop")
+    assert rows[0].state == "failed"
+    assert "the hook was answered 401" in rows[0].said
+    assert URL in rows[0].hint
+    assert list(api.standing["project", SHOP.id]) == [number]
+
+
+def test_five_tests_a_minute_are_waited_for_by_the_next_look() -> None:
+    api = FakeGitlab(dict(PLACES), refused={"test acme/shop": RateLimited("429", retry_after=60)})
+    number = api.put("acme/shop", alert_status="disabled")
+    (shown,) = api.hooks(SHOP)
+    hook, said = switch_on(api, SHOP, shown, Wanted("project", URL, TOKEN, SIGNING))
+    assert (hook.id, "five tests a minute" in said) == (number, True)
+
+
+@pytest.mark.parametrize(
+    ("level", "said"), [(30, "the token's role there is below Maintainer"), (40, "403 Forbidden"), (0, "403 Forbidden")]
+)
+def test_a_place_where_the_token_may_not_is_said_and_the_others_go_on(level: int, said: str) -> None:
+    places = {**PLACES, "acme/shop": _project(10, "acme/shop", level=level)}
+
+    class Closed(FakeGitlab):
+        def hooks(self, place: Place) -> Sequence[HookAnswer]:
+            if place.path == "acme/shop":
+                raise HostForbidden("403 Forbidden")
+            return super().hooks(place)
+
+    connector = _connector(Closed(places, premium=False))
+    rows = list(connector.connect(["acme/shop", "acme/infra/net", "acme/nothing"]))
+    assert [(row.state, row.said) for row in rows if row.place == "acme/shop"] == [("failed", said)]
+    assert [row.state for row in rows] == ["failed", "made", "failed"]
+    assert [repository.full_name for repository in connector.result.repositories] == ["acme/infra/net"]
+
+
+def test_a_token_that_is_refused_ends_the_run() -> None:
+    api = FakeGitlab(dict(PLACES), refused={"acme": HostUnauthorized("401 Unauthorized")})
+    with pytest.raises(HostUnauthorized):
+        list(_connector(api).connect(["acme", "acme/shop"]))
+
+
+def test_a_project_that_moved_is_connected_where_it_is_now() -> None:
+    api = FakeGitlab({**PLACES, "acme/old-shop": SHOP})
+    rows, _ = _connect(api, "acme/old-shop")
+    assert _rows(rows) == [("acme/old-shop", "project", "left"), ("acme/shop", "project", "made")]
+    assert "moved to acme/shop" in rows[0].said
+
+
+def test_an_archived_project_is_left() -> None:
+    rows, _ = _connect(api := FakeGitlab(dict(PLACES)), "acme/old")
+    assert (rows[0].state, rows[0].said, api.stands("acme/old")) == ("left", "archived", [])
+
+
+def test_a_setting_that_gitlab_does_not_take_is_a_failure_and_not_believed() -> None:
+    class Deaf(FakeGitlab):
+        def change(self, place: Place, hook: int, attributes: dict[str, object]) -> HookAnswer:
+            return super().change(place, hook, {name: value for name, value in attributes.items() if name != "note_events"})
+
+    api = Deaf(dict(PLACES))
+    api.put("acme/shop", note_events=False)
+    rows, _ = _connect(api, "acme/shop")
+    assert (rows[0].state, rows[0].said) == ("failed", "GitLab has not taken note_events")
+
+
+def test_secrets_that_are_made_are_long_and_are_what_settings_take() -> None:
+    assert len(new_secret()) >= 43
+    assert new_secret() != new_secret()
+    assert [len(key) for key in signing_tokens({"SIGNING_TOKEN": new_signing_token()})] == [32]
