@@ -38,6 +38,12 @@ class _Look:
     """Instances whose settings were sealed with another key."""
 
 
+def hook_url(settings: Settings, provider: str, instance: str, configuration: Configuration) -> str:
+    """Where the host is to deliver for an instance."""
+    base = (configuration.get("PUBLIC_URL") or settings.url).rstrip("/")
+    return f"{base}/webhooks/{provider}" + (f"/{instance}" if instance else "")
+
+
 class SettingsOfHosts:
     """See `pipeline.ports.Configurations`. Safe to share between threads; a forked child goes on with what its parent knew.
 

@@ -6,11 +6,12 @@ import logging
 import time
 from collections.abc import Sequence
 
+from bot.configurations import hook_url
 from bot.jobs import Duty
 from bot.wiring import App
 from pipeline.errors import EngineMissing, InternalFault
 from pipeline.lifecycle import REVIEW
-from pipeline.messages import BATCH, Envelope, FollowHeads, Reconcile
+from pipeline.messages import BATCH, Envelope, FollowHeads, Reconcile, Tend
 from pipeline.model.target import Installation
 from pipeline.ports import missing
 from pipeline.sandbox.upkeep import drop_unused, repack_one
@@ -20,6 +21,7 @@ from pipeline.stages.give_up import fail_review
 from pipeline.stages.heads import group_of
 from pipeline.stages.lapse import expire_ignores, expire_waivers
 from pipeline.stages.sweep import begin_next, engines_digest
+from pipeline.stages.tend import EXPIRES
 from pipeline.store.heads import QUIET_SECONDS
 from pipeline.store.identifiers import new_id
 from pipeline.store.migrate import forget_old_copies
@@ -74,6 +76,7 @@ def duties(app: App, *, listens: bool = True) -> Sequence[Duty]:
         Duty("deliveries", RECONCILE_SECONDS, lambda: ask_for_missed(app)),
         Duty("checks", CHECKS_SECONDS, lambda: end_checks(app)),
         *([Duty("heads", RECONCILE_SECONDS, lambda: walk_heads(app))] if listens else []),
+        *([Duty("standing", RECONCILE_SECONDS, lambda: tend_hosts(app))] if listens else []),
         Duty("mirrors", MIRROR_SECONDS, lambda: look_after_mirrors(app)),
     )
 
@@ -84,6 +87,7 @@ def tidy(app: App) -> None:
         work.tidy()
         work.processes.forget()
         work.counters.forget_gauges(GAUGES)
+        work.counters.forget_gauges((EXPIRES,), older_than=3 * RECONCILE_SECONDS)
         work.organizations.settle(one_each=app.settings.organization_per_installation)
     forget_old_copies(app.settings.state_dir, COPY_DAYS * DAY)
 
@@ -138,6 +142,22 @@ def ask_for_missed(app: App) -> None:
             for instance in app.places.configurations.instances(name) if provider.capabilities.redelivers else ():
                 key = f"reconcile:{name}:{instance}:{int(time.time() // 60)}"
                 work.outbox.send(Envelope(Reconcile(name, instance), key, priority=BATCH))
+
+
+def tend_hosts(app: App) -> int:
+    """A message for each instance that we can sign in to, to look after our standing there; how many. Several starts within a minute send
+    one each."""
+    sent = 0
+    with app.database.work() as work:
+        for name, provider in app.plugins.providers.items():
+            for instance in app.places.configurations.instances(name):
+                configuration = app.places.configurations.of(name, instance)
+                if missing(provider.settings, configuration, "connect"):
+                    continue
+                message = Tend(name, instance, hook_url(app.settings, name, instance, configuration))
+                work.outbox.send(Envelope(message, f"tend:{name}:{instance}:{int(time.time() // 60)}", priority=BATCH))
+                sent += 1
+    return sent
 
 
 def walk_heads(app: App) -> int:

@@ -27,6 +27,7 @@ from pipeline.errors import QueueUnavailable, StoreError
 from pipeline.escaping import visible
 from pipeline.model.loopback import is_loopback
 from pipeline.sandbox.upkeep import free_bytes
+from pipeline.stages.tend import EXPIRES
 from pipeline.store.counters import Counter
 from pipeline.store.work import Work
 from pipeline.tally import BUCKETS
@@ -159,6 +160,8 @@ def _counted(counters: list[Counter]) -> Iterator[Metric]:
         yield family
     for name, text in GAUGES.items():
         yield _gauge(name, text, [(dict(counter.labels), counter.value) for counter in by_name.get(name, [])])
+    ends = [(dict(counter.labels), counter.value - time.time()) for counter in by_name.get(EXPIRES, [])]
+    yield _gauge("fixwright_credential_expires_seconds", "Until the credential ends that an instance of a host is called with.", ends)
     for name, text in HISTOGRAMS.items():
         yield _histogram(name, text, by_name)
 

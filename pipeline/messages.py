@@ -223,6 +223,17 @@ class FollowHeads:
 
 
 @dataclass(frozen=True, slots=True)
+class Tend:
+    """Look after our own standing at a host: its hooks, and how long our credential holds."""
+
+    provider: str
+    instance: str
+    hook_url: str
+    """Where the host is to deliver for this instance."""
+    kind: Literal["tend"] = "tend"
+
+
+@dataclass(frozen=True, slots=True)
 class EndCheck:
     """The verdict of a review could not be shown: end its check with as little as possible, so that it is not in progress for ever."""
 
@@ -248,6 +259,7 @@ Message = (
     | ShowFixes
     | Reconcile
     | FollowHeads
+    | Tend
     | EndCheck
 )
 """Told apart by `kind`."""

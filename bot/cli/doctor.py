@@ -7,6 +7,7 @@ import platform
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 import redis
@@ -14,7 +15,7 @@ import redis
 from bot import __version__
 from bot.cli.processes import stored
 from bot.cli.queue import line as letter_line
-from bot.configurations import SettingsOfHosts
+from bot.configurations import SettingsOfHosts, hook_url
 from bot.embedded import answers, bundled_server
 from bot.jobs import Jobs
 from bot.settings import VARIABLES, Settings, read_settings, variable_of
@@ -22,9 +23,10 @@ from bot.wiring import App, discover_plugins
 from pipeline import engines
 from pipeline.errors import EngineError, FixwrightError, QueueUnavailable, SandboxUnavailable
 from pipeline.escaping import visible
-from pipeline.ports import Configuration, Provider, missing
+from pipeline.ports import Provider, missing
 from pipeline.sandbox.process import best_level, why
 from pipeline.stages.context import Plugins
+from pipeline.stages.tend import EXPIRES, WARN
 from pipeline.store.engine import Database
 from pipeline.store.seal import Seal
 
@@ -103,10 +105,15 @@ def try_host(app: App, provider: str, instance: str | None = None) -> Iterator[L
             yield Line(f"  {one.topic}", one.said, one.ok, one.hint)
 
 
-def hook_url(settings: Settings, provider: str, instance: str, configuration: Configuration) -> str:
-    """Where the host is to deliver for an instance."""
-    base = (configuration.get("PUBLIC_URL") or settings.url).rstrip("/")
-    return f"{base}/webhooks/{provider}" + (f"/{instance}" if instance else "")
+def ending(database: Database, provider: str, instance: str) -> Iterator[Line]:
+    """When the credential of an instance ends, as the last hourly look saw it; nothing where none is known to."""
+    with database.read() as work:
+        known = [c for c in work.counters.all() if c.name == EXPIRES and c.labels == {"provider": provider, "instance": instance}]
+    for counter in known:
+        at = datetime.fromtimestamp(counter.value, UTC)
+        left = at - datetime.now(UTC)
+        said = f"ended on {at:%Y-%m-%d}" if left < timedelta() else f"ends on {at:%Y-%m-%d}, in {left.days} days"
+        yield Line("  credential", said, left > WARN, "make another one, and set it here")
 
 
 def _settings(settings: Settings, plugins: Plugins) -> Iterator[Line]:
@@ -211,7 +218,7 @@ def _hosts(settings: Settings, plugins: Plugins) -> Iterator[Line]:
         configurations = SettingsOfHosts(settings, plugins.providers, database, Seal(settings.subkey("instances")))
     try:
         for name, provider in plugins.providers.items():
-            yield from _instances(settings, name, provider, configurations)
+            yield from _instances(settings, name, provider, configurations, database)
     except FixwrightError as error:
         yield Line("instances", f"what was set up cannot be read: {error.message}", False, error.hint)
     finally:
@@ -219,7 +226,9 @@ def _hosts(settings: Settings, plugins: Plugins) -> Iterator[Line]:
             database.dispose()
 
 
-def _instances(settings: Settings, name: str, provider: Provider, configurations: SettingsOfHosts) -> Iterator[Line]:
+def _instances(
+    settings: Settings, name: str, provider: Provider, configurations: SettingsOfHosts, database: Database | None
+) -> Iterator[Line]:
     known = configurations.instances(name)
     for locked in configurations.locked(name):
         hint = "use the key that it was stored with"
@@ -237,5 +246,7 @@ def _instances(settings: Settings, name: str, provider: Provider, configurations
             continue
         said = f"set by {configurations.origin(name, instance)}, at {hook_url(settings, name, instance, configuration)}"
         yield Line(topic, said, True)
+        if database is not None:
+            yield from ending(database, name, instance)
     if known and provider.setup:
         yield Line("", f"each hop: fixwright doctor {name}")

@@ -23,6 +23,7 @@ from pipeline.messages import (
     ShowFixes,
     Speak,
     StartReview,
+    Tend,
     Waive,
     WithdrawReview,
 )
@@ -42,6 +43,7 @@ from pipeline.stages.settle import settle_review
 from pipeline.stages.showfixes import show_fixes
 from pipeline.stages.speak import speak
 from pipeline.stages.sweep import scan_repository
+from pipeline.stages.tend import tend
 from pipeline.stages.waive import waive
 
 log = logging.getLogger(__name__)
@@ -118,5 +120,7 @@ def _dispatch(context: Context) -> None:
             reconcile(context, message)
         case FollowHeads() as message:
             follow_heads(context, message)
+        case Tend() as message:
+            tend(context, message)
         case EndCheck() as message:
             end_check(context, message)

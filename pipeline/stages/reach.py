@@ -19,6 +19,7 @@ from pipeline.messages import (
     RunFix,
     ScanRepository,
     StartReview,
+    Tend,
     WithdrawReview,
 )
 from pipeline.model.ids import ReviewId
@@ -80,7 +81,7 @@ def repository_of(work: Work, message: Message) -> SourceRepository | None:
 
 def _home(work: Work, message: Message) -> tuple[Installation, SourceRepository] | None:
     match message:
-        case AcceptEvent() | PurgeRepository() | Reconcile() | FollowHeads():
+        case AcceptEvent() | PurgeRepository() | Reconcile() | FollowHeads() | Tend():
             return None
         case StartReview() | ScanRepository():
             return message.installation, message.repository
