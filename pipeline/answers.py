@@ -80,6 +80,7 @@ def render_answer(
     patch: Patch | None = None,
     finding: Finding | None = None,
     suggestion: str = "",
+    fence: str = "suggestion",
     diff: str = "",
     number: int = 0,
     pull_request_word: str = "pull request",
@@ -93,7 +94,7 @@ def render_answer(
         handle: of the finding that the answer is about; `handles`: those that would do.
         places: `path:line` of each finding that an ambiguous handle means.
         error: why there is no patch, or why a patch became no branch; a clause.
-        suggestion: the new lines; `diff`: the whole patch, unified.
+        suggestion: the new lines; `fence`: how the host knows them (`Capabilities.suggestion_on`); `diff`: the whole patch, unified.
         number: of the pull request that was opened.
     """
     match topic:
@@ -126,7 +127,7 @@ def render_answer(
         case "refused":
             return _refused(handle, proof, error)
         case "suggestion":
-            return _suggestion(handle, suggestion, proof, receipt, patch)
+            return _suggestion(handle, suggestion, fence, proof, receipt, patch)
         case "patch":
             return _patch(handle, diff, proof, receipt, finding, error)
         case "opened":
@@ -189,9 +190,9 @@ def _refused(handle: str, proof: Proof | None, error: str) -> str:
     return "\n".join([f"A patch for {code(handle)} was made and **refused**. Nothing was changed.", "", *lines])
 
 
-def _suggestion(handle: str, text: str, proof: Proof | None, receipt: Receipt | None, patch: Patch | None) -> str:
+def _suggestion(handle: str, text: str, fence: str, proof: Proof | None, receipt: Receipt | None, patch: Patch | None) -> str:
     explanation = prose(cut(patch.explanation, SENTENCE)) if patch else ""
-    block = fenced(text, "suggestion") if can_be_suggested(text) else "The lines hold characters that cannot be shown."
+    block = fenced(text, fence) if can_be_suggested(text) else "The lines hold characters that cannot be shown."
     facts = f"{proof_sentences(proof)} {proof_word(proof)}.{_digest(receipt)}" if proof else ""
     parts = [
         f"{code(handle)}: {explanation}" if explanation else f"A fix for {code(handle)}:",

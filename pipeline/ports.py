@@ -49,6 +49,9 @@ class Capabilities:
     """True when a check has a page of its own for tables; else the sticky comment carries them."""
     suggestions: bool = True
     """True when a thread can carry a change that the reader applies with one click."""
+    suggestion_fence: str = "suggestion"
+    """What the fence around such a change says. `{above}` in it: of the lines that it replaces, how many lie above the last one, under
+    which the thread stands."""
     annotations: int = 50
     """How many annotations one request may carry (GitHub: 50, REST "Create a check run")."""
     max_body: int = 65_535
@@ -72,6 +75,10 @@ class Capabilities:
     """Folders, each ending in `/`, whose files we never write through the host: a fix of them is shown as a suggestion or a patch."""
     local_git: bool = False
     """True when repositories are folders on our own disk: git may then read paths, which it never may for a host behind a network."""
+
+    def suggestion_on(self, line: int, end_line: int) -> str:
+        """The fence of a change that replaces the lines `line`..`end_line` of a thread that stands on them."""
+        return self.suggestion_fence.replace("{above}", str(max(0, end_line - line)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ A patch is another matter: with something taken out of it, it would be broken co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,6 +20,9 @@ from pipeline.ports import AdvisoryDraft, Capabilities
 
 LEAKS = "its lines hold what looks like a credential, and Fixwright repeats none"
 """Why a fix is not shown, a clause."""
+
+_SUGGESTION = re.compile(r"```suggestion(:[-+\d]*)?")
+"""The fence of lines that can be applied, as far as it says so (`Capabilities.suggestion_fence`)."""
 
 
 class Outbound:
@@ -41,7 +45,7 @@ class Outbound:
         cleaned = self._known.clean(text)
         if cleaned == text:
             return text
-        shown = cleaned.replace("```suggestion", "```")
+        shown = _SUGGESTION.sub("```", cleaned)
         return shown if size(shown) <= self._limits.max_body else cut(shown, self._limits.max_body)
 
     def check(self, check: Check) -> Check:

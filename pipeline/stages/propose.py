@@ -45,7 +45,14 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
     suggestion = _suggestion(context, review, finding, patch) if message.comment and message.comment.in_thread else None
     if suggestion is not None:
         body = render_answer(
-            "suggestion", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, suggestion=suggestion.text, patch=patch, finding=finding
+            "suggestion",
+            handle=fix.handle,
+            proof=fix.proof,
+            receipt=fix.receipt,
+            suggestion=suggestion.text,
+            fence=context.capabilities(review.installation).suggestion_on(suggestion.line, suggestion.end_line),
+            patch=patch,
+            finding=finding,
         )
         _answer(context, review, message.comment, fix, body)
         with _finish(context, message, review):

@@ -19,6 +19,7 @@ from pipeline.model.report import Report, Thread
 from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.target import PullRequestState
 from pipeline.policy import Policy
+from pipeline.ports import Capabilities
 from pipeline.reports.markdown import render_comment, render_thread, render_waived
 from pipeline.stages.attention import candidates, is_own_fix, speakable_of
 from pipeline.stages.context import Context
@@ -73,7 +74,7 @@ def speak(context: Context, message: SpeakMessage) -> None:
     offers = _offers(context, review, policy, speakable, added) if speakable and not is_own_fix(review.change) else {}
     report = Report(verdict, head=review.change.head, base=review.change.base)
     wanted = {
-        judged.finding.fingerprint: _thread(judged, report, offers.get(judged.finding.fingerprint), added)
+        judged.finding.fingerprint: _thread(judged, report, offers.get(judged.finding.fingerprint), added, capabilities)
         for judged in reversed(_worth_a_thread(speakable, offers))
     }
     live = frozenset(j.finding.fingerprint for j in whole.judged if j.baseline is not BaselineState.FIXED)
@@ -149,7 +150,7 @@ def _suggestion(judged: Judged, patch: Patch, added: Added) -> Suggestion | None
     return suggestion_of(patch, path, added.get(path, []))
 
 
-def _thread(judged: Judged, report: Report, offer: Offer | None, added: Added) -> Thread:
+def _thread(judged: Judged, report: Report, offer: Offer | None, added: Added, capabilities: Capabilities) -> Thread:
     location = judged.finding.location
     suggestion = offer.suggestion if offer else None
     # A finding may be longer than what the change added of it: a host refuses such a range, and with it all others.
@@ -160,7 +161,9 @@ def _thread(judged: Judged, report: Report, offer: Offer | None, added: Added) -
         judged,
         report,
         suggestion=suggestion.text if suggestion else None,
+        fence=capabilities.suggestion_on(line, end_line),
         fix_note=offer.patch.explanation if offer else "",
         word=offer.proof.word if offer else None,
+        pull_request_word=capabilities.pull_request_word,
     )
     return Thread(judged.finding.fingerprint, location.path, line, end_line, body)

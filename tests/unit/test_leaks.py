@@ -238,6 +238,8 @@ def test_lines_that_would_be_broken_are_no_longer_offered_to_be_clicked() -> Non
     assert not _leaks(shown)
     harmless = "Take this:\n```suggestion\nconnect(verify=True)\n```\n"
     assert out.body(harmless) == harmless
+    elsewhere = out.body(f"Take this:\n```suggestion:-2+0\nconnect('{MADE[2].value}', verify=True)\n```\n")
+    assert elsewhere.startswith("Take this:\n```\nconnect(")
 
 
 def test_a_patch_with_a_value_in_its_lines_is_not_shown_and_not_pushed() -> None:

@@ -23,6 +23,7 @@ def render_thread(
     report: Report,
     *,
     suggestion: str | None,
+    fence: str = "suggestion",
     fix_note: str = "",
     word: ProofWord | None = None,
     pull_request_word: str = "pull request",
@@ -31,12 +32,13 @@ def render_thread(
 
     Args:
         suggestion: the lines to put in the place of the thread's own, None when the fix is larger than that or there is none.
+        fence: how the host knows them (`Capabilities.suggestion_on`).
         fix_note: what the fix does, one or two sentences; empty: what the report says of it, if anything.
         word: what the gate said of the fix without the repository's tests; None when no fix passed: then none is offered.
     """
     finding = judged.finding
     told = _secret(finding, finding.secret, pull_request_word) if finding.secret is not None else [_weakness(finding)]
-    block = fenced(suggestion, "suggestion") if suggestion is not None and word is not None and can_be_suggested(suggestion) else ""
+    block = fenced(suggestion, fence) if suggestion is not None and word is not None and can_be_suggested(suggestion) else ""
     way_out = _way_out(
         finding, fix_note or report.fixes.get(finding.fingerprint, ""), word, suggested=bool(block), pull_request_word=pull_request_word
     )

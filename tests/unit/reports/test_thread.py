@@ -38,6 +38,14 @@ def test_a_checked_fix_is_offered_with_one_click_and_with_the_command() -> None:
     assert text.endswith("python.sql-injection, CWE-89")
 
 
+def test_the_fence_says_which_lines_are_replaced_where_a_host_wants_to_be_told() -> None:
+    told = Capabilities(suggestion_fence="suggestion:-{above}+0")
+    assert [told.suggestion_on(7, 7), told.suggestion_on(7, 9)] == ["suggestion:-0+0", "suggestion:-2+0"]
+    assert Capabilities().suggestion_on(7, 9) == "suggestion"
+    text = sql_thread(suggestion="a\n```\nb", fence=told.suggestion_on(7, 9))
+    assert "````suggestion:-2+0\na\n```\nb\n````" in text
+
+
 def test_a_fix_larger_than_the_line_is_offered_as_a_pull_request() -> None:
     text = sql_thread(suggestion=None, pull_request_word="merge request")
     assert "```" not in text
