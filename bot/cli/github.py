@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 
+from bot.cli.instances import forget, instance_named, show_all
 from bot.cli.processes import stored
-from bot.configurations import DEFAULT
 from bot.pages.links import SetupLinks, Target
 from bot.settings import Settings
 from pipeline.errors import UsageError
-from pipeline.escaping import visible
+from pipeline.ports import Configuration
 
 PROVIDER = "github"
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?\Z")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run_link(args: argparse.Namespace) -> int:
     """Print the link; a link that was made before does not work any more."""
-    instance = None if args.instance is None else _instance(args.instance)
+    instance = None if args.instance is None else instance_named(args.instance)
     with stored() as app:
         if instance is not None and app.configurations.origin(PROVIDER, instance) == "environment":
             raise UsageError(
@@ -44,29 +42,12 @@ def run_link(args: argparse.Namespace) -> int:
 
 def run_list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
     """One line an instance."""
-    with stored() as app:
-        if not app.configurations.instances(PROVIDER) and not app.configurations.locked(PROVIDER):
-            print("nothing is set up; run: fixwright github setup-link")
-        for name in app.configurations.instances(PROVIDER):
-            known = app.configurations.of(PROVIDER, name)
-            app_name = f"{known.get('APP_ID', '?')} {known.get('SLUG', '')}".strip()
-            origin = app.configurations.origin(PROVIDER, name)
-            print(visible(f"{name or 'default':24} App {app_name} at {known.get('API_URL', '')}, from {origin}"))
-        for name in app.configurations.locked(PROVIDER):
-            print(f"{name or 'default':24} cannot be opened: it was stored with another FIXWRIGHT_SECRET_KEY")
-    return 0
+    return show_all(PROVIDER, _described, "setup-link")
 
 
 def run_remove(args: argparse.Namespace) -> int:
     """Forget it."""
-    instance = _instance(args.instance)
-    with stored() as app:
-        with app.database.work() as work:
-            gone = work.instances.remove(PROVIDER, instance)
-        if not gone:
-            raise UsageError(f"nothing is stored for the instance '{args.instance}'", hint="run: fixwright github instances")
-    print(f"forgot {args.instance}; delete its App in GitHub's settings too")
-    return 0
+    return forget(PROVIDER, args.instance, "delete its App in GitHub's settings too")
 
 
 def setup_address(settings: Settings, token: str) -> str:
@@ -74,9 +55,6 @@ def setup_address(settings: Settings, token: str) -> str:
     return f"{settings.url.replace('://0.0.0.0', '://127.0.0.1')}/setup?token={token}"
 
 
-def _instance(given: str) -> str:
-    if given == "default":
-        return DEFAULT
-    if not _NAME.match(given):
-        raise UsageError(f"'{given[:80]}' is no name of an instance", hint="use letters in lower case, digits and hyphens")
-    return given
+def _described(known: Configuration) -> str:
+    app_name = f"{known.get('APP_ID', '?')} {known.get('SLUG', '')}".strip()
+    return f"App {app_name} at {known.get('API_URL', '')}"
