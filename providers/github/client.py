@@ -26,8 +26,9 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from pipeline.errors import HostError, HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable, RateLimited
+from pipeline.limits import SECONDARY_WAIT
 from pipeline.tally import TALLY
-from providers.github.failures import SECONDARY_WAIT, failure
+from providers.github.failures import failure
 from providers.github.memo import Memo, MemoOf, Remembered
 
 API_VERSION = "2022-11-28"

@@ -20,11 +20,7 @@ from pipeline.errors import (
     HostUnavailable,
     RateLimited,
 )
-
-SECONDARY_WAIT = 60.0
-"""Seconds to wait for a secondary limit that names no time (docs: "wait for at least one minute")."""
-LONGEST_WAIT = 3_600.0
-"""Seconds; primary limits are reset every hour, so a longer wish is a broken clock."""
+from pipeline.limits import LONGEST_WAIT, SECONDARY_WAIT, number
 
 
 def failure(status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float | None = None) -> HostError:
@@ -68,14 +64,6 @@ def _wait(status: int, headers: Mapping[str, str], said: str, now: float) -> flo
     if after is None and (status == 429 or "rate limit" in said.lower() or "abuse detection" in said.lower()):
         after = SECONDARY_WAIT
     return None if after is None else min(max(after, 1.0), LONGEST_WAIT)
-
-
-def number(text: str | None) -> float | None:
-    """A header that should be a number; None when it is absent or is none."""
-    try:
-        return float(text) if text is not None and len(text) < 32 else None
-    except ValueError:
-        return None
 
 
 def _message(body: bytes) -> tuple[str, str]:

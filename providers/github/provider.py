@@ -8,6 +8,7 @@ from datetime import datetime
 
 import httpx
 
+from pipeline.limits import pause_of
 from pipeline.model.event import Delivery, Received
 from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
@@ -20,7 +21,7 @@ from providers.github.client import Client, OpenClient
 from providers.github.diagnose import Doctor
 from providers.github.host import GitHubHost
 from providers.github.identity import Identity, TokenSignIn, within
-from providers.github.limits import Limits, pause_of
+from providers.github.limits import Limits
 from providers.github.manifest import GitHubSetup
 from providers.github.memo import Memo
 from providers.github.receive import receive

@@ -10,12 +10,13 @@ import httpx
 import pytest
 
 from pipeline.errors import HostNotFound, HostUnavailable, RateLimited
+from pipeline.limits import FAILURES, OPEN_SECONDS
 from pipeline.model.event import CommentRef
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Check, CheckState
 from pipeline.model.target import CommitRef, PullRequestRef
 from pipeline.ports import RETRY_CAP, CodeHost
-from providers.github.limits import CREATED_A_MINUTE, CREATED_AN_HOUR, FAILURES, OPEN_SECONDS
+from providers.github.limits import CREATED_A_MINUTE, CREATED_AN_HOUR
 from providers.github.provider import GitHubProvider
 from tests.unit.providers.github_wire import BOT, INSTALLATION, REPOSITORY, Memory, Reply, Seen, Wire, private_key
 

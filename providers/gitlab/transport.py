@@ -1,0 +1,240 @@
+"""python-gitlab over one `requests` session that talks to one GitLab and to nobody else. The only module that imports both at run time:
+they take a tenth of a second to load, which processes that make no call do not pay (`providers.gitlab.client`).
+
+A guard of its own beside `pipeline.sandbox.net`, which is written for httpx: here the host is always the operator's own choice and may lie
+in his network, so what is guarded is the origin. Proxies and authorities are those of `pipeline.sandbox.outward`, as everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Generator, Mapping
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from gitlab import Gitlab
+from gitlab.base import RESTObject
+from gitlab.exceptions import GitlabError, RedirectError
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import HTTPError
+
+from pipeline.errors import HostGarbage, HostUnavailable
+from pipeline.sandbox.net import MAX_BODY
+from pipeline.sandbox.outward import proxy_for, tls
+from pipeline.tally import TALLY
+from providers.gitlab.failures import failure
+
+if TYPE_CHECKING:
+    from requests.models import PreparedRequest, Response
+
+USER_AGENT = "fixwright"
+CONNECT, READ = 5.0, 30.0
+"""Seconds: to connect, and for each wait for more of an answer."""
+TOTAL = 60.0
+"""Seconds from the request to the last byte of its answer, looked at whenever something arrives."""
+MAX_REDIRECTS = 3
+CHUNK = 64 * 1024
+"""Bytes of an answer that are looked at together."""
+_Result = TypeVar("_Result")
+
+
+class AnotherServer(requests.RequestException):
+    """GitLab named an address elsewhere, for a redirect or for the next page: our token does not go there."""
+
+
+class BodyTooLarge(requests.RequestException):
+    """The answer is larger than `MAX_BODY`, packed or unpacked."""
+
+
+class TookTooLong(requests.exceptions.ReadTimeout):
+    """The answer as a whole did not arrive within `TOTAL`."""
+
+
+class Seen:
+    """What the answers of one thread told, the newest last."""
+
+    def __init__(self) -> None:
+        self.headers: Mapping[str, str] = {}
+        """Of the newest answer; a mapping that does not care for capitals."""
+        self.skew = 0.0
+        """Seconds by which the host's clock is ahead of ours, as of its last answer."""
+
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+        """Remember an answer, and count it for the metrics."""
+        self.headers = headers
+        TALLY.add("fixwright_host_calls_total", provider="gitlab", status=str(status))
+        resource, left = headers.get("ratelimit-name", "api"), headers.get("ratelimit-remaining", "")
+        if re.fullmatch(r"[a-z_]{1,40}", resource) and re.fullmatch(r"[0-9]{1,9}", left):
+            TALLY.latest("fixwright_host_rate_limit_remaining", float(left), provider="gitlab", resource=resource)
+        try:
+            self.skew = parsedate_to_datetime(headers.get("date", "")).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError):
+            return
+
+
+class _Body:
+    """The body of one answer as `requests` reads it, bounded in size and time."""
+
+    def __init__(self, raw: Any, deadline: float, request: PreparedRequest) -> None:  # urllib3's answer, which requests calls Any itself
+        self._raw, self._deadline, self._request = raw, deadline, request
+
+    def stream(self, amt: int = CHUNK, decode_content: bool | None = None) -> Generator[bytes, None, None]:
+        """Its chunks. Raises BodyTooLarge, TookTooLong."""
+        left = MAX_BODY
+        for chunk in self._raw.stream(min(amt, CHUNK), decode_content=decode_content):
+            left -= len(chunk)
+            if left < 0:
+                self._raw.close()
+                raise BodyTooLarge(f"the answer has more than {MAX_BODY:,} bytes", request=self._request)
+            if time.monotonic() > self._deadline:
+                self._raw.close()
+                raise TookTooLong(f"the answer did not arrive within {TOTAL:.0f} s", request=self._request)
+            yield chunk
+
+    def __getattr__(self, name: str) -> Any:  # everything else is urllib3's
+        return getattr(self._raw, name)
+
+
+class Guarded(HTTPAdapter):
+    """Talks to one origin: with the operator's proxies and authorities, and with bounds for what comes back."""
+
+    def __init__(self, origin: str, seen: Seen) -> None:
+        super().__init__(pool_connections=2, pool_maxsize=1)
+        self._origin, self._seen = origin, seen
+
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,  # noqa: ARG002  # the signature of HTTPAdapter; its settings are not asked
+        timeout: object = None,  # noqa: ARG002
+        verify: object = True,  # noqa: ARG002
+        cert: object = None,  # noqa: ARG002
+        proxies: object = None,  # noqa: ARG002
+    ) -> Response:
+        """One request. Raises `requests.RequestException` only."""
+        url = str(request.url)
+        parts = urlsplit(url)
+        if f"{parts.scheme}://{parts.netloc}" != self._origin:
+            raise AnotherServer(f"{parts.scheme}://{parts.netloc[:200]} is not {self._origin}", request=request)
+        deadline = time.monotonic() + TOTAL
+        proxy = proxy_for(url)
+        try:
+            response = super().send(
+                request, stream=True, timeout=(CONNECT, READ), verify=True, proxies={parts.scheme: proxy} if proxy else None
+            )
+        except requests.RequestException:
+            TALLY.add("fixwright_host_calls_total", provider="gitlab", status="none")
+            raise
+        self._seen.answered(response.status_code, response.headers)
+        response.raw = _Body(response.raw, deadline, request)
+        return response
+
+    def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:  # as in HTTPAdapter
+        """Connections trust what the operator trusts, and not what `requests` brings along."""
+        host, kept = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https":
+            kept["ssl_context"] = tls()
+        return host, kept
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ARG002  # as in HTTPAdapter
+        """Always against `tls()`: HTTPAdapter would add its own list of authorities."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:  # as in HTTPAdapter
+        """A proxy that speaks TLS itself is trusted by the same authorities."""
+        if proxy.startswith("https:"):
+            proxy_kwargs.setdefault("proxy_ssl_context", tls())
+        return super().proxy_manager_for(proxy, **proxy_kwargs)
+
+
+class _Refusing(HTTPAdapter):
+    """For every address that is not GitLab's."""
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ARG002  # as in HTTPAdapter
+        """Raises AnotherServer."""
+        parts = urlsplit(str(request.url))
+        raise AnotherServer(f"{parts.scheme}://{parts.netloc[:200]} is not GitLab", request=request)
+
+
+class Session(requests.Session):
+    """One that takes nothing from the environment (`.netrc`, proxies, authorities), and keeps no cookies."""
+
+    def __init__(self, adapter: HTTPAdapter, origin: str) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.max_redirects = MAX_REDIRECTS
+        self.adapters.clear()
+        self.mount("", _Refusing())
+        self.mount(f"{origin}/", adapter)
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.headers = CaseInsensitiveDict({"accept": "application/json", "accept-encoding": "gzip", "connection": "keep-alive"})
+
+
+class Line(Gitlab):
+    """python-gitlab as one thread uses it. It neither waits nor tries again by itself: `Limits` decides that for all processes."""
+
+    def __init__(self, web_url: str, token: str, session: requests.Session, seen: Seen) -> None:
+        super().__init__(
+            web_url,
+            private_token=token,
+            user_agent=USER_AGENT,
+            per_page=100,
+            retry_transient_errors=False,
+            keep_base_url=True,  # GitLab may name itself otherwise in its links than the operator calls it
+            session=session,
+        )
+        self.seen = seen
+
+    def http_request(self, verb: str, path: str, *args: Any, **kwargs: Any) -> requests.Response:  # what python-gitlab's own takes
+        """See `Gitlab.http_request`."""
+        return super().http_request(verb, path, *args, **{**kwargs, "obey_rate_limit": False, "max_retries": 0})
+
+
+def open_line(web_url: str, origin: str, token: str) -> Line:
+    """A new connection. Nothing is asked yet."""
+    seen = Seen()
+    return Line(web_url, token, Session(Guarded(origin, seen), origin), seen)
+
+
+def ask(line: Line, call: Callable[[Line], _Result], what: str) -> _Result:
+    """Do `call`, with every way in which it can fail as a `HostError`. `what`: what is asked for, for people."""
+    line.seen.headers = {}
+    try:
+        return call(line)
+    except AnotherServer as exc:
+        raise HostGarbage(
+            f"GitLab sent us to another server for {what}: {_cause(exc)}", hint="set FIXWRIGHT_GITLAB_URL to the address that GitLab names"
+        ) from None
+    except BodyTooLarge as exc:
+        raise HostGarbage(f"GitLab's answer to {what} is too large: {_cause(exc)}") from None
+    except requests.TooManyRedirects:
+        raise HostGarbage(f"GitLab sent us on and on for {what}") from None
+    except RedirectError:
+        raise HostGarbage(
+            f"GitLab sent us elsewhere for {what}, where a write would be a read", hint="set FIXWRIGHT_GITLAB_URL to the address it uses"
+        ) from None
+    except requests.exceptions.JSONDecodeError as exc:
+        raise HostGarbage(f"GitLab's answer to {what} is no JSON") from exc
+    except (requests.RequestException, HTTPError, OSError) as exc:
+        raise HostUnavailable(f"GitLab did not answer {what}: {type(exc).__name__}") from exc
+    except GitlabError as exc:
+        if exc.response_code is None:  # it answered 2xx, with what python-gitlab cannot read
+            raise HostGarbage(f"GitLab's answer to {what} cannot be read: {type(exc).__name__}") from None
+        body = exc.response_body if isinstance(exc.response_body, bytes) else b""
+        raise failure(exc.response_code, line.seen.headers, body, what=what) from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
+        raise HostGarbage(f"GitLab's answer to {what} cannot be read: {type(exc).__name__}") from exc
+
+
+def plain(found: object) -> object:
+    """What an object of python-gitlab holds of GitLab's answer."""
+    return found.asdict() if isinstance(found, RESTObject) else found
+
+
+def _cause(exc: Exception) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in str(exc)[:400]).split())
