@@ -106,6 +106,7 @@ class Mirror(Objects):
 
         Raises:
             GitUnavailable: also when the server does not give single blobs.
+            MirrorDamaged: they were fetched, and cannot be read all the same.
         """
         wanted = list(dict.fromkeys(blobs))
         if self.remote is None or not self._missing(wanted):
@@ -116,8 +117,12 @@ class Mirror(Objects):
             if lacking:
                 stdin = "".join(f"{checked(blob)}\n" for blob in lacking).encode()
                 remote.fetch(*_QUIET, "origin", stdin=stdin, wall=self.deadline, config=_NO_TALK)
+                if self._missing(lacking):
+                    # git asks for nothing that the index of a pack names, whatever is left of the pack.
+                    raise MirrorDamaged("contents that were fetched cannot be read")
 
-        self._writing(work, hex_digits=len(wanted[0]))
+        # Contents alone make no mirror: who tries again fetches first what they belong to.
+        self._writing(work, hex_digits=len(wanted[0]), tries=1)
 
     def file(self, commit: CommitId, path: str, *, max_size: int = 1_000_000) -> bytes | None:
         """As `Objects.file`, fetching its content when it is not here."""
@@ -162,13 +167,13 @@ class Mirror(Objects):
 
     # --- writing ----------------------------------------------------------------------------------------------------------------------
 
-    def _writing(self, work: Callable[[Git], None], hex_digits: int) -> None:
-        """Do `work` as the only writer, on a mirror that exists; once more on a new one when it turns out damaged."""
+    def _writing(self, work: Callable[[Git], None], hex_digits: int, tries: int = 2) -> None:
+        """Do `work` as the only writer, on a mirror that exists; again on a new one when it turns out damaged."""
         if self.remote is None:
             raise GitUnavailable("this repository is read as it is; nothing is fetched into it")
         place = self.remote.git_dir
         with alone(place, self.deadline):
-            for attempt in (1, 2):
+            for attempt in range(1, tries + 1):
                 if not place.is_dir() and os.path.lexists(place):
                     drop_folder(place)
                 if not (place / "HEAD").is_file():
@@ -183,7 +188,7 @@ class Mirror(Objects):
                 except MirrorDamaged as error:
                     drop_folder(place)
                     log.warning("mirror.dropped", extra={"mirror": place.name, "reason": error.message, "attempt": attempt})
-                    if attempt == 2:
+                    if attempt == tries:
                         raise
 
     def _fetch_commits(self, remote: Git, commits: Sequence[CommitId], depth: int) -> None:

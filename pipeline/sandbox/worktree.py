@@ -100,9 +100,29 @@ class Worktree:
         except GitError as error:
             raise UsageError(error.message, hint="a shallow clone may have to fetch it first") from None
 
+    def head(self) -> CommitId | None:
+        """The commit that is checked out; None without git, and before the first commit."""
+        if self.git is None:
+            return None
+        try:
+            return self.resolve("HEAD")
+        except GitError:
+            return None
+
     def merge_base(self, a: CommitId, b: CommitId) -> CommitId | None:
-        """Where two commits' histories part."""
-        return Objects(self._git()).merge_base(a, b)
+        """Where two commits' histories part; None when they have nothing in common.
+
+        Raises:
+            UsageError: nothing in common is known, and the clone is shallow: what is missing may be just that.
+        """
+        objects = Objects(self._git())
+        found = objects.merge_base(a, b)
+        if found is None and objects.boundary():
+            raise UsageError(
+                f"{a[:12]} and {b[:12]} have no commit in common as far as this shallow clone goes",
+                hint="fetch the whole history: git fetch --unshallow; in a pipeline of GitLab, GIT_DEPTH: 0",
+            )
+        return found
 
     def as_mirror(self) -> Mirror:
         """The repository's objects; nothing can be fetched."""

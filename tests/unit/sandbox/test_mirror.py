@@ -381,6 +381,31 @@ def test_a_damaged_mirror_never_looks_like_an_empty_change(origin: Repository, m
     assert mirror.changes(base, head)[0]
 
 
+def test_contents_that_a_cut_pack_still_names_are_never_silently_absent(origin: Repository, mirror: Mirror, tmp_path: Path) -> None:
+    head = origin.commit({f"f{number}.py": f"{number}\n" * 50 for number in range(30)})
+    mirror.fetch([(head, 1)])
+    blobs = [entry.new_blob for entry in mirror.entries(head, limit=100)[0]]
+    mirror.ensure_blobs(blobs)
+    for pack in (tmp_path / "mirrors" / "one.git").glob("objects/pack/*.pack"):
+        if len(content := pack.read_bytes()) > 700:  # the contents; commit and tree stay whole
+            pack.chmod(0o644)
+            pack.write_bytes(content[: len(content) // 2])
+    with pytest.raises(MirrorDamaged):
+        [mirror.file(head, f"f{number}.py") for number in range(30)]
+    mirror.fetch([(head, 1)])
+    assert mirror.file(head, "f29.py") == b"29\n" * 50
+
+
+def test_who_reads_while_another_makes_the_mirror_anew_may_try_again(origin: Repository, mirror: Mirror) -> None:
+    old, new = origin.commit({"a.py": "1\n"}), origin.commit({"a.py": "2\n"})
+    mirror.fetch([(old, 1)])
+    mirror.drop()
+    mirror.fetch([(new, 1)])
+    for read in (lambda: mirror.file(old, "a.py"), lambda: mirror.entries(old, limit=5), lambda: mirror.changes(old, new)):
+        with pytest.raises(MirrorDamaged):
+            read()
+
+
 def test_many_fetches_at_once_are_done_one_after_the_other(origin: Repository, server: Server, tmp_path: Path) -> None:
     heads = [origin.commit({"a.py": f"{number}\n"}) for number in range(6)]
     place = tmp_path / "shared.git"
