@@ -293,25 +293,30 @@ class Connector:
             number = step.hook
             self._api.change(place, number, repairs(found[number], wanted))
         try:
-            return self._proven(place, wanted, number)
+            return proven(self._api, place, wanted, number)
         except NotConfigured:
             if step.act is Act.MAKE:
                 self._api.remove(place, number)  # nothing would verify what it delivers
             raise
 
-    def _proven(self, place: Place, wanted: Wanted, number: int) -> HookAnswer:
-        """A hook of ours, read back: GitLab ignores a signing token silently where it is switched off."""
-        hook = read_back(self._api, place, number)
-        if is_signed(hook, wanted) and wanted.token:
-            # What signs needs no secret beside it, which would travel with every delivery.
-            self._api.change(place, number, {"url": hook.url, "token": ""})
-            return read_back(self._api, place, number)
-        if not is_signed(hook, wanted) and not wanted.token:
-            raise NotConfigured(
-                "this GitLab takes no signing token, and no secret token is set",
-                hint=f"export FIXWRIGHT_GITLAB_WEBHOOK_SECRET={new_secret()}",
-            )
-        return hook
+
+def proven(api: HookApi, place: Place, wanted: Wanted, number: int) -> HookAnswer:
+    """A hook of ours whose secrets were written, read back: GitLab ignores a signing token silently where it is switched off.
+
+    Raises:
+        NotConfigured: nothing that is set proves what it delivers.
+    """
+    hook = read_back(api, place, number)
+    if is_signed(hook, wanted) and wanted.token:
+        # What signs needs no secret beside it, which would travel with every delivery.
+        api.change(place, number, {"url": hook.url, "token": ""})
+        return read_back(api, place, number)
+    if not is_signed(hook, wanted) and not wanted.token:
+        raise NotConfigured(
+            "this GitLab takes no signing token, and no secret token is set",
+            hint=f"export FIXWRIGHT_GITLAB_WEBHOOK_SECRET={new_secret()}",
+        )
+    return hook
 
 
 def read_back(api: HookApi, place: Place, number: int) -> HookAnswer:
@@ -345,10 +350,7 @@ def switch_on(api: HookApi, place: Place, hook: HookAnswer, wanted: Wanted) -> t
         pass  # no test requests before GitLab 16.11
     made = api.make(place, wanted.whole())
     api.remove(place, hook.id)
-    now = read_back(api, place, made.id)
-    if is_signed(now, wanted) and wanted.token:
-        api.change(place, now.id, {"url": now.url, "token": ""})
-        now = read_back(api, place, now.id)
+    now = proven(api, place, wanted, made.id)
     return now, f"was {was}, made anew"
 
 

@@ -31,11 +31,12 @@ EVENTS: Final[Mapping[str, bool]] = MappingProxyType(
         # Answers to an internal note are internal too: `/rotated` is written there.
         "confidential_note_events": True,
         "deployment_events": True,
+        # A merge train's commit has no event of its own; its pipeline has.
+        "pipeline_events": True,
         "tag_push_events": False,
         "issues_events": False,
         "confidential_issues_events": False,
         "job_events": False,
-        "pipeline_events": False,
         "wiki_page_events": False,
         "releases_events": False,
         "feature_flag_events": False,

@@ -104,7 +104,7 @@ def test_a_new_hook_listens_to_what_we_understand_and_a_groups_hook_also_to_peop
     heard = {name for name, value in project.items() if value is True}
     assert heard == {
         *("push_events", "merge_requests_events", "note_events", "confidential_note_events", "deployment_events"),
-        "enable_ssl_verification",
+        *("pipeline_events", "enable_ssl_verification"),
     }
     assert {name for name, value in group.items() if value is True} - heard == {"member_events", "subgroup_events", "project_events"}
     assert "signing_token" not in group

@@ -1,0 +1,170 @@
+"""Groups, projects and their webhooks on GitLab: `connecting.HookApi` over the REST API.
+
+Sources: docs "Groups API", "Projects API" (`permissions`), "Project webhooks API", "Group webhooks API".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.errors import HostNotFound, UsageError
+from pipeline.model.target import SourceRepository
+from providers.gitlab.api import Api
+from providers.gitlab.client import Answer, Nothing
+from providers.gitlab.connecting import MAINTAINER, Place
+from providers.gitlab.hooks import TRIGGER, HookAnswer
+from providers.gitlab.settings import Site
+
+if TYPE_CHECKING:
+    from gitlab import Gitlab
+    from gitlab.v4.objects import GroupHookManager, ProjectHookManager
+
+OWNER = 50
+"""Lowest access level that may see and change a group's hooks (docs "Group webhooks API")."""
+_PATH = re.compile(r"[A-Za-z0-9_.-]{1,255}(?:/[A-Za-z0-9_.-]{1,255}){0,21}\Z")
+
+
+class _Access(Answer):
+    access_level: int = 0
+
+
+class _Permissions(Answer):
+    project_access: _Access | None = None
+    group_access: _Access | None = None
+
+
+class _Project(Answer):
+    id: int
+    path_with_namespace: str
+    default_branch: str | None = None
+    visibility: str = "private"
+    archived: bool = False
+    permissions: _Permissions = _Permissions()
+
+
+class _Group(Answer):
+    id: int
+    full_path: str
+
+
+class GitlabHooks:
+    """See `connecting.HookApi`."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def find(self, name: str) -> Place:
+        """The group or project that is called so."""
+        try:
+            group = self._api.ask(lambda gl: gl.groups.get(name, with_projects=False), _Group, what=f"group {name}")
+            return _group(group)
+        except HostNotFound:
+            if "/" not in name:
+                raise HostNotFound(f"there is no group {name}, or the token's account is no member of it", hint=_WRONG) from None
+        try:
+            return self._project(self._api.ask(lambda gl: gl.projects.get(name), _Project, what=f"project {name}"))
+        except HostNotFound:
+            raise HostNotFound(f"there is no group or project {name}, or the token's account is no member of it", hint=_WRONG) from None
+
+    def projects(self, group: Place) -> Sequence[Place]:
+        """Those of a group and of its subgroups that are not archived and belong to it."""
+        found = self._api.ask_all(
+            lambda gl: gl.groups.get(group.id, lazy=True).projects.list(
+                iterator=True, include_subgroups=True, with_shared=False, archived=False, order_by="id", sort="asc"
+            ),
+            _Project,
+            what=f"the projects of {group.path}",
+        )
+        return [self._project(one) for one in found]
+
+    def subgroups(self, group: Place) -> Sequence[Place]:
+        """All groups below a group."""
+        found = self._api.ask_all(
+            lambda gl: gl.groups.get(group.id, lazy=True).descendant_groups.list(iterator=True),
+            _Group,
+            what=f"the groups below {group.path}",
+        )
+        return [_group(one) for one in found]
+
+    def owned(self, most: int) -> Sequence[Place]:
+        """Groups and projects whose hooks our role lets us see, at most so many of each."""
+        groups = self._api.ask_all(
+            lambda gl: gl.groups.list(iterator=True, min_access_level=OWNER, order_by="id"), _Group, what="our groups", most=most
+        )
+        projects = self._api.ask_all(
+            lambda gl: gl.projects.list(
+                iterator=True, membership=True, min_access_level=MAINTAINER, archived=False, order_by="id", sort="asc", pagination="keyset"
+            ),
+            _Project,
+            what="our projects",
+            most=most,
+        )
+        return [*(_group(one) for one in groups), *(self._project(one) for one in projects)]
+
+    # --- hooks ---
+
+    def hooks(self, place: Place) -> Sequence[HookAnswer]:
+        """Every hook that stands there."""
+        return self._api.ask_all(lambda gl: _hooks(gl, place).list(iterator=True), HookAnswer, what=f"the webhooks of {place.path}")
+
+    def make(self, place: Place, attributes: dict[str, object]) -> HookAnswer:
+        """A new hook."""
+        return self._api.ask(lambda gl: _hooks(gl, place).create(attributes), HookAnswer, what=f"a new webhook of {place.path}")
+
+    def change(self, place: Place, hook: int, attributes: dict[str, object]) -> HookAnswer:
+        """Some attributes of a hook."""
+        return self._api.ask(lambda gl: _hooks(gl, place).update(hook, attributes), HookAnswer, what=f"webhook {hook} of {place.path}")
+
+    def remove(self, place: Place, hook: int) -> None:
+        """One that is gone already is no error."""
+        try:
+            self._api.ask(lambda gl: _hooks(gl, place).delete(hook), Nothing, what=f"webhook {hook} of {place.path}")
+        except HostNotFound:
+            return
+
+    def test(self, place: Place, hook: int) -> None:
+        """Let GitLab deliver a sample now."""
+        what = f"a test of webhook {hook} of {place.path}"
+        self._api.ask(lambda gl: _hooks(gl, place).get(hook, lazy=True).test(TRIGGER), Nothing, what=what)
+
+    def _project(self, found: _Project) -> Place:
+        path, api = found.path_with_namespace, self._api
+        repository = SourceRepository(
+            provider="gitlab",
+            instance=api.instance,
+            external_id=str(found.id),
+            full_name=path,
+            default_branch=found.default_branch or "",
+            clone_url=api.site.clone_url(path),
+            private=found.visibility != "public",
+            installation=path.partition("/")[0],
+        )
+        levels = [one.access_level for one in (found.permissions.project_access, found.permissions.group_access) if one is not None]
+        return Place("project", found.id, path, repository, found.archived, max(levels, default=0))
+
+
+_WRONG = "is it spelled as in the address of its page, and is FIXWRIGHT_GITLAB_URL right?"
+
+
+def _group(found: _Group) -> Place:
+    return Place("group", found.id, found.full_path)
+
+
+def _hooks(gl: Gitlab, place: Place) -> ProjectHookManager | GroupHookManager:
+    return gl.groups.get(place.id, lazy=True).hooks if place.kind == "group" else gl.projects.get(place.id, lazy=True).hooks
+
+
+def path_of(given: str, site: Site) -> str:
+    """What a person calls a group or project: its path, or the address of its page. Raises UsageError."""
+    text = given.strip().rstrip("/").removesuffix(".git")
+    if "://" in text:
+        if not site.holds(text):
+            raise UsageError(
+                f"{given[:200]} is not on {site.web_url}", hint="set FIXWRIGHT_GITLAB_URL to that GitLab, or name its --instance"
+            )
+        text = text.partition("://")[2].removeprefix(site.authority).strip("/").partition("/-/")[0].removeprefix("groups/")
+    if not _PATH.match(text) or any(not part.strip(".") for part in text.split("/")):
+        raise UsageError(f"'{given[:200]}' is no path of a group or project", hint="as in: fixwright gitlab connect acme, or acme/shop")
+    return text
