@@ -17,7 +17,7 @@ import secrets
 import ssl
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -207,10 +207,10 @@ class Event:
 class Hooks:
     """All receivers and the way out of the double. The world's own hook without `url`: its events are kept but not sent."""
 
-    def __init__(self, clock: Clock, instance: str = "") -> None:
+    def __init__(self, clock: Clock, address: Callable[[], str] = lambda: "") -> None:
         self._clock = clock
-        self.instance = instance
-        """The header X-Gitlab-Instance: base address of the double."""
+        self.address = address
+        """Base address of the double, the header X-Gitlab-Instance."""
         self.version = "19.4.1"
         self.paused = False
         """True: events are kept until somebody delivers them, as when the machine of the receiver is down."""
@@ -266,8 +266,8 @@ class Hooks:
             "User-Agent": f"GitLab/{self.version}",
             "Idempotency-Key": identity,
             "X-Gitlab-Event": "System Hook" if hook.kind == "system" else event.title,
-            "X-Gitlab-Webhook-UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.instance}/hooks/{hook.id}")),
-            "X-Gitlab-Instance": self.instance,
+            "X-Gitlab-Webhook-UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.address()}/hooks/{hook.id}")),
+            "X-Gitlab-Instance": self.address(),
             "X-Gitlab-Event-UUID": uniform,
         }
         if hook.token:
