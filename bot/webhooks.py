@@ -114,6 +114,9 @@ class Webhooks:
             return problem(error)
         except ClientDisconnect:
             return Response(status_code=400)
+        if received.odd:
+            about = {"provider": name, "delivery_id": received.delivery_id, "name_of_event": received.name}
+            log.warning("delivery.odd", extra={**about, "error": received.odd, "hint": received.hint})
         log.info(
             "delivery.received",
             extra={"provider": name, "delivery_id": received.delivery_id, "name_of_event": received.name, "outcome": outcome},

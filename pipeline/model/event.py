@@ -270,3 +270,7 @@ class Received:
     """The host's name of the event, for the log: `pull_request.opened`."""
     event: Event | None
     """None when the event does not concern us; it is still acknowledged."""
+    odd: str = ""
+    """Why nothing follows from an event that should concern us, where its host must be told that all is well; for the operator's log."""
+    hint: str = ""
+    """What he can do about that."""
