@@ -70,6 +70,15 @@ def visible(text: str) -> str:
     return "".join(_spell(c) for c in text.replace("\r\n", "\n"))
 
 
+def exact(text: str) -> str:
+    """`text` itself, for ASCII JSON, in which nothing is active. Only what is no Unicode (bytes of a path) is spelled out."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return visible(text)
+    return text
+
+
 def _spell(character: str) -> str:
     if character in "\n\r\t":
         return " "

@@ -25,6 +25,8 @@ from pipeline.model.scan import Coverage, EngineRun, Gap, GapClass, ScanType
 HEAD = "7bc90d1" + "0" * 33
 BASE = "9d1f0aa" + "0" * 33
 ADDED_IN = CommitId("3fa1c2e" + "0" * 33)
+STARTED = 1_795_338_000.0
+"""2026-11-22 09:00:00 UTC."""
 
 SQL = Rule(
     id="python.sql-injection",
@@ -110,6 +112,7 @@ def report(*found: Judged, ledger: Coverage | None = None, older: int = 0, incom
     assert isinstance(notes, tuple)
     verdict = Verdict(conclusion, found, older, ledger, incomplete, notes)
     known = {"head": HEAD, "base": BASE, "seconds": 4.1, "tool_version": "0.1.0", "policy_source": ".github/fixwright.yml at 9d1f0aa"}
+    known["started"] = STARTED
     return Report(verdict, **{**known, **fields})  # type: ignore[arg-type]  # keyword fields of Report, checked by its constructor
 
 

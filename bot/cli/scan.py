@@ -7,6 +7,8 @@ import base64
 import os
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pipeline.reports
@@ -14,6 +16,7 @@ from bot import __version__
 from bot.cli import show
 from bot.settings import engines_dir
 from pipeline.errors import UsageError
+from pipeline.escaping import visible
 from pipeline.leaks import Filter
 from pipeline.model.finding import BaselineState, Confidence, Severity, Standing
 from pipeline.model.report import Report
@@ -23,7 +26,16 @@ from pipeline.ports import Renderer
 from pipeline.stages.examine import RunControl
 from pipeline.stages.folder import Judgement, available_scanners, judge_folder
 
-FORMATS = ("text", "json", "sarif", "markdown")
+FORMATS = ("text", "json", "sarif", "markdown", "codequality", "gitlab-sast", "gitlab-secrets")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One document of a run: its format and where it goes."""
+
+    name: str
+    file: Path | None
+    """None: to the terminal."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,8 +44,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("path", type=Path, metavar="PATH", help="a git repository or a plain folder")
     parser.add_argument("--base", metavar="REV", help="judge only what changed since REV (a commit or branch)")
     parser.add_argument("--type", metavar="TYPES", help="comma-separated: secrets_scan, semgrep_scan (default: all)")
-    parser.add_argument("--format", choices=FORMATS, default="text")
-    parser.add_argument("--output", type=Path, metavar="F", help="write there instead of to the terminal")
+    parser.add_argument(
+        "--format",
+        action="append",
+        type=asked,
+        metavar="NAME[=FILE]",
+        help=f"{', '.join(FORMATS)}; several times for several files of one scan (default: text)",
+    )
+    parser.add_argument("--output", type=Path, metavar="F", help="write there what would go to the terminal")
     parser.add_argument("--fail-on", metavar="SEVERITY", help="exit 1 from this severity on (default: what the policy blocks)")
     parser.set_defaults(run=run)
 
@@ -42,19 +60,16 @@ def run(args: argparse.Namespace) -> int:
     """1 when a finding is at or above --fail-on, else 3 when something could not be checked, else 0."""
     types = _types(args.type)
     threshold = _severity(args.fail_on)
+    documents = _documents(args.format, args.output)
     if not args.path.is_dir():
         raise UsageError(f"{args.path} is no folder")
-    started = time.monotonic()
+    began, started = time.time(), time.monotonic()
     judgement = judge_folder(args.path, args.base, types, RunControl(engines_dir(), lambda: True))
-    report = _report(judgement, args, time.monotonic() - started)
-    document = _clean(discover(pipeline.reports, "RENDERER", Renderer)[args.format].render(report), judgement)
-    if args.output is None:
-        show(document)
-    else:
-        try:
-            args.output.write_bytes(document)
-        except OSError as error:
-            raise UsageError(f"{args.output} cannot be written: {error.strerror}") from None
+    report = _report(judgement, began, time.monotonic() - started)
+    renderers = discover(pipeline.reports, "RENDERER", Renderer)
+    for one in documents:
+        shown = replace(report, color=one.name == "text" and one.file is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+        _write(one.file, _clean(renderers[one.name].render(shown), judgement))
     if any(not gap.path and gap.blame == "us" for gap in judgement.verdict.coverage.breaking):
         print("fixwright: not everything could be checked here; see: fixwright doctor, fixwright engines install", file=sys.stderr)
     if _found(judgement, threshold):
@@ -69,16 +84,52 @@ def _clean(document: bytes, judgement: Judgement) -> bytes:
     return known.clean(document.decode("utf-8")).encode("utf-8")
 
 
-def _report(judgement: Judgement, args: argparse.Namespace, seconds: float) -> Report:
+def asked(text: str) -> Asked:
+    """`sarif`, or `sarif=FILE`. Raises ArgumentTypeError."""
+    name, separator, file = text.partition("=")
+    if name not in FORMATS or (separator and not file):
+        raise argparse.ArgumentTypeError(f"{visible(text)!r} is none of {', '.join(FORMATS)}, nor one of them with =FILE")
+    return Asked(name, Path(file) if separator else None)
+
+
+def _documents(formats: Sequence[Asked] | None, output: Path | None) -> list[Asked]:
+    """What is to be written; `--output` is the place of the one that names none. Raises UsageError."""
+    wanted = list(formats or [Asked("text", None)])
+    unplaced = [one for one in wanted if one.file is None]
+    if len(unplaced) > 1:
+        names = " and ".join(dict.fromkeys(one.name for one in unplaced))
+        raise UsageError(f"{names} cannot both go to one place", hint=f"give them files: --format {unplaced[-1].name}=FILE")
+    if output is not None and not unplaced:
+        raise UsageError("--output has nothing to write: every format has a file of its own")
+    placed = [Asked(one.name, one.file or output) for one in wanted]
+    files = [one.file.absolute() for one in placed if one.file is not None]
+    for file in files:
+        if files.count(file) > 1:
+            raise UsageError(f"two formats cannot both go to {file}")
+    return placed
+
+
+def _write(file: Path | None, document: bytes) -> None:
+    if file is None:
+        show(document)
+        return
+    try:
+        file.write_bytes(document)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+
+
+def _report(judgement: Judgement, began: float, seconds: float) -> Report:
     return Report(
         verdict=judgement.verdict,
+        head=judgement.head or "",
         base=judgement.base or "",
         seconds=seconds,
         tool_version=__version__,
         policy_source=judgement.policy_source,
         whole=judgement.base is None,
         excerpts=dict(judgement.excerpts),
-        color=args.format == "text" and args.output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
+        started=began,
     )
 
 

@@ -28,6 +28,8 @@ class Report:
     """`path:line:column`, or fingerprint where it is the only one -> numbered source lines for the terminal; hostile text."""
     color: bool = False
     """True when the reader is a terminal that shows colours (and NO_COLOR is not set)."""
+    started: float = 0.0
+    """When the run began, in seconds since 1970-01-01 UTC; 0.0 where nobody wrote it down."""
 
 
 @dataclass(frozen=True, slots=True)

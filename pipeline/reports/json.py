@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from pipeline.escaping import visible
+from pipeline.escaping import exact
 from pipeline.model.finding import BaselineState, Judged, Location, Standing, Suppression
 from pipeline.model.report import Report
 from pipeline.model.scan import Coverage
@@ -39,29 +39,20 @@ def document(report: Report) -> dict[str, Value]:
     return {
         "schema": SCHEMA,
         "tool": {"name": "Fixwright", "version": report.tool_version},
-        "base": _exact(report.base) or None,
-        "head": _exact(report.head) or None,
+        "base": exact(report.base) or None,
+        "head": exact(report.head) or None,
         "whole": report.whole,
         "conclusion": verdict.conclusion.value,
         "complete": not verdict.incomplete,
-        "incomplete": _exact(verdict.could_not_check) or None,
-        "policy": _exact(report.policy_source) or "defaults",
+        "incomplete": exact(verdict.could_not_check) or None,
+        "policy": exact(report.policy_source) or "defaults",
         "seconds": round(report.seconds, 3),
         "counts": counts,
         "findings": [_finding(j) for j in new],
         "fixed": [_finding(j) for j in verdict.fixed],
-        "notes": [_exact(note) for note in verdict.notes],
+        "notes": [exact(note) for note in verdict.notes],
         "coverage": _coverage(verdict.coverage),
     }
-
-
-def _exact(text: str) -> str:
-    """The text itself: in ASCII JSON nothing is active. Only what is no Unicode (bytes of a path) is spelled out."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return visible(text)
-    return text
 
 
 def _count(judged: Sequence[Judged], state: BaselineState) -> int:
@@ -75,8 +66,8 @@ def _finding(judged: Judged) -> dict[str, Value]:
         "fingerprint": finding.fingerprint,
         "rule": {
             "id": rule.id,
-            "title": _exact(rule.title),
-            "message": _exact(rule.message),
+            "title": exact(rule.title),
+            "message": exact(rule.message),
             "severity": rule.severity.word,
             "confidence": rule.confidence.word,
             "cwe": rule.cwe,
@@ -86,21 +77,21 @@ def _finding(judged: Judged) -> dict[str, Value]:
         "in_diff": judged.in_diff,
         "location": _location(finding.location),
         "source": _location(finding.source) if finding.source else None,
-        "scope": _exact(finding.scope),
-        "policy_scopes": [_exact(name) for name in judged.scopes],
-        "owners": [_exact(owner) for owner in judged.owners],
-        "detail": _exact(finding.detail),
+        "scope": exact(finding.scope),
+        "policy_scopes": [exact(name) for name in judged.scopes],
+        "owners": [exact(owner) for owner in judged.owners],
+        "detail": exact(finding.detail),
         "engine": finding.engine,
         "commit": finding.commit,
-        "secret": {"kind": _exact(finding.secret.kind), "last_four": _exact(finding.secret.last_four)} if finding.secret else None,
+        "secret": {"kind": exact(finding.secret.kind), "last_four": exact(finding.secret.last_four)} if finding.secret else None,
     }
 
 
 def _suppression(suppression: Suppression) -> dict[str, Value]:
     return {
         "kind": suppression.kind.value,
-        "reason": _exact(suppression.reason),
-        "by": _exact(suppression.by),
+        "reason": exact(suppression.reason),
+        "by": exact(suppression.by),
         "until": suppression.until.isoformat() if suppression.until else None,
         "expired": suppression.expired,
     }
@@ -108,7 +99,7 @@ def _suppression(suppression: Suppression) -> dict[str, Value]:
 
 def _location(location: Location) -> dict[str, Value]:
     return {
-        "path": _exact(location.path),
+        "path": exact(location.path),
         "line": location.line,
         "column": location.column,
         "end_line": location.end_line,
@@ -135,8 +126,8 @@ def _coverage(coverage: Coverage) -> dict[str, Value]:
         "gaps": [
             {
                 "engine": gap.engine,
-                "path": _exact(gap.path) or None,
-                "reason": _exact(gap.reason),
+                "path": exact(gap.path) or None,
+                "reason": exact(gap.reason),
                 "class": gap.gap_class.value,
                 "blame": gap.blame,
             }

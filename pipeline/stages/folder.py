@@ -75,6 +75,8 @@ class Judgement:
     """The merge base that it was compared with, None for a scan of everything."""
     excerpts: Mapping[str, tuple[tuple[int, str], ...]]
     """Numbered lines around each finding, by `path:line:column`: the same text may stand in several files."""
+    head: CommitId | None = None
+    """The commit that was checked out; the files on the disk may differ from it. None without git, and before the first commit."""
 
 
 def available_scanners(types: Sequence[ScanType] | None) -> dict[ScanType, Scanner]:
@@ -126,7 +128,7 @@ def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Co
     # Who scans a whole folder takes it as it is: there is no change in it that could let its own findings stand.
     ruling = Ruling(policy, record_of(merge(document), ()), PolicyEdit(), contents, is_base=True)
     verdict = _decide(ruling, scanners, compared, coverage, added)
-    return Judgement(verdict, policy, document.where, None, _excerpts(verdict, on_disk))
+    return Judgement(verdict, policy, document.where, None, _excerpts(verdict, on_disk), worktree.head())
 
 
 def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType, Scanner], control: Control) -> Judgement:
@@ -159,7 +161,7 @@ def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType,
     )
     ruling = Ruling(policy, record_of(merge(document), ()), edit, _contents(on_disk, compared.new), is_base=False)
     verdict = _decide(ruling, scanners, compared, ledger(sides["head"], sides["history"], changed, ()), added)
-    return Judgement(verdict, policy, document.where, base, _excerpts(verdict, on_disk))
+    return Judgement(verdict, policy, document.where, base, _excerpts(verdict, on_disk), head)
 
 
 def _contents(on_disk: Mapping[str, Path], findings: Sequence[Finding]) -> dict[str, bytes]:
