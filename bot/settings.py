@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from pipeline.errors import NotConfigured
 from pipeline.ports import Provider
 
 PREFIX: Final = "FIXWRIGHT_"
+
+_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ VARIABLES: Final = (
     ),
     Variable("FIXWRIGHT_MAX_HELD_MB", "megabytes of bodies that one web process receives at the same moment", "256"),
     Variable("FIXWRIGHT_SPOOL_MB", "room for deliveries that wait in files for the database; 0: none is kept so", "256"),
+    Variable("FIXWRIGHT_MENTION", "another name, besides fixwright, that people may give commands to: @NAME scan"),
     Variable("FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", "1: every new installation gets an organization of its own", "0"),
 )
 
@@ -98,6 +102,8 @@ class Settings:
     max_held_mb: float = 256.0
     spool_mb: float = 256.0
     organization_per_installation: bool = False
+    mention: str = ""
+    """Another name under which people speak to us; empty: none."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -206,6 +212,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         max_held_mb=_number(env, "FIXWRIGHT_MAX_HELD_MB", 256, 32, 100_000),
         spool_mb=_number(env, "FIXWRIGHT_SPOOL_MB", 256, 0, 1_000_000),
         organization_per_installation=_choice(env, "FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", ("0", "1")) == "1",
+        mention=_name(env, "FIXWRIGHT_MENTION"),
         environment=env,
     )
 
@@ -237,6 +244,14 @@ def _choice(env: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
     value = (env.get(name, "") or words[0]).lower()
     if value not in words:
         raise NotConfigured(f"{name} must be one of {', '.join(words)}; it is '{value}'")
+    return value
+
+
+def _name(env: Mapping[str, str], name: str) -> str:
+    """Of an account on a host."""
+    value = env.get(name, "").strip().removeprefix("@").lower()
+    if value and not _ACCOUNT.fullmatch(value):
+        raise NotConfigured(f"{name} is no name of an account: letters, digits, dots, hyphens and underscores")
     return value
 
 

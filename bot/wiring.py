@@ -22,6 +22,7 @@ from pipeline.model.review import Change
 from pipeline.plugins import discover
 from pipeline.ports import Command, Fixer, HostMemory, Provider, Scanner
 from pipeline.receipts import Signer, load_signer
+from pipeline.stages.accept.lines import MENTION
 from pipeline.stages.context import Places, Plugins
 from pipeline.store.engine import Database
 from pipeline.store.host_memory import StoredHostMemory
@@ -98,6 +99,7 @@ def wire(settings: Settings, redis_url: str) -> App:
         version=__version__,
         engine_seconds=settings.engine_seconds,
         purge_after=settings.purge_days * 86_400.0,
+        mentions=frozenset({MENTION, settings.mention} - {""}),
     )
     memory = StoredHostMemory(database, settings.subkey("host memory"))
     limits = Limits(settings.max_waiting, int(settings.intake_free_mb * 1e6), int(settings.max_held_mb * 1e6))

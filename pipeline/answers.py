@@ -84,6 +84,7 @@ def render_answer(
     diff: str = "",
     number: int = 0,
     pull_request_word: str = "pull request",
+    reference_sign: str = "#",
 ) -> str:
     """The answer to a command, as Markdown; everything in it is escaped.
 
@@ -96,6 +97,7 @@ def render_answer(
         error: why there is no patch, or why a patch became no branch; a clause.
         suggestion: the new lines; `fence`: how the host knows them (`Capabilities.suggestion_on`); `diff`: the whole patch, unified.
         number: of the pull request that was opened.
+        pull_request_word, reference_sign: see `pipeline.ports.Capabilities`.
     """
     match topic:
         case "permission":
@@ -131,8 +133,7 @@ def render_answer(
         case "patch":
             return _patch(handle, diff, proof, receipt, finding, error)
         case "opened":
-            sign = "!" if pull_request_word == "merge request" else "#"
-            return f"Opened {sign}{number} for {code(handle)}: {proof_word(proof)}.{_digest(receipt)}"
+            return f"Opened {reference_sign}{number} for {code(handle)}: {proof_word(proof)}.{_digest(receipt)}"
 
 
 def proof_word(proof: Proof | None) -> str:
@@ -364,14 +365,13 @@ def render_waive_lines(blocking: Sequence[Judged], last: date) -> str:
     return f"{head}\n\n{fenced(chr(10).join(f'    {visible(line)}' for line in lines))}{more}"
 
 
-def render_fixes(fixes: Sequence[Fix], pull_request_word: str = "pull request", left: int = 0) -> str:
+def render_fixes(fixes: Sequence[Fix], reference_sign: str = "#", left: int = 0) -> str:
     """What became of the fixes that a button asked for, one line each.
 
     Args:
         left: how many findings were not taken up.
     """
-    sign = "!" if pull_request_word == "merge request" else "#"
-    lines = [f"- {code(cut(fix.place or fix.handle, 200))}: {_outcome(fix, sign)}" for fix in fixes]
+    lines = [f"- {code(cut(fix.place or fix.handle, 200))}: {_outcome(fix, reference_sign)}" for fix in fixes]
     rest = f"\n\n{left:,} more: press again when these have ended." if left else ""
     return "\n".join(["Fixes that were asked for:", "", *lines]) + rest
 

@@ -467,6 +467,8 @@ class ReviewView:
     """None while it is not settled."""
     commands: tuple[tuple[str, str], ...] = ()
     """Usage and one sentence of every command that exists."""
+    capabilities: Capabilities = Capabilities()
+    """Of the host, for its words."""
 
     def by_handle(self, handle: Handle) -> Judged | None:
         """The finding that people call so."""

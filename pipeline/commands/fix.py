@@ -22,7 +22,12 @@ class FixCommand:
         choice = choose(call, view)
         if choice.fault or choice.finding is None or view.review is None:
             body = render_answer(
-                choice.fault or "nothing", asked=choice.asked, handles=choice.handles, places=choice.places, command="/fix"
+                choice.fault or "nothing",
+                asked=choice.asked,
+                handles=choice.handles,
+                places=choice.places,
+                command="/fix",
+                pull_request_word=view.capabilities.pull_request_word,
             )
             return (Reply(call.installation, call.comment, self.name, body),)
         finding = choice.finding

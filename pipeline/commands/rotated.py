@@ -26,7 +26,12 @@ class RotatedCommand:
         choice = choose(call, view, STANDINGS)
         if choice.fault or choice.finding is None or view.review is None:
             body = render_answer(
-                choice.fault or "nothing", asked=choice.asked, handles=choice.handles, places=choice.places, command="/rotated"
+                choice.fault or "nothing",
+                asked=choice.asked,
+                handles=choice.handles,
+                places=choice.places,
+                command="/rotated",
+                pull_request_word=view.capabilities.pull_request_word,
             )
             return self._say(call, body)
         finding = choice.finding

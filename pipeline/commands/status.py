@@ -18,7 +18,8 @@ class StatusCommand:
 
     def run(self, call: CommandCall, view: ReviewView) -> tuple[Message, ...]:
         """From what is stored; nothing is asked and nothing is started."""
-        return (Reply(call.installation, call.comment, self.name, render_status(view.situation, view.verdict)),)
+        body = render_status(view.situation, view.verdict, view.capabilities.pull_request_word)
+        return (Reply(call.installation, call.comment, self.name, body),)
 
 
 COMMAND = StatusCommand()

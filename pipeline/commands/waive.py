@@ -47,7 +47,12 @@ class WaiveCommand:
         choice = choose(call, view, STANDINGS)
         if choice.fault or choice.finding is None or view.review is None:
             body = render_answer(
-                choice.fault or "nothing", asked=choice.asked, handles=choice.handles, places=choice.places, command="/waive"
+                choice.fault or "nothing",
+                asked=choice.asked,
+                handles=choice.handles,
+                places=choice.places,
+                command="/waive",
+                pull_request_word=view.capabilities.pull_request_word,
             )
             return self._say(call, body)
         finding, ending = choice.finding, choice.rest.strip().lower() == OFF

@@ -91,6 +91,8 @@ class Places:
     """The sandbox's level on this machine."""
     today: Callable[[], date] = today_in_utc
     """The day by which waivers and ignores expire."""
+    mentions: frozenset[str] = frozenset({"fixwright"})
+    """Names under which people speak to us in comments (`pipeline.stages.accept.lines`)."""
     purge_after: float = PURGE_AFTER
     """Seconds between the removal of a repository and its purge."""
 

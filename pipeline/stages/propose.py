@@ -118,7 +118,7 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
             if fix.status is FixStatus.COMPLETED:
                 work.fixes.move(fix.id, FixStatus.COMPLETED, FixStatus.PR_CREATION_FAILED, error=refused.message)
         return
-    _answer(context, review, message.comment, fix, _opened(fix, opened))
+    _answer(context, review, message.comment, fix, _opened(context, review, fix, opened))
     with _finish(context, message, review) as work:
         if fix.status is FixStatus.PR_CREATION_FAILED:
             work.fixes.move(fix.id, FixStatus.PR_CREATION_FAILED, FixStatus.COMPLETED)
@@ -153,8 +153,9 @@ def _wanted(context: Context, review: Review) -> Fixes:
         return Policy.model_validate_json(work.reviews.policy(review.id)).fixes
 
 
-def _opened(fix: Fix, opened: PullRequestRef) -> str:
-    return render_answer("opened", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, number=opened.number)
+def _opened(context: Context, review: Review, fix: Fix, opened: PullRequestRef) -> str:
+    sign = context.capabilities(review.installation).reference_sign
+    return render_answer("opened", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, number=opened.number, reference_sign=sign)
 
 
 def _answer(context: Context, review: Review, comment: CommentRef | None, fix: Fix, body: str) -> None:

@@ -22,7 +22,7 @@ def show_fixes(context: Context, message: ShowFixes) -> None:
         capabilities = context.capabilities(review.installation)
         asked = {fix.handle for fix in fixes}
         left = [one for one in fixable(verdict, context.plugins.fixers) if one.finding.handle not in asked]
-        body = render_fixes(fixes, capabilities.pull_request_word, len(left) if len(fixes) >= FIX_AT_MOST else 0)
+        body = render_fixes(fixes, capabilities.reference_sign, len(left) if len(fixes) >= FIX_AT_MOST else 0)
         context.teller(review).ensure_comment(ref, TOPIC, body)
     with context.finish():
         return

@@ -59,7 +59,7 @@ class FindingEvent:
     actor: str = ""
     """Login of a person, empty when nobody acted. Hostile text."""
     detail: str = ""
-    """What there is to say about it: `pull/7`, `the pull request was closed`. Hostile text."""
+    """What there is to say about it: `pull/7`, `the change was closed`. Hostile text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Findings:
         branch = f"{PULL}{number}"
         opened = self.open_on(repository_id, branch)
         self._set_states(repository_id, review_id, branch, dict.fromkeys(opened, "resolved"))
-        detail = "the pull request was closed"
+        detail = "the change was closed"
         self._tell(repository_id, review_id, branch, commit, [(finding, "resolved_auto", detail) for finding in opened])
 
     def reopen_pull_request(self, repository_id: RepositoryId, number: int, review_id: ReviewId, commit: CommitId) -> None:
@@ -155,7 +155,7 @@ class Findings:
         # One that was resolved because it is gone has no place left.
         again = sorted(closed & {finding for finding, _, _ in self._places.of(repository_id, branch)})
         self._set_states(repository_id, review_id, branch, dict.fromkeys(again, "open"))
-        detail = "the pull request was opened again"
+        detail = "the change was opened again"
         self._tell(repository_id, review_id, branch, commit, [(finding, "reopened", detail) for finding in again])
 
     def merge_pull_request(

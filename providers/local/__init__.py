@@ -14,7 +14,7 @@ from pipeline.errors import NotConfigured
 from pipeline.model.event import Delivery, Received
 from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
-from pipeline.ports import CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
+from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
 from providers.local import receive
 from providers.local.host import CAPABILITIES, LocalHost
 from providers.local.record import KEPT
@@ -23,9 +23,9 @@ from providers.local.record import KEPT
 class LocalProvider:
     """Repositories that were connected with `fixwright local connect`."""
 
-    name = "local"
-    capabilities = CAPABILITIES
-    settings = (
+    name: str = "local"
+    capabilities: Capabilities = CAPABILITIES
+    settings: tuple[Setting, ...] = (
         Setting("WEBHOOK_SECRET", "signs what the post-receive hooks deliver", secret=True, needed="receive"),
         Setting("WEBHOOK_SECRET_PREVIOUS", "still accepted while hooks are changed over", secret=True),
         Setting("RECORD", "folder where checks, threads and comments land", default="{state}/local", needed="connect", keeps=KEPT),

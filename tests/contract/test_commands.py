@@ -33,7 +33,7 @@ from pipeline.model.review import ReviewStatus
 from pipeline.model.target import Installation, Permission, PullRequestRef, SourceRepository, UserRef
 from pipeline.plugins import discover
 from pipeline.ports import Command, CommandCall, ReviewView, Situation
-from pipeline.stages.accept.comments import COMMAND, is_near, parse_lines
+from pipeline.stages.accept.lines import COMMAND, as_typed, is_near, parse_lines, pattern
 
 COMMANDS = discover(pipeline.commands, "COMMAND", Command)
 every_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
@@ -169,6 +169,67 @@ def test_the_lines_of_a_comment_that_are_ours_or_nearly_are_found_in_order(body:
 
 
 @pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("@fixwright fix K7Q", [("fix", "K7Q")]),
+        ("@Fixwright: FIX K7Q\ntext\n@fixwright, status", [("fix", "K7Q"), ("status", "")]),
+        ("@fixwright /waive M2D it is a fixture", [("waive", "M2D it is a fixture")]),
+        ("@fixwright\tscan\r\n/help", [("scan", ""), ("help", "")]),
+        ("@acme-bot help", [("help", "")]),
+        ("> @fixwright fix K7Q", []),
+        ("```\n@fixwright fix K7Q\n```", []),
+        ("thanks @fixwright fix K7Q", []),
+        ("@fixwright-app fix K7Q\n@fixwrights fix\n@someone fix K7Q\n@fixwright", []),
+        ("@fixwright rescan", [("rescan", "")]),
+        ("@fixwright says that this is a secret", []),
+    ],
+)
+def test_a_command_may_be_said_to_us_by_name(body: str, found: list[tuple[str, str]]) -> None:
+    lines = parse_lines(body, COMMANDS, frozenset({"fixwright", "acme-bot"}))
+    assert [(line.name, line.arguments) for line in lines] == found
+
+
+def test_a_name_with_signs_of_its_own_is_taken_as_it_is() -> None:
+    names = frozenset({"a.b", "fixwright"})
+    assert pattern(names).search("@axb help") is None
+    assert pattern(names).search("@a.b help") is not None
+
+
+def test_what_was_typed_is_named_as_it_was_typed() -> None:
+    assert [line.typed for line in parse_lines("/wave\n@fixwright wave", COMMANDS)] == ["/wave", "@fixwright wave"]
+
+
+GITLABS_OWN = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        add_child add_contacts add_email approve assign assign_reviewer award blocked_by blocks board_move cc
+        checkin_reminder child_epic clear_health_status clear_weight clone close confidential convert_to_ticket
+        copy_metadata create_merge_request done draft due duplicate epic estimate estimate_time health_status
+        invite_email iteration label labels link lock merge milestone move page parent_epic promote promote_to
+        promote_to_incident publish react ready reassign reassign_reviewer rebase relabel relate remove_child
+        remove_child_epic remove_contacts remove_due_date remove_email remove_epic remove_estimate remove_iteration
+        remove_label remove_milestone remove_parent remove_parent_epic remove_reviewer remove_time_estimate
+        remove_time_spent remove_zoom reopen request_changes request_review reviewer set_parent severity ship shrug
+        spend spend_time status submit_review subscribe tableflip tag target_branch timeline title todo type unapprove
+        unassign unassign_reviewer unlabel unlink unlock unsubscribe weight zoom
+        """,
+    )
+)
+"""Every quick action of GitLab (docs "GitLab quick actions", 12.1 to 18.6): such lines never reach us, also where they are for issues."""
+
+
+def test_of_what_gitlab_takes_for_itself_every_command_is_offered_by_name() -> None:
+    taken = GITLABS_OWN & set(COMMANDS)
+    assert taken == {"status"}
+    for command in COMMANDS.values():
+        offered = as_typed(command.usage, taken)
+        assert offered.startswith("@fixwright " if command.name in GITLABS_OWN else "/")
+        (line,) = parse_lines(offered, COMMANDS)
+        assert line.command is command
+
+
+@pytest.mark.parametrize(
     ("typed", "near"),
     [("wave", True), ("wiave", True), ("waivee", True), ("waite", True), ("waive", False), ("wa", False), ("save", False)],
 )
@@ -185,6 +246,9 @@ def test_no_comment_takes_long_to_read() -> None:
         "`" * 65_000,
         "/fix" + " " * 60_000 + "\rx",
         "/waive K7Q until " * 4_000,
+        "@fixwright " * 9_000,
+        "@fixwright" + " " * 60_000 + "\rx",
+        "@fixwright fix\n" * 5_000,
     ]
     began = time.monotonic()
     for body in hostile:

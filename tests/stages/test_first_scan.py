@@ -495,11 +495,11 @@ def test_closing_resolves_what_only_the_pull_request_had_and_reopening_brings_it
     github.world.close("ada", pull)
     github.settle()
     assert listed(github, repository, branch) == []
-    assert history(github, own)[1:] == [("resolved_auto", branch, "the pull request was closed")]
+    assert history(github, own)[1:] == [("resolved_auto", branch, "the change was closed")]
     github.world.reopen("ada", pull)
     github.settle()
     assert [one.id for one in listed(github, repository, branch)] == [own.id]
-    assert history(github, own)[-1] == ("reopened", branch, "the pull request was opened again")
+    assert history(github, own)[-1] == ("reopened", branch, "the change was opened again")
     assert places(listed(github, repository)) == ["a.txt:2", "lib/b.txt:1"]
 
 

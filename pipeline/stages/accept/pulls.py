@@ -29,7 +29,7 @@ def pull_request(context: Context, message: AcceptEvent, event: PullRequestEvent
             ref = event.pull_request
             work.waivers.remember_pusher(work.installations.upsert_repository(ref.repository), ref.number, event.sender)
         if ended is not None:
-            _close(work, ended)
+            _close(work, ended, context.capabilities(event.installation).pull_request_word)
         else:
             start = StartReview(event.installation, event.pull_request.repository, pull_request=event.pull_request)
             send(work, start, f"start:{message.delivery}", group=f"accept:{message.delivery}", hold=HOLD)
@@ -44,7 +44,7 @@ def _ended(context: Context, event: PullRequestEvent) -> PullRequestEvent | None
     return None if state is PullRequestState.OPEN else replace(event, merged=state is PullRequestState.MERGED)
 
 
-def _close(work: Work, event: PullRequestEvent) -> None:
+def _close(work: Work, event: PullRequestEvent, word: str) -> None:
     ref = event.pull_request
     live, newest = work.reviews.live_of(ref), work.reviews.newest(ref)
     work.reviews.mark_closed(ref)
@@ -54,7 +54,7 @@ def _close(work: Work, event: PullRequestEvent) -> None:
     cancel_reviews(work, live)
     for review in live or ([newest] if newest else []):
         # Also for a finished one: the check of a head that others share is theirs from now on.
-        send(work, WithdrawReview(review.id, "The pull request was closed"), f"withdraw:{review.id}:closed", group=review.id)
+        send(work, WithdrawReview(review.id, f"The {word} was closed"), f"withdraw:{review.id}:closed", group=review.id)
 
 
 def _end_findings(work: Work, event: PullRequestEvent, repository: RepositoryId, newest: Review) -> None:

@@ -177,7 +177,7 @@ def test_a_refused_patch_says_every_reason() -> None:
 
 
 def test_a_merge_request_is_numbered_as_its_host_does() -> None:
-    assert render_answer("opened", handle="K7Q", number=3, proof=PROOF, pull_request_word="merge request").startswith("Opened !3 ")
+    assert render_answer("opened", handle="K7Q", number=3, proof=PROOF, reference_sign="!").startswith("Opened !3 ")
 
 
 def test_a_suggestion_comes_with_its_proof() -> None:
