@@ -6,18 +6,14 @@ Sources: docs REST "Get the authenticated app", "Get a webhook configuration for
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
-import ssl
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
 
-import httpx
 from pydantic import Field
 
 from pipeline.errors import FixwrightError, HostError, NotConfigured
@@ -25,8 +21,7 @@ from pipeline.model.ids import InstallationId
 from pipeline.model.setup import Diagnosis
 from pipeline.model.target import Installation
 from pipeline.ports import CodeHost, Configuration, HostMemory
-from pipeline.sandbox.net import async_client
-from pipeline.sandbox.outward import ca_bundle, proxy_for, without_password
+from pipeline.sandbox.hops import deliver, first_cause, way_hint, way_out
 from providers.github.auth import LEVELS, TOLERATED_SKEW, AppKey, as_app
 from providers.github.client import Answer, Client, OpenClient, path
 from providers.github.manifest import OPTIONAL, PERMISSIONS, READER, Mode, asked_events
@@ -93,7 +88,7 @@ class Doctor:
             yield Diagnosis("settings", error.message, False, error.hint)
             return
         yield Diagnosis("settings", f"App {settings.app_id}, private key and webhook secret are set", True)
-        yield from _way_out(site)
+        yield from way_out(site.api_url)
         key, client = AppKey(settings), Client(self.open_client, site.api_url, site.graphql_url)
         reached = self._reach(client, site)
         yield from reached
@@ -116,7 +111,7 @@ class Doctor:
         except HostError as error:
             # An answer of any kind, also a refusal, shows that the way is open.
             if not client.headers():
-                return [Diagnosis("connection", _first_cause(error), False, _way_hint(error))]
+                return [Diagnosis("connection", first_cause(error), False, way_hint(error))]
         skew = client.skew()
         far = abs(skew) > TOLERATED_SKEW
         said = f"GitHub's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours" if far else "ours and GitHub's agree"
@@ -219,21 +214,6 @@ class Doctor:
         return Diagnosis(topic, f"{mode}, {_counted(len(repositories), 'repository', 'repositories')}{named}", True)
 
 
-def _way_out(site: Site) -> Iterator[Diagnosis]:
-    proxy = proxy_for(site.api_url)
-    yield Diagnosis("proxy", without_password(proxy) if proxy else f"none for {site.api_host}")
-    bundle = ca_bundle()
-    if bundle is None:
-        yield Diagnosis("certificates", "the public authorities")
-        return
-    try:
-        ssl.create_default_context(cafile=str(bundle))
-    except (OSError, ssl.SSLError) as error:
-        yield Diagnosis("certificates", f"FIXWRIGHT_CA_BUNDLE cannot be used: {error}", False, "it must be a file of PEM certificates")
-        return
-    yield Diagnosis("certificates", f"the public authorities and {bundle}", True)
-
-
 def mode_of(permissions: Mapping[str, str]) -> Mode:
     """Which of our manifests an App follows."""
     return "fixer" if permissions.get("contents") == "write" else "reader"
@@ -276,43 +256,7 @@ def ping(configuration: Configuration, hook_url: str) -> Iterator[Diagnosis]:
         "x-github-delivery": f"doctor-{uuid.uuid4()}",
         "x-hub-signature-256": "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest(),
     }
-    topic, away = "ping", "start it with: fixwright up; a proxy in front of it must pass /webhooks on"
-    try:
-        status = asyncio.run(_post(hook_url, body, headers))
-    except httpx.HTTPError as error:
-        yield Diagnosis(topic, f"nobody answers at {hook_url} ({type(error).__name__})", False, away)
-        return
-    if status == 202:
-        yield Diagnosis(topic, f"a signed delivery was accepted at {hook_url}", True)
-    elif status == 401:
-        yield Diagnosis(topic, f"{hook_url} has another webhook secret", False, "restart Fixwright with these settings")
-    else:
-        yield Diagnosis(topic, f"{hook_url} answered {status} to a signed delivery", False, away)
-
-
-async def _post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
-    host = urlsplit(url).netloc
-    async with async_client(allow=(host, url)) as http:
-        return (await http.post(url, content=body, headers=dict(headers))).status_code
-
-
-def _first_cause(error: BaseException) -> str:
-    """What the network said, in one line: the name is unknown, nobody listens, the certificate is not trusted."""
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and len(causes) < 10:
-        causes.append(cause)
-    for cause in reversed(causes):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the server's certificate is not trusted: {cause.verify_message}"
-    texts = [str(cause) for cause in causes if str(cause)]
-    return " ".join((texts[-1] if len(texts) > 1 else str(error)).split())[:300]
-
-
-def _way_hint(error: BaseException) -> str:
-    said = _first_cause(error).lower()
-    if "certificate" in said:
-        return "set FIXWRIGHT_CA_BUNDLE to the PEM file of the authority that signed it"
-    return "check the name, the firewall, HTTPS_PROXY and NO_PROXY"
+    yield deliver(hook_url, body, headers, differs="has another webhook secret")
 
 
 def _counted(number: int, one: str, many: str) -> str:

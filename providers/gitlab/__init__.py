@@ -1,1 +1,5 @@
-"""GitLab: webhooks, commit statuses, notes, discussions, merge requests. On python-gitlab."""
+"""GitLab: webhooks, commit statuses, notes, discussions, merge requests, on python-gitlab. Exports `PROVIDER`."""
+
+from providers.gitlab.provider import PROVIDER
+
+__all__ = ["PROVIDER"]

@@ -55,6 +55,12 @@ class Token(Answer):
         return None if self.expires_at is None else (self.expires_at - today).days
 
 
+class _Role(Answer):
+    """What is remembered of the account's roles."""
+
+    writes: bool
+
+
 class Api:
     """Requests with the operator's token. What GitLab allows is shared with all processes, see `pipeline.limits`.
 
@@ -142,6 +148,14 @@ class Api:
         said = self._limits.guarded(counted, self._client.headers)
         return int(said) if said.isdecimal() and len(said) < 10 else None
 
+    def answered(self) -> bool:
+        """True when there was an answer of any kind to this thread's last call."""
+        return bool(self._client.headers())
+
+    def skew(self) -> float:
+        """Seconds by which GitLab's clock is ahead of ours, as of this thread's last answer."""
+        return self._client.skew()
+
     # --- who we are ---
 
     def me(self) -> Account:
@@ -167,9 +181,17 @@ class Api:
         token = self.token()
         return token is None or not token.scopes or WRITES in token.scopes
 
+    def writes_here(self, look: Callable[[], bool]) -> bool:
+        """Whether the account has a role that writes in the namespace; `look` asks, and its answer is remembered."""
+
+        def fetch() -> _Role:
+            return _Role(writes=look())
+
+        return self._remembered(f"writes/{self.account}", _Role, fetch).writes
+
     def forget(self) -> None:
         """What is remembered of the token is asked anew."""
-        for name in ("me", "self"):
+        for name in ("me", "self", f"writes/{self.account}"):
             self._memory.put(self._known.format(name), b"", 1.0)
 
     def today(self) -> date:

@@ -1,0 +1,130 @@
+"""The plug-in: verify deliveries, sign in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from datetime import time as midnight
+
+from pipeline.errors import HostError, NotConfigured
+from pipeline.limits import pause_of
+from pipeline.model.event import Delivery, Received
+from pipeline.model.setup import Diagnosis, Upkeep
+from pipeline.model.target import Installation
+from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
+from providers.gitlab.api import Api
+from providers.gitlab.client import OpenLine, guarded
+from providers.gitlab.diagnose import Doctor
+from providers.gitlab.hook_api import GitlabHooks
+from providers.gitlab.hook_care import Caretaker
+from providers.gitlab.host import GitLabHost
+from providers.gitlab.receive import receive
+from providers.gitlab.settings import SETTINGS, Site, Trust
+
+CAPABILITIES = Capabilities(
+    pull_request_word="merge request",
+    reference_sign="!",
+    check_pages=False,
+    suggestions=True,
+    annotations=0,
+    max_body=65_535,
+    max_title=255,
+    threads=10,
+    redelivers=False,
+    tells_installations=False,
+    internal_comments=True,
+    advisories=False,
+    buttons=0,
+)
+"""Sources beside the fields of `Capabilities`.
+
+- `max_body`: a note takes 1,000,000 characters (docs "Instance limits", "Size of comments"); nobody reads more than what other hosts take.
+- `max_title`: the description of a commit status (docs REST "Commits").
+- `redelivers`: a delivery can be sent again by number, but nobody lists those of a project without the role Maintainer, and what a hook
+  lost while it was switched off was never made: reconciliation finds it.
+- `unwritable`: nothing; GitLab keeps no file from a token with the scope `api`, and a pipeline of a branch runs whatever stands there.
+- `taken_commands`: none of ours is a quick action (docs "GitLab quick actions").
+"""
+
+
+class GitLabProvider:
+    """GitLab.com and self-managed GitLab, also below a path, with an access token of a project, a group or a person.
+
+    Args:
+        open_line: makes the connection to an API; a test hands in its own.
+        clock: seconds since the epoch.
+    """
+
+    name: str = "gitlab"
+    capabilities: Capabilities = CAPABILITIES
+    settings: tuple[Setting, ...] = SETTINGS
+
+    def __init__(self, open_line: OpenLine = guarded, clock: Callable[[], float] = time.time) -> None:
+        self._open_line, self._clock = open_line, clock
+
+    @property
+    def setup(self) -> Setup | None:
+        """Nothing for a browser: a token is made on GitLab's page, and `fixwright gitlab connect` does the rest."""
+        return None
+
+    def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
+        """See `providers.gitlab.receive`."""
+        return receive(delivery, configuration, clock=self._clock)
+
+    def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False) -> CodeHost:
+        """Sign in to one top-level namespace; the first request is made by the first verb. Raises NotConfigured."""
+        # A named instance is known by its name in all that its deliveries brought; else by its web address.
+        api = self.api(configuration, memory, account=installation.account, instance=installation.instance, patient=patient)
+        return GitLabHost(api, memory, self.capabilities)
+
+    def api(self, configuration: Configuration, memory: HostMemory, *, account: str = "", instance: str = "", patient: bool = False) -> Api:
+        """The way to GitLab with the configured token; `account` is the namespace that is worked for. Raises NotConfigured."""
+        site, token = Site.of(configuration), configuration.get("TOKEN", "").strip()
+        if not token:
+            raise NotConfigured(
+                "GitLab's access token is not set",
+                hint="make one with the scope `api` for the group or project (role Developer, or Maintainer to connect webhooks), "
+                "and set FIXWRIGHT_GITLAB_TOKEN",
+            )
+        return Api(
+            self._open_line,
+            site,
+            token,
+            memory,
+            account=account,
+            instance=instance or site.authority,
+            clock=self._clock,
+            patient=patient,
+            open_seconds=pause_of(configuration),
+        )
+
+    def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:  # noqa: ARG002  # the port's signature
+        """Nothing: see `CAPABILITIES`."""
+        return iter(())
+
+    def redeliver(self, configuration: Configuration, memory: HostMemory, delivery: MissedDelivery) -> None:
+        """There is nothing to deliver again."""
+
+    def tend(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Upkeep:
+        """Switch our hooks on again (`providers.gitlab.hook_care`), and say when the token ends."""
+        api = self.api(configuration, memory, patient=True)
+        api.forget()
+        token = api.token()
+        found: list[Diagnosis] = []
+        try:
+            Trust.of(configuration)
+            found.extend(Caretaker(GitlabHooks(api), memory, api.site, configuration, hook_url).tend())
+        except NotConfigured:  # nobody delivers: `fixwright watch` looks by itself
+            pass
+        except HostError as error:  # the end of the token is told all the same
+            found.append(Diagnosis("webhooks", error.message, False, error.hint))
+        ends = token.expires_at if token is not None else None
+        return Upkeep(tuple(found), None if ends is None else datetime.combine(ends, midnight.min, UTC))
+
+    def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:
+        """See `providers.gitlab.diagnose`."""
+        return Doctor(self.api, self._clock).diagnose(configuration, memory, hook_url)
+
+
+PROVIDER = GitLabProvider()
