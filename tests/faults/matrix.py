@@ -89,6 +89,13 @@ class Run:
         """Seconds after which a killed worker's message was in other hands; None when no worker was killed."""
         return self._took_over
 
+    def well(self, seconds: float = 60.0) -> None:
+        """Wait until nothing is wrong any more, while the fault goes on."""
+        deadline = time.monotonic() + seconds
+        while problems := self.problems():
+            assert time.monotonic() < deadline, f"not well within {seconds:.0f} s: {'; '.join(problems)}"
+            time.sleep(0.2)
+
     def problems(self) -> list[str]:
         """What is not well yet."""
         try:

@@ -13,6 +13,8 @@ from pathlib import Path
 NO_COMMIT = "0" * 40
 DIFF_SECONDS = 5.0
 """A difference that takes longer is shown as none, as hosts do with what is too large."""
+MOST_OF_A_FILE = 500_000
+"""Bytes. Of a larger file no difference is shown (GitHub docs, "Repository limits": 500 KB of a single file)."""
 _SHA = re.compile(r"[0-9a-f]{40}")
 _PERSON = re.compile(rb"(?P<name>.*) <(?P<email>[^>]*)> (?P<at>\d+) (?P<zone>[+-]\d{4})")
 ENVIRONMENT = {
@@ -304,7 +306,8 @@ class BareRepository:
             "--dst-prefix=b/",
         ]
         raw = self.run("diff-tree", *options, "--raw", "-z", old, new, seconds=DIFF_SECONDS).decode(errors="surrogateescape").split("\0")
-        text = self.run("diff-tree", *options, "-p", "--submodule=short", old, new, seconds=DIFF_SECONDS).decode(errors="replace")
+        whole = ("-c", f"core.bigFileThreshold={MOST_OF_A_FILE}", "diff-tree", *options, "-p", "--submodule=short", old, new)
+        text = self.run(*whole, seconds=DIFF_SECONDS).decode(errors="replace")
         patches = re.split(r"^diff --git .*\n", text, flags=re.MULTILINE)[1:]
         files: list[FileDiff] = []
         position = 0

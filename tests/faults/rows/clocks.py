@@ -62,7 +62,7 @@ def clock_set(run: Run) -> None:
         stand.engine.release()
         run.cured()
         stand.wait("a finished check", lambda: life.finished)
-        stand.wait("all is well", lambda: not run.problems())
+        run.well()
         recovery = time.monotonic() - run.since
         assert _refused(stand) <= refused + ONCE_EACH, "the host refused our clock again and again"
     run.cured(time.monotonic() - recovery)  # starting everything with the right clock again is no part of it

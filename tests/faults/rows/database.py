@@ -207,7 +207,7 @@ def full(run: Run) -> None:
         everything.unlink()
         run.cured()
         told.deliver_refused()
-        stand.wait("all is well", lambda: not run.problems(), 60)
+        run.well()
         recovery = time.monotonic() - run.since
         assert not told.lost(), told.lost()
         assert not whole(stand), whole(stand)
