@@ -35,8 +35,8 @@ Value = str | int | float | bool | None | Sequence["Value"] | dict[str, "Value"]
 Object = dict[str, Value]
 
 _SEVERITY = {Severity.CRITICAL: "Critical", Severity.HIGH: "High", Severity.MEDIUM: "Medium", Severity.LOW: "Low"}
-_WORDS = {ScanType.SEMGREP: ("code", "semgrep"), ScanType.SECRETS: ("secrets", "betterleaks")}
-"""What a scan looks for, and the engine that it is done with: an engine that failed stands in no run that would say what it is for."""
+_ENGINES = {ScanType.SEMGREP: "semgrep", ScanType.SECRETS: "betterleaks"}
+"""Which engine a scan is done with: one that failed stands in no run that would say what it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Kind:
     """Name of the schema."""
     secrets: bool
     """Whether it tells of secrets, or of everything else."""
+    undone: str
+    """What follows when it was not done: `code was not looked at`."""
 
 
 class SecurityReportRenderer:
@@ -60,12 +62,12 @@ class SecurityReportRenderer:
 
     def __init__(self, name: str, kind: Kind, max_findings: int = MAX_FINDINGS) -> None:
         self.name = name
-        self._kind = kind
+        self.kind = kind
         self._max_findings = max_findings
 
     def render(self, report: Report) -> bytes:
         """ASCII bytes: the same report gives the same bytes."""
-        kind = self._kind
+        kind = self.kind
         mine = [j for j in report.verdict.judged if _is_told(j) and (j.finding.secret is not None) is kind.secrets]
         waived = sum(j.standing is Standing.WAIVED for j in mine)
         kept, dropped = ranked([j for j in mine if j.standing is not Standing.WAIVED], self._max_findings)
@@ -127,11 +129,10 @@ def _scan(report: Report, kind: Kind, waived: int, dropped: int) -> Object:
 
 def _scanner(coverage: Coverage, kind: Kind) -> Object:
     """Named for us and not for the engine: GitLab's own analyzers use the same engines, and their findings are not ours."""
-    engine = _WORDS[kind.scan_type][1]
     versions = sorted({run.version for run in coverage.runs if run.scan_type is kind.scan_type and run.version})
     return {
         "id": f"fixwright-{kind.scan.replace('_', '-')}",
-        "name": f"Fixwright ({engine})",
+        "name": f"Fixwright ({_ENGINES[kind.scan_type]})",
         "version": visible(", ".join(versions)) or "unknown",
         "vendor": {"name": "Fixwright"},
     }
@@ -149,7 +150,7 @@ def _trouble(report: Report, kind: Kind) -> list[Object]:
     said = [_message("warn" if gap.path else "fatal", _not_checked(gap)) for gap in coverage.breaking if _concerns(gap, kind)]
     ran = any(run.scan_type is kind.scan_type for run in coverage.runs)
     if not ran and not any(message["level"] == "fatal" for message in said):
-        said.append(_message("fatal", f"No {kind.scan_type} was done: {_WORDS[kind.scan_type][0]} were not looked for."))
+        said.append(_message("fatal", f"No {kind.scan_type} was done: {kind.undone}."))
     if verdict.incomplete and not coverage.breaking:
         said.append(_message("fatal", f"{verdict.could_not_check}."))
     return said
@@ -157,7 +158,7 @@ def _trouble(report: Report, kind: Kind) -> list[Object]:
 
 def _concerns(gap: Gap, kind: Kind) -> bool:
     """Of what belongs to no single scan (the repository, a policy), both reports tell."""
-    others = {name for scan_type, (_, engine) in _WORDS.items() if scan_type is not kind.scan_type for name in (engine, str(scan_type))}
+    others = {name for scan_type, engine in _ENGINES.items() if scan_type is not kind.scan_type for name in (engine, str(scan_type))}
     return gap.engine not in others
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pipeline.gitlabreports import Kind, SecurityReportRenderer
 from pipeline.model.scan import ScanType
 
-SECRETS = Kind("secret_detection", ScanType.SECRETS, "secret-detection-report-format.json", secrets=True)
+SECRETS = Kind(
+    "secret_detection", ScanType.SECRETS, "secret-detection-report-format.json", secrets=True, undone="no secrets were looked for"
+)
 
 RENDERER = SecurityReportRenderer("gitlab-secrets", SECRETS)
