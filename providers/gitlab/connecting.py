@@ -121,6 +121,7 @@ class Connector:
         }
         self._groups: dict[str, bool] = {}
         self._done: set[tuple[Kind, int]] = set()
+        self._changed: list[tuple[Place, int]] = []
         self.result = Connected()
 
     def connect(self, names: Sequence[str], *, projects_only: bool = False) -> Iterator[Row]:
@@ -149,6 +150,18 @@ class Connector:
             yield self._project(place)
             return
         yield from self._group(place, projects_only=projects_only)
+
+    def prove(self) -> FixwrightError | None:
+        """Let GitLab deliver one sample to a hook that was made or changed: what says that nobody is there, or has another secret. None
+        when it arrived, or nothing was changed."""
+        for place, number in self._changed[:1]:
+            try:
+                self._api.test(place, number)
+            except HostNotFound:
+                return None  # no test requests before GitLab 16.11
+            except (HostRejected, RateLimited) as error:
+                return error
+        return None
 
     # --- groups ---
 
@@ -281,6 +294,8 @@ class Connector:
             return Row(place.path, place.kind, "failed", "; ".join(said), f"is Fixwright reachable from GitLab at {wanted.url}?")
         state: State = "made" if steps[0].act is Act.MAKE else "repaired" if said else "kept"
         said.append("signed" if is_signed(hook, wanted) else "with the secret token")
+        if state != "kept":
+            self._changed.append((place, hook.id))
         if others:
             said.append(f"{others} of others left alone")
         return Row(place.path, place.kind, state, "; ".join(said))

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.errors import HostNotFound, UsageError
-from pipeline.model.target import SourceRepository
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer, Nothing
 from providers.gitlab.connecting import MAINTAINER, Place
 from providers.gitlab.hooks import TRIGGER, HookAnswer
+from providers.gitlab.projects import ProjectAnswer, source
 from providers.gitlab.settings import Site
 
 if TYPE_CHECKING:
@@ -24,24 +24,6 @@ if TYPE_CHECKING:
 OWNER = 50
 """Lowest access level that may see and change a group's hooks (docs "Group webhooks API")."""
 _PATH = re.compile(r"[A-Za-z0-9_.-]{1,255}(?:/[A-Za-z0-9_.-]{1,255}){0,21}\Z")
-
-
-class _Access(Answer):
-    access_level: int = 0
-
-
-class _Permissions(Answer):
-    project_access: _Access | None = None
-    group_access: _Access | None = None
-
-
-class _Project(Answer):
-    id: int
-    path_with_namespace: str
-    default_branch: str | None = None
-    visibility: str = "private"
-    archived: bool = False
-    permissions: _Permissions = _Permissions()
 
 
 class _Group(Answer):
@@ -64,7 +46,7 @@ class GitlabHooks:
             if "/" not in name:
                 raise HostNotFound(f"there is no group {name}, or the token's account is no member of it", hint=_WRONG) from None
         try:
-            return self._project(self._api.ask(lambda gl: gl.projects.get(name), _Project, what=f"project {name}"))
+            return self._project(self._api.ask(lambda gl: gl.projects.get(name), ProjectAnswer, what=f"project {name}"))
         except HostNotFound:
             raise HostNotFound(f"there is no group or project {name}, or the token's account is no member of it", hint=_WRONG) from None
 
@@ -74,7 +56,7 @@ class GitlabHooks:
             lambda gl: gl.groups.get(group.id, lazy=True).projects.list(
                 iterator=True, include_subgroups=True, with_shared=False, archived=False, order_by="id", sort="asc"
             ),
-            _Project,
+            ProjectAnswer,
             what=f"the projects of {group.path}",
         )
         return [self._project(one) for one in found]
@@ -97,7 +79,7 @@ class GitlabHooks:
             lambda gl: gl.projects.list(
                 iterator=True, membership=True, min_access_level=MAINTAINER, archived=False, order_by="id", sort="asc", pagination="keyset"
             ),
-            _Project,
+            ProjectAnswer,
             what="our projects",
             most=most,
         )
@@ -129,20 +111,9 @@ class GitlabHooks:
         what = f"a test of webhook {hook} of {place.path}"
         self._api.ask(lambda gl: _hooks(gl, place).get(hook, lazy=True).test(TRIGGER), Nothing, what=what)
 
-    def _project(self, found: _Project) -> Place:
-        path, api = found.path_with_namespace, self._api
-        repository = SourceRepository(
-            provider="gitlab",
-            instance=api.instance,
-            external_id=str(found.id),
-            full_name=path,
-            default_branch=found.default_branch or "",
-            clone_url=api.site.clone_url(path),
-            private=found.visibility != "public",
-            installation=path.partition("/")[0],
-        )
-        levels = [one.access_level for one in (found.permissions.project_access, found.permissions.group_access) if one is not None]
-        return Place("project", found.id, path, repository, found.archived, max(levels, default=0))
+    def _project(self, found: ProjectAnswer) -> Place:
+        level = found.permissions.level if found.permissions is not None else 0
+        return Place("project", found.id, found.path_with_namespace, source(self._api, found), found.archived, level)
 
 
 _WRONG = "is it spelled as in the address of its page, and is FIXWRIGHT_GITLAB_URL right?"

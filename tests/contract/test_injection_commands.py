@@ -94,6 +94,11 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "findings show": ((NAME, "HANDLE"), (NAME, "HANDLE", "--json"), (NAME, EVERYTHING)),
     "github instances": ((),),
     "github remove": ((EVERYTHING,),),
+    "gitlab connect": ((EVERYTHING,), (f"https://{EVERYTHING}/acme",)),
+    "gitlab instances": ((),),
+    "gitlab remove": ((EVERYTHING,),),
+    "gitlab rotate": (("--instance", EVERYTHING),),
+    "gitlab setup": (("--url", EVERYTHING), ("--instance", EVERYTHING)),
     "local close": (("REPO", "9"),),
     "local connect": (("REPO/../odd\x1b[31m\u202e",),),
     "local comment": (("REPO", "9", EVERYTHING),),
@@ -116,7 +121,19 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 
 SHOWN = {
     *("advisory draft", "queue drop", "queue list", "queue retry", "doctor", "findings list", "findings rescan", "findings show"),
-    *("github remove", "local connect", "local show", "organizations create", "organizations list", "organizations move", "policy check"),
+    *(
+        "github remove",
+        "gitlab connect",
+        "gitlab remove",
+        "gitlab rotate",
+        "gitlab setup",
+        "local connect",
+        "local show",
+        "organizations create",
+        "organizations list",
+        "organizations move",
+        "policy check",
+    ),
     *("policy explain", "policy show", "repositories disable", "repositories enable", "repositories list", "repositories purge"),
     *("status", "waive"),
 }

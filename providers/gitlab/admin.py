@@ -1,0 +1,88 @@
+"""What an operator does with a GitLab from the command line: try a token, connect, exchange the token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pipeline.errors import HostForbidden, NotConfigured
+from pipeline.ports import Configuration, HostMemory
+from providers.gitlab.api import WRITES, Account, Api, Token
+from providers.gitlab.client import Answer
+from providers.gitlab.connecting import Connector
+from providers.gitlab.hook_api import GitlabHooks
+from providers.gitlab.hook_care import Known, wanted_of
+from providers.gitlab.settings import Trust
+
+DAYS = 364
+"""Life of an exchanged token. GitLab allows a year where the administrator allows no more (docs "Personal access tokens"), and makes
+one of a week where nothing is asked for (docs "Personal access tokens API", "Rotate")."""
+
+
+class _Rotated(Answer):
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Who a token belongs to, and what it says of itself."""
+
+    account: Account
+    token: Token | None
+    """None where nobody says (before GitLab 15.5)."""
+
+    def __str__(self) -> str:
+        if self.token is None:
+            return f"@{self.account.username}"
+        ends = f"ends on {self.token.expires_at}" if self.token.expires_at else "never ends"
+        return f"@{self.account.username}, token {self.token.name or 'without a name'} {ends}"
+
+
+class Administration:
+    """One GitLab, with the operator's token.
+
+    Args:
+        api: not of one account.
+        configuration: of the instance, with its secrets.
+    """
+
+    def __init__(self, api: Api, configuration: Configuration, memory: HostMemory) -> None:
+        self._api, self._configuration, self._memory = api, configuration, memory
+        self.site = api.site
+        self.instance = api.instance
+        """What its repositories are known under, as in `Installation.instance`."""
+
+    def who(self) -> Signed:
+        """Asked now. Raises HostError; NotConfigured for a token without the scope that everything needs."""
+        self._api.forget()
+        signed = Signed(self._api.me(), self._api.token())
+        if signed.token is not None and signed.token.scopes and WRITES not in signed.token.scopes:
+            scopes = ", ".join(sorted(signed.token.scopes))
+            raise NotConfigured(
+                f"the token of @{signed.account.username} lacks the scope {WRITES}: it has {scopes}",
+                hint=f"make one with the scope {WRITES}; a token's scopes cannot be changed",
+            )
+        return signed
+
+    def connector(self, hook_url: str, *, dry_run: bool = False) -> Connector:
+        """See `providers.gitlab.connecting`. Raises NotConfigured without secrets."""
+        Trust.of(self._configuration)
+        wanted = wanted_of("project", self._configuration, hook_url)
+        return Connector(GitlabHooks(self._api), hook_url, token=wanted.token, signing_token=wanted.signing_token, dry_run=dry_run)
+
+    def known(self, hook_url: str) -> Known:
+        """Where our hooks hang."""
+        return Known(self._memory, self.site, hook_url)
+
+    def rotate(self) -> tuple[str, date]:
+        """A new token of the same scopes; the old one is void from now on. Returns it with its last day but one. Raises HostError."""
+        expires = self._api.today() + timedelta(days=DAYS)
+        try:
+            made = self._api.ask(
+                lambda gl: gl.personal_access_tokens.rotate("self", expires_at=expires.isoformat()), _Rotated, what="a new token"
+            )
+        except HostForbidden as error:
+            raise HostForbidden(error.message, hint="the token needs the scope api or self_rotate, and GitLab 17.9 or newer") from None
+        if not made.token:
+            raise NotConfigured("GitLab gave no new token", hint="make one on GitLab, and run: fixwright gitlab setup")
+        return made.token, expires
