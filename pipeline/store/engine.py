@@ -12,7 +12,7 @@ from pathlib import Path
 
 from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -249,6 +249,9 @@ def translated() -> Iterator[None]:
     except DBAPIError as exc:
         if exc.connection_invalidated:
             raise StoreUnavailable(f"the connection to the database broke: {_said(exc)}") from exc
+        if isinstance(exc, ProgrammingError) and not _code(exc):
+            # The driver's own word, not the database's: who ends a process in the middle of a statement leaves its connection so.
+            raise StoreUnavailable(f"the connection to the database can do nothing more: {_said(exc)}") from exc
         raise StoreError(f"the database refuses a statement ({_name(exc)})") from exc
     except SQLAlchemyError as exc:
         raise StoreError(f"the database cannot do a statement ({type(exc).__name__})") from exc
@@ -264,8 +267,12 @@ def run_after_commit(callback: Callable[[], None]) -> None:
 
 def _name(exc: DBAPIError) -> str:
     """What kind of error, without values: `SQLITE_CONSTRAINT_UNIQUE`, `23505`."""
-    origin = exc.orig
-    return str(getattr(origin, "sqlite_errorname", None) or getattr(origin, "sqlstate", None) or type(origin).__name__)
+    return _code(exc) or type(exc.orig).__name__
+
+
+def _code(exc: DBAPIError) -> str:
+    """What the database itself calls the error; empty when it was not asked."""
+    return str(getattr(exc.orig, "sqlite_errorname", None) or getattr(exc.orig, "sqlstate", None) or "")
 
 
 def _said(exc: SQLAlchemyError) -> str:

@@ -1,4 +1,4 @@
-"""What every connection to SQLite is asked to do."""
+"""What every connection to SQLite is asked to do, and what errors of drivers mean."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy.exc import ProgrammingError
 
-from pipeline.store.engine import BUSY_SECONDS, prepare_sqlite
+from pipeline.errors import StoreError, StoreUnavailable
+from pipeline.store.engine import BUSY_SECONDS, prepare_sqlite, translated
 
 FULL = 2
 """SQLite manual, "PRAGMA synchronous"."""
@@ -24,3 +27,18 @@ def test_a_commit_is_on_the_disk_readers_do_not_wait_and_what_is_deleted_is_over
     with closing(sqlite3.connect(tmp_path / "fixwright.db")) as connection:
         prepare_sqlite(connection)
         assert connection.execute(f"PRAGMA {pragma}").fetchone() == (value,)
+
+
+@pytest.mark.parametrize(
+    ("origin", "retryable"),
+    [
+        (psycopg.ProgrammingError("another command is in progress: connection in transaction status ACTIVE"), True),
+        (sqlite3.ProgrammingError("Cannot operate on a closed database."), True),
+        (psycopg.errors.UndefinedTable('relation "outbox" does not exist'), False),
+    ],
+    ids=["left in the middle of a statement", "closed", "a statement that the database refuses"],
+)
+def test_a_connection_that_can_do_nothing_more_is_no_fault_of_the_statement(origin: Exception, retryable: bool) -> None:
+    with pytest.raises(StoreError) as caught, translated():
+        raise ProgrammingError("select 1", {}, origin)
+    assert (caught.value.retryable, isinstance(caught.value, StoreUnavailable)) == (retryable, retryable)
