@@ -94,3 +94,8 @@ def _texts(value: object, depth: int) -> list[str]:
 def _clean(text: str, most: int) -> str:
     """One printable line of bounded length: it ends in logs."""
     return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * most]).split())[:most].strip()
+
+
+def answered(error: HostError, status: int) -> bool:
+    """True when GitLab's answer had that status: one error of ours stands for several."""
+    return error.message.startswith(f"GitLab answered {status} to ")

@@ -13,7 +13,7 @@ from pipeline.model.ids import CommitId
 from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
 from pipeline.model.target import CommitRef, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
 from pipeline.ports import AdvisoryDraft, Capabilities, GitCredentials, HostMemory, PolicyFile
-from providers.gitlab import discussions, notes, people, projects, pulls, snapshots, statuses
+from providers.gitlab import branches, discussions, merge_requests, notes, people, projects, pulls, snapshots, statuses
 from providers.gitlab.api import Api
 
 SUMMARY = "summary"
@@ -128,32 +128,30 @@ class GitLabHost:
         """One note in the conversation; the status leads to the one with the table."""
         note = notes.ensure_comment(self._api, ref, topic, body, self._limits, internal=internal)
         if note is not None and topic == SUMMARY and body:
-            head = pulls.read(self._api, ref).head
-            if head is not None:
-                statuses.point_to_comment(self._api, self._memory, ref, head, note)
+            statuses.point_to_comment(self._api, self._memory, ref, note)
 
     def ensure_reply(self, comment: CommentRef, topic: str, body: str) -> None:
         """One answer, in the discussion of a note or in the conversation."""
         notes.ensure_reply(self._api, comment, topic, body, self._limits)
 
-    def ensure_threads(self, ref: PullRequestRef, head: CommitId, threads_: Sequence[Thread], introduction: str) -> Sequence[ThreadRef]:
-        """Discussions on the diff."""
-        return discussions.ensure_threads(self._api, self._memory, ref, head, threads_, introduction, self._limits)
+    def ensure_threads(
+        self,
+        ref: PullRequestRef,
+        head: CommitId,
+        threads_: Sequence[Thread],
+        introduction: str,  # noqa: ARG002  # a review's text would be a thread of its own, for somebody to resolve: the sticky note says it
+    ) -> Sequence[ThreadRef]:
+        """Discussions on the diff; several new ones are one review, and one mail."""
+        return discussions.ensure_threads(self._api, self._memory, ref, head, threads_, self._limits)
 
     def ensure_branch(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
         """One commit on a branch below `fixwright/`."""
-        from providers.gitlab import branches
-
         return branches.ensure_branch(self._api, self._memory, repository, commit)
 
     def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
         """The open merge request from `draft.branch`."""
-        from providers.gitlab import merge_requests
-
         return merge_requests.ensure_pull_request(self._api, draft, self._limits)
 
     def ensure_closed(self, ref: PullRequestRef, reason: str) -> None:
         """Note and close, unless it is closed."""
-        from providers.gitlab import merge_requests
-
         merge_requests.ensure_closed(self._api, ref, reason, self._limits)

@@ -27,6 +27,7 @@ CAPABILITIES = Capabilities(
     reference_sign="!",
     check_pages=False,
     suggestions=True,
+    suggestion_fence="suggestion:-{above}+0",
     annotations=0,
     max_body=65_535,
     max_title=255,

@@ -1,0 +1,240 @@
+"""A branch of ours with a patch on it, made through the commits API: GitLab signs such commits itself where its administrator set that up.
+
+The name of a commit is not known before it is there, unlike where git objects are made one by one. So what we are about to write is
+remembered first: should the answer get lost, the commit is known again by its parent and by the content of the files it touches.
+
+Sources: docs REST "Commits" ("Create a commit with multiple files and actions": `start_sha`, `force`, `encoding`; an update keeps the mode
+of a file), "Repositories" ("List repository tree": names, modes and blobs), "Branches".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, Field, ValidationError
+
+from pipeline.errors import HostNotFound, HostRejected
+from pipeline.model.fix import BranchCommit, FileEdit
+from pipeline.model.ids import CommitId
+from pipeline.model.target import CommitRef, SourceRepository
+from pipeline.ports import HostMemory
+from providers.gitlab.api import Api
+from providers.gitlab.client import Answer
+from providers.gitlab.payloads import Sha
+
+OURS = "fixwright/"
+"""Prefix of every branch that we ever write."""
+REGULAR, EXECUTABLE, FOLDER = "100644", "100755", "040000"
+KEPT = 90 * 86_400.0
+"""Seconds for which we remember what we put at the tip of a branch."""
+_BRANCH = re.compile(r"fixwright/[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*\Z")
+
+
+class _Commit(Answer):
+    id: Sha
+    parent_ids: list[Sha] = Field(default_factory=list)
+
+
+class _Branch(Answer):
+    commit: _Commit
+
+
+class _Entry(Answer):
+    id: str
+    name: str = ""
+    path: str
+    mode: str
+
+
+class _Change(Answer):
+    old_path: str = ""
+    new_path: str = ""
+
+
+class _Plan(BaseModel):
+    """A commit that we made, or were about to make: on which parent, and the blob of each file that it touches, None where it deletes."""
+
+    parent: str
+    blobs: dict[str, str | None]
+    tips: list[str] = Field(default_factory=list)
+    """Commits of ours that the branch has, or had just before."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What every step below needs."""
+
+    api: Api
+    memory: HostMemory
+    repository: SourceRepository
+    branch: str
+    folders: dict[tuple[str, str], Mapping[str, _Entry]] = field(default_factory=dict)
+    """Folders that were looked at, by commit and path."""
+
+    @property
+    def key(self) -> str:
+        return f"gitlab/{self.api.site.authority}/tip/{self.repository.external_id}/{self.branch}"
+
+    def remembered(self) -> _Plan | None:
+        try:
+            return _Plan.model_validate_json(self.memory.get(self.key) or b"")
+        except ValidationError:
+            return None
+
+    def remember(self, plan: _Plan) -> None:
+        self.memory.put(self.key, plan.model_dump_json().encode(), KEPT)
+
+
+def ensure_branch(api: Api, memory: HostMemory, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+    """See `pipeline.ports.CodeHost.ensure_branch`."""
+    if not _BRANCH.match(commit.branch) or ".." in commit.branch or commit.branch.endswith((".", ".lock")):
+        raise HostRejected(f"{commit.branch!r} is no branch of ours", hint=f"branches of ours begin with {OURS}")
+    desk = _Desk(api, memory, repository, commit.branch)
+    actions, blobs = _actions(desk, commit)
+    if not actions:
+        raise HostRejected("the patch changes nothing on that commit")
+    wanted = _Plan(parent=commit.parent, blobs=blobs)
+    tip = _tip(desk)
+    if tip is not None and _holds(desk, tip, wanted):
+        return CommitRef(repository, CommitId(tip.id))
+    if tip is not None and not _is_ours(desk, tip):
+        raise HostRejected(
+            f"branch {commit.branch} holds a commit that is not ours ({tip.id[:7]})", hint="delete or rename that branch, then ask again"
+        )
+    # Before the effect: should its answer get lost, or the effect not happen, we still know either commit as ours.
+    desk.remember(wanted.model_copy(update={"tips": [tip.id] if tip else []}))
+    made = _write(desk, commit, actions, wanted, force=tip is not None)
+    desk.remember(wanted.model_copy(update={"tips": [made.id]}))
+    return CommitRef(repository, CommitId(made.id))
+
+
+def _write(desk: _Desk, commit: BranchCommit, actions: Sequence[object], wanted: _Plan, *, force: bool) -> _Commit:
+    """The commit. `force`: our own branch moves to it, whose old commit was on another parent."""
+    body = {
+        "branch": commit.branch,
+        "start_sha": commit.parent,
+        "commit_message": commit.message,
+        "actions": list(actions),
+        "force": force,
+        "stats": False,
+    }
+    try:
+        made = desk.api.send(desk.repository, lambda p: p.commits.create(body), _Commit, what=f"a commit on {commit.branch}")
+    except HostRejected:  # made by somebody else since we looked; by another worker with the same patch, we hope
+        tip = _tip(desk)
+        if tip is None or not _holds(desk, tip, wanted):
+            raise
+        return tip
+    if made.parent_ids != [commit.parent]:
+        raise HostRejected(f"GitLab made a commit on {commit.branch} that does not follow {commit.parent[:7]}")
+    return made
+
+
+def _tip(desk: _Desk) -> _Commit | None:
+    """Commit at the tip of the branch, None when there is no such branch."""
+    try:
+        return desk.api.get(desk.repository, lambda p: p.branches.get(desk.branch), _Branch, what=f"branch {desk.branch}").commit
+    except HostNotFound:
+        return None
+
+
+def _is_ours(desk: _Desk, tip: _Commit) -> bool:
+    """True when we put that commit there: we remember it, or that we were about to make it. A name can be written by anybody."""
+    known = desk.remembered()
+    return known is not None and (tip.id in known.tips or _holds(desk, tip, known))
+
+
+def _holds(desk: _Desk, tip: _Commit, plan: _Plan) -> bool:
+    """True when that commit is what the plan says: on this parent, these files with this content, and no others."""
+    if tip.parent_ids != [plan.parent]:
+        return False
+    listed = desk.api.pages(
+        desk.repository,
+        lambda p: p.commits.get(tip.id, lazy=True).diff(iterator=True),
+        _Change,
+        what=f"the diff of {tip.id[:12]}",
+        most=len(plan.blobs) + 2,
+    )
+    # GitLab may see a rename where one file goes and another one comes.
+    touched = {path for change in listed for path in (change.old_path, change.new_path)}
+    if touched != set(plan.blobs):
+        return False
+    return all((there.id if (there := _entry(desk, tip.id, path)) else None) == blob for path, blob in plan.blobs.items())
+
+
+# --- the patch ------------------------------------------------------------------------------------------------------------------------
+
+
+def _actions(desk: _Desk, commit: BranchCommit) -> tuple[Sequence[Mapping[str, object]], dict[str, str | None]]:
+    """What GitLab has to do for the patch, and the blobs that come of it. Raises HostRejected when the patch does not fit the parent."""
+    actions: list[Mapping[str, object]] = []
+    blobs: dict[str, str | None] = {}
+    for edit in commit.patch.edits:
+        there = _entry(desk, commit.parent, edit.path)
+        _check_fits(edit, there)
+        if edit.after is None:
+            if there is not None:
+                actions.append({"action": "delete", "file_path": edit.path})
+                blobs[edit.path] = None
+        elif there is None or not _has_content(there, edit.after):
+            action = "update" if there is not None else "create"
+            content = {"content": b64encode(edit.after).decode(), "encoding": "base64"}
+            actions.append({"action": action, "file_path": edit.path, **content})
+            blobs[edit.path] = _blob(edit.after, len(commit.parent))
+    return actions, blobs
+
+
+def _check_fits(edit: FileEdit, there: _Entry | None) -> None:
+    """The patch must speak of what is there: the same content, a regular file."""
+    if there is not None and there.mode not in (REGULAR, EXECUTABLE):
+        raise HostRejected(f"{edit.path!r} is no regular file (mode {there.mode})")
+    if edit.before is None:
+        if there is not None and edit.after is not None and not _has_content(there, edit.after):
+            raise HostRejected(f"the patch makes {edit.path!r}, but it exists already")
+    elif there is None or not _has_content(there, edit.before):
+        raise HostRejected(f"{edit.path!r} is not what the patch was made for")
+
+
+def _has_content(entry: _Entry, content: bytes) -> bool:
+    return entry.id == _blob(content, len(entry.id))
+
+
+def _blob(content: bytes, digits: int) -> str:
+    """Name of a blob; git hashes its length with it. `digits`: of the names in that repository."""
+    algorithm = hashlib.sha256 if digits == 64 else hashlib.sha1
+    return algorithm(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _entry(desk: _Desk, commit: str, path: str) -> _Entry | None:
+    """What stands at `path` in a commit, found folder by folder: a link or a submodule on the way would lead elsewhere."""
+    steps = path.split("/")
+    if any(step in ("", ".", "..") or step.lower() == ".git" or "\\" in step for step in steps) or not _is_text(path):
+        raise HostRejected(f"{path!r} cannot be written through GitLab's API")
+    for depth in range(len(steps)):
+        entry = _folder(desk, commit, "/".join(steps[:depth])).get("/".join(steps[: depth + 1]))
+        if entry is None or depth == len(steps) - 1:
+            return entry
+        if entry.mode != FOLDER:
+            raise HostRejected(f"{path!r} leads through something that is no folder")
+    return None
+
+
+def _folder(desk: _Desk, commit: str, path: str) -> Mapping[str, _Entry]:
+    """The entries of a folder, by path."""
+    if (commit, path) not in desk.folders:
+        listed = desk.api.pages(
+            desk.repository,
+            lambda p: p.repository_tree(path=path, ref=commit, iterator=True, pagination="keyset"),
+            _Entry,
+            what=f"a folder at {commit[:12]}",
+        )
+        desk.folders[commit, path] = {entry.path: entry for entry in listed}
+    return desk.folders[commit, path]
+
+
+def _is_text(path: str) -> bool:
+    return path.isprintable() and path.encode("utf-8", "replace").decode() == path

@@ -1,0 +1,244 @@
+"""The commit status `Fixwright`: what carries the verdict on GitLab, which has no page for it.
+
+A status is a job of a pipeline, and only the newest pipeline of a merge request decides whether it can be merged (setting "Pipelines must
+succeed"). So it is put there, see `providers.gitlab.pipelines`; one that was made before that pipeline existed is finished as well.
+
+Sources: docs REST "Commits" ("Set commit pipeline status": states, description and target of at most 255 characters, 409 while another one
+is written, 422 for a pipeline with too many jobs); "Pipelines must succeed". GitLab looks for a job of ours of that name that is pending or
+running, and makes another one when there is none; one that would stay in its state is refused with 400 "Cannot transition status".
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.errors import HostError, HostForbidden, HostNotFound, HostRejected, HostUnavailable
+from pipeline.model.report import Check, CheckRef, CheckState
+from pipeline.model.review import Conclusion
+from pipeline.model.target import CommitRef, PullRequestRef
+from pipeline.ports import HostMemory
+from providers.gitlab.api import Api
+from providers.gitlab.client import Answer
+from providers.gitlab.failures import answered
+from providers.gitlab.notes import Author, Note, address_of
+from providers.gitlab.pipelines import Place, places
+from providers.gitlab.pulls import read
+
+log = logging.getLogger(__name__)
+
+NAME = "Fixwright"
+"""What people see, and what rules ask for; never changes."""
+DESCRIPTION = TARGET = 255
+"""Characters."""
+NOTE_KEPT = 90 * 86_400.0
+"""Seconds for which it is remembered where the sticky note of a merge request stands."""
+
+STATES: Mapping[Conclusion | None, str] = {
+    None: "running",
+    Conclusion.SUCCESS: "success",
+    Conclusion.NEUTRAL: "success",
+    Conclusion.FAILURE: "failed",
+    Conclusion.ACTION_REQUIRED: "failed",
+    Conclusion.CANCELLED: "canceled",
+}
+"""A job knows no more: `neutral` lets merge, so that it is `success` and its description says what was not checked."""
+UNFINISHED = frozenset({"created", "pending", "running", "waiting_for_resource", "preparing", "canceling"})
+
+
+class StatusAnswer(Answer):
+    """One commit status."""
+
+    id: int
+    sha: str = ""
+    ref: str | None = ""
+    status: str
+    name: str = ""
+    description: str | None = ""
+    target_url: str | None = ""
+    pipeline_id: int | None = None
+    author: Author | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What one status is to say."""
+
+    state: str
+    description: str
+    target: str
+
+    def said_by(self, status: StatusAnswer) -> bool:
+        """True when nothing needs to be written. What an unfinished one says cannot be changed while it stays in its state."""
+        if status.status != self.state:
+            return False
+        same = (status.description or "", status.target_url or "") == (self.description, self.target or status.target_url or "")
+        return same or self.state in UNFINISHED
+
+
+class _Board:
+    """Our statuses, as far as they were looked at. `blank`: nobody has ever tried to write one of that commit."""
+
+    def __init__(self, api: Api, *, blank: bool = False) -> None:
+        self._api, self._blank = api, blank
+        self._seen: dict[tuple[str, str], Sequence[StatusAnswer]] = {}
+
+    def of(self, place: Place) -> Sequence[StatusAnswer]:
+        """All on a place's commit, in any pipeline, the newest first. Somebody else's of the same name says nothing for us."""
+        key = place.project.external_id, place.sha
+        if key not in self._seen:
+            self._seen[key] = () if self._blank else self._ask(place)
+        return self._seen[key]
+
+    def newest(self, place: Place) -> StatusAnswer | None:
+        """The one that counts there."""
+        for status in self.of(place):
+            if place.pipeline is not None:
+                if status.pipeline_id in (None, place.pipeline):
+                    return status
+            elif not place.ref or status.ref == place.ref:
+                return status
+        return None
+
+    def look_again(self, place: Place) -> StatusAnswer | None:
+        """As `newest`, asked now."""
+        self._blank = False
+        self._seen.clear()
+        return self.newest(place)
+
+    def _ask(self, place: Place) -> Sequence[StatusAnswer]:
+        me = self._api.me()
+        listed = self._api.pages(
+            place.project,
+            lambda p: p.commits.get(place.sha, lazy=True).statuses.list(iterator=True, name=NAME),
+            StatusAnswer,
+            what=f"the statuses of {place.sha[:12]}",
+        )
+        ours = [s for s in listed if s.name == NAME and s.author is not None and me.wrote(s.author.id)]
+        return sorted(ours, key=lambda status: status.id, reverse=True)
+
+
+def ensure_status(api: Api, memory: HostMemory, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:
+    """Say the state and the title of `check` wherever it counts for `commit`, unless it is said there already.
+
+    Where several merge requests look at the commit and some are closed to us, the others get it all the same.
+
+    Raises:
+        HostForbidden: we may write nowhere.
+    """
+    board = _Board(api, blank=known is not None and not known.id)
+    found = places(api, commit)
+    state, description = STATES[check.conclusion], shortened(check.title)
+    made: list[StatusAnswer] = []
+    refused: HostError | None = None
+    for place in found:
+        wanted = _Wanted(state, description, _target(api, memory, place, check))
+        try:
+            made.append(_write_or_elsewhere(api, board, place, wanted))
+        except (HostForbidden, HostNotFound, HostRejected) as exc:
+            log.warning("gitlab.status_refused", extra={"sha": place.sha[:12], "code": exc.code})
+            refused = refused or exc
+    if refused is not None and not made:
+        raise refused
+    if check.conclusion is not None:
+        others = [place for place in found if place.sha == commit.commit] + [Place(commit.repository, commit.commit)]
+        _finish_others(api, board, others, _Wanted(state, description, ""), done={status.id for status in made})
+    return CheckRef(commit.commit, str(made[0].id))
+
+
+def point_to_comment(api: Api, memory: HostMemory, ref: PullRequestRef, note: Note) -> None:
+    """Let the status of a merge request's head lead to our note, where the table stands; what it says stays.
+
+    A note for the members of the project alone is nothing to lead everybody to.
+    """
+    address = "" if note.internal else address_of(api, ref, note.id)
+    key = _memory_key(api, ref)
+    if (memory.get(key) or b"").decode("utf-8", "replace") != address:
+        memory.put(key, address.encode(), NOTE_KEPT)
+    head = read(api, ref).head
+    if not address or len(address) > TARGET or head is None:
+        return
+    board = _Board(api)
+    for place in places(api, CommitRef(ref.repository, head)):
+        newest = board.newest(place)
+        if place.pull_request == ref and newest is not None and newest.status not in UNFINISHED:
+            _write(api, board, place, _Wanted(newest.status, newest.description or "", address))
+
+
+def shortened(title: str) -> str:
+    """A title in one line of at most `DESCRIPTION` characters."""
+    line = " ".join(title.encode("utf-8", "replace").decode().split())
+    return line if len(line) <= DESCRIPTION else line[: DESCRIPTION - 1] + "…"
+
+
+def _write_or_elsewhere(api: Api, board: _Board, place: Place, wanted: _Wanted) -> StatusAnswer:
+    """Write to a place, or to the one that stands in for it when it is not ours to write to."""
+    try:
+        return _write(api, board, place, wanted)
+    except (HostForbidden, HostNotFound):
+        if place.instead is None:
+            raise
+        log.info("gitlab.status_elsewhere", extra={"sha": place.sha[:12], "project": place.project.external_id})
+        return _write(api, board, place.instead, wanted)
+
+
+def _write(api: Api, board: _Board, place: Place, wanted: _Wanted) -> StatusAnswer:
+    """One status in one place, unless it says that already."""
+    newest = board.newest(place)
+    if newest is not None and wanted.said_by(newest):
+        return newest
+    try:
+        return _post(api, place, wanted)
+    except (HostRejected, HostNotFound) as exc:
+        if answered(exc, 409):
+            raise HostUnavailable(exc.message) from exc  # another one is being written; GitLab itself has waited for ten seconds
+        if place.pipeline is not None and (answered(exc, 422) or answered(exc, 404)):
+            # That pipeline is full, or was deleted since we looked: GitLab finds or makes another one of that commit.
+            return _post(api, replace(place, pipeline=None), wanted)
+        if not answered(exc, 400):
+            raise
+        now = board.look_again(place)
+        if now is not None and now.status == wanted.state:
+            return now  # it is in that state already: set by another process, or by a request whose answer was lost
+        if now is not None and "transition" in exc.message:
+            raise HostUnavailable(exc.message) from exc  # somebody moved it meanwhile; the next try sees where it stands
+        raise
+
+
+def _post(api: Api, place: Place, wanted: _Wanted) -> StatusAnswer:
+    body: dict[str, object] = {"state": wanted.state, "name": NAME, "description": wanted.description}
+    if wanted.target:
+        body["target_url"] = wanted.target
+    if place.pipeline is not None:
+        body["pipeline_id"] = place.pipeline
+    elif place.ref:
+        body["ref"] = place.ref
+    return api.send(
+        place.project,
+        lambda p: p.commits.get(place.sha, lazy=True).statuses.create(body),
+        StatusAnswer,
+        what=f"the status of {place.sha[:12]}",
+    )
+
+
+def _finish_others(api: Api, board: _Board, found: Sequence[Place], wanted: _Wanted, *, done: Container[int]) -> None:
+    """End what we began on the same commit in pipelines that do not count any more: nothing of ours is left running."""
+    for place in {place.project.external_id: place for place in found}.values():
+        try:
+            for status in board.of(place):
+                if status.status in UNFINISHED and status.id not in done:
+                    _write(api, board, replace(place, pipeline=status.pipeline_id, ref=status.ref or ""), wanted)
+        except (HostForbidden, HostNotFound, HostRejected) as exc:
+            log.info("gitlab.status_left", extra={"sha": place.sha[:12], "code": exc.code})
+
+
+def _target(api: Api, memory: HostMemory, place: Place, check: Check) -> str:
+    """Where a status leads: the sticky note of the merge request that looks there, as we remember it."""
+    note = memory.get(_memory_key(api, place.pull_request)) if place.pull_request is not None else None
+    target = note.decode("utf-8", "replace") if note else check.details_url
+    return target if len(target) <= TARGET else ""
+
+
+def _memory_key(api: Api, ref: PullRequestRef) -> str:
+    return f"gitlab/{api.site.authority}/note/{ref.repository.external_id}/{ref.number}"
