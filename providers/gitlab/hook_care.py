@@ -12,13 +12,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from pipeline.errors import HostForbidden, HostNotFound, NotConfigured
 from pipeline.model.setup import Diagnosis
 from pipeline.ports import Configuration, HostMemory
-from providers.gitlab.connecting import Place, proven, switch_on
-from providers.gitlab.hook_api import GitlabHooks
+from providers.gitlab.connecting import HookApi, Place, proven, switch_on
 from providers.gitlab.hooks import HookAnswer, Kind, Wanted, drift, is_signed, repairs, same_address
 from providers.gitlab.settings import Site
 
@@ -32,6 +31,13 @@ REFUSALS: Final = 3
 """So many places in a row that we are not let into, and the look ends: it is the token's role."""
 SHOWN: Final = 20
 """Hooks that `doctor` names."""
+
+
+class Looking(HookApi, Protocol):
+    """What the look asks of GitLab."""
+
+    def owned(self, most: int) -> Sequence[Place]:
+        """Groups and projects whose hooks our role lets us see, at most so many of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ class Caretaker:
         hook_url: where GitLab is to deliver.
     """
 
-    def __init__(self, api: GitlabHooks, memory: HostMemory, site: Site, configuration: Configuration, hook_url: str) -> None:
+    def __init__(self, api: Looking, memory: HostMemory, site: Site, configuration: Configuration, hook_url: str) -> None:
         self._api, self._configuration, self._url = api, configuration, hook_url
         self.known = Known(memory, site, hook_url)
 
@@ -110,6 +116,8 @@ class Caretaker:
                 refused += 1
                 if refused >= REFUSALS:
                     return
+            except NotConfigured as error:
+                yield Diagnosis(f"webhook of {place.path}", error.message, False, "set FIXWRIGHT_GITLAB_WEBHOOK_SECRET, too")
 
     def diagnose(self) -> Iterator[Diagnosis]:
         """How each of our hooks stands now; nothing is changed. Raises HostError."""
