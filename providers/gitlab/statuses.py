@@ -19,6 +19,7 @@ from pipeline.model.report import Check, CheckRef, CheckState
 from pipeline.model.review import Conclusion
 from pipeline.model.target import CommitRef, PullRequestRef
 from pipeline.ports import HostMemory
+from providers.gitlab import status_checks
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer
 from providers.gitlab.failures import answered
@@ -144,6 +145,9 @@ def ensure_status(api: Api, memory: HostMemory, commit: CommitRef, check: Check,
     if check.conclusion is not None:
         others = [place for place in found if place.sha == commit.commit] + [Place(commit.repository, commit.commit)]
         _finish_others(api, board, others, _Wanted(state, description, ""), done={status.id for status in made})
+        for place in found:
+            if place.pull_request is not None:
+                status_checks.answer(api, memory, place.pull_request, commit.commit, check.conclusion)
     return CheckRef(commit.commit, str(made[0].id))
 
 
