@@ -23,11 +23,12 @@ def queued_change(context: Context, message: StartReview) -> Change | None:
         return None
     host = context.host(message.installation)
     try:
-        policy_commit = host.tip(message.repository, message.base_ref)
+        # First, as it may only be a guess that there is a queue (`MergeGroupEvent`): then nothing else is asked.
         there = host.tip(message.repository, message.ref) == message.after
+        policy_commit = host.tip(message.repository, message.base_ref) if there else None
     except HostNotFound:
-        there = False
-    if not there:
+        policy_commit = None
+    if policy_commit is None:
         log.info("queue.commit_dropped", extra={"commit": message.after})
         return None
     return Change(
