@@ -13,7 +13,7 @@ from pipeline.model.event import CommentRef
 from pipeline.model.finding import Finding
 from pipeline.model.fix import BranchCommit, Fix, FixStatus, Patch, Proof, PullRequestDraft
 from pipeline.model.review import Review
-from pipeline.model.target import PullRequestRef
+from pipeline.model.target import PullRequestRef, PullRequestState
 from pipeline.patches import diff_of
 from pipeline.policy import Fixes, Policy
 from pipeline.reports.markdown import render_answer, render_commit_message, render_fix_title, render_pull_request_body
@@ -35,6 +35,12 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         judged = work.reviews.verdict(fix.review).judged
     if fix.status in (FixStatus.PENDING, FixStatus.RUNNING):
         raise StaleWrite(f"fix {fix.id} is still being made")
+    if fix.pull_request is not None and _is_open(context, review, fix.pull_request):
+        _answer(
+            context, review, message.comment, fix, _opened(context, review, fix, fix.pull_request)
+        )  # asked once more: nothing is made again
+        with _finish(context, message, review):
+            return
     finding = wanted_finding(fix, judged)
     patch = _same_patch(context, review, fix, finding) if fix.status is not FixStatus.FAILED else None
     if patch is None or fix.proof is None or fix.receipt is None:
@@ -58,6 +64,14 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         with _finish(context, message, review):
             return
     _pull_request(context, message, fix, review, finding, patch, fix.proof)
+
+
+def _is_open(context: Context, review: Review, ref: PullRequestRef) -> bool:
+    """Whether the pull request of a fix can still be merged."""
+    try:
+        return context.teller(review).pull_request(ref).state is PullRequestState.OPEN
+    except HostNotFound:
+        return False
 
 
 def _same_patch(context: Context, review: Review, fix: Fix, finding: Finding) -> Patch | None:
