@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import importlib
 import json
 import os
@@ -25,6 +26,9 @@ from typing import Any, Literal
 
 FOLDER = "FAULT_POINTS"
 """Environment variable: the folder in which orders lie. It begins with no `FIXWRIGHT_`, as it is none of its settings."""
+
+WHERE = signal.SIGUSR2
+"""Signal at which a process writes into its log where each of its threads is."""
 
 HANGS = 300.0
 """Seconds; longer than any row waits."""
@@ -158,6 +162,7 @@ def _set_clock(file: Path) -> None:
 def main() -> None:
     """Run the command line below the looking glass."""
     folder, process = Path(os.environ[FOLDER]), sys.argv[1]
+    faulthandler.register(WHERE, all_threads=True)
     if clock := os.environ.get(CLOCK):
         _set_clock(Path(clock))
     if process == "worker":

@@ -27,7 +27,7 @@ from pipeline.store.engine import Database
 from pipeline.store.tables import outbox, reviews
 from tests.databases import Postgres
 from tests.engines import HeldEngine, find_nothing, processes
-from tests.faults.points import FOLDER, Orders
+from tests.faults.points import FOLDER, WHERE, Orders
 from tests.faults.servers import Pair, QueueServer
 from tests.stages.github import app_key
 from tests.worlds.github.model import Repository
@@ -84,7 +84,12 @@ class Part:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.terminate()
-        return self._process.wait(seconds)
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(WHERE)  # its log says what each thread was at
+            time.sleep(1)
+            raise
 
     def send(self, signum: int) -> None:
         """A signal."""
