@@ -49,6 +49,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     connect = actions.add_parser("connect", help="make or repair the webhooks of groups and projects; safe to run again")
     connect.add_argument("names", metavar="GROUP_OR_PROJECT", nargs="+", help="its path (acme, acme/shop), or the address of its page")
     connect.add_argument("--projects-only", action="store_true", help="a webhook for each project of a group, none for the group itself")
+    connect.add_argument("--status-check", action="store_true", help="also an external status check for each project (Ultimate)")
     connect.add_argument("--dry-run", action="store_true", help="only say what would be done")
     _instance(connect, "which GitLab, where several are set up")
     connect.set_defaults(run=run_connect)
@@ -175,6 +176,9 @@ def run_connect(args: argparse.Namespace) -> int:
             if not args.dry_run:
                 administration.known(url).add([place for place, _ in connector.result.hooks])
                 told = tell(app, administration.instance, connector.result.repositories)
+        for row in connector.status_checks() if args.status_check else ():
+            _show(row)
+            rows.append(row)
         if args.dry_run:
             return _code(rows)
         _prove(connector.prove())

@@ -11,7 +11,7 @@ import base64
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from pipeline.errors import (
     FixwrightError,
@@ -23,63 +23,11 @@ from pipeline.errors import (
     RateLimited,
 )
 from pipeline.model.target import SourceRepository
+from providers.gitlab.hook_places import MAINTAINER, HookApi, Place
 from providers.gitlab.hooks import Act, HookAnswer, Kind, Step, Wanted, drift, is_signed, plan, repairs, same_address
 from providers.gitlab.settings import SIGNING_PREFIX
 
-MAINTAINER = 40
-"""Lowest access level that may see and change a project's hooks (docs "Members API", "Project webhooks API")."""
-
 State = Literal["made", "repaired", "kept", "covered", "left", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A group or a project on GitLab."""
-
-    kind: Kind
-    id: int
-    path: str
-    """With its namespace: `acme/shop`."""
-    repository: SourceRepository | None = None
-    """Of a project."""
-    archived: bool = False
-    level: int = 0
-    """Access level of our token there; 0 when GitLab does not say."""
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Paths of everything that it lies in, the nearest first."""
-        parts = self.path.split("/")[:-1]
-        return tuple("/".join(parts[:end]) for end in range(len(parts), 0, -1))
-
-
-class HookApi(Protocol):
-    """What connecting asks of GitLab. Raises HostError subclasses."""
-
-    def find(self, name: str) -> Place:
-        """The group or project that is called so. Raises HostNotFound."""
-
-    def projects(self, group: Place) -> Sequence[Place]:
-        """The projects of a group and of its subgroups; without those that are archived, or were only shared with it."""
-
-    def subgroups(self, group: Place) -> Sequence[Place]:
-        """All groups below a group."""
-
-    def hooks(self, place: Place) -> Sequence[HookAnswer]:
-        """Every hook that stands there, ours or not."""
-
-    def make(self, place: Place, attributes: dict[str, object]) -> HookAnswer:
-        """A new hook."""
-
-    def change(self, place: Place, hook: int, attributes: dict[str, object]) -> HookAnswer:
-        """Some attributes of a hook."""
-
-    def remove(self, place: Place, hook: int) -> None:
-        """One that is gone already is no error."""
-
-    def test(self, place: Place, hook: int) -> None:
-        """Let GitLab deliver a sample now, also where it has switched the hook off. Raises HostRejected when what answered was no
-        success, RateLimited after five a minute, HostNotFound before GitLab 16.11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +68,7 @@ class Connector:
             "project": Wanted("project", url, token, signing_token),
         }
         self._groups: dict[str, bool] = {}
-        self._done: set[tuple[Kind, int]] = set()
+        self._projects: dict[int, Place] = {}
         self._changed: list[tuple[Place, int]] = []
         self.result = Connected()
 
@@ -162,6 +110,25 @@ class Connector:
             except (HostRejected, RateLimited) as error:
                 return error
         return None
+
+    def status_checks(self) -> Iterator[Row]:
+        """One row for each project that is told of: GitLab asks for our verdict on its merge requests from now on (Ultimate)."""
+        wanted = self._wanted["project"]
+        for place in self._projects.values():
+            if not wanted.token:
+                yield Row(place.path, "project", "left", "a status check needs the secret token", "set FIXWRIGHT_GITLAB_WEBHOOK_SECRET")
+                continue
+            try:
+                ours = [check for check, url in self._api.status_checks(place) if same_address(url, wanted.url)]
+                if not self._dry:
+                    self._api.write_status_check(place, ours[0] if ours else 0, wanted.url, wanted.token)
+            except (HostUnauthorized, HostForbidden, HostNotFound):
+                yield Row(place.path, "project", "left", "no status check: they need Ultimate, and the role Maintainer")
+            except HostRejected as error:
+                yield Row(place.path, "project", "failed", f"no status check: {error.message}")
+            else:
+                state: State = "left" if self._dry else "kept" if ours else "made"
+                yield Row(place.path, "project", state, "status check" if not self._dry or ours else "a status check would be made")
 
     # --- groups ---
 
@@ -261,8 +228,8 @@ class Connector:
 
     def _connected(self, place: Place) -> None:
         """Its repository is told of from now on."""
-        if place.repository is not None and ("project", place.id) not in self._done:
-            self._done.add(("project", place.id))
+        if place.repository is not None and place.id not in self._projects:
+            self._projects[place.id] = place
             self.result.repositories.append(place.repository)
 
     # --- one place ---

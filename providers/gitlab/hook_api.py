@@ -1,4 +1,4 @@
-"""Groups, projects and their webhooks on GitLab: `connecting.HookApi` over the REST API.
+"""Groups, projects and their webhooks on GitLab: `hook_places.HookApi` over the REST API.
 
 Sources: docs "Groups API", "Projects API" (`permissions`), "Project webhooks API", "Group webhooks API".
 """
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pipeline.errors import HostNotFound, UsageError
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer, Nothing
-from providers.gitlab.connecting import MAINTAINER, Place
-from providers.gitlab.hooks import TRIGGER, HookAnswer
+from providers.gitlab.hook_places import MAINTAINER, Place
+from providers.gitlab.hooks import NAME, TRIGGER, HookAnswer
 from providers.gitlab.projects import ProjectAnswer, source
 from providers.gitlab.settings import Site
 
@@ -26,13 +26,18 @@ OWNER = 50
 _PATH = re.compile(r"[A-Za-z0-9_.-]{1,255}(?:/[A-Za-z0-9_.-]{1,255}){0,21}\Z")
 
 
+class _StatusCheck(Answer):
+    id: int
+    external_url: str | None = ""
+
+
 class _Group(Answer):
     id: int
     full_path: str
 
 
 class GitlabHooks:
-    """See `connecting.HookApi`."""
+    """See `hook_places.HookApi`."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -110,6 +115,27 @@ class GitlabHooks:
         """Let GitLab deliver a sample now."""
         what = f"a test of webhook {hook} of {place.path}"
         self._api.ask(lambda gl: _hooks(gl, place).get(hook, lazy=True).test(TRIGGER), Nothing, what=what)
+
+    # --- external status checks ---
+
+    def status_checks(self, place: Place) -> Sequence[tuple[int, str]]:
+        """Number and address of each that a project has."""
+        found = self._api.ask_all(
+            lambda gl: gl.projects.get(place.id, lazy=True).external_status_checks.list(iterator=True),
+            _StatusCheck,
+            what=f"the status checks of {place.path}",
+        )
+        return [(one.id, one.external_url or "") for one in found]
+
+    def write_status_check(self, place: Place, check: int, url: str, secret: str) -> None:
+        """Make one, or write its secret again."""
+        given = {"name": NAME, "external_url": url, "shared_secret": secret}
+
+        def call(gl: Gitlab) -> object:
+            manager = gl.projects.get(place.id, lazy=True).external_status_checks
+            return manager.update(check, given) if check else manager.create(given)
+
+        self._api.ask(call, Nothing, what=f"the status check of {place.path}")
 
     def _project(self, found: ProjectAnswer) -> Place:
         level = found.permissions.level if found.permissions is not None else 0

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import FixwrightError, HostNotFound, HostRejected
 from pipeline.model.target import SourceRepository
-from providers.gitlab.connecting import Place, new_signing_token
+from providers.gitlab.connecting import new_signing_token
+from providers.gitlab.hook_places import Place
 from providers.gitlab.hooks import HookAnswer, Kind
 
 URL = "https://fixwright.example.com/webhooks/gitlab"
@@ -33,6 +34,8 @@ class FakeGitlab:
     """Whether what is delivered for a test is answered with a success."""
     refused: dict[str, FixwrightError] = field(default_factory=dict)
     standing: dict[tuple[Kind, int], dict[int, dict[str, object]]] = field(default_factory=dict)
+    asking: dict[str, dict[int, tuple[str, str]]] = field(default_factory=dict)
+    """External status checks of projects, with their secrets."""
     calls: list[str] = field(default_factory=list)
     numbers: int = 100
 
@@ -73,6 +76,14 @@ class FakeGitlab:
     def remove(self, place: Place, hook: int) -> None:
         self.calls.append(f"remove {place.path}")
         del self._at(place)[hook]
+
+    def status_checks(self, place: Place) -> Sequence[tuple[int, str]]:
+        self._guard(f"status {place.path}")
+        return [(number, url) for number, (url, _) in self.asking.get(place.path, {}).items()]
+
+    def write_status_check(self, place: Place, check: int, url: str, secret: str) -> None:
+        self.numbers += 1
+        self.asking.setdefault(place.path, {})[check or self.numbers] = (url, secret)
 
     def test(self, place: Place, hook: int) -> None:
         self.calls.append(f"test {place.path}")

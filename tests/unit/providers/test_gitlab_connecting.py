@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from pipeline.errors import HostForbidden, HostUnauthorized, NotConfigured, RateLimited
-from providers.gitlab.connecting import Connector, Place, Row, new_secret, new_signing_token, switch_on
+from providers.gitlab.connecting import Connector, Row, new_secret, new_signing_token, switch_on
+from providers.gitlab.hook_places import Place
 from providers.gitlab.hooks import HookAnswer, Wanted
 from providers.gitlab.settings import signing_tokens
 from tests.unit.providers.gitlab_hooks import PLACES, SHOP, SIGNING, TOKEN, URL, FakeGitlab, a_project
@@ -249,3 +250,28 @@ def test_secrets_that_are_made_are_long_and_are_what_settings_take() -> None:
     assert len(new_secret()) >= 43
     assert new_secret() != new_secret()
     assert [len(key) for key in signing_tokens({"SIGNING_TOKEN": new_signing_token()})] == [32]
+
+
+def test_gitlab_asks_for_the_verdict_of_each_connected_project_once() -> None:
+    api = FakeGitlab(dict(PLACES))
+    api.asking["acme/shop"] = {7: ("https://gate.example.com", "theirs")}
+    states = []
+    for _ in range(2):
+        _, connector = _connect(api, "acme")
+        states += [(row.place, row.state) for row in connector.status_checks()]
+    assert states == [("acme/shop", "made"), ("acme/infra/net", "made"), ("acme/shop", "kept"), ("acme/infra/net", "kept")]
+    assert sorted(api.asking["acme/shop"].values()) == [(URL, TOKEN), ("https://gate.example.com", "theirs")]
+
+
+def test_without_ultimate_there_is_no_status_check_and_the_token_is_not_blamed() -> None:
+    api = FakeGitlab(dict(PLACES), refused={"status acme/shop": HostUnauthorized("401 Unauthorized")})
+    _, connector = _connect(api, "acme/shop")
+    (row,) = connector.status_checks()
+    assert (row.state, "Ultimate" in row.said, api.asking) == ("left", True, {})
+
+
+def test_a_status_check_without_a_secret_token_is_not_made() -> None:
+    connector = _connector(api := FakeGitlab(dict(PLACES)), token="")
+    list(connector.connect(["acme/shop"]))
+    (row,) = connector.status_checks()
+    assert (row.state, row.hint, api.asking) == ("left", "set FIXWRIGHT_GITLAB_WEBHOOK_SECRET", {})

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.model.setup import Diagnosis
-from providers.gitlab.connecting import Place
 from providers.gitlab.hook_care import LOOKED_THROUGH, REFUSALS, Caretaker, Known
+from providers.gitlab.hook_places import Place
 from providers.gitlab.hooks import HookAnswer
 from providers.gitlab.settings import Site
 from tests.unit.providers.github_wire import Clock, Memory
