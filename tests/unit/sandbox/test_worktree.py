@@ -55,6 +55,37 @@ def test_a_repository_lists_tracked_and_untracked_files_but_not_ignored_ones(per
     assert len(worktree.files(limit=2)) == 2
 
 
+def test_what_is_checked_out_is_known_where_there_is_something(tmp_path: Path, person: Repository) -> None:
+    (tmp_path / "plain").mkdir()
+    assert Worktree.open(tmp_path / "plain").head() is None
+    assert Worktree.open(person.path).head() is None
+    first = person.commit({"a.py": "1\n"})
+    assert Worktree.open(person.path).head() == first
+
+
+def test_histories_with_nothing_in_common_have_no_merge_base(person: Repository) -> None:
+    one = person.commit({"a.py": "1\n"})
+    person.git("checkout", "-q", "--orphan", "other")
+    other = person.commit({"b.py": "2\n"})
+    assert Worktree.open(person.path).merge_base(one, other) is None
+
+
+def test_a_clone_that_is_too_shallow_for_the_merge_base_says_so(tmp_path: Path, person: Repository) -> None:
+    person.commit({"a.py": "1\n"})
+    person.git("checkout", "-q", "-b", "feature")
+    change = person.commit({"b.py": "2\n"})
+    person.git("checkout", "-q", "main")
+    tip = person.commit({"c.py": "3\n"})
+    person.git("clone", "-q", "--depth=1", "--no-single-branch", f"file://{person.path}", str(tmp_path / "clone"))
+    clone = Worktree.open(tmp_path / "clone")
+    with pytest.raises(UsageError, match="no commit in common as far as this shallow clone goes") as raised:
+        clone.merge_base(tip, change)
+    assert raised.value.hint
+    assert "git fetch --unshallow" in raised.value.hint
+    Repository(tmp_path / "clone").git("fetch", "-q", "--unshallow")
+    assert clone.merge_base(tip, change)
+
+
 def test_a_folder_inside_a_repository_shows_its_own_files_by_their_full_names(person: Repository) -> None:
     base = person.commit({"src/a.py": "1\n", "other/b.py": "1\n"})
     (person.path / "src" / "a.py").write_text("2\n")
