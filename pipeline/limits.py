@@ -54,7 +54,7 @@ class Manners:
     """How one kind of host wants to be asked."""
 
     provider: str
-    """Name of the plug-in: it stands in keys and in log events."""
+    """Name of the plug-in: keys begin with it."""
     host: str
     """Name of the host for people."""
     budget: Callable[[Mapping[str, str]], Budget | None]
@@ -65,6 +65,8 @@ class Manners:
     """How many things that people see may be created in how many seconds."""
     created_word: str
     """`comments, reviews and pull requests`."""
+    tripped: str
+    """Name of the log event when nobody calls for a while: `github.breaker_open`."""
 
 
 class Limits:
@@ -203,7 +205,7 @@ class Limits:
         seconds = self._open * (0.5 + random.random() / 2)  # noqa: S311
         until = self._clock() + seconds if failures >= FAILURES else 0.0
         if failures == FAILURES:
-            log.warning(f"{self._manners.provider}.breaker_open", extra={"failures": failures, "seconds": round(seconds, 1)})
+            log.warning(self._manners.tripped, extra={"failures": failures, "seconds": round(seconds, 1)})
         # Lost to another process: then that one has counted, which is good enough.
         self._memory.compare_and_set(self._breaker, known, f"{failures} {until:.1f}".encode(), FORGET)
 

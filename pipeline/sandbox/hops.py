@@ -33,13 +33,19 @@ def way_out(url: str) -> Iterator[Diagnosis]:
 def first_cause(error: BaseException) -> str:
     """What the network said, in one line: the name is unknown, nobody listens, the certificate is not trusted."""
     causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and len(causes) < 10:
+    while (cause := _cause(causes[-1])) is not None and len(causes) < 10:
         causes.append(cause)
     for cause in reversed(causes):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the server's certificate is not trusted: {cause.verify_message}"
     texts = [str(cause) for cause in causes if str(cause)]
     return " ".join((texts[-1] if len(texts) > 1 else str(error)).split())[:300]
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What led to it; urllib3 hands some causes on as an argument alone."""
+    inside = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
+    return error.__cause__ or error.__context__ or inside
 
 
 def way_hint(error: BaseException) -> str:

@@ -35,6 +35,7 @@ MANNERS = Manners(
     budget_word="hourly budget",
     created=((CREATED_A_MINUTE, 60.0), (CREATED_AN_HOUR, 3_600.0)),
     created_word="comments, reviews and pull requests",
+    tripped="github.breaker_open",
 )
 
 

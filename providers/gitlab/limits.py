@@ -25,4 +25,5 @@ MANNERS = Manners(
     budget_word="budget of requests",
     created=(),
     created_word="notes",
+    tripped="gitlab.breaker_open",
 )

@@ -19,7 +19,7 @@ import requests
 from gitlab import Gitlab
 from gitlab.base import RESTObject
 from gitlab.exceptions import GitlabError, RedirectError
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
 
@@ -164,7 +164,7 @@ class _Refusing(HTTPAdapter):
 class Session(requests.Session):
     """One that takes nothing from the environment (`.netrc`, proxies, authorities), and keeps no cookies."""
 
-    def __init__(self, adapter: HTTPAdapter, origin: str) -> None:
+    def __init__(self, adapter: BaseAdapter, origin: str) -> None:
         super().__init__()
         self.trust_env = False
         self.max_redirects = MAX_REDIRECTS
