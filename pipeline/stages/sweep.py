@@ -181,7 +181,7 @@ def run_slices(context: Context, review: Review, message: RunScan) -> None:
         mirror = context.mirror_of(review)
         files = concerned(scanner, policy, listing(mirror, review.change.head)[0])
         slices = max(1, -(-len(files) // SLICE_FILES))
-        while part < slices and (part == message.part or time.monotonic() - started < context.places.slice_seconds):
+        while part < slices and (part == message.part or _may_go_on(context, started)):
             some = files[part * SLICE_FILES : (part + 1) * SLICE_FILES]
             results[part] = _look(context, review, scanner, mirror, policy, some)
             part += 1
@@ -200,6 +200,14 @@ def run_slices(context: Context, review: Review, message: RunScan) -> None:
             return
         work.reviews.move_scan(scan.id, ScanStatus.RUNNING, ScanStatus.FAILED if error else ScanStatus.DONE, error=error)
         _go_on(work, review.id)
+
+
+def _may_go_on(context: Context, started: float) -> bool:
+    """Whether this message may do one more slice: its time is not over, and nobody waits for the worker that it holds."""
+    if time.monotonic() - started >= context.places.slice_seconds:
+        return False
+    with context.database.read() as work:
+        return not work.publishing.is_overtaken(BATCH)
 
 
 def _go_on(work: Work, review: ReviewId) -> None:

@@ -90,6 +90,11 @@ class Publishing:
         some = select(literal_column("1")).select_from(outbox).where(_pending).limit(most).subquery()
         return int(self._transaction.execute(select(func.count()).select_from(some)).scalar_one())
 
+    def is_overtaken(self, priority: int) -> bool:
+        """Whether something waits for a worker, due now, that is more urgent than this priority."""
+        urgent = select(outbox.c.id).where(_pending, outbox.c.priority < priority, outbox.c.due_at <= database_now()).limit(1)
+        return self._transaction.execute(urgent).one_or_none() is not None
+
     def next(self, turns: Turns, *, ahead: int, scans: int) -> Round:
         """Messages for which a worker should be woken now, in the order in which they should be worked; call `mark_published` after.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -230,6 +231,23 @@ def test_a_large_repository_is_scanned_in_slices_between_which_others_overtake(g
     with github.app.database.read() as work:
         rows = work.transaction.execute(select(outbox.c.priority, outbox.c.group).where(outbox.c.kind.in_(["run_scan", "settle_review"])))
         assert {(row.priority, row.group) for row in rows} == {(BATCH, "")}
+
+
+def test_who_waits_for_the_worker_waits_for_one_slice_at_most(github: GithubBench) -> None:
+    class Meanwhile(LineScanner):
+        def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:
+            if not self.looked:
+                github.change(repository, {"new.txt": "BAD\n"})
+                github.take()
+            yield from super().scan(request, control)
+
+    repository = github.repository({f"f{n}.txt": "fine\n" for n in range(3 * SLICE_FILES)})
+    github.look_with(Meanwhile(), KeyScanner())
+    scan(github, repository)
+    with github.app.database.read() as work:
+        rows = work.transaction.execute(select(outbox.c.body).where(outbox.c.kind == "run_scan", outbox.c.priority == BATCH)).scalars()
+        parts = sorted(json.loads(body)["part"] for body in rows)
+    assert parts == [0, 0, 1], "the first engine is left after one slice, and goes on when nobody waits any more"
 
 
 def test_a_slice_that_is_repeated_after_a_crash_is_counted_once(github: GithubBench) -> None:
