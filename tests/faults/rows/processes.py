@@ -122,7 +122,8 @@ def web_killed_before_answer(run: Run) -> None:
     with condemned(run, "web", Point("pipeline.store.intake:Intake._commit", "return", process="web")):
         run.stand.world.hooks.again(opening(life))
     run.stand.world.hooks.wait()
-    assert opening(life).attempts[0].status == 0
+    # The relay may have asked the host for it once more, before or after.
+    assert 0 in {one.status for one in opening(life).attempts}, "it was answered all the same"
     run.stand.start("web")
     again(life)
     run.cured()
