@@ -26,6 +26,7 @@ class LocalDemo:
     """A bare repository whose post-receive hook delivers."""
 
     name = "local"
+    word = "pull request"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

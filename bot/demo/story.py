@@ -47,6 +47,8 @@ class DemoHost(Protocol):
     """A host on which the story happens."""
 
     name: str
+    word: str
+    """What a pull request is called there."""
     server: Path
     """Its bare repository."""
 
@@ -104,7 +106,7 @@ class Story:
         answer = self.step("A patch is made, re-scanned, and tested against code broken on purpose", self._fixed)
         self.show([answer.title, "", *answer.body.split("<details>")[0].splitlines()[:12]])
         self.step("The receipt is checked offline; an altered one and a foreign key are refused", self._receipt)
-        self.say(f"checks {host.counts()['checks']}, threads {host.counts()['threads']}, fix pull requests {host.counts()['fixes']}")
+        self.say(f"checks {host.counts()['checks']}, threads {host.counts()['threads']}, fix {host.word}s {host.counts()['fixes']}")
         self._end()
 
     def step(self, title: str, do: Callable[[], T]) -> T:
@@ -176,7 +178,7 @@ class Story:
         answer = self.wait("the fix", self.host.fix)
         found = re.search(r"```[a-z]*\n(\{.*?\})\n```", answer.body, re.DOTALL)
         if found is None:
-            raise DemoFailed("the pull request carries no receipt")
+            raise DemoFailed(f"the {self.host.word} carries no receipt")
         receipt = self.folder / "receipt.json"
         receipt.write_text(found[1] + "\n", "utf-8")
         repository = self.folder / "repository"

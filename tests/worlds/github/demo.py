@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bot.cli.demo import tell
 from bot.demo import content
-from bot.demo.local import wait_ready
 from bot.demo.story import DemoFailed, FixAnswer, git, make_repository
-from pipeline.errors import FixwrightError
-from pipeline.sandbox.service import Service, python
+from tests.worlds.demo import PERSON, Beside, main, send_copies
 from tests.worlds.github.model import PullRequest, Repository
 from tests.worlds.github.world import GithubWorld
-
-PERSON = "dana"
 
 
 class GithubDemo:
     """A private repository on the double, with the App installed."""
 
     name = "github"
+    word = "pull request"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._world = GithubWorld(folder / "github")
         self._repository: Repository | None = None
         self._pull: PullRequest | None = None
-        self._service: Service | None = None
+        self._beside: Beside | None = None
         self.server = folder
 
     @property
@@ -64,15 +59,13 @@ class GithubDemo:
         key.touch(mode=0o600)
         key.write_text(self._world.private_key_pem)
         settings = {
-            **environment,
-            "FIXWRIGHT_GITHUB_APP_ID": str(self._world.app_id),
-            "FIXWRIGHT_GITHUB_PRIVATE_KEY": str(key),
-            "FIXWRIGHT_GITHUB_WEBHOOK_SECRET": self._world.webhook_secret,
-            "FIXWRIGHT_GITHUB_API_URL": self._world.api_url,
+            "APP_ID": str(self._world.app_id),
+            "PRIVATE_KEY": str(key),
+            "WEBHOOK_SECRET": self._world.webhook_secret,
+            "API_URL": self._world.api_url,
         }
-        self._service = Service.start(python("-m", "bot.cli", "up"), name="fixwright", env=settings, log=log)
-        wait_ready(self._service, environment["FIXWRIGHT_URL"], log)
-        self._world.webhook_url = f"{environment['FIXWRIGHT_URL']}/webhooks/github"
+        self._beside = Beside(self.name, environment, settings, log)
+        self._world.webhook_url = self._beside.hook_url
 
     def push(self) -> str:
         """Push, open the pull request, and deliver it a hundred times more: it stays one review."""
@@ -81,10 +74,7 @@ class GithubDemo:
         self._pull = self._world.open_pull_request(PERSON, self.repository, content.BRANCH, "main", content.TITLE)
         self._world.hooks.wait()
         opened = self._world.hooks.of("pull_request", "opened")[-1]
-        answers = self._world.hooks.deliver_copies(opened.id, 100)
-        if set(answers) != {202}:
-            raise DemoFailed(f"copies of the delivery were answered {sorted(set(answers))}")
-        return f"pull request #{self.pull.number}; its delivery was sent 101 times, to show that it stays one review"
+        return f"pull request #{self.pull.number}; {send_copies(self._world.hooks, opened.id)}"
 
     def checks(self) -> list[dict[str, Any]]:
         """Check runs on the head."""
@@ -129,21 +119,10 @@ class GithubDemo:
 
     def close(self) -> None:
         """Stop Fixwright, then the double."""
-        if self._service is not None:
-            self._service.stop(30.0)
+        if self._beside is not None:
+            self._beside.stop()
         self._world.stop()
 
 
-def main() -> int:
-    """The whole story, from an empty folder."""
-    folder = Path("build/demo-github").absolute()
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        return tell(GithubDemo(folder), folder)
-    except FixwrightError as error:
-        print(f"fixwright: {error.message}\n  {error.hint}", file=sys.stderr)
-        return 3
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("github", GithubDemo))
