@@ -92,6 +92,7 @@ def tally(verdict: Verdict, *, whole: bool = False) -> list[str]:
         (blocks, blocking(blocks)),
         (warns, warning(warns)),
         (waived, f"{waived:,} waived"),
+        (verdict.confided, f"{plural(verdict.confided, 'secret')} told to members only"),
         (below, f"{below:,} below the policy's mark"),
     ]
     if not whole:
@@ -116,6 +117,9 @@ def title(report: Report) -> str:
         return _headline(blocking(len(blocks)), blocks[0], len(blocks))
     if verdict.incomplete:
         return verdict.could_not_check
+    if verdict.confided:
+        by = "Blocked by " if verdict.conclusion is Conclusion.FAILURE and not warns else ""
+        return f"{by}{plural(verdict.confided, 'secret')}, told to members only"
     if verdict.withheld and verdict.conclusion is Conclusion.FAILURE:
         if verdict.unlisted:
             return "Blocked by what is not shown yet: it waits for the first scan of the default branch"

@@ -106,6 +106,10 @@ class Verdict:
     remarks: tuple[Remark, ...] = ()
     withheld: bool = False
     """True when findings were left out that may not be told of here."""
+    confided: int = 0
+    """How many secrets that block or warn were left out because only the members of the repository are told of them."""
+    edits_policy: bool = False
+    """True when the change touches a policy: the notes say what that would do."""
     unlisted: bool = False
     """True when there was no list of the default branch yet that says which of the findings it has too."""
 

@@ -11,7 +11,9 @@ What the default branch of a public repository has is a disclosure: whoever read
   change into another branch no finding is told of at all (`Verdict.unlisted`), and it is judged again when the list was made;
 - a pull request, and the merge queue's commit made of pull requests, speaks of its own findings, wherever it is; in a public repository
   of nothing else: how many older findings its files have, how many it mends and how many could not be looked at again are left out, as
-  whoever opens pull requests of one line each would learn from the numbers which lines those are.
+  whoever opens pull requests of one line each would learn from the numbers which lines those are;
+- its secrets are told to the members of the repository alone where the host has comments for them (`openly`), everybody else reads how
+  many there are.
 
 Whoever wants to show something asks `Context.teller` for the host: the one of `Context.host` refuses. Held by
 `tests/stages/test_public_repository.py`.
@@ -23,10 +25,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from pipeline.model.finding import BaselineState, Finding, Standing
+from pipeline.model.finding import BaselineState, Finding, Judged, Standing
 from pipeline.model.report import Check
 from pipeline.model.review import Change, Verdict
 from pipeline.model.target import SourceRepository
+from pipeline.ports import Capabilities
 from pipeline.triage.baseline import identity
 
 WITHHELD = "What the default branch has too is not shown in a public repository; who runs Fixwright lists it with fixwright findings list."
@@ -56,6 +59,21 @@ def tellable(change: Change, verdict: Verdict) -> Verdict:
     withheld = any(judged.listed and judged.standing is not Standing.COUNTED for judged in new)
     notes = (UNLISTED if verdict.unlisted else WITHHELD, *verdict.notes) if withheld else verdict.notes
     return replace(verdict, judged=own, older=0, notes=notes, withheld=withheld)
+
+
+def openly(change: Change, verdict: Verdict, capabilities: Capabilities) -> Verdict:
+    """The verdict as everybody may read it: in a public repository of a host that has comments for members (`internal_comments`), without
+    its secrets. Where they stand and of what kind they are is no help to anybody who cannot revoke them, but to who looks for them."""
+    if change.repository.private or not capabilities.internal_comments:
+        return verdict
+    own = tuple(judged for judged in verdict.judged if judged.finding.secret is None)
+    return replace(verdict, judged=own, confided=len(confided(verdict)))
+
+
+def confided(verdict: Verdict) -> tuple[Judged, ...]:
+    """The secrets of a change that block or warn, the worst first: what a comment for members lists."""
+    listed = (*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS))
+    return tuple(judged for judged in listed if judged.finding.secret is not None)
 
 
 def needs_list(change: Change) -> bool:

@@ -7,17 +7,16 @@ import logging
 from pipeline.errors import HostForbidden, HostNotFound, StoreUnavailable
 from pipeline.messages import HOLD, Envelope, PublishCheck, Reply, Speak, WithdrawReview
 from pipeline.model.ids import CommitId
-from pipeline.model.report import Report
-from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
+from pipeline.model.review import Conclusion, ReviewStatus
 from pipeline.model.target import CommitRef, Installation, SourceRepository
 from pipeline.reports.markdown import render_check, render_withdrawn
 from pipeline.stages.announce import show_check
 from pipeline.stages.attention import candidates
 from pipeline.stages.buttons import buttons
 from pipeline.stages.context import Context
-from pipeline.stages.disclosure import retractable, tellable
+from pipeline.stages.disclosure import retractable
+from pipeline.stages.note import report_of, shown
 from pipeline.stages.plan import check_key
-from pipeline.store.reviews import ReviewSummary
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +30,15 @@ def publish_check(context: Context, message: PublishCheck) -> None:
     """Finish the check of a settled (or given up) review, then let it speak. One that was published before is shown again."""
     review = context.wanted(message.review, ReviewStatus.PUBLISHING, ReviewStatus.FAILED, ReviewStatus.DONE)
     publish_head(context, review.installation, review.change.repository, review.change.head)
+    needs_note = review.change.pull_request is not None and not context.capabilities(review.installation).check_pages
     with context.finish() as work:
         if review.status is ReviewStatus.PUBLISHING:
             work.reviews.move(review.id, ReviewStatus.PUBLISHING, ReviewStatus.DONE)
             # Read after the move: whoever marks it ready meanwhile either waits for us and sees it done, or is seen here.
             change = work.reviews.get(review.id).change
-            speaks = change.pull_request is not None and not change.draft
+            speaks = change.pull_request is not None and (needs_note or not change.draft)
         else:
-            speaks = False
+            speaks = needs_note and review.status is ReviewStatus.FAILED
         if speaks:
             work.outbox.send(Envelope(Speak(review.id), f"speak:{review.id}", group=review.id, hold=HOLD))
 
@@ -71,6 +71,7 @@ def _publish_head(
     """One turn; False when somebody else began a newer one meanwhile: our lock ran out in a call that took too long, and that call may
     have covered what he wrote. Then it is looked at again, and whoever looks last leaves what is true."""
     name = f"check:{repository.provider}:{repository.instance}:{repository.external_id}:{head}"
+    capabilities = context.capabilities(installation)
 
     def overtaken() -> bool:
         with context.database.read() as work:
@@ -89,27 +90,16 @@ def _publish_head(
             turn = work.effects.next(name)
             worst = max(summaries, key=lambda summary: (summary.conclusion or Conclusion.SUCCESS).rank)
             review = work.reviews.get(worst.id)
-            report = _report(context, worst, review, work.reviews.verdict(worst.id), work.reviews.policy_source(worst.id))
+            report = report_of(context, work, review, shown(review, work.reviews.verdict(worst.id), capabilities))
             everyone = work.reviews.all_of_head(repository, head)
         held = candidates(context, review, report.verdict) if threaded is None else threaded
         actions = buttons(review.change, report.verdict, context.plugins.fixers, context.host(installation).may_propose)
-        for shown in everyone:
-            check = render_check(report, context.capabilities(installation), key=check_key(shown), threaded=held, actions=actions)
-            show_check(context, CommitRef(repository, head), shown, retractable(review.change, check))
+        for one_of in everyone:
+            check = render_check(report, capabilities, key=check_key(one_of), threaded=held, actions=actions)
+            show_check(context, CommitRef(repository, head), one_of, retractable(review.change, check))
             if overtaken():
                 return False
     return True
-
-
-def _report(context: Context, summary: ReviewSummary, review: Review, verdict: Verdict, policy_source: str) -> Report:
-    return Report(
-        verdict=tellable(review.change, verdict),
-        head=review.change.head,
-        base=review.change.base,
-        seconds=summary.seconds,
-        tool_version=context.places.version,
-        policy_source=policy_source,
-    )
 
 
 def withdraw_review(context: Context, message: WithdrawReview) -> None:

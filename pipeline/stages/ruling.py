@@ -44,7 +44,7 @@ class Ruling:
         edited = self.edit.notes[:1]
         effect = self._effect(verdict, waivers, handles, today)
         notes = (*edited, *effect, *self.edit.notes[1:], *self.record.notes, *self._waiting(verdict))
-        return replace(verdict, notes=(*notes, *verdict.notes), remarks=self.edit.mistakes)
+        return replace(verdict, notes=(*notes, *verdict.notes), remarks=self.edit.mistakes, edits_policy=bool(self.edit.notes))
 
     def _effect(self, verdict: Verdict, waivers: Suppressor, handles: Mapping[Handle, str], today: date) -> tuple[str, ...]:
         after = self.edit.after

@@ -16,15 +16,15 @@ from pipeline.messages import Speak as SpeakMessage
 from pipeline.model.finding import BaselineState, Judged, Standing
 from pipeline.model.fix import Patch, Proof, ProofWord
 from pipeline.model.report import Report, Thread
-from pipeline.model.review import Review, ReviewStatus
-from pipeline.model.target import PullRequestState
+from pipeline.model.review import Review, ReviewStatus, Verdict
+from pipeline.model.target import PullRequestRef, PullRequestState
 from pipeline.policy import Policy
-from pipeline.ports import Capabilities
+from pipeline.ports import Capabilities, CodeHost
 from pipeline.reports.markdown import render_comment, render_thread, render_waived
 from pipeline.stages.attention import candidates, is_own_fix, speakable_of
 from pipeline.stages.context import Context
-from pipeline.stages.disclosure import tellable
 from pipeline.stages.ladder import make_patch
+from pipeline.stages.note import report_of, shown, write_note
 from pipeline.stages.outbound import leak_in
 from pipeline.stages.prove import CommitFiles, prove
 from pipeline.stages.publish import publish_head
@@ -49,56 +49,76 @@ class Offer:
 
 def speak(context: Context, message: SpeakMessage) -> None:
     """Bring the threads and the sticky comment of a pull request to what its newest review says."""
-    review = context.wanted(message.review, ReviewStatus.DONE)
+    review = context.wanted(message.review, ReviewStatus.DONE, ReviewStatus.FAILED)
     ref = review.change.pull_request
     if ref is None:
         with context.finish():
             return
     host = context.teller(review)
-    capabilities = context.capabilities(review.installation)
     current = host.pull_request(ref)
-    if current.head != review.change.head or current.draft or current.state is not PullRequestState.OPEN:
+    there = current.head == review.change.head and current.state is PullRequestState.OPEN
+    if not there or current.draft or review.status is ReviewStatus.FAILED:
+        if there and not host.capabilities.check_pages:
+            _note_alone(context, host, ref, review)
         with context.finish() as work:
             if current.draft and work.reviews.set_draft(review.id, True):
                 # It became a draft again, and may be ready again by the time we say so: who looks next tells it then.
                 look = StartReview(review.installation, ref.repository, pull_request=ref)
                 work.outbox.send(Envelope(look, f"start:draft:{context.claimed.id}", group=review.id))
         return
+    _speak(context, host, ref, review)
+
+
+def _note_alone(context: Context, host: CodeHost, ref: PullRequestRef, review: Review) -> None:
+    """Nobody is to be told on a line of a draft, or of a review that came to nothing. What the check would say on its page stands in the
+    comment all the same."""
+    with context.database.work() as work:
+        whole = work.reviews.verdict(review.id)
+        report = report_of(context, work, review, shown(review, whole, host.capabilities))
+        known = Threads.read(work, ref)
+    listed = _listed(report.verdict)
+    write_note(host, ref, review, whole, report, frozenset(known.resolved_by) & {j.finding.fingerprint for j in listed})
+
+
+def _speak(context: Context, host: CodeHost, ref: PullRequestRef, review: Review) -> None:
+    capabilities = host.capabilities
     with context.database.work() as work:
         whole = work.reviews.verdict(review.id)
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
         standing = Threads.read(work, ref)
-    verdict = tellable(review.change, whole)
+        report = report_of(context, work, review, shown(review, whole, capabilities))
+    verdict = report.verdict
     speakable = speakable_of(context, verdict, policy.speak)
     added = _added(context, review, speakable)
     offers = _offers(context, review, policy, speakable, added) if speakable and not is_own_fix(review.change) else {}
-    report = Report(verdict, head=review.change.head, base=review.change.base)
     wanted = {
         judged.finding.fingerprint: _thread(judged, report, offers.get(judged.finding.fingerprint), added, capabilities)
         for judged in reversed(_worth_a_thread(speakable, offers))
     }
     live = frozenset(j.finding.fingerprint for j in whole.judged if j.baseline is not BaselineState.FIXED)
     most = min(capabilities.threads, policy.speak.threads)
-    shown = standing.within(list(reversed(wanted.values())), live, most)
-    threads = standing.change(shown, live, verdict, review.change.head)
+    threads = standing.change(standing.within(list(reversed(wanted.values())), live, most), live, verdict, review.change.head)
     waived = _waived(report)
     threads = [waived.get(thread.fingerprint, thread) for thread in threads]
-    summary = render_comment(report, capabilities)
-    placed = host.ensure_threads(ref, review.change.head, threads, summary) if threads else ()
-    listed = [*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)]
-    opened = frozenset(t.fingerprint for t in placed if not t.outside) & {j.finding.fingerprint for j in listed}
-    is_open = bool(listed)
-    host.ensure_comment(ref, "summary", summary if is_open and (not opened or not capabilities.check_pages) else "")
+    # Where a check has no page, the comment says all that, and nothing is said twice.
+    introduction = render_comment(report, capabilities) if capabilities.check_pages else ""
+    placed = host.ensure_threads(ref, review.change.head, threads, introduction) if threads else ()
+    opened = frozenset(t.fingerprint for t in placed if not t.outside) & {j.finding.fingerprint for j in _listed(verdict)}
+    write_note(host, ref, review, whole, report, opened)
     if opened != candidates(context, review, verdict):
         publish_head(context, review.installation, review.change.repository, review.change.head, opened)
     with context.finish() as work:
         remember(work, ref, threads, placed)
 
 
+def _listed(verdict: Verdict) -> tuple[Judged, ...]:
+    return (*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS))
+
+
 def _waived(report: Report) -> dict[str, Thread]:
     """Of findings that somebody let stand, by fingerprint: the thread says who, and is resolved. One that is open elsewhere stays so."""
     verdict = report.verdict
-    open_ones = {j.finding.fingerprint for j in (*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS))}
+    open_ones = {j.finding.fingerprint for j in _listed(verdict)}
     return {
         j.finding.fingerprint: Thread(j.finding.fingerprint, "", 1, 1, render_waived(j), resolved=True)
         for j in reversed(verdict.standing(Standing.WAIVED))

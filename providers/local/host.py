@@ -294,9 +294,9 @@ class LocalHost:
             if opened:
                 said.notifications += 1
                 summary = next((c for c in said.comments if c.topic == "review" and c.author == OURS), None)
-                if summary is None:
+                if summary is None and introduction:
                     said.comments.append(CommentRecord(id=_id(ref, "review"), author=OURS, body=introduction, topic="review"))
-                else:
+                elif summary is not None:
                     summary.body = introduction
 
         self._say(ref, change)

@@ -31,6 +31,7 @@ from bot.pages import setup_views
 from bot.pages.links import Outcome
 from pipeline.answers import Topic, WaiverTopic
 from pipeline.errors import UsageError
+from pipeline.escaping import visible
 from pipeline.model.finding import Finding, Judged, Standing, Suppression, SuppressionKind
 from pipeline.model.fix import FileEdit, Fix, FixStatus, Patch, Proof, ProofCheck, ProofWord, Receipt
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
@@ -171,6 +172,22 @@ def summary_of_a_job(text: str) -> str:
     return file.getvalue().decode()
 
 
+def vulnerabilities_of(name: str, text: str) -> Iterator[str]:
+    """What GitLab reads as Markdown of a security report."""
+    for vulnerability in json.loads(RENDERERS[name].render(hostile(text)))["vulnerabilities"]:
+        yield from (vulnerability["description"], vulnerability.get("solution", ""))
+
+
+def fields_of(name: str, text: str) -> Iterator[str]:
+    """What GitLab shows as it is of a report."""
+    made = json.loads(RENDERERS[name].render(hostile(text)))
+    if name == "codequality":
+        yield from (entry["description"] for entry in made)
+    else:
+        yield from (vulnerability["name"] for vulnerability in made["vulnerabilities"])
+        yield from (message["value"] for message in made["scan"]["messages"])
+
+
 MARKDOWN: Mapping[str, Callable[[str], Iterator[str]]] = {
     "render_answer": all_answers,
     "render_button_refused": lambda text: iter([answers.render_button_refused(text)]),
@@ -178,6 +195,10 @@ MARKDOWN: Mapping[str, Callable[[str], Iterator[str]]] = {
     "render_comment": lambda text: iter(
         markdown.render_comment(hostile(text), limits, since=text, check_url=f"https://host.example/{text}")
         for limits in (HOST, Capabilities(check_pages=False))
+    ),
+    "render_confided": lambda text: iter(
+        markdown.render_confided(hostile(text).verdict.judged * 9, hostile(text), limits)
+        for limits in (HOST, Capabilities(max_body=2_000, pull_request_word="merge request"))
     ),
     "render_failed": lambda text: of_check(markdown.render_failed(text, key="k", hint=text)),
     "render_fixes": lambda text: iter([answers.render_fixes(fixes_of(text), left=3)]),
@@ -198,6 +219,8 @@ MARKDOWN: Mapping[str, Callable[[str], Iterator[str]]] = {
     "render_withdrawn": lambda text: of_check(markdown.render_withdrawn(text, key="k")),
     "draft of an advisory": lambda text: iter([draft_of(finding_of(text), (finding_of(text),) * 60).description]),
     "summary of a job": lambda text: iter([summary_of_a_job(text)]),
+    "format gitlab-sast": lambda text: vulnerabilities_of("gitlab-sast", text),
+    "format gitlab-secrets": lambda text: vulnerabilities_of("gitlab-secrets", text),
     "format markdown": lambda text: iter([RENDERERS["markdown"].render(hostile(text)).decode()]),
 }
 """Everything that a host reads as Markdown."""
@@ -208,6 +231,9 @@ TITLES: Mapping[str, Callable[[str], Iterator[str]]] = {
     "render_failed": lambda text: iter([markdown.render_failed(text, key="k").title]),
     "render_withdrawn": lambda text: iter([markdown.render_withdrawn(text, key="k").title]),
     "draft of an advisory": lambda text: iter([draft_of(finding_of(text), ()).summary]),
+    "format codequality": lambda text: fields_of("codequality", text),
+    "fields of gitlab-sast": lambda text: fields_of("gitlab-sast", text),
+    "fields of gitlab-secrets": lambda text: fields_of("gitlab-secrets", text),
 }
 """What a host shows as it is, on one line: titles, and the description of a status, which is the check's title."""
 
@@ -350,8 +376,19 @@ def _texts(value: Any) -> Iterator[str]:
                 yield from _texts(inner)
 
 
+@pytest.mark.parametrize("name", ["codequality", "gitlab-sast", "gitlab-secrets"])
+def test_a_report_for_gitlab_holds_paths_as_they_are_and_nothing_of_a_text_is_json(name: str) -> None:
+    plain = _shape(json.loads(RENDERERS[name].render(hostile(BENIGN))))
+    for text in filter(None, HOSTILE.values()):
+        made = json.loads(RENDERERS[name].render(hostile(text)))
+        assert _shape(made) == plain
+        first = made[0] if name == "codequality" else made["vulnerabilities"][0]
+        path = text.replace("\0", "")
+        assert first["location"].get("path", first["location"].get("file")) in (path, visible(path))
+
+
 def test_every_format_is_put_to_the_test() -> None:
-    assert set(RENDERERS) == {"text", "json", "sarif", "markdown"}
+    assert set(RENDERERS) == {"text", "json", "sarif", "markdown", "codequality", "gitlab-sast", "gitlab-secrets"}
 
 
 def test_no_text_ends_a_workflow_command_or_begins_one() -> None:

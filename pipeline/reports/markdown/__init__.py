@@ -27,7 +27,7 @@ from pipeline.reports.markdown.proposal import (
     render_pull_request_body,
 )
 from pipeline.reports.markdown.table import row
-from pipeline.reports.markdown.thread import render_comment, render_thread, render_waived
+from pipeline.reports.markdown.thread import render_comment, render_confided, render_thread, render_waived
 
 __all__ = [
     "RENDERER",
@@ -41,6 +41,7 @@ __all__ = [
     "render_check",
     "render_comment",
     "render_commit_message",
+    "render_confided",
     "render_failed",
     "render_fix_title",
     "render_progress",

@@ -72,15 +72,20 @@ def render_title(report: Report, capabilities: Capabilities) -> str:
     return cut(visible(phrases.title(report)), capabilities.max_title)
 
 
-def render_summary(report: Report, limit: int, *, shown: Sequence[str], total: int, details_url: str = "") -> str:
-    """What stands on the check's page: notes and gaps above the fold, completeness below it; at most `limit` bytes."""
+def render_summary(report: Report, limit: int, *, shown: Sequence[str], total: int, details_url: str = "", remarks: bool = False) -> str:
+    """What stands on the check's page: notes and gaps above the fold, completeness below it; at most `limit` bytes.
+
+    Args:
+        remarks: True where nothing can be said at the line of a file: what is wrong with a policy is listed here then.
+    """
     notes = [escape(cut(note, CELL)) for note in report.verdict.notes]
     above = [*notes[:NOTES]]
     if shown:
         above.append(table(shown, limit // 2, missing=how_to_list(report)))
     above += [line for line in (_facts(report, total - len(shown), details_url), _why(report)) if line]
     page = "\n\n".join(above)
-    fold = _fold(report, notes[NOTES:], limit - size(page) - 2)
+    wrong = [_remarked(remark) for remark in report.verdict.remarks[:LISTED]] if remarks else []
+    fold = _fold(report, [*notes[NOTES:], *wrong], limit - size(page) - 2)
     whole = "\n\n".join(part for part in (page, fold) if part) or "Nothing to say."
     return whole if size(whole) <= limit else _cut_lines(whole, limit)
 
@@ -235,6 +240,11 @@ def render_annotations(report: Report, threaded: frozenset[str] = frozenset()) -
 def _line(finding: Finding) -> tuple[str, int]:
     """Where it stands: two secrets on one line are in one place."""
     return finding.location.path, finding.location.line
+
+
+def _remarked(remark: Remark) -> str:
+    """As a line of a list."""
+    return f"{code(cut(visible(f'{remark.path}:{remark.line}'), CELL))}: {escape(cut(visible(remark.message), CELL))}"
 
 
 def _remark(remark: Remark) -> Annotation:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from pipeline import phrases
 from pipeline.answers import suppressed_words
-from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, link, prose, size
+from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, link, prose, sentence, size
 from pipeline.model.finding import Finding, Judged, Secret, SuppressionKind
 from pipeline.model.fix import ProofWord
 from pipeline.model.report import Report
 from pipeline.ports import Capabilities
-from pipeline.reports.markdown.check import ABOVE_FOLD, above_fold, render_rest, render_summary
+from pipeline.reports.markdown.check import ABOVE_FOLD, above_fold, how_to_list, render_rest, render_summary
 from pipeline.reports.markdown.table import CELL, row
+
+CONFIDED = 10
+"""Secrets that a comment for members tells one by one."""
+MORE = 200
+"""Bytes for the line that says how many more there are."""
 
 _SENTENCE = re.compile(r"(.+?[.!?])(?:\s+(?=[A-Z`])|$)", re.DOTALL)
 _OBJECT_NAME = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -101,7 +107,7 @@ def _way_out(finding: Finding, fix_note: str, word: ProofWord | None, *, suggest
     parts = []
     note = prose(cut(fix_note, CELL))
     if note and word is not None:
-        parts.append(note if note.endswith((".", "!", "?")) else note + ".")
+        parts.append(sentence(cut(fix_note, CELL)))
     elif finding.rule.help and finding.secret is None:
         parts.append(prose(finding.rule.help))
     if word is ProofWord.VERIFIED:
@@ -120,25 +126,49 @@ def _way_out(finding: Finding, fix_note: str, word: ProofWord | None, *, suggest
     return " ".join(parts)
 
 
-def render_comment(report: Report, capabilities: Capabilities, *, since: str = "", check_url: str = "") -> str:
+def render_comment(
+    report: Report, capabilities: Capabilities, *, since: str = "", check_url: str = "", threaded: frozenset[str] = frozenset()
+) -> str:
     """The sticky comment, and the text of the review that opens the threads. Never empty: whether it is posted, the caller decides.
 
     Args:
         since: commit that the counts of what was fixed are about, when it is not the base.
         check_url: page of the check, linked when it is http(s).
+        threaded: fingerprints that have a thread; told in the table where a check has no page.
     """
     verdict = report.verdict
     counts = [text for text in phrases.tally(verdict, whole=report.whole) if not text.endswith(" older")]
     told = ", ".join(escape(text) for text in counts) or "nothing new"
     told += f" since {code(phrases.short(since))}" if since else ""
-    missing = f" **{escape(cut(verdict.could_not_check, CELL))}.**" if verdict.incomplete else ""
     page = f" {link('Check', check_url)}." if check_url and link("Check", check_url) != "Check" else ""
+    missing = f" **{escape(cut(verdict.could_not_check, CELL))}.**" if verdict.incomplete and capabilities.check_pages else ""
     first = f"**Fixwright**: {told}.{missing}{page}"
     if capabilities.check_pages:
         return first
-    rows = [row(judged, report) for judged in (*phrases.listed(verdict), *phrases.waived(verdict))]
+    rows = [row(judged, report, threaded) for judged in (*phrases.listed(verdict), *phrases.waived(verdict))]
     shown = above_fold(rows, report, ABOVE_FOLD - 1)
     room = capabilities.max_body - size(first) - 2
-    summary = render_summary(report, room // 2, shown=shown, total=len(rows), details_url=check_url)
+    summary = render_summary(report, room // 2, shown=shown, total=len(rows), details_url=check_url, remarks=not capabilities.annotations)
     rest = render_rest(rows[len(shown) :], report, room - size(summary) - 2, fold=True)
     return "\n\n".join(part for part in (first, summary, rest) if part)
+
+
+def render_confided(secrets: Sequence[Judged], report: Report, capabilities: Capabilities) -> str:
+    """The comment for the members of a public repository: each secret of the change with its place and the way out, as a thread has it.
+
+    Args:
+        secrets: the worst first; those that do not fit are counted.
+    """
+    count = phrases.plural(len(secrets), "secret")
+    first = f"**Fixwright**, for members only: {count} in this {capabilities.pull_request_word}."
+    room = capabilities.max_body - size(first) - MORE
+    parts = [first]
+    for number, judged in enumerate(secrets):
+        place_of = code(f"{cut(phrases.where(judged.finding), CELL)}")
+        said = f"{place_of}\n\n{render_thread(judged, report, suggestion=None, pull_request_word=capabilities.pull_request_word)}"
+        room -= size(said) + 2
+        if room < 0 or number >= CONFIDED:
+            parts.append(f"{len(secrets) - number:,} more: {how_to_list(report)}")
+            break
+        parts.append(said)
+    return "\n\n".join(parts)
