@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from pipeline.errors import HostForbidden, HostNotFound, HostRejected, HostUnavailable
+from pipeline.errors import HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable
 from pipeline.markers import mark_in
 from pipeline.model.target import PullRequestRef
 from pipeline.ports import HostMemory
@@ -95,6 +95,8 @@ class Drafts:
 
         try:
             self._api.send(self._ref.repository, call, Nothing, what=f"the review of merge request {self._ref.number}", speaks=True)
+        except HostGarbage as exc:  # it was taken; what came of it is read back in any case
+            log.info("gitlab.review_unanswered", extra={"number": self._ref.number, "code": exc.code})
         except (HostForbidden, HostNotFound, HostRejected, HostUnavailable) as exc:
             log.warning("gitlab.review_refused", extra={"number": self._ref.number, "code": exc.code})
             self.clean()
