@@ -156,7 +156,7 @@ class RepositoryAction(StrEnum):
     PRIVATIZED = "privatized"
     PUBLICIZED = "publicized"
     CHANGED = "changed"
-    """Another default branch."""
+    """Another default branch; or anything of the above where the host does not say what, and is asked."""
 
 
 @dataclass(frozen=True, slots=True)

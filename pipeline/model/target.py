@@ -61,6 +61,8 @@ class SourceRepository:
     private: bool = True
     installation: str = ""
     """The host's number of the installation through which we saw it."""
+    archived: bool = False
+    """True when nothing can be written to it any more. Only the host's own answer (`CodeHost.describe`) says so; it is not kept here."""
 
 
 @dataclass(frozen=True, slots=True)

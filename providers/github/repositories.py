@@ -97,6 +97,7 @@ def describe(api: Api, repository: SourceRepository, *, repeats: bool = False) -
         default_branch=found.default_branch,
         clone_url=found.clone_url,
         private=found.private,
+        archived=found.archived,
     )
 
 

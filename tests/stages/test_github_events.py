@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
+from pipeline.messages import AcceptEvent, Envelope
+from pipeline.model.event import RepositoryAction, RepositoryEvent
 from pipeline.store.tables import installations, outbox, repositories, reviews, subjects, threads
 from tests.fakes import LineScanner
 from tests.stages.github import VALUE, GithubBench, KeyScanner
@@ -493,6 +497,55 @@ def test_an_archived_repository_is_left_alone_and_taken_up_again(github: GithubB
     github.world.set_archived(repository, False)
     github.settle()
     assert github.runs(repository, pull.head_sha)[-1].conclusion == "failure"
+    assert github.dead() == []
+
+
+def changed_somehow(github: GithubBench, other: str = "") -> None:
+    """What a host tells that does not say what changed: the host is asked."""
+    with github.app.database.work() as work:
+        ((installation, _),) = work.installations.all()
+        ((_, source, _),) = work.installations.repositories_of(installation)
+        event = AcceptEvent(
+            uuid.uuid4().hex,
+            RepositoryEvent(installation, replace(source, external_id=other or source.external_id), RepositoryAction.CHANGED),
+        )
+        work.outbox.send(Envelope(event, f"accept:{event.delivery}", group=f"accept:{event.delivery}"))
+    github.settle()
+
+
+def test_what_changed_is_found_where_the_host_does_not_say_it(github: GithubBench) -> None:
+    repository = github.repository(OLD)
+    head = github.world.commit(repository, "main", {"c.txt": "BAD\n"})
+    github.settle()
+    repository.archived = True
+    changed_somehow(github)
+    assert states(github)[1] == {"octo/shop": "archived"}
+    repository.archived = False
+    changed_somehow(github)
+    assert states(github)[1] == {"octo/shop": "active"}
+    before = told(github)
+    changed_somehow(github)
+    changed_somehow(github, "999")
+    assert (told(github), states(github)[1]) == (before, {"octo/shop": "active"})
+    (shown,) = github.runs(repository, head)
+    assert "c.txt" in (shown.title or "") + (shown.summary or "")
+    repository.private = False
+    changed_somehow(github)
+    newest = github.runs(repository, head)[-1]
+    assert all("c.txt" not in (text or "") for text in (newest.title, newest.summary, newest.text))
+    assert github.dead() == []
+
+
+def test_a_repository_that_was_made_public_without_a_word_is_seen_to_be_so(github: GithubBench) -> None:
+    """A host need not tell of it: the next event of the repository says that it is public."""
+    repository = github.repository(OLD)
+    head = github.world.commit(repository, "main", {"c.txt": "BAD\n"})
+    github.settle()
+    repository.private = False
+    github.change(repository, {"d.txt": "fine\n"})
+    github.settle()
+    newest = github.runs(repository, head)[-1]
+    assert all("c.txt" not in (text or "") for text in (newest.title, newest.summary, newest.text))
     assert github.dead() == []
 
 

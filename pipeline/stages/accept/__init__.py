@@ -28,7 +28,7 @@ from pipeline.stages.accept.people import member
 from pipeline.stages.accept.pulls import pull_request
 from pipeline.stages.accept.pushes import push
 from pipeline.stages.accept.queue import merge_group
-from pipeline.stages.accept.repositories import repository
+from pipeline.stages.accept.repositories import opened_to_all, repository
 from pipeline.stages.accept.threads import thread
 from pipeline.stages.context import Context
 from pipeline.stages.reach import let_in, switched_off
@@ -51,6 +51,8 @@ def accept_event(context: Context, message: AcceptEvent) -> None:
         log.info("event.disabled", extra={"event_kind": event.kind})
         with context.finish():
             return
+    if source is not None and not source.private and not isinstance(event, RepositoryEvent):
+        opened_to_all(context, source)
     match event:
         case PullRequestEvent():
             pull_request(context, message, event)

@@ -23,13 +23,20 @@ def repository(context: Context, message: AcceptEvent, event: RepositoryEvent) -
     seen = _as_it_is(context, event)
     now = seen or event.repository
     with context.finish() as work:
+        known = work.installations.find_repository(now)
+        if known is None and seen is None:
+            return  # a host may tell of more than it shows us (the hook of a whole server): it was never ours
+        was_private = known is None or work.installations.repository(known).private
         number = work.installations.upsert_repository(now, asked=seen is not None)
         if seen is not None:
             # It may have moved here from another account, and be said to be gone there already.
             work.reviews.move_home(number, work.installations.upsert(event.installation))
             if work.installations.repository_state(number) == "gone":
                 work.installations.tell_repository_state(number, "active")
-        match event.action:
+        action = event.action
+        if action is RepositoryAction.CHANGED and seen is not None:
+            action = _found(seen, archived=work.installations.repository_state(number) == "archived", private=was_private)
+        match action:
             case RepositoryAction.DELETED:
                 cancel_reviews(work, work.reviews.live_of_repository(number))
                 work.installations.tell_repository_state(number, "gone")
@@ -47,6 +54,15 @@ def repository(context: Context, message: AcceptEvent, event: RepositoryEvent) -
                 _hide(work, number)
 
 
+def opened_to_all(context: Context, repository: SourceRepository) -> None:
+    """An event says that a repository is public that we know as private: not every host tells of that itself, or to every webhook."""
+    with context.database.work() as work:
+        number = work.installations.find_repository(repository)
+        if number is not None and work.installations.repository(number).private:
+            work.installations.upsert_repository(repository)
+            _hide(work, number)
+
+
 def _as_it_is(context: Context, event: RepositoryEvent) -> SourceRepository | None:
     """The host's word of now: deliveries overtake each other, and names may be told in the wrong order. None when it is not ours to see."""
     if event.action is RepositoryAction.DELETED:
@@ -55,6 +71,15 @@ def _as_it_is(context: Context, event: RepositoryEvent) -> SourceRepository | No
         return context.host(event.installation).describe(event.repository)
     except (HostForbidden, HostNotFound):
         return None
+
+
+def _found(now: SourceRepository, *, archived: bool, private: bool) -> RepositoryAction:
+    """What changed, where the host does not say it (GitLab's `project_update`): how it is now against how it was."""
+    if now.archived:
+        return RepositoryAction.CHANGED if archived else RepositoryAction.ARCHIVED
+    if archived:
+        return RepositoryAction.UNARCHIVED
+    return RepositoryAction.PUBLICIZED if private and not now.private else RepositoryAction.CHANGED
 
 
 def _hide(work: Work, repository: RepositoryId) -> None:

@@ -102,6 +102,7 @@ class Repository:
     git: BareRepository
     created_at: datetime
     default_branch: str = "main"
+    archived: bool = False
     parent: Repository | None = None
     roles: dict[str, Role] = field(default_factory=dict)
     """Login -> role, beside the owner's."""

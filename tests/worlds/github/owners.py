@@ -64,6 +64,7 @@ class Owners:
     def set_archived(self, repository: Repository, archived: bool) -> None:
         """Freeze it, or thaw it."""
         with self.github.state.lock:
+            repository.archived = archived
             self._changed(repository, "archived" if archived else "unarchived")
 
     def delete_repository(self, repository: Repository) -> None:
