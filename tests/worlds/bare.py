@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 NO_COMMIT = "0" * 40
@@ -87,6 +87,8 @@ class FileDiff:
     deletions: int
     patch: str | None
     """Hunks without the header lines; None for a binary file or an unchanged rename."""
+    old_mode: str = "100644"
+    mode: str = "100644"
 
 
 class BareRepository:
@@ -312,11 +314,11 @@ class BareRepository:
         files: list[FileDiff] = []
         position = 0
         while position < len(raw) - 1:
-            _, _, _, blob, letter = raw[position].removeprefix(":").split()
+            old_mode, mode, _, blob, letter = raw[position].removeprefix(":").split()
             renamed = letter[0] in "RC"
             old_path, path = (raw[position + 1], raw[position + 2]) if renamed else (raw[position + 1], raw[position + 1])
             position += 3 if renamed else 2
-            files.append(_file_diff(letter[0], old_path, path, blob, patches[len(files)]))
+            files.append(replace(_file_diff(letter[0], old_path, path, blob, patches[len(files)]), old_mode=old_mode, mode=mode))
         return files
 
 

@@ -88,7 +88,7 @@ ENTITIES: Mapping[str, str] = {
     "position": "base_sha:sha? start_sha:sha? head_sha:sha? old_path:str? new_path:str? position_type:str old_line:int?~ new_line:int?~ "
     "line_range:obj?~",
     "note": _NOTE,
-    "discussion": "id:discussion individual_note:bool notes:note[]",
+    "discussion": "id:sha1 individual_note:bool notes:note[]",
     "emoji": "id:int name:str user:user created_at:time updated_at:time awardable_id:int awardable_type:str",
     "commit": _COMMIT,
     "one commit": f"{_COMMIT} stats:obj~ status:str? project_id:int last_pipeline:pipeline?",
@@ -258,7 +258,7 @@ _TYPES: Mapping[str, Json] = {
     "any": {},
     "time": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"},
     "sha": {"type": "string", "pattern": "^[0-9a-f]{40}([0-9a-f]{24})?$"},
-    "discussion": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
+    "sha1": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
     "int|str": {"type": ["integer", "string"]},
 }
 

@@ -5,7 +5,7 @@ Source: GitLab docs, "Webhook events", "System hooks" (what only administrators 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tests.worlds.bare import NO_COMMIT
 from tests.worlds.gitlab.hooks import Event, Hooks
@@ -28,6 +28,8 @@ class Events:
         self._hooks = hooks
         hooks.address = lambda: places.web
         self.payloads = Payloads(places)
+        self.after_merge_request: Callable[[MergeRequest, Json], None] = lambda merge_request, payload: None
+        """Who else is told of what happens to merge requests: external status checks."""
 
     def _emit(self, trigger: str, switch: str, payload: Json, project: Project | None = None, *, branch: str | None = None) -> None:
         groups = [group.id for group in project.namespace.line] if project else []
@@ -81,6 +83,7 @@ class Events:
         shown = {name: {"previous": before, "current": after} for name, (before, after) in (changes or {}).items()}
         payload = self.payloads.merge_request(merge_request, actor, action, oldrev, shown)
         self._emit("merge_request_hooks", "merge_requests_events", payload, merge_request.project)
+        self.after_merge_request(merge_request, payload)
 
     # --- talk ---
 

@@ -26,8 +26,9 @@ from typing import Any, Literal, Protocol
 import httpx
 
 Json = dict[str, Any]
-Kind = Literal["project", "group", "system", "world"]
-"""Where a hook hangs. `world`: on nothing that the API knows; the double's own, which is told of everything."""
+Kind = Literal["project", "group", "system", "world", "check"]
+"""Where a hook hangs. `world`: on nothing that the API knows; the double's own, which is told of everything. `check`: it is no webhook but
+an external status check."""
 
 PATIENCE = 10.0
 """Seconds that GitLab waits for an answer (`webhook_timeout`, default)."""
@@ -216,6 +217,12 @@ class Hooks:
         """True: events are kept until somebody delivers them, as when the machine of the receiver is down."""
         self.auto_disable = True
         """False: as a self-managed instance without the flag `auto_disabling_web_hooks`."""
+        self.enterprise = True
+        """False: a community edition, which has no hooks of groups at all."""
+        self.signs = True
+        """False: signing tokens are ignored in silence (flag `webhook_signing_token`)."""
+        self.tells_tokens = True
+        """False: as before GitLab 19.0, which does not say whether a hook has tokens."""
         self.own = Hook(0, "world", 0, "", 0.0, token=secrets.token_hex(20))
         """The world's own hook."""
         self.registered: dict[int, Hook] = {}
@@ -291,9 +298,10 @@ class Hooks:
             with contextlib.suppress(httpx.HTTPError):
                 headers = delivery.signed(self._clock.seconds(), *tokens)
                 status = self._client.post(url, content=delivery.body, headers=headers).status_code
-        now = self._clock.seconds()
+        now, well = self._clock.seconds(), 200 <= status < 400
         delivery.attempts.append(Attempt(now, status))
-        delivery.hook.answered(now, well=200 <= status < 400)
+        if well or self.executable(delivery.hook):  # one more failure of a hook that is off changes nothing
+            delivery.hook.answered(now, well=well)
         return status
 
     # --- what tests do with it ---
