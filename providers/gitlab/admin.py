@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from pipeline.errors import HostForbidden, NotConfigured
+from pipeline.errors import HostForbidden, HostUnavailable, NotConfigured
 from pipeline.ports import Configuration, HostMemory
 from providers.gitlab.api import WRITES, Account, Api, Token
 from providers.gitlab.client import Answer
@@ -55,7 +55,11 @@ class Administration:
     def who(self) -> Signed:
         """Asked now. Raises HostError; NotConfigured for a token without the scope that everything needs."""
         self._api.forget()
-        signed = Signed(self._api.me(), self._api.token())
+        try:
+            signed = Signed(self._api.me(), self._api.token())
+        except HostUnavailable as error:
+            hint = "is that address right, and does this machine get there, perhaps through HTTPS_PROXY? its authority: FIXWRIGHT_CA_BUNDLE"
+            raise HostUnavailable(f"{self.site.web_url} cannot be reached ({error.message})", hint=hint) from error
         if signed.token is not None and signed.token.scopes and WRITES not in signed.token.scopes:
             scopes = ", ".join(sorted(signed.token.scopes))
             raise NotConfigured(

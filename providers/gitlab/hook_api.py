@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pipeline.errors import HostNotFound, UsageError
 from providers.gitlab.api import Api
@@ -161,7 +162,8 @@ def path_of(given: str, site: Site) -> str:
             raise UsageError(
                 f"{given[:200]} is not on {site.web_url}", hint="set FIXWRIGHT_GITLAB_URL to that GitLab, or name its --instance"
             )
-        text = text.partition("://")[2].removeprefix(site.authority).strip("/").partition("/-/")[0].removeprefix("groups/")
+        inside = urlsplit(text).path.removeprefix(urlsplit(site.web_url).path)
+        text = inside.strip("/").partition("/-/")[0].removeprefix("groups/")
     if not _PATH.match(text) or any(not part.strip(".") for part in text.split("/")):
         raise UsageError(f"'{given[:200]}' is no path of a group or project", hint="as in: fixwright gitlab connect acme, or acme/shop")
     return text
