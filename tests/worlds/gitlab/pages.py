@@ -35,7 +35,7 @@ def _shown(answer: Answer, items: list[object]) -> None:
     answer.body = [answer.show(item) for item in items] if answer.show else items
 
 
-def _link(url: str, given: Json, more: Mapping[str, object], rel: str) -> str:
+def _link(url: str, given: Json, more: Json, rel: str) -> str:
     flat = {name: value for name, value in (given | more).items() if not isinstance(value, dict)}
     return f'<{url}?{urlencode(sorted(flat.items()), doseq=True)}>; rel="{rel}"'
 

@@ -58,7 +58,7 @@ def lines_of(patch: str | None) -> list[Line]:
 
 def line_code(path: str, line: Line) -> str:
     """`<SHA1 of the path>_<old>_<new>`."""
-    return f"{hashlib.sha1(path.encode()).hexdigest()}_{line.old}_{line.new}"
+    return f"{hashlib.sha1(path.encode(), usedforsecurity=False).hexdigest()}_{line.old}_{line.new}"
 
 
 def file_of(files: Sequence[FileDiff], old_path: str, new_path: str) -> FileDiff | None:

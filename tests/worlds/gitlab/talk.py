@@ -98,8 +98,7 @@ class Talk:
                 raise BadNote(str(error)) from error
             self.plain_positions -= 1
             return self._write(self._discussion(merge_request), user, body, "DiscussionNote")
-        note = self._write(self._discussion(merge_request), user, body, "DiffNote", at=position, code=code)
-        return note
+        return self._write(self._discussion(merge_request), user, body, "DiffNote", at=position, code=code)
 
     def reply(self, discussion: Discussion, user: User, body: str) -> Note:
         """Answer in a discussion; a single note becomes one. Raises BadNote."""
@@ -148,7 +147,7 @@ class Talk:
     def _discussion(self, merge_request: MergeRequest, *, individual: bool = False) -> Discussion:
         """A new one, which stands in the list only once it has a note."""
         seed = f"{merge_request.id} {self._state.new_id('discussion')}"
-        return Discussion(hashlib.sha1(seed.encode()).hexdigest(), merge_request, individual)
+        return Discussion(hashlib.sha1(seed.encode(), usedforsecurity=False).hexdigest(), merge_request, individual)
 
     def _write(
         self,

@@ -18,7 +18,7 @@ def tip(call: Call, ref: str | None = None) -> str:
     name = ref or call.project.default_branch or "HEAD"
     sha = call.project.git.resolve(name)
     if sha is None:
-        raise not_found("Tree") if ref else not_found("Tree")
+        raise not_found("Tree")
     return sha
 
 

@@ -30,10 +30,8 @@ class Accounts(Places):
 
     def public_user(self, user: User) -> Json:
         """As everybody sees it."""
-        texts = dict.fromkeys(
-            ("bio", "location", "linkedin", "twitter", "discord", "website_url", "github", "organization", "job_title", "work_information"),
-            "",
-        )
+        names = ("bio", "location", "skype", "linkedin", "twitter", "discord", "website_url", "github", "organization", "job_title")
+        texts = dict.fromkeys((*names, "work_information"), "")
         return {
             **self.user(user),
             **texts,
