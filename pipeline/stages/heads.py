@@ -117,7 +117,11 @@ def _know(context: Context, installation: Installation, seen: Sequence[SourceRep
         back = [number for number, state in before.values() if state == "gone" and number in numbers.values()]
         for number in back:
             work.installations.tell_repository_state(number, "active")
-        work.installations.want_scans([*(numbers[external] for external in numbers if external not in before), *back])
+        came = [numbers[external] for external in numbers if external not in before]
+        if not context.provider(installation).capabilities.tells_installations:
+            # Known from a delivery about something in it: that it was added nobody said.
+            came = work.installations.never_scanned(numbers.values())
+        work.installations.want_scans([*came, *back])
         begin_next(work, context.claimed.id)
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.messages import (
+    BATCH,
     AcceptEvent,
     EndCheck,
+    Envelope,
     FollowHeads,
     Message,
     ProposeFix,
@@ -25,6 +27,7 @@ from pipeline.messages import (
 from pipeline.model.ids import ReviewId
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.stages.context import Context
+from pipeline.stages.heads import group_of
 from pipeline.store.work import Work
 
 
@@ -56,8 +59,13 @@ def let_in(context: Context, installation: Installation, repository: SourceRepos
     may have been lost. A removed installation never comes back: another one gets another number.
     """
     with context.database.work() as work:
+        known = work.installations.known(installation)
         identifier = work.installations.upsert(installation)
         state, there = work.installations.reach(installation, repository)
+        if known is None and not context.provider(installation).capabilities.tells_installations:
+            # Nobody told us of it before: what else is there, and what is open there, we look for ourselves.
+            walk = FollowHeads(work.installations.get(identifier))
+            work.outbox.send(Envelope(walk, f"heads:{identifier}:first", priority=BATCH, group=group_of(walk.installation)))
     if state == "deleted" or (state == "active" and there != "gone"):
         return state == "active"
     try:

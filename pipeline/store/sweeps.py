@@ -92,6 +92,18 @@ class Sweeps:
         for chunk in chunks(identifiers):
             self._transaction.execute(update(repositories).where(repositories.c.id.in_(chunk)).values(scan_due_at=sooner))
 
+    def never_scanned(self, identifiers: Collection[RepositoryId]) -> list[RepositoryId]:
+        """Those of which everything was never looked at, and never asked for."""
+        slotted = select(scan_slots.c.repository_id)
+        untouched = and_(
+            _active, repositories.c.scanned_at.is_(None), repositories.c.scan_due_at.is_(None), repositories.c.scan_trouble == ""
+        )
+        found: list[RepositoryId] = []
+        for chunk in chunks(identifiers):
+            mine = select(repositories.c.id).where(repositories.c.id.in_(chunk), untouched, repositories.c.id.not_in(slotted))
+            found += [RepositoryId(identifier) for identifier in self._transaction.execute(mine).scalars()]
+        return found
+
     def want_all_but(self, digest: str, spread: float) -> int:
         """Rules or engines changed: whatever was scanned with others is due within `spread` seconds. How many that are now."""
         outdated = and_(_active, repositories.c.scanned_at.is_not(None), repositories.c.scanned_with.not_in([digest, ""]))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.model.target import Installation, PullRequest, PullRequestRef
+from pipeline.model.target import Installation, PullRequest, PullRequestRef, SourceRepository
 from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory
 from providers.local import LocalProvider
 from providers.local.host import CAPABILITIES, LocalHost
@@ -22,6 +22,11 @@ class OtherHost(LocalHost):
     """Comments for members, and drafts."""
 
     draft = False
+    all: tuple[SourceRepository, ...] = ()
+
+    def repositories(self) -> Sequence[SourceRepository]:
+        """Those that the test says."""
+        return self.all
 
     def ensure_comment(self, ref: PullRequestRef, topic: str, body: str, *, internal: bool = False) -> None:
         """As the local one, with a mark of who reads it."""
@@ -39,12 +44,13 @@ class OtherProvider(LocalProvider):
     def __init__(self, **differences: Any) -> None:  # Any: fields of Capabilities
         self.capabilities: Capabilities = replace(CAPABILITIES, **differences)
         self.draft = False
+        self.all: tuple[SourceRepository, ...] = ()
 
     def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False) -> CodeHost:
         """See `LocalProvider.connect`."""
-        assert super().connect(installation, configuration, memory, patient=patient)
+        super().connect(installation, configuration, memory, patient=patient)
         made = OtherHost(Path(configuration["RECORD"]), self.capabilities)
-        made.draft = self.draft
+        made.draft, made.all = self.draft, self.all
         return made
 
 

@@ -142,3 +142,15 @@ def test_a_name_means_the_repositories_that_have_it_whatever_the_case(database: 
         assert named("acme/shop") == [("ghe.example.org", False), ("github.com", True)]
         assert named("GHE.example.org/acme/shop") == [("ghe.example.org", False)]
         assert named("acme/%") == []
+
+
+def test_never_scanned_is_what_nobody_looked_at_or_asked_for(database: Database) -> None:
+    with database.work() as work:
+        untouched, waiting, begun, done, failed = many(work, 5)
+        work.installations.want_scan(begun, -20.0)
+        assert [due.id for due in work.installations.take_due()] == [begun]
+        work.installations.want_scan(waiting, 1000.0)
+        work.installations.scanned(done, review(work), commit("a"), "rules 1", None)
+        work.installations.nothing_to_scan(failed, "the host does not show it to us", 10.0)
+        assert work.installations.never_scanned([untouched, waiting, begun, done, failed]) == [untouched]
+        assert work.installations.never_scanned([]) == []
