@@ -23,10 +23,13 @@ from pipeline.model.report import Report
 from pipeline.model.scan import ScanType
 from pipeline.plugins import discover
 from pipeline.ports import Renderer
+from pipeline.stages.disclosure import for_anybody
 from pipeline.stages.examine import RunControl
 from pipeline.stages.folder import Judgement, available_scanners, judge_folder
 
 FORMATS = ("text", "json", "sarif", "markdown", "codequality", "gitlab-sast", "gitlab-secrets")
+OPEN = ("text", "markdown", "codequality")
+"""Formats that a host shows to whoever may see the change: a job's log, its summary, the widget of a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help=f"{', '.join(FORMATS)}; several times for several files of one scan (default: text)",
     )
     parser.add_argument("--output", type=Path, metavar="F", help="write there what would go to the terminal")
+    parser.add_argument(
+        "--public", action="store_true", help=f"anybody may read {', '.join(OPEN)}: they tell only how many secrets there are"
+    )
     parser.add_argument("--fail-on", metavar="SEVERITY", help="exit 1 from this severity on (default: what the policy blocks)")
     parser.set_defaults(run=run)
 
@@ -61,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     types = _types(args.type)
     threshold = _severity(args.fail_on)
     documents = _documents(args.format, args.output)
+    if args.public and args.base is None:
+        raise UsageError("--public needs --base", hint="what a whole repository has is for its members alone")
     if not args.path.is_dir():
         raise UsageError(f"{args.path} is no folder")
     began, started = time.time(), time.monotonic()
@@ -69,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     renderers = discover(pipeline.reports, "RENDERER", Renderer)
     for one in documents:
         shown = replace(report, color=one.name == "text" and one.file is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+        if args.public and one.name in OPEN:
+            shown = replace(shown, verdict=for_anybody(shown.verdict))
         _write(one.file, _clean(renderers[one.name].render(shown), judgement))
     if any(not gap.path and gap.blame == "us" for gap in judgement.verdict.coverage.breaking):
         print("fixwright: not everything could be checked here; see: fixwright doctor, fixwright engines install", file=sys.stderr)

@@ -25,6 +25,8 @@ NOT_CHECKED = "fixwright.not-checked"
 """`check_name` of what nobody looked at."""
 LEFT_OUT = "fixwright.left-out"
 """`check_name` of the entry that says how many findings a report does not hold."""
+CONFIDED = "fixwright.confided"
+"""`check_name` of the entry that says how many secrets are told to members only."""
 NOWHERE = "."
 """`location.path` of what belongs to no file: the format asks for one."""
 
@@ -46,6 +48,8 @@ class CodeQualityRenderer:
         entries: list[Value] = [_finding(judged, number) for judged, number in numbered(kept)]
         if dropped:
             entries.append(_entry(LEFT_OUT, f"{phrases.plural(dropped, 'finding')} more: a report holds the worst ones only."))
+        if report.verdict.confided:
+            entries.append(_entry(CONFIDED, f"{phrases.plural(report.verdict.confided, 'secret')}, told to members only."))
         entries += _not_checked(report.verdict)
         return json.dumps(entries, indent=2, ensure_ascii=True).encode("ascii") + b"\n"
 

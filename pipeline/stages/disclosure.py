@@ -76,6 +76,13 @@ def confided(verdict: Verdict) -> tuple[Judged, ...]:
     return tuple(judged for judged in listed if judged.finding.secret is not None)
 
 
+def for_anybody(verdict: Verdict) -> Verdict:
+    """The verdict of a change as a report may say it that anybody can read: its own findings in code, and how many secrets it has. As
+    `tellable` and `openly` together, for a run that knows no host."""
+    own = tuple(j for j in verdict.judged if j.baseline is BaselineState.NEW and j.finding.secret is None)
+    return replace(verdict, judged=own, older=0, confided=len(confided(verdict)))
+
+
 def needs_list(change: Change) -> bool:
     """True for a change into another branch of a public repository than the default one: only the list tells what it brings from what the
     default branch has."""

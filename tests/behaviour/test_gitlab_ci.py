@@ -93,7 +93,8 @@ def test_the_job_has_only_keys_that_gitlab_knows() -> None:
         *("variables", "script", "allow_failure", "artifacts"),
     }
     assert job()["artifacts"]["reports"] == {word: name for name, word in REPORTS.items()}
-    assert job()["artifacts"]["when"] == "always"
+    assert job()["artifacts"]["paths"] == [*REPORTS]
+    assert (job()["artifacts"]["when"], job()["artifacts"]["access"]) == ("always", "developer")
 
 
 def test_the_job_takes_nothing_from_the_pipeline_around_it() -> None:
@@ -254,6 +255,14 @@ def test_where_the_target_cannot_be_asked_the_base_is_gitlabs_and_the_log_says_s
     assert f"the policy is that of {base}" in done.stdout
 
 
+@pytest.mark.parametrize(("visibility", "given"), [("public", True), ("internal", False), ("private", False), ("", True)])
+def test_of_a_public_projects_secrets_the_log_and_the_widget_tell_the_number(runner: Runner, visibility: str, given: bool) -> None:
+    runner.checkout(runner.change({"a.py": "x = 1\n"}))
+    runner.merge_request(CI_MERGE_REQUEST_TARGET_BRANCH_SHA="5" * 40, CI_PROJECT_VISIBILITY=visibility)
+    assert runner.run().returncode == 0
+    assert ("--public" in runner.calls[0].split()) is given
+
+
 def test_an_own_base_goes_first(runner: Runner) -> None:
     runner.checkout(runner.change({"a.py": "x = 1\n"}))
     runner.merge_request(CI_MERGE_REQUEST_TARGET_BRANCH_SHA="5" * 40)
@@ -365,24 +374,28 @@ def checked(uploaded: Mapping[str, Any]) -> None:
 
 
 @needs_engines
-def test_a_change_is_reported_by_the_real_engines_and_what_was_there_is_not(runner: Runner) -> None:
+def test_a_change_is_reported_by_the_real_engines_what_was_there_is_not_and_its_secret_to_members_alone(runner: Runner) -> None:
     found = INJECTION.replace("{table}", "orders")
     ignoring = ".gitlab/fixwright.yml\n.fixwright.yml\n"
     head = runner.change({"app/new.py": found, "keys.py": f'AWS = "{KEY}"\n', ".semgrepignore": "*\n", ".gitleaksignore": ignoring})
     runner.checkout(head)
-    runner.merge_request()
+    runner.merge_request(CI_PROJECT_VISIBILITY="public")
     runner.program(REAL)
     runner.environment["FIXWRIGHT_ENGINES_DIR"] = str(engines_dir())
     done = runner.run()
     assert done.returncode == 1, done.stderr
     made = runner.uploaded()
     checked(made)
-    places = {entry["location"]["path"] for entry in made[CODE_QUALITY]}
-    assert places == {"app/new.py", "keys.py"}
+    assert [(entry["check_name"], entry["location"]["path"]) for entry in made[CODE_QUALITY]] == [
+        ("python.sql-injection", "app/new.py"),
+        ("fixwright.confided", "."),
+    ]
     assert [one["location"]["file"] for one in made[SAST]["vulnerabilities"]] == ["app/new.py"]
     assert [one["location"]["commit"]["sha"] for one in made[SECRETS]["vulnerabilities"]] == [head]
     assert {made[name]["scan"]["status"] for name in (SAST, SECRETS)} == {"success"}
     assert "app/new.py:6:" in done.stdout
+    assert "1 secret told to members only" in done.stdout
+    assert "keys.py" not in done.stdout
     assert KEY not in done.stdout + done.stderr + json.dumps(made)
 
 

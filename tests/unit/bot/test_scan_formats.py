@@ -81,6 +81,7 @@ WRONG = {
     "two without a file": (["--format", "json", "--format", "sarif"], "json and sarif cannot both go to one place"),
     "nothing for --output": (["--format", "json=x.json", "--output", "y.json"], "--output has nothing to write"),
     "one file for two": (["--format", "json=x.json", "--format", "sarif=x.json"], "two formats cannot both go to"),
+    "a whole repository for anybody": (["--public"], "--public needs --base"),
     "one file for --output and another": (["--format", "json", "--output", "x", "--format", "sarif=x"], "two formats cannot both go to"),
 }
 

@@ -15,6 +15,7 @@ from pipeline.model.finding import BaselineState, Severity, Standing
 from pipeline.model.report import Report
 from pipeline.model.scan import Gap, GapClass
 from pipeline.reports import codequality
+from pipeline.stages.disclosure import for_anybody
 from tests.build_reports import NOT_INSTALLED, SQL, TIMED_OUT, coverage, hostile_report, judged, leak, many, report, typical, weakness
 from tests.unit.reports.hostile import TEXTS
 
@@ -121,6 +122,18 @@ def test_what_was_not_checked_is_an_entry_at_its_file_once() -> None:
 def test_a_report_that_is_incomplete_for_another_reason_is_not_empty_either() -> None:
     (entry,) = entries(report(incomplete="app/big.py: nobody knows why"))
     assert entry["description"] == "Could not check app/big.py: nobody knows why."
+
+
+def test_of_secrets_that_are_told_to_members_only_the_number_is_an_entry() -> None:
+    given_report = report(judged(weakness()), judged(leak()), judged(leak(), Standing.WAIVED), older=3)
+    shown = replace(given_report, verdict=for_anybody(given_report.verdict))
+    assert [(entry["check_name"], entry["description"]) for entry in entries(shown)][1:] == [
+        (codequality.CONFIDED, "1 secret, told to members only.")
+    ]
+    made = codequality.RENDERER.render(shown).decode()
+    assert "AWS" not in made
+    assert "config/prod.py" not in made
+    assert (shown.verdict.older, shown.verdict.conclusion) == (0, given_report.verdict.conclusion)
 
 
 def test_more_findings_than_fit_are_cut_by_severity_and_said() -> None:
