@@ -25,6 +25,7 @@ from providers.gitlab.settings import SETTINGS, Site, Trust
 CAPABILITIES = Capabilities(
     pull_request_word="merge request",
     reference_sign="!",
+    taken_commands=("status",),
     check_pages=False,
     suggestions=True,
     suggestion_fence="suggestion:-{above}+0",
@@ -45,7 +46,8 @@ CAPABILITIES = Capabilities(
 - `redelivers`: a delivery can be sent again by number, but nobody lists those of a project without the role Maintainer, and what a hook
   lost while it was switched off was never made: reconciliation finds it.
 - `unwritable`: nothing; GitLab keeps no file from a token with the scope `api`, and a pipeline of a branch runs whatever stands there.
-- `taken_commands`: none of ours is a quick action (docs "GitLab quick actions").
+- `taken_commands`: `/status` sets the status of an issue (docs "GitLab quick actions", 18.2 and later); GitLab takes such a line out of any
+  note, also where it does nothing.
 """
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pipeline.commands
+import providers
 from pipeline.messages import Message, Reply, RequestFix, StartReview, Waive
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import (
@@ -32,7 +33,7 @@ from pipeline.model.ids import CommitId, Handle, InstallationId, ReviewId
 from pipeline.model.review import ReviewStatus
 from pipeline.model.target import Installation, Permission, PullRequestRef, SourceRepository, UserRef
 from pipeline.plugins import discover
-from pipeline.ports import Command, CommandCall, ReviewView, Situation
+from pipeline.ports import Command, CommandCall, Provider, ReviewView, Situation
 from pipeline.stages.accept.lines import COMMAND, as_typed, is_near, parse_lines, pattern
 
 COMMANDS = discover(pipeline.commands, "COMMAND", Command)
@@ -220,8 +221,8 @@ GITLABS_OWN = frozenset(
 
 
 def test_of_what_gitlab_takes_for_itself_every_command_is_offered_by_name() -> None:
-    taken = GITLABS_OWN & set(COMMANDS)
-    assert taken == {"status"}
+    taken = discover(providers, "PROVIDER", Provider)["gitlab"].capabilities.taken_commands
+    assert set(taken) == GITLABS_OWN & set(COMMANDS)
     for command in COMMANDS.values():
         offered = as_typed(command.usage, taken)
         assert offered.startswith("@fixwright " if command.name in GITLABS_OWN else "/")
