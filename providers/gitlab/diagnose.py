@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline.errors import FixwrightError, HostError, NotConfigured
+from pipeline.errors import FixwrightError, HostError, HostGarbage, HostNotFound, NotConfigured
 from pipeline.model.setup import Diagnosis
 from pipeline.ports import Configuration, HostMemory
 from pipeline.sandbox.hops import deliver, first_cause, way_hint, way_out
@@ -21,9 +21,8 @@ from providers.gitlab.client import Answer
 from providers.gitlab.failures import EXPIRED
 from providers.gitlab.hook_api import GitlabHooks
 from providers.gitlab.hook_care import Caretaker
-from providers.gitlab.payloads import FullName, Number
 from providers.gitlab.people import is_bot
-from providers.gitlab.projects import DEVELOPER, REPORTER, Ways
+from providers.gitlab.projects import DEVELOPER, REPORTER, listed
 from providers.gitlab.settings import Site, Trust
 
 WARN_DAYS = 14
@@ -39,20 +38,11 @@ TOO_MUCH = frozenset({"sudo", "admin_mode"})
 OLDEST = (15, 5)
 """The first version that lets a token of any kind tell when it ends."""
 
+NO_GITLAB = "set FIXWRIGHT_GITLAB_URL to the address of GitLab, with the path below which it lies if there is one"
+
 
 class _Version(Answer):
     version: str = ""
-
-
-class _Project(Answer):
-    id: Number
-    path_with_namespace: FullName
-    permissions: Ways | None = None
-
-    @property
-    def level(self) -> int:
-        """The account's role there; 0 when GitLab does not say."""
-        return self.permissions.level if self.permissions else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +80,7 @@ class Doctor:
         try:
             me = api.me()
         except FixwrightError as error:
-            yield Diagnosis("token", error.message, False, error.hint)
+            yield _failed("token", error)
             return
         yield Diagnosis("token", f"{kind_of(me)} is accepted", True)
         yield from _token(api)
@@ -135,10 +125,14 @@ def _reach(api: Api, site: Site) -> Iterator[Diagnosis]:
     try:
         version = api.ask(lambda gl: gl.http_get("/version"), _Version, what="its version").version
     except HostError as error:
-        # A refusal of any kind, too, shows that the way is open; an answer that is no GitLab's does not.
-        if not api.answered() or error.code == "HOST_GARBAGE":
+        if not api.answered():
             yield Diagnosis("connection", first_cause(error), False, error.hint or way_hint(error))
             return
+        if isinstance(error, (HostGarbage, HostNotFound)):
+            hint = error.hint if isinstance(error, HostGarbage) else ""
+            yield Diagnosis("connection", f"what answers there is no GitLab: {error.message}", False, hint or NO_GITLAB)
+            return
+        # A refusal of any kind shows that the way is open.
     yield Diagnosis("connection", f"{site.authority} answers", True)
     if version:
         old = _number(version) < OLDEST
@@ -162,7 +156,7 @@ def _token(api: Api) -> Iterator[Diagnosis]:
     try:
         token = api.token()
     except FixwrightError as error:
-        yield Diagnosis("scopes", error.message, False, error.hint)
+        yield _failed("scopes", error)
         return
     if token is None:
         yield Diagnosis("scopes", "GitLab does not tell what the token may do, nor when it ends")
@@ -191,22 +185,9 @@ def ending(token: Token, api: Api) -> Diagnosis:
 def _roles(api: Api) -> Iterator[Diagnosis]:
     """Where the token's account may read code, and where it may write."""
     try:
-        found = api.ask_all(
-            lambda gl: gl.projects.list(
-                iterator=True,
-                pagination="keyset",
-                order_by="id",
-                sort="asc",
-                membership=True,
-                min_access_level=REPORTER,
-                archived=False,
-            ),
-            _Project,
-            what="the list of projects",
-            most=LOOKED_AT,
-        )
+        found = listed(api, REPORTER, most=LOOKED_AT)
     except FixwrightError as error:
-        yield Diagnosis("projects", error.message, False, error.hint)
+        yield _failed("projects", error)
         return
     if not found:
         hint = "give its account the role Developer in the group or project that is to be scanned"
@@ -226,4 +207,9 @@ def _hooks(caretaker: Caretaker) -> Iterator[Diagnosis]:
     try:
         yield from caretaker.diagnose()
     except FixwrightError as error:
-        yield Diagnosis("webhooks", error.message, False, error.hint)
+        yield _failed("webhooks", error)
+
+
+def _failed(topic: str, error: FixwrightError) -> Diagnosis:
+    """What could not be asked for."""
+    return Diagnosis(topic, error.message, False, error.hint or "try again in a minute; does GitLab itself work?")

@@ -38,6 +38,8 @@ CONNECT, READ = 5.0, 30.0
 TOTAL = 60.0
 """Seconds from the request to the last byte of its answer, looked at whenever something arrives."""
 MAX_REDIRECTS = 3
+MAX_CALLS = 120
+"""Requests for one list: pages of 100 up to where GitLab stops counting, and no more where each names a next one."""
 CHUNK = 64 * 1024
 """Bytes of an answer that are looked at together."""
 _Result = TypeVar("_Result")
@@ -49,6 +51,10 @@ class AnotherServer(requests.RequestException):
 
 class BodyTooLarge(requests.RequestException):
     """The answer is larger than `MAX_BODY`, packed or unpacked."""
+
+
+class Endless(requests.RequestException):
+    """A list has more than `MAX_CALLS` pages."""
 
 
 class TookTooLong(requests.exceptions.ReadTimeout):
@@ -189,9 +195,14 @@ class Line(Gitlab):
             session=session,
         )
         self.seen = seen
+        self.calls = 0
+        """Since `ask` began."""
 
     def http_request(self, verb: str, path: str, *args: Any, **kwargs: Any) -> requests.Response:  # what python-gitlab's own takes
-        """See `Gitlab.http_request`."""
+        """See `Gitlab.http_request`. Raises Endless."""
+        self.calls += 1
+        if self.calls > MAX_CALLS:
+            raise Endless(f"{MAX_CALLS} pages and still no end")
         return super().http_request(verb, path, *args, **{**kwargs, "obey_rate_limit": False, "max_retries": 0})
 
 
@@ -203,7 +214,7 @@ def open_line(web_url: str, origin: str, token: str) -> Line:
 
 def ask(line: Line, call: Callable[[Line], _Result], what: str) -> _Result:
     """Do `call`, with every way in which it can fail as a `HostError`. `what`: what is asked for, for people."""
-    line.seen.headers = {}
+    line.seen.headers, line.calls = {}, 0
     try:
         return call(line)
     except AnotherServer as exc:
@@ -212,6 +223,8 @@ def ask(line: Line, call: Callable[[Line], _Result], what: str) -> _Result:
         ) from None
     except BodyTooLarge as exc:
         raise HostGarbage(f"GitLab's answer to {what} is too large: {_cause(exc)}") from None
+    except Endless as exc:
+        raise HostGarbage(f"GitLab's answer to {what} does not end: {_cause(exc)}") from None
     except requests.TooManyRedirects:
         raise HostGarbage(f"GitLab sent us on and on for {what}") from None
     except RedirectError:
