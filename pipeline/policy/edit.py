@@ -12,7 +12,7 @@ from pipeline.policy.merge import Effective, merge
 from pipeline.policy.parse import PLACES, PolicyDocument, parse_document, read_document
 from pipeline.policy.schema import Policy
 
-PARENTS: Mapping[str, tuple[str, str]] = {"github": (".github", "fixwright.yml")}
+PARENTS: Mapping[str, tuple[str, str]] = {"github": (".github", "fixwright.yml"), "gitlab": ("fixwright", "fixwright.yml")}
 """Where an owner's policy stands, by provider: the name of the owner's repository, and the file in it."""
 
 Read = Callable[[str], bytes | None]

@@ -124,7 +124,8 @@ class _Parent:
 
 def _parent(context: Context, installation: Installation, repository: SourceRepository) -> _Parent:
     """The owner's policy; when it is broken or cannot be reached, the last good one."""
-    owner, _, name = repository.full_name.lower().partition("/")
+    # A group may lie in a group (`acme/web/shop`): each has a policy of its own.
+    owner, _, name = repository.full_name.lower().rpartition("/")
     if name == PARENTS.get(installation.provider, ("", ""))[0]:
         return _Parent()  # the owner's policy stands above all others, and above nothing of its own
     key = f"policy-parent:{installation.provider}:{installation.instance}:{installation.external_id}:{owner}"
