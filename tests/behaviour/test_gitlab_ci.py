@@ -399,6 +399,23 @@ def test_a_change_is_reported_by_the_real_engines_what_was_there_is_not_and_its_
     assert KEY not in done.stdout + done.stderr + json.dumps(made)
 
 
+def test_a_shallow_clone_will_do_when_the_base_is_in_it(runner: Runner) -> None:
+    """`GIT_DEPTH` of a project's own job, where the target cannot be fetched; without engines, so that nothing can be green."""
+    for number in range(3):
+        head = runner.change({f"{number}.py": "x = 1\n"})
+    runner.checkout(head, depth="4")
+    runner.merge_request(CI_MERGE_REQUEST_PROJECT_ID="1")
+    runner.program(REAL)
+    runner.environment["FIXWRIGHT_ENGINES_DIR"] = str(runner.folder / "no engines")
+    done = runner.run()
+    assert done.returncode == 3, done.stderr
+    assert f"(base {runner.environment['CI_MERGE_REQUEST_DIFF_BASE_SHA'][:7]})" in done.stdout
+    made = runner.uploaded()
+    checked(made)
+    assert {made[name]["scan"]["status"] for name in (SAST, SECRETS)} == {"failure"}
+    assert {entry["check_name"] for entry in made[CODE_QUALITY]} == {"fixwright.not-checked"}
+
+
 def test_a_clone_that_is_too_shallow_is_no_green_job(runner: Runner) -> None:
     runner.change({"a.py": "x = 1\n"})
     head = runner.change({"keys.py": f'AWS = "{KEY}"\n'})
