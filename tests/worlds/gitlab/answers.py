@@ -89,7 +89,8 @@ ENTITIES: Mapping[str, str] = {
     "line_range:obj?~",
     "note": _NOTE,
     "discussion": "id:sha1 individual_note:bool notes:note[]",
-    "draft note": "id:int author_id:int merge_request_id:int resolve_discussion:bool discussion_id:str? note:str line_code:str? position:obj?",
+    "draft note": "id:int author_id:int merge_request_id:int resolve_discussion:bool discussion_id:str? note:str line_code:str? "
+    "position:obj?",
     "merge ref": "commit_id:sha",
     "blob": "size:int encoding:str content:str sha:sha",
     "emoji": "id:int name:str user:user created_at:time updated_at:time awardable_id:int awardable_type:str",
