@@ -7,10 +7,14 @@ in his network, so what is guarded is the origin. Proxies and authorities are th
 
 from __future__ import annotations
 
+import io
 import re
+import socket
 import time
 from collections.abc import Callable, Generator, Mapping
 from email.utils import parsedate_to_datetime
+from functools import partial
+from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +25,8 @@ from gitlab.base import RESTObject
 from gitlab.exceptions import GitlabError, RedirectError
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from pipeline.errors import HostGarbage, HostUnavailable
@@ -36,7 +42,7 @@ USER_AGENT = "fixwright"
 CONNECT, READ = 5.0, 30.0
 """Seconds: to connect, and for each wait for more of an answer."""
 TOTAL = 60.0
-"""Seconds from the request to the last byte of its answer, looked at whenever something arrives."""
+"""Seconds for an answer, from its first byte to its last."""
 MAX_REDIRECTS = 3
 MAX_CALLS = 120
 """Requests for one list: pages of 100 up to where GitLab stops counting, and no more where each names a next one."""
@@ -55,10 +61,6 @@ class BodyTooLarge(requests.RequestException):
 
 class Endless(requests.RequestException):
     """A list has more than `MAX_CALLS` pages."""
-
-
-class TookTooLong(requests.exceptions.ReadTimeout):
-    """The answer as a whole did not arrive within `TOTAL`."""
 
 
 class Seen:
@@ -83,23 +85,65 @@ class Seen:
             return
 
 
-class _Body:
-    """The body of one answer as `requests` reads it, bounded in size and time."""
+class _Timed(io.RawIOBase):
+    """What arrives on a socket, for so long and no longer: a socket's own limit begins anew with every byte."""
 
-    def __init__(self, raw: Any, deadline: float, request: PreparedRequest) -> None:  # urllib3's answer, which requests calls Any itself
-        self._raw, self._deadline, self._request = raw, deadline, request
+    def __init__(self, sock: socket.socket, total: float) -> None:
+        super().__init__()
+        self._socket, self._raw, self._deadline = sock, sock.makefile("rb", 0), time.monotonic() + total
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # the library's own word for a buffer
+        """The next bytes. Raises TimeoutError."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer as a whole did not arrive in time")
+        self._socket.settimeout(min(READ, left))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """As any file of a socket: the socket itself stays open."""
+        self._raw.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    """An answer whose head and body arrive within `total` seconds together."""
+
+    def __init__(self, sock: socket.socket, *args: Any, total: float, **kwargs: Any) -> None:  # as in HTTPResponse
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Timed(sock, total))
+
+
+def _pools(total: float) -> dict[str, type[HTTPConnectionPool]]:
+    """Kinds of connections on which answers are so bounded, by scheme."""
+    answer = partial(_Answer, total=total)
+    plain = type("Plain", (HTTPConnection,), {"response_class": answer})
+    secure = type("Secure", (HTTPSConnection,), {"response_class": answer})
+    return {
+        "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
+    }
+
+
+class _Body:
+    """The body of one answer as `requests` reads it, bounded in size."""
+
+    def __init__(self, raw: Any, request: PreparedRequest) -> None:  # urllib3's answer, which requests calls Any itself
+        self._raw, self._request = raw, request
 
     def stream(self, amt: int = CHUNK, decode_content: bool | None = None) -> Generator[bytes, None, None]:
-        """Its chunks. Raises BodyTooLarge, TookTooLong."""
+        """Its chunks. Raises BodyTooLarge."""
         left = MAX_BODY
         for chunk in self._raw.stream(min(amt, CHUNK), decode_content=decode_content):
             left -= len(chunk)
             if left < 0:
                 self._raw.close()
                 raise BodyTooLarge(f"the answer has more than {MAX_BODY:,} bytes", request=self._request)
-            if time.monotonic() > self._deadline:
-                self._raw.close()
-                raise TookTooLong(f"the answer did not arrive within {TOTAL:.0f} s", request=self._request)
             yield chunk
 
     def __getattr__(self, name: str) -> Any:  # everything else is urllib3's
@@ -107,11 +151,16 @@ class _Body:
 
 
 class Guarded(HTTPAdapter):
-    """Talks to one origin: with the operator's proxies and authorities, and with bounds for what comes back."""
+    """Talks to one origin: with the operator's proxies and authorities, and with bounds for what comes back.
 
-    def __init__(self, origin: str, seen: Seen) -> None:
+    Args:
+        total: seconds for an answer.
+    """
+
+    def __init__(self, origin: str, seen: Seen, total: float = TOTAL) -> None:
         super().__init__(pool_connections=2, pool_maxsize=1)
-        self._origin, self._seen = origin, seen
+        self._origin, self._seen, self._pools = origin, seen, _pools(total)
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def send(
         self,
@@ -127,7 +176,6 @@ class Guarded(HTTPAdapter):
         parts = urlsplit(url)
         if f"{parts.scheme}://{parts.netloc}" != self._origin:
             raise AnotherServer(f"{parts.scheme}://{parts.netloc[:200]} is not {self._origin}", request=request)
-        deadline = time.monotonic() + TOTAL
         proxy = proxy_for(url)
         try:
             response = super().send(
@@ -137,7 +185,7 @@ class Guarded(HTTPAdapter):
             TALLY.add("fixwright_host_calls_total", provider="gitlab", status="none")
             raise
         self._seen.answered(response.status_code, response.headers)
-        response.raw = _Body(response.raw, deadline, request)
+        response.raw = _Body(response.raw, request)
         return response
 
     def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:  # as in HTTPAdapter
@@ -155,7 +203,9 @@ class Guarded(HTTPAdapter):
         """A proxy that speaks TLS itself is trusted by the same authorities."""
         if proxy.startswith("https:"):
             proxy_kwargs.setdefault("proxy_ssl_context", tls())
-        return super().proxy_manager_for(proxy, **proxy_kwargs)
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
 
 
 class _Refusing(HTTPAdapter):
@@ -206,10 +256,10 @@ class Line(Gitlab):
         return super().http_request(verb, path, *args, **{**kwargs, "obey_rate_limit": False, "max_retries": 0})
 
 
-def open_line(web_url: str, origin: str, token: str) -> Line:
+def open_line(web_url: str, origin: str, token: str, *, total: float = TOTAL) -> Line:
     """A new connection. Nothing is asked yet."""
     seen = Seen()
-    return Line(web_url, token, Session(Guarded(origin, seen), origin), seen)
+    return Line(web_url, token, Session(Guarded(origin, seen, total), origin), seen)
 
 
 def ask(line: Line, call: Callable[[Line], _Result], what: str) -> _Result:

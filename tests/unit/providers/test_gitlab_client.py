@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +25,7 @@ from pipeline.sandbox.net import MAX_BODY
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer, Client, close_lines, guarded
 from providers.gitlab.settings import Site
-from providers.gitlab.transport import MAX_REDIRECTS
+from providers.gitlab.transport import MAX_REDIRECTS, Line, open_line
 from tests.proxies import Proxy, connect_proxy, make_authority, tls_before
 from tests.unit.providers.github_wire import Memory
 from tests.unit.providers.gitlab_wire import REPOSITORY, TOKEN
@@ -192,6 +194,33 @@ def test_whatever_a_socket_says_is_no_answer(odd: bytes) -> None:
     with serving(break_off) as server, pytest.raises(HostError) as told:
         ask(server.url)
     assert isinstance(told.value, HostUnavailable | HostGarbage)
+
+
+@pytest.mark.parametrize("slow", ["head", "body"])
+def test_an_answer_that_drips_is_not_waited_for_without_end(slow: str) -> None:
+    """Every byte comes well within the time for one."""
+    ended = threading.Event()
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        if slow == "head":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nx-slow: ")
+        else:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while not ended.wait(0.05):
+                handler.wfile.write(b"x")
+        handler.close_connection = True
+
+    def hurried(web_url: str, origin: str, token: str) -> Line:
+        return open_line(web_url, origin, token, total=0.4)
+
+    with serving(drip) as server:
+        client = Client(hurried, Site.of({"URL": server.url}), TOKEN)
+        began = time.monotonic()
+        with pytest.raises(HostUnavailable):
+            client.one(lambda gl: gl.projects.get(42), Branch, "a project")
+        assert 0.3 < time.monotonic() - began < 5
+        ended.set()
 
 
 def test_nobody_there_is_unavailable_and_says_nothing_of_the_token() -> None:

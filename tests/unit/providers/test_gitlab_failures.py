@@ -23,7 +23,7 @@ from pipeline.errors import (
 from pipeline.limits import LONGEST_WAIT, SECONDARY_WAIT
 from providers.gitlab.client import Answer
 from providers.gitlab.failures import failure
-from providers.gitlab.transport import AnotherServer, BodyTooLarge, TookTooLong
+from providers.gitlab.transport import AnotherServer, BodyTooLarge
 from tests.unit.providers.gitlab_wire import REPOSITORY, TOKEN, Said, Wire
 
 NOW = 1_800_000_000.0
@@ -156,7 +156,6 @@ def asked(reply: Said | Exception) -> HostError:
         (requests.ReadTimeout(), HostUnavailable),
         (requests.exceptions.ChunkedEncodingError("cut off"), HostUnavailable),
         (requests.exceptions.ContentDecodingError("no gzip"), HostUnavailable),
-        (TookTooLong("60 s"), HostUnavailable),
         (OSError("reset"), HostUnavailable),
         (BodyTooLarge("more than that"), HostGarbage),
         (AnotherServer("https://elsewhere.example is not GitLab"), HostGarbage),
