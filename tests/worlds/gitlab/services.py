@@ -135,7 +135,19 @@ class Services:
             hook.failures = 39 if for_good else 3
             hook.answered(self.gitlab.state.seconds(), well=False)
 
-    # --- services and limits ---
+    # --- services, limits and what ends by itself ---
+
+    def expire(self) -> None:
+        """What GitLab does every night: memberships whose day has come are removed."""
+        with self.gitlab.state.lock:
+            today, state, events = self.gitlab.state.now().date(), self.gitlab.state, self.gitlab.events
+            for place in (*state.projects.values(), *state.namespaces.values()):
+                for member in [one for one in place.members.values() if one.expires_at is not None and one.expires_at <= today]:
+                    del place.members[member.user.id]
+                    if isinstance(place, Project):
+                        events.member_of_project(place, member, "remove")
+                    else:
+                        events.member_of_group(place, member, "remove")
 
     def add_status_check(self, project: Project, name: str, url: str, secret: str = "") -> Check:
         """A service that the project asks about each merge request (Ultimate alone)."""
