@@ -18,7 +18,8 @@ def show_check(context: Context, commit: CommitRef, review: ReviewId, check: Che
 
     The first call ever for it makes it, the first one with a conclusion finishes it: both know how the check stands, and a round trip is
     saved. After a crash, and ever after, the host is asked. All calls about checks go through here, else that knowledge would be wrong.
-    Nothing is done for a review of which nothing may be told there, or where the installation grants no checks.
+    Nothing is done for a review of which nothing may be told there, or where the installation grants no checks; nor for a branch on which
+    the host does not let us (GitLab: a protected one).
 
     Args:
         blank: the text says nothing of what was found, so that it may take the place of one that does, whoever reads it.
@@ -41,9 +42,9 @@ def show_check(context: Context, commit: CommitRef, review: ReviewId, check: Che
     try:
         shown = host.ensure_check(commit, check, known)
     except HostForbidden as refused:
-        if host.may_check():
+        if host.may_check() and (told.change.pull_request is not None or told.change.queued):
             raise
-        # The installation lets us read and no more: what is found is the operator's to see, and the host shows nothing.
+        # We may only read here, or not write where a branch is protected, which nobody waits for: what is found is the operator's to see.
         log.warning("check.not_granted", extra={"repository": commit.repository.full_name, "code": refused.code})
         return
     with context.database.work() as work:

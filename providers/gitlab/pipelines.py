@@ -17,11 +17,14 @@ from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.model.target import CommitRef, PullRequestRef, SourceRepository
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer
+from providers.gitlab.projects import tip
 
 MERGE_REQUESTS = 10
 """Open merge requests of one head that are looked at."""
 PIPELINES = 20
 """Newest pipelines of each that are looked at."""
+BRANCHES = 5
+"""Branches with a commit that are looked at."""
 REFS = "refs/merge-requests/"
 
 
@@ -61,6 +64,10 @@ class _MergeRequest(Answer):
     source_branch: str = ""
     source_project_id: int | None = None
     project_id: int | None = None
+
+
+class _Ref(Answer):
+    name: str
 
 
 class _Commit(Answer):
@@ -158,8 +165,35 @@ def _place_of_commit(api: Api, commit: CommitRef) -> Place:
     # What was merged without a commit of its own has pipelines of its merge request, too: these are of the past.
     chosen = next((p for p in newest if not (p.ref or "").startswith(REFS)), next(iter(newest), None))
     if chosen is None:
-        return Place(commit.repository, commit.commit)
+        return Place(commit.repository, commit.commit, ref=_branch_at(api, commit))
     return Place(commit.repository, chosen.sha, chosen.id, chosen.ref or "")
+
+
+def _branch_at(api: Api, commit: CommitRef) -> str:
+    """A branch whose tip it is, the default one first; empty when there is none. Left to itself, GitLab would take the first by name of
+    all branches that hold the commit."""
+    repository = commit.repository
+    candidates = [repository.default_branch] if repository.default_branch else []
+    if candidates and _is_tip(api, commit, candidates[0]):
+        return candidates[0]
+    try:
+        listed = api.pages(
+            repository,
+            lambda p: p.commits.get(commit.commit, lazy=True).refs("branch", iterator=True),
+            _Ref,
+            what=f"the branches with {commit.commit[:12]}",
+            most=BRANCHES,
+        )
+    except (HostForbidden, HostNotFound):
+        return ""
+    return next((ref.name for ref in listed if ref.name not in candidates and _is_tip(api, commit, ref.name)), "")
+
+
+def _is_tip(api: Api, commit: CommitRef, branch: str) -> bool:
+    try:
+        return tip(api, commit.repository, branch) == commit.commit
+    except HostNotFound:
+        return False
 
 
 def _project(target: SourceRepository, number: int | None) -> SourceRepository:

@@ -22,7 +22,7 @@ from pipeline.ports import HostMemory
 from providers.gitlab import status_checks
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer
-from providers.gitlab.failures import answered
+from providers.gitlab.failures import SCOPE_HINT, answered
 from providers.gitlab.notes import Author, Note, address_of
 from providers.gitlab.pipelines import Place, places
 from providers.gitlab.pulls import read
@@ -45,6 +45,7 @@ STATES: Mapping[Conclusion | None, str] = {
     Conclusion.CANCELLED: "canceled",
 }
 """A job knows no more: `neutral` lets merge, so that it is `success` and its description says what was not checked."""
+CLOSED_HINT = "a commit status needs the role Developer, and on a protected branch the right to push or to merge there"
 UNFINISHED = frozenset({"created", "pending", "running", "waiting_for_resource", "preparing", "canceling"})
 
 
@@ -140,6 +141,8 @@ def ensure_status(api: Api, memory: HostMemory, commit: CommitRef, check: Check,
         except (HostForbidden, HostNotFound, HostRejected) as exc:
             log.warning("gitlab.status_refused", extra={"sha": place.sha[:12], "code": exc.code})
             refused = refused or exc
+    if isinstance(refused, HostForbidden) and not made:
+        raise HostForbidden(refused.message, hint=refused.hint if refused.hint == SCOPE_HINT else CLOSED_HINT) from refused
     if refused is not None and not made:
         raise refused
     if check.conclusion is not None:
