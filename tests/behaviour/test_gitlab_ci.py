@@ -87,6 +87,17 @@ def test_the_header_has_only_what_gitlab_knows_and_every_input_is_used() -> None
     assert set(re.findall(r"inputs\.([a-z_]+)", body)) == set(declared)
 
 
+def test_the_guide_lists_every_input_with_its_default_and_every_code_of_the_job() -> None:
+    page = (ROOT / "docs" / "guide" / "gitlab-ci.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) ?\| ", page, re.MULTILINE))
+    declared, _ = parts()
+    assert list(rows) == list(declared)
+    for name, about in declared.items():
+        assert about["default"] in (rows[name].strip("`"), declared["source"]["default"], ""), name
+        assert all(f"`{option}`" in page for option in about.get("options", ()))
+    assert all(f"{code}" in page for code in job()["allow_failure"]["exit_codes"])
+
+
 def test_the_job_has_only_keys_that_gitlab_knows() -> None:
     assert set(job()) <= {
         *("stage", "image", "rules", "needs", "dependencies", "cache", "inherit", "interruptible"),
