@@ -167,7 +167,7 @@ class Fixes(_Part):
 class Speak(_Part):
     """What may take a reader's attention. The check always has everything."""
 
-    threads: int = Field(default=10, ge=0, le=10, description="How many threads one pull request gets at most.")
+    threads: int = Field(default=10, ge=0, le=10, description="How many threads one change gets at most.")
     level: Literal["block", "warn", "never"] = Field(
         default="warn", description="Which findings may get one: those that `block`, also those that only `warn`, or none (`never`)."
     )
