@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import HostGarbage
 from providers.gitlab.settings import Site
@@ -37,9 +37,10 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Answer(BaseModel):
-    """Base of the parts of GitLab's answers that are used. Lenient about everything that is not."""
+    """Base of the parts of GitLab's answers that are used. Lenient about everything that is not. Made ready by its first use, which it has
+    not in the web process."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class Nothing(Answer):
@@ -145,15 +146,14 @@ class Client:
         from providers.gitlab.transport import plain
 
         found = self.run(lambda line: plain(call(line)), what)
-        return _checked(TypeAdapter(model), {} if model is Nothing else found, what)
+        return _checked(model, {} if model is Nothing else found, what)
 
     def many(self, call: Callable[[Gitlab], Iterable[object]], model: type[_Model], what: str, most: int = MAX_ITEMS) -> list[_Model]:
         """All items of a list, page by page, at most `most`. `call` asks for an iterator."""
         from providers.gitlab.transport import plain
 
         found = self.run(lambda line: [plain(item) for item in islice(call(line), most)], what)
-        items: TypeAdapter[list[_Model]] = TypeAdapter(list[model])  # type: ignore[valid-type]  # a model made into a list at run time
-        return _checked(items, found, what)
+        return [_checked(model, item, what, number) for number, item in enumerate(found)]
 
     def run(self, call: Callable[[Line], _Result], what: str) -> _Result:
         """Whatever `call` gives."""
@@ -178,11 +178,11 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
-def _checked(adapter: TypeAdapter[_Result], value: object, what: str) -> _Result:
-    """`value` in the documented shape. Raises HostGarbage with the place that is wrong, never with its content."""
+def _checked(model: type[_Model], value: object, what: str, number: int | None = None) -> _Model:
+    """`value` in the documented shape; `number` of a list. Raises HostGarbage with the place that is wrong, never with its content."""
     try:
-        return adapter.validate_python(value)
+        return model.model_validate(value)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        place = ".".join(str(part) for part in (*(() if number is None else (number,)), *first["loc"])) or "the whole"
         raise HostGarbage(f"GitLab's answer to {what} is not what it documents: {place[:200]} ({first['type']})") from None

@@ -90,6 +90,8 @@ class GitLabProvider:
                 hint="make one with the scope `api` for the group or project (role Developer, or Maintainer to connect webhooks), "
                 "and set FIXWRIGHT_GITLAB_TOKEN",
             )
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise NotConfigured("FIXWRIGHT_GITLAB_TOKEN is no access token", hint="set it to the token alone, as GitLab showed it once")
         return Api(
             self._open_line,
             site,

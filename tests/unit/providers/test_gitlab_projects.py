@@ -206,6 +206,14 @@ def test_without_a_token_nobody_connects() -> None:
     assert "FIXWRIGHT_GITLAB_TOKEN" in told.value.hint
 
 
+@pytest.mark.parametrize("token", ["glpat-x\ny", "glpat-\u00e9", "two words", "glpat-\x00"])
+def test_what_cannot_be_a_token_is_said_without_being_shown(token: str) -> None:
+    with pytest.raises(NotConfigured) as told:
+        Wire().provider().connect(INSTALLATION, {"TOKEN": token}, Memory())
+    assert "FIXWRIGHT_GITLAB_TOKEN" in told.value.message
+    assert token not in str(told.value)
+
+
 def test_repositories_are_known_under_the_name_of_their_instance() -> None:
     for instance, known in (("", "git.example.org:8443/scm"), ("second", "second")):
         wire = only("/projects/acme%2Fshop", project())
