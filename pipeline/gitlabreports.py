@@ -148,8 +148,9 @@ def _trouble(report: Report, kind: Kind) -> list[Object]:
     verdict = report.verdict
     coverage = verdict.coverage
     said = [_message("warn" if gap.path else "fatal", _not_checked(gap)) for gap in coverage.breaking if _concerns(gap, kind)]
-    ran = any(run.scan_type is kind.scan_type for run in coverage.runs)
-    if not ran and not any(message["level"] == "fatal" for message in said):
+    known = any(run.scan_type is kind.scan_type for run in coverage.runs)
+    known = known or any(not gap.path and gap.engine in _names(kind.scan_type) for gap in coverage.breaking)
+    if not known:
         said.append(_message("fatal", f"No {kind.scan_type} was done: {kind.undone}."))
     if verdict.incomplete and not coverage.breaking:
         said.append(_message("fatal", f"{verdict.could_not_check}."))
@@ -158,8 +159,12 @@ def _trouble(report: Report, kind: Kind) -> list[Object]:
 
 def _concerns(gap: Gap, kind: Kind) -> bool:
     """Of what belongs to no single scan (the repository, a policy), both reports tell."""
-    others = {name for scan_type, engine in _ENGINES.items() if scan_type is not kind.scan_type for name in (engine, str(scan_type))}
-    return gap.engine not in others
+    return not any(gap.engine in _names(scan_type) for scan_type in _ENGINES if scan_type is not kind.scan_type)
+
+
+def _names(scan_type: ScanType) -> tuple[str, str]:
+    """By what a gap names whoever left it: the engine, or the scan that nobody did."""
+    return _ENGINES[scan_type], str(scan_type)
 
 
 def _not_checked(gap: Gap) -> str:

@@ -231,6 +231,15 @@ def test_a_scan_that_nobody_asked_for_is_not_one_that_found_nothing(kind: str, o
     assert said(kind, report(ledger=coverage(runs=(other,)))) == ("failure", [("fatal", text)])
 
 
+def test_a_scan_that_nobody_did_is_told_beside_what_else_went_wrong() -> None:
+    ledger = coverage(Gap("fixwright", "", "more than 200000 files", GapClass.LIMIT), runs=(RUNS[1],))
+    status, messages = said("sast", report(ledger=ledger))
+    assert (status, len(messages)) == ("failure", 2)
+    required = Gap("semgrep_scan", "", "did not run", GapClass.ERROR, "us")
+    assert said("sast", report(ledger=coverage(required, runs=(RUNS[1],))))[1] == [("fatal", "Not checked: did not run (semgrep_scan).")]
+    assert said("secret_detection", report(ledger=coverage(required, runs=(RUNS[1],)))) == ("success", [])
+
+
 @each_kind
 def test_a_file_that_was_not_checked_is_a_failure_and_named(kind: str) -> None:
     engine = {"sast": "semgrep", "secret_detection": "betterleaks"}[kind]
