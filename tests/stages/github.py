@@ -2,80 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import httpx2
 import pytest
-from sqlalchemy import ColumnElement, and_, func, select
-from starlette.testclient import TestClient
+from sqlalchemy import select
 
-from bot.asgi import make_asgi
 from bot.worker import work_message
-from pipeline.model.finding import Confidence, Finding, Location, Rule, Secret, Severity
 from pipeline.model.ids import MessageId
-from pipeline.model.scan import Covered, FindingSeen, Output, ScanRequest, ScanType, Tree
-from pipeline.ports import Control
-from pipeline.store.tables import outbox, reviews
-from pipeline.triage.fingerprint import identify_secret
+from pipeline.store.tables import outbox
 from providers.github.client import close_line
 from providers.github.provider import GitHubProvider
-from tests.fakes import BAD_LINE, GoodFixer, LineScanner
-from tests.harness import Bench
+from tests.stages.wired import VALUE, KeyScanner, WiredBench, bad_words
 from tests.worlds.github.hooks import Delivery
 from tests.worlds.github.model import CheckRun, PullRequest, Repository, ReviewComment
 from tests.worlds.github.world import GithubWorld, new_key
 
+__all__ = ["ON_BOTH", "VALUE", "GithubBench", "KeyScanner", "app_key", "bad_words"]
+
 ON_BOTH = pytest.mark.usefixtures("database_url")
 """For a test that runs on SQLite and on PostgreSQL. That both do the same is held by `tests/unit/store`: here it is for what several
 processes, or the same thing many times, do to the store."""
-
-KEY_RULE = Rule("fake.key", "A key in the code", "Anyone who reads the code has this key.", Severity.HIGH, Confidence.HIGH, 798)
-KEY = re.compile(r"key-[0-9a-z]{20}")
-VALUE = "key-" + "a1b2c3d4e5" * 2
-"""What `KeyScanner` takes for a secret."""
-
-
-def _soon() -> tuple[ColumnElement[bool], ...]:
-    return outbox.c.status.in_(["pending", "running"]), outbox.c.due_at < time.time() + 3_600
-
-
-class KeyScanner(LineScanner):
-    """Finds what looks like a key, instantly."""
-
-    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
-        super().__init__(ScanType.SECRETS, before)
-
-    def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:
-        """Line by line; the value leaves only as a keyed hash."""
-        self._before()
-        for file in request.tree.files:
-            content = (request.tree.root / file.on_disk).read_bytes()
-            for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
-                for match in KEY.finditer(line):
-                    where = Location(file.path, number, number, match.start() + 1, match.end() + 1)
-                    hashed = hmac.new(request.secret_key, match[0].encode(), hashlib.sha256).hexdigest()
-                    secret = Secret("test key", hashed, match[0][-4:])
-                    yield FindingSeen(identify_secret(Finding(KEY_RULE, where, "", self.name, secret=secret), content, match[0]))
-            yield Covered((file.path,))
-
-
-def bad_words(rule: str, tree: Tree, control: Control, seconds: float) -> Sequence[Location]:
-    """Every BAD in a tree: what the gate calls residues."""
-    if rule != BAD_LINE.id:
-        raise KeyError(rule)
-    found = []
-    for file in tree.files:
-        lines = (tree.root / file.on_disk).read_text("utf-8", "replace").splitlines()
-        found += [Location(file.path, number, number) for number, line in enumerate(lines, 1) if "BAD" in line]
-    return found
 
 
 @cache
@@ -84,7 +34,7 @@ def app_key() -> str:
     return new_key()
 
 
-class GithubBench(Bench):
+class GithubBench(WiredBench[Delivery]):
     """An app, GitHub, and the wire between them. Nothing happens until `settle`."""
 
     def __init__(self, tmp_path: Path, world: GithubWorld, database_url: str, environment: Mapping[str, str] | None = None) -> None:
@@ -93,19 +43,9 @@ class GithubBench(Bench):
             "FIXWRIGHT_GITHUB_PRIVATE_KEY": world.private_key_pem,
             "FIXWRIGHT_GITHUB_WEBHOOK_SECRET": world.webhook_secret,
             "FIXWRIGHT_GITHUB_API_URL": world.api_url,
-            "FIXWRIGHT_RETRY_CAP": "0.1",
         }
         super().__init__(tmp_path, database_url, settings | dict(environment or {}))
         self.world = world
-        self.delivered = 0
-        self.client = TestClient(make_asgi(self.app))
-        self.client.__enter__()
-        self.look_with(LineScanner(), KeyScanner())
-
-    def look_with(self, *scanners: LineScanner) -> None:
-        """Put these engines in place, with the fixer that mends what the first kind finds."""
-        self.use(scanners=scanners, fixers=[GoodFixer()])
-        self.app.plugins = replace(self.app.plugins, residues=bad_words)
 
     def live_by_the_worlds_clock(self) -> None:
         """When the world's clock is set ahead, so is ours."""
@@ -114,9 +54,8 @@ class GithubBench(Bench):
 
     def close(self) -> None:
         """Let go of everything."""
-        self.client.__exit__(None, None, None)
-        close_line()
         super().close()
+        close_line()
 
     # --- GitHub's side ---
 
@@ -132,34 +71,16 @@ class GithubBench(Bench):
         self.world.commit(repository, branch, files)
         return self.world.open_pull_request("ada", repository, branch, "main", "Change it")
 
+    def told(self) -> Sequence[Delivery]:
+        """Every delivery of the App so far."""
+        return self.world.hooks.deliveries
+
     def post(self, delivery: Delivery) -> httpx2.Response:
         """One delivery, as GitHub sends it."""
         answer: httpx2.Response = self.client.post("/webhooks/github", content=delivery.body, headers=delivery.headers)
         return answer
 
-    def post_copies(self, delivery: Delivery, count: int) -> list[int]:
-        """The same delivery many times, from 16 connections."""
-        with ThreadPoolExecutor(16) as pool:
-            return [answer.status_code for answer in pool.map(lambda _: self.post(delivery), range(count))]
-
-    def take(self) -> None:
-        """Everything that happened on GitHub since the last time is delivered, in order."""
-        waiting = self.world.hooks.deliveries[self.delivered :]
-        for delivery in waiting:
-            answer = self.post(delivery)
-            assert answer.status_code == 202, answer.text
-        self.delivered += len(waiting)
-
     # --- our side ---
-
-    def settle(self, seconds: float = 60.0) -> None:
-        """Deliver and work until both sides are quiet: what we do there comes back to us as deliveries."""
-        deadline = time.monotonic() + seconds
-        while True:
-            self.take()
-            if not self.work_some() and self.delivered == len(self.world.hooks.deliveries):
-                return
-            assert time.monotonic() < deadline, "it never became quiet"
 
     def start(self, name: str) -> None:
         """Do what the newest delivery of this name leads to, up to the new review, while another is under way."""
@@ -169,56 +90,6 @@ class GithubBench(Bench):
                 statement = select(outbox.c.id).where(outbox.c.kind == kind, outbox.c.key.contains(delivery.id))
                 found = work.transaction.execute(statement).scalar_one()
             work_message(self.app, MessageId(found))
-
-    def work_review(self, number: int) -> None:
-        """Do all that the review of a pull request still needs, whatever else is due."""
-        with self.app.database.read() as work:
-            identity = work.transaction.execute(select(reviews.c.id).where(reviews.c.pull_request == number)).scalar_one()
-        for _ in range(10):
-            with self.app.database.read() as work:
-                statement = select(outbox.c.id).where(outbox.c.status == "pending", outbox.c.body.contains(str(identity)))
-                waiting = [MessageId(found) for found in work.transaction.execute(statement).scalars()]
-            for message in waiting:
-                work_message(self.app, message)
-            if not waiting:
-                return
-        raise AssertionError("the review never ended")
-
-    def work_some(self) -> bool:
-        """Work what can be claimed now; False when nothing is left to do at all."""
-        with self.app.database.read() as work:
-            statement = select(outbox.c.id).where(*_soon())
-            waiting = [MessageId(found) for found in work.transaction.execute(statement.order_by(outbox.c.created_at)).scalars()]
-        for identity in waiting:
-            work_message(self.app, identity)
-        if waiting and self.unfinished():
-            time.sleep(0.02)  # a retry that is not due yet
-        return bool(waiting)
-
-    def unfinished(self) -> int:
-        """How many messages are neither done nor dead, and due within the hour: a purge waits for days."""
-        return self._count(and_(*_soon()))
-
-    def dead(self) -> list[tuple[str, str]]:
-        """Messages that were given up: kind and code."""
-        with self.app.database.read() as work:
-            statement = select(outbox.c.kind, outbox.c.error_code).where(outbox.c.status == "dead")
-            return [(row.kind, row.error_code) for row in work.transaction.execute(statement)]
-
-    def sent(self, kind: str) -> int:
-        """How many messages of a kind there ever were."""
-        return self._count(outbox.c.kind == kind)
-
-    def reviews(self, head: str) -> int:
-        """How many reviews of a head there ever were."""
-        with self.app.database.read() as work:
-            statement = select(func.count()).select_from(reviews).where(reviews.c.head == head)
-            return int(work.transaction.execute(statement).scalar_one())
-
-    def _count(self, condition: object) -> int:
-        with self.app.database.read() as work:
-            statement = select(func.count()).select_from(outbox).where(condition)  # type: ignore[arg-type]  # any clause
-            return int(work.transaction.execute(statement).scalar_one())
 
     # --- what people see ---
 

@@ -140,6 +140,22 @@ def test_before_there_were_keys_the_event_and_the_body_are_one() -> None:
     assert identity(made.push(), "") == identity(made.push(), "") != identity(made.push(after=OLD), "")
 
 
+def test_what_happens_once_is_known_by_its_own_number_whichever_webhook_tells_of_it() -> None:
+    def identity(payload: object, key: str) -> str:
+        return received(payload, {"idempotency-key": key}).delivery_id
+
+    assert identity(made.note(), "of the project") == identity(made.note(), "of the group") == "note.create:1244"
+    assert identity(made.note(id=1245), "x") == "note.create:1245"
+    assert identity(made.project("project_create"), "x") == "project_create:22"
+    # A note is edited, and a project changed, more than once.
+    assert identity(made.note(action="update"), "key-2") == identity(made.project("project_update"), "key-2") == "key-2"
+
+
+@pytest.mark.parametrize("number", [None, 0, -1, True, "7", 10**30, [7]])
+def test_a_note_without_a_number_is_known_by_its_delivery(number: object) -> None:
+    assert received(made.note(id=number)).delivery_id == "key-1"
+
+
 @pytest.mark.parametrize("key", ["", " ", "x" * 101, "a b", "\u00e9", "a\nb", "<script>"])
 def test_an_odd_key_is_none(key: str) -> None:
     identity = received(made.push(), {"idempotency-key": key}).delivery_id

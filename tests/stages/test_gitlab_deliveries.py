@@ -1,0 +1,84 @@
+"""Deliveries of GitLab on its double: repeated, reordered, told by several webhooks, and never twice the same work."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from pipeline.store.tables import scans
+from tests.stages.gitlab import GitlabBench
+from tests.worlds.gitlab.hooks import Delivery, new_signing_token
+from tests.worlds.gitlab.world import GitlabWorld
+
+SIGNING_TOKEN = new_signing_token()
+OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}
+
+
+@pytest.fixture
+def gitlab(tmp_path: Path) -> Iterator[GitlabBench]:
+    """Nothing that was asked or written may be against GitLab's description of its API."""
+    with GitlabWorld.start(tmp_path, relative="/gitlab") as world:
+        made = GitlabBench(tmp_path, world, "", {"FIXWRIGHT_GITLAB_SIGNING_TOKEN": SIGNING_TOKEN})
+        yield made
+        made.close()
+        assert world.violations == []
+
+
+def count(gitlab: GitlabBench, table: object) -> int:
+    """Rows of a table."""
+    with gitlab.app.database.read() as work:
+        return int(work.transaction.execute(select(func.count()).select_from(table)).scalar_one())  # type: ignore[arg-type]  # any table
+
+
+def again(gitlab: GitlabBench, *, renamed: bool) -> None:
+    """Everything that was ever told comes once more, in any order; `renamed`: as another hook would tell it, under ids of its own."""
+    told = list(gitlab.told())
+    random.Random(7).shuffle(told)
+    for delivery in told:
+        sent = as_another(delivery) if renamed else delivery
+        answer = gitlab.post(sent)
+        assert answer.status_code == 202
+        assert renamed or answer.json()["status"] in ("repeated", "ignored")
+    gitlab.settle()
+
+
+def as_another(delivery: Delivery) -> Delivery:
+    """The same event, told by another webhook."""
+    identity = str(uuid.uuid4())
+    return replace(delivery, id=identity, headers=delivery.headers | {"Idempotency-Key": identity})
+
+
+@pytest.mark.parametrize("renamed", [False, True], ids=["the same deliveries", "of another webhook"])
+@pytest.mark.parametrize("signed", [False, True], ids=["token", "signature"])
+def test_what_is_told_again_in_any_order_leads_to_no_second_scan(gitlab: GitlabBench, *, renamed: bool, signed: bool) -> None:
+    if signed:
+        gitlab.world.hooks.own.signing_tokens = (SIGNING_TOKEN,)
+    project = gitlab.project(OLD)
+    request = gitlab.change(project, {"c.txt": "fine\nBAD\n"})
+    gitlab.settle()
+    gitlab.world.commit(project, "feature", {"d.txt": "BAD\n"})
+    gitlab.world.comment("ada", request, "What do you think?")
+    gitlab.settle()
+    before = (count(gitlab, scans), len(gitlab.our_notes(request)), len(gitlab.world.effects))
+    assert before[0] > 0
+    again(gitlab, renamed=renamed)
+    assert (count(gitlab, scans), len(gitlab.our_notes(request)), len(gitlab.world.effects)) == before
+    assert gitlab.dead() == []
+
+
+def test_a_command_that_two_webhooks_tell_is_done_once(gitlab: GitlabBench) -> None:
+    project = gitlab.project(OLD)
+    request = gitlab.change(project, {"c.txt": "fine\nBAD\n"})
+    gitlab.settle()
+    gitlab.world.comment("ada", request, "/scan")
+    gitlab.settle()
+    assert gitlab.reviews(request.head) == 2
+    answer = gitlab.post(as_another(gitlab.world.hooks.of("note")[-1]))
+    gitlab.settle()
+    assert (answer.json()["status"], gitlab.reviews(request.head)) == ("repeated", 2)
