@@ -127,10 +127,12 @@ def test_a_hook_that_cannot_be_is_refused(scene: Scene, given: dict[str, Any], s
 @pytest.mark.parametrize(("who", "status"), [("dora", 403), ("rita", 403), ("eve", 404)])
 def test_hooks_of_a_project_are_its_maintainers(scene: Scene, who: str, status: int) -> None:
     lazy: Any = scene.client(who).projects.get(scene.project.id, lazy=True)
-    for call in (lambda: lazy.hooks.list(get_all=True), lambda: lazy.hooks.create({"url": "https://example.org/"})):
-        with pytest.raises(GitlabError) as refused:
-            call()
-        assert code(refused) == status
+    with pytest.raises(GitlabError) as refused:
+        lazy.hooks.list(get_all=True)
+    assert code(refused) == status
+    with pytest.raises(GitlabError) as also:
+        lazy.hooks.create({"url": "https://example.org/"})
+    assert code(also) == status
 
 
 def test_hooks_of_a_group_are_its_owners_and_premiums(scene: Scene) -> None:
@@ -268,7 +270,9 @@ def test_a_rotated_token_has_a_successor_and_is_dead_itself(scene: Scene) -> Non
     with pytest.raises(GitlabAuthenticationError):
         client.http_get("/user")
     after = gitlab.Gitlab(scene.world.url, private_token=made["token"])
-    assert after.http_get("/user")["username"] == "walter"
+    after.auth()
+    assert after.user is not None
+    assert after.user.username == "walter"
 
 
 def test_a_token_is_refused_as_gitlab_refuses_it(scene: Scene) -> None:

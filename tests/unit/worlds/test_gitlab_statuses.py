@@ -81,7 +81,9 @@ def test_a_status_makes_a_pipeline_of_its_own_on_the_branch(scene: Scene) -> Non
     assert (made.status, made.ref, made.description) == ("running", "feature", "Scanning")
     (pipeline,) = scene.shop.pipelines.list(get_all=True)
     assert (pipeline.source, pipeline.sha, pipeline.status, pipeline.id) == ("external", scene.request.head, "running", made.pipeline_id)
-    assert made.author["username"] == scene.client.http_get("/user")["username"]
+    scene.client.auth()
+    assert scene.client.user is not None
+    assert made.author["username"] == scene.client.user.username
 
 
 def test_a_live_status_is_moved_and_a_finished_one_followed_by_a_new_one(scene: Scene) -> None:

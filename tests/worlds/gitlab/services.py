@@ -141,7 +141,8 @@ class Services:
         """What GitLab does every night: memberships whose day has come are removed."""
         with self.gitlab.state.lock:
             today, state, events = self.gitlab.state.now().date(), self.gitlab.state, self.gitlab.events
-            for place in (*state.projects.values(), *state.namespaces.values()):
+            places: list[Project | Namespace] = [*state.projects.values(), *state.namespaces.values()]
+            for place in places:
                 for member in [one for one in place.members.values() if one.expires_at is not None and one.expires_at <= today]:
                     del place.members[member.user.id]
                     if isinstance(place, Project):

@@ -1,0 +1,97 @@
+"""The persons' side over HTTP, for a double that runs in a process of its own: `POST /_world/VERB` with a JSON object.
+
+Only there when asked for (`python -m tests.worlds.gitlab` does), because nothing guards it but the loopback address.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from tests.worlds.bare import GitFailed
+from tests.worlds.exchange import Response
+from tests.worlds.gitlab.actions import Impossible
+from tests.worlds.gitlab.model import MergeRequest, Namespace, Note, Project
+from tests.worlds.gitlab.positions import Unplaceable
+from tests.worlds.gitlab.state import find_note
+from tests.worlds.gitlab.talk import BadNote
+from tests.worlds.gitlab.world import GitlabWorld
+
+ROOT = "/_world/"
+Arguments = dict[str, Any]
+
+
+class Control:
+    """Carries out one verb after the other on a world."""
+
+    def __init__(self, world: GitlabWorld) -> None:
+        self._world = world
+        self._verbs: Mapping[str, Callable[[Arguments], Any]] = {
+            "create_project": self._create_project,
+            "create_group": lambda given: {"id": self._world.create_group(**given).id},
+            "set_access": lambda given: self._world.set_access(place=self._place(given), **given),
+            "commit": lambda given: {"sha": self._world.commit(self._project(given), **given)},
+            "force_push": lambda given: {"sha": self._world.force_push(self._project(given), **given)},
+            "open_merge_request": lambda given: _shown(self._world.open_merge_request(project=self._project(given), **given)),
+            "comment": lambda given: {"id": self._world.comment(request=self._merge_request(given), **given).id},
+            "reply_in_discussion": lambda given: {"id": self._world.reply_in_discussion(discussion=self._note(given), **given).id},
+            "merge": lambda given: {"sha": self._world.merge(request=self._merge_request(given), **given)},
+            "close": lambda given: self._world.close(request=self._merge_request(given), **given),
+            "webhook_url": self._webhook_url,
+            "token_for": lambda given: {"token": self._world.token_for(**given)},
+            "token_of": lambda given: {"token": self._world.token_of(place=self._place(given), **given)},
+            "effects": lambda _: [asdict(effect) for effect in self._world.effects],
+            "violations": lambda _: [str(violation) for violation in self._world.violations],
+        }
+
+    def handle(self, path: str, body: bytes) -> Response:
+        """404 for an unknown verb, 400 with the reason for what the world refuses."""
+        work = self._verbs.get(path.removeprefix(ROOT))
+        if work is None:
+            return _answer(404, {"message": f"verbs: {', '.join(self._verbs)}"})
+        try:
+            made = work(json.loads(body or b"{}"))
+        except (TypeError, ValueError, LookupError, GitFailed, Impossible, BadNote, Unplaceable) as error:
+            return _answer(400, {"message": f"{type(error).__name__}: {error}"})
+        return _answer(200, {} if made is None else made)
+
+    def _project(self, given: Arguments) -> Project:
+        """The project whose path is in the arguments, which is taken out of them. Raises LookupError."""
+        name = str(given.pop("project"))
+        found = self._world.gitlab.state.project(name)
+        if found is None:
+            raise LookupError(f"no project {name}")
+        return found
+
+    def _place(self, given: Arguments) -> Project | Namespace:
+        """A project, or the `group` of that path."""
+        if "group" in given:
+            return self._world.create_group(str(given.pop("group")))
+        return self._project(given)
+
+    def _merge_request(self, given: Arguments) -> MergeRequest:
+        return self._project(given).merge_requests[given.pop("iid")]
+
+    def _note(self, given: Arguments) -> Note:
+        number = given.pop("note")
+        found = find_note(self._merge_request(given), number)
+        if found is None:
+            raise LookupError(f"no note {number}")
+        return found
+
+    def _create_project(self, given: Arguments) -> Arguments:
+        project = self._world.create_project(**given)
+        return {"id": project.id, "path_with_namespace": project.full_path}
+
+    def _webhook_url(self, given: Arguments) -> None:
+        self._world.webhook_url = given["url"]
+
+
+def _shown(request: MergeRequest) -> Arguments:
+    return {"iid": request.iid, "head": request.head, "base": request.version.refs.base}
+
+
+def _answer(status: int, body: object) -> Response:
+    return Response(status, json.dumps(body).encode(), {"content-type": "application/json"})
