@@ -60,11 +60,13 @@ def test_every_text_has_the_hosts_own_word(bench: Bench, repo: LocalRepo, word: 
         bench.work()
     repo.commit({"d.txt": "fine\n"}, branch="second", start="main")
     second = bench.pull_request(repo, "second")
-    bench.changed(second, delivery="second")
-    bench.work_key("accept:second")
-    bench.work_key("start:second")
-    bench.close_pull_request(repo, second, "closing")
-    bench.work_key("accept:closing")
+
+    def close_while_scanning() -> None:
+        bench.close_pull_request(repo, second, "closing")
+        bench.work_key("accept:closing")
+
+    bench.use(scanners=[LineScanner(before=close_while_scanning), KeyScanner()])
+    bench.changed(second)
     bench.work()
     texts = "\n".join(written(bench, ref))
     assert f"of this {word} is still being checked" in texts or f"This {word} was not checked yet" in texts
