@@ -60,8 +60,14 @@ class _Plan(BaseModel):
 
     parent: str
     blobs: dict[str, str | None]
-    tips: list[str] = Field(default_factory=list)
-    """Commits of ours that the branch has, or had just before."""
+    made: str = ""
+    """The commit; empty while we do not know whether it was made."""
+    before: str = ""
+    """Our own commit that the branch had before."""
+
+    def asks_for(self, other: _Plan) -> bool:
+        """True when both want the same."""
+        return (self.parent, self.blobs) == (other.parent, other.blobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +104,17 @@ def ensure_branch(api: Api, memory: HostMemory, repository: SourceRepository, co
     if not actions:
         raise HostRejected("the patch changes nothing on that commit")
     wanted = _Plan(parent=commit.parent, blobs=blobs)
-    tip = _tip(desk)
-    if tip is not None and _holds(desk, tip, wanted):
+    tip, known = _tip(desk), desk.remembered()
+    if tip is not None and ((known is not None and known.made == tip.id and known.asks_for(wanted)) or _holds(desk, tip, wanted)):
         return CommitRef(repository, CommitId(tip.id))
-    if tip is not None and not _is_ours(desk, tip):
+    if tip is not None and not _is_ours(desk, tip, known):
         raise HostRejected(
             f"branch {commit.branch} holds a commit that is not ours ({tip.id[:7]})", hint="delete or rename that branch, then ask again"
         )
     # Before the effect: should its answer get lost, or the effect not happen, we still know either commit as ours.
-    desk.remember(wanted.model_copy(update={"tips": [tip.id] if tip else []}))
+    desk.remember(wanted.model_copy(update={"before": tip.id if tip else ""}))
     made = _write(desk, commit, actions, wanted, force=tip is not None)
-    desk.remember(wanted.model_copy(update={"tips": [made.id]}))
+    desk.remember(wanted.model_copy(update={"made": made.id}))
     return CommitRef(repository, CommitId(made.id))
 
 
@@ -142,10 +148,9 @@ def _tip(desk: _Desk) -> _Commit | None:
         return None
 
 
-def _is_ours(desk: _Desk, tip: _Commit) -> bool:
+def _is_ours(desk: _Desk, tip: _Commit, known: _Plan | None) -> bool:
     """True when we put that commit there: we remember it, or that we were about to make it. A name can be written by anybody."""
-    known = desk.remembered()
-    return known is not None and (tip.id in known.tips or _holds(desk, tip, known))
+    return known is not None and (tip.id in (known.made, known.before) or _holds(desk, tip, known))
 
 
 def _holds(desk: _Desk, tip: _Commit, plan: _Plan) -> bool:

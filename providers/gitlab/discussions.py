@@ -185,10 +185,10 @@ def _open(desk: _Desk, memory: HostMemory, head: CommitId, missing: Sequence[Thr
     """Open what GitLab can place, with one mail where that is possible. What it cannot place stands in `desk.outside` afterwards."""
     drafts = Drafts(desk.api, memory, desk.ref)
     wanted = _placed(desk, diff_at(desk.api, desk.ref, head), missing)
-    together: Sequence[_Wanted] = ()
-    if len(wanted) > 1 and drafts.may_publish():
+    if len(wanted) > 1:
         together = _open_together(desk, drafts, wanted)
     else:
+        together = ()
         drafts.clean()
     made = _read_back(desk, together)
     for one in wanted:
@@ -215,8 +215,8 @@ def _placed(desk: _Desk, diff: Diff | None, missing: Sequence[Thread]) -> list[_
 def _open_together(desk: _Desk, drafts: Drafts, wanted: Sequence[_Wanted]) -> Sequence[_Wanted]:
     """Publish them as one review. Returns those that were in it; the others were refused, or are to be opened alone."""
     kept = []
-    with drafts.writing():
-        for one in wanted:
+    with drafts.writing() as usable:
+        for one in wanted if usable else ():
             placed = drafts.add(one.body, one.position)
             if placed is None:  # this GitLab makes no drafts for us
                 drafts.clean()

@@ -9,8 +9,8 @@ Source: docs REST "Draft notes" (GitLab 15.9 and above; made and published throu
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.errors import HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable
@@ -45,7 +45,24 @@ class Drafts:
         self._api, self._memory, self._ref = api, memory, ref
         self._key = f"gitlab/{api.site.authority}/drafts/{ref.repository.external_id}/{ref.number}"
 
-    def may_publish(self) -> bool:
+    @contextmanager
+    def writing(self) -> Iterator[bool]:
+        """Nobody else of us makes drafts there meanwhile. Gives False when there can be none: see `_may_publish`. Should we not come to an
+        end, the next one knows that we have begun."""
+        with self._memory.lock(f"{self._key}/lock", LOCKED):
+            usable = self._may_publish()
+            if usable:
+                self._memory.put(self._key, b"1", BEGUN_KEPT)
+            yield usable
+            self._memory.put(self._key, b"", 1.0)
+
+    def clean(self) -> None:
+        """Take away what we began and did not publish, if anything."""
+        if self._memory.get(self._key) not in (None, b""):
+            self._may_publish()
+            self._memory.put(self._key, b"", 1.0)
+
+    def _may_publish(self) -> bool:
         """False where this GitLab has no drafts, or somebody has begun a review with our account. Leftovers of ours are gone then."""
         try:
             there = self._listed()
@@ -55,17 +72,6 @@ class Drafts:
         for draft in ours:
             self._delete(draft)
         return len(ours) == len(there)
-
-    def clean(self) -> None:
-        """Take away what we began and did not publish, if anything."""
-        if self._memory.get(self._key) not in (None, b""):
-            self.may_publish()
-            self._memory.put(self._key, b"", 1.0)
-
-    def writing(self) -> AbstractContextManager[None]:
-        """Nobody else of us makes drafts there meanwhile; should we not end, the next one knows that we have begun."""
-        self._memory.put(self._key, b"1", BEGUN_KEPT)
-        return self._memory.lock(f"{self._key}/lock", LOCKED)
 
     def add(self, body: str, position: Wire) -> bool | None:
         """One more. False when its position is not on the diff: it is not there then. None when there can be no drafts."""
@@ -101,7 +107,6 @@ class Drafts:
             log.warning("gitlab.review_refused", extra={"number": self._ref.number, "code": exc.code})
             self.clean()
             return False
-        self._memory.put(self._key, b"", 1.0)
         return True
 
     def _listed(self) -> Sequence[_Draft]:

@@ -48,7 +48,7 @@ def ensure_pull_request(api: Api, draft: PullRequestDraft, limits: Capabilities)
             "title": title,
             "description": body,
             "remove_source_branch": True,
-            "labels": list(draft.labels),
+            **({"labels": list(draft.labels)} if draft.labels else {}),
         }
         try:
             found = api.send(repository, lambda p: p.mergerequests.create(wanted), MergeRequestAnswer, what="a merge request")

@@ -133,6 +133,7 @@ class Project:
     """Merged results pipelines."""
     merge_trains_enabled: bool = False
     only_merge_if_pipeline_succeeds: bool = False
+    only_merge_if_discussions_resolved: bool = False
     resolve_outdated_diff_discussions: bool = False
     issues: int = 0
     """How many numbers its issues took."""

@@ -25,6 +25,7 @@ _FIRST = {
     "merge_request": 421_000_000,
     "version": 1_421_000_000,
     "note": 2_800_000_000,
+    "draft": 1_000_000,
     "discussion": 1,
     "suggestion": 5_100_000,
     "award": 31_000_000,

@@ -72,7 +72,7 @@ class Projects(Accounts):
             "only_allow_merge_if_pipeline_succeeds": project.only_merge_if_pipeline_succeeds,
             "allow_merge_on_skipped_pipeline": None,
             "request_access_enabled": True,
-            "only_allow_merge_if_all_discussions_are_resolved": False,
+            "only_allow_merge_if_all_discussions_are_resolved": project.only_merge_if_discussions_resolved,
             "remove_source_branch_after_merge": True,
             "printing_merge_request_link_enabled": True,
             "merge_method": project.merge_method,
