@@ -29,6 +29,7 @@ from pipeline.store.spool import Spool
 from pipeline.store.tables import deliveries, outbox
 from providers.local.record import KEPT
 from tests.unit.bot.test_webhooks import EVENT, SECRET, signed
+from tests.unit.providers import gitlab_payloads as made
 from tests.unit.store.samples import envelope
 
 BODY = json.dumps(EVENT).encode()
@@ -107,6 +108,38 @@ def test_with_the_database_locked_a_delivery_waits_in_a_file_and_is_taken_once(a
         assert post(client, "first") == (202, "repeated")
         with app.database.read() as work:
             assert work.transaction.execute(select(func.count()).select_from(outbox)).scalar_one() == 1
+
+
+@pytest.mark.parametrize("proof", [made.with_token, made.with_signature], ids=["secret token", "signature"])
+def test_a_delivery_of_gitlab_is_verified_again_when_it_is_taken_from_its_file_however_it_proved_itself(
+    tmp_path: Path, proof: made.Proof
+) -> None:
+    settings = {f"FIXWRIGHT_GITLAB_{name}": value for name, value in made.CONFIGURATION.items()}
+    app = wired(tmp_path, **settings)
+    body = made.body_of(made.push())
+    an_hour_ago = int(time.time()) - 3600
+    headers = proof(body, "key-1") if proof is made.with_token else made.with_signature(body, "key-1", at=an_hour_ago)
+    lower = {name.lower(): value for name, value in headers.items()}
+    spool = Spool(app.settings.spool_dir, 1_000_000)
+    spool.keep(Delivery("gitlab", "", {**lower, "cookie": "a session"}, body, float(an_hour_ago)))
+    spool.keep(Delivery("gitlab", "", lower, body.replace(b"main", b"evil"), float(an_hour_ago)))
+    spool.close()
+    # The signature is of the body, the secret token is not.
+    assert drained(app) == (2 if proof is made.with_token else 1)
+    assert known(app) == ["key-1"]
+    app.database.dispose()
+
+
+def test_what_gitlab_delivers_while_the_database_is_locked_is_not_lost(tmp_path: Path) -> None:
+    settings = {f"FIXWRIGHT_GITLAB_{name}": value for name, value in made.CONFIGURATION.items()}
+    app = wired(tmp_path, **settings)
+    body = made.body_of(made.merge_request())
+    with TestClient(make_asgi(app)) as client:
+        with locked(app):
+            answer = client.post("/webhooks/gitlab", content=body, headers=made.with_token(body, "key-1"))
+            assert (answer.status_code, answer.json()["status"]) == (202, "spooled")
+        wait(lambda: known(app) == ["key-1"])
+    app.database.dispose()
 
 
 def test_what_lies_there_after_a_crash_is_taken_in_order_by_the_next_process_however_old_it_is(app: App) -> None:
