@@ -10,7 +10,7 @@ DEV := $(VENV)/.installed-dev
 
 .PHONY: demo run test faults soak check bench engines clean help
 help:
-	@echo "make demo    watch a pull request being scanned, answered and fixed (PROVIDER=github: against a double of GitHub)"
+	@echo "make demo    watch a pull request being scanned, answered and fixed (PROVIDER=github or gitlab: against a double of that host)"
 	@echo "make test    set up and run the tests"
 	@echo "make faults  the whole fault matrix, written to docs/reliability.md (ARGS='--row 13': one row; ARGS=--quick: some)"
 	@echo "make run     serve"
@@ -37,10 +37,10 @@ $(DEV): requirements-dev.txt $(STAMP)
 engines: $(STAMP)
 	@$(BIN)/fixwright engines install >/dev/null
 
-ifeq ($(PROVIDER),github)
-# The double of GitHub lives with the tests and needs what they need.
+ifneq ($(filter github gitlab,$(PROVIDER)),)
+# The doubles of hosts live with the tests and need what they need.
 demo: $(DEV) engines
-	@$(BIN)/python -m tests.worlds.github.demo
+	@$(BIN)/python -m tests.worlds.$(PROVIDER).demo
 else
 demo: $(STAMP) engines
 	@$(BIN)/fixwright demo

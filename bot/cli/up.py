@@ -84,11 +84,12 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def _offer_setup(app: App) -> None:
-    """Where nothing is set up that a browser could set up, say where to go: to the person at this terminal, not to a log."""
-    wanting = [name for name, provider in app.plugins.providers.items() if provider.setup and not app.configurations.instances(name)]
-    if wanting:
+    """Where no host behind a network is set up, say where to go: to the person at this terminal, not to a log."""
+    hosts = {name: provider for name, provider in app.plugins.providers.items() if not provider.capabilities.local_git}
+    if not any(app.configurations.instances(name) for name in hosts):
         link = setup_address(app.settings, SetupLinks(app.memory).make(Target(first=True)))
-        print(f"Set up GitHub in a browser (this link works once, for a day):\n  {link}", flush=True)
+        print(f"Set up GitHub in a browser (this link works once, for a day):\n  {link}")
+        print("Set up GitLab with an access token:\n  fixwright gitlab setup", flush=True)
 
 
 class Supervisor:

@@ -47,7 +47,7 @@ class LocalDemo:
         self._environment = {**environment, "FIXWRIGHT_LOCAL_WEBHOOK_SECRET": secrets.token_urlsafe(24)}
         self._service = Service.start(python("-m", "bot.cli", "up"), name="fixwright", env=self._environment, log=log)
         wait_ready(self._service, environment["FIXWRIGHT_URL"], log)
-        self._fixwright("local", "connect", str(self.server))
+        fixwright(self._environment, "local", "connect", str(self.server))
 
     def push(self) -> str:
         """Push; when the branch is there already from an earlier run, deliver it again as the hook would."""
@@ -56,7 +56,7 @@ class LocalDemo:
         known = git(self.server, "for-each-ref", "--format=%(objectname)", f"refs/heads/{content.BRANCH}")
         if known == head:
             line = f"{'0' * 40} {head} refs/heads/{content.BRANCH}\n"
-            self._fixwright("local", "deliver", "--connection", str(self.server / "fixwright.json"), stdin=line)
+            fixwright(self._environment, "local", "deliver", "--connection", str(self.server / "fixwright.json"), stdin=line)
             return "delivered once more: the change was there from an earlier run"
         git(repository, "push", "--quiet", "origin", content.BRANCH)
         return f"post-receive hook of {self.server}"
@@ -74,7 +74,7 @@ class LocalDemo:
     def ask(self, path: str, text: str) -> None:
         """`fixwright local comment`."""
         thread = next(thread for thread in self.threads() if thread["path"] == path)
-        self._fixwright("local", "comment", str(self.server), str(self._number()), text, "--thread", thread["id"])
+        fixwright(self._environment, "local", "comment", str(self.server), str(self._number()), text, "--thread", thread["id"])
 
     def fix(self) -> FixAnswer | None:
         """Our own pull request, and the answer in the thread."""
@@ -104,12 +104,14 @@ class LocalDemo:
         found: PullRequestRecord = next(p for p in self._record().pull_requests().pulls if p.head_ref == content.BRANCH)
         return found.number
 
-    def _fixwright(self, *arguments: str, stdin: str = "") -> None:
-        limits = Limits(wall=60.0, cpu=60.0, memory=8 << 30)
-        command = [sys.executable, "-m", "bot.cli", *arguments]
-        done = run(command, limits=limits, env=self._environment, stdin=stdin.encode())
-        if not done.ok:
-            raise DemoFailed(f"fixwright {arguments[0]} {arguments[1]}: {done.stderr.decode('utf-8', 'replace').strip()[-300:]}")
+
+def fixwright(environment: Mapping[str, str], *arguments: str, stdin: str = "") -> None:
+    """One command of ours, as a person gives it. Raises DemoFailed with what it said when it fails."""
+    limits = Limits(wall=60.0, cpu=60.0, memory=8 << 30)
+    done = run([sys.executable, "-m", "bot.cli", *arguments], limits=limits, env=environment, stdin=stdin.encode())
+    if not done.ok:
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-300:]
+        raise DemoFailed(f"fixwright {arguments[0]} {arguments[1]}: {said}")
 
 
 def wait_ready(service: Service, url: str, log: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the README promises first: the demo runs to its end on both hosts, twice is once, and no secret is left anywhere."""
+"""What the README promises first: the demo runs to its end on every host, twice is once, and no secret is left anywhere."""
 
 from __future__ import annotations
 
@@ -43,23 +43,24 @@ def play(host: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FIXWRIGHT_") and k not in ("REDIS_URL", "DATABASE_URL")}
     environment = {**kept, "FIXWRIGHT_ENGINES_DIR": str(engines_dir())}
     local = [sys.executable, "-m", "bot.cli", "demo", "--folder", str(folder)]
-    github = [sys.executable, "-c", _GITHUB, str(folder)]
-    return subprocess.run(local if host == "local" else github, env=environment, capture_output=True, timeout=280, check=False)
+    double = [sys.executable, "-c", _DOUBLE, host, f"{host.title()}Demo", str(folder)]
+    return subprocess.run(local if host == "local" else double, env=environment, capture_output=True, timeout=280, check=False)
 
 
-_GITHUB = """
-import sys
+_DOUBLE = """
+import importlib, sys
 from pathlib import Path
 from bot.cli.demo import tell
-from tests.worlds.github.demo import GithubDemo
-folder = Path(sys.argv[1])
-sys.exit(tell(GithubDemo(folder), folder))
+_, host, name, where = sys.argv
+folder = Path(where)
+sys.exit(tell(getattr(importlib.import_module(f"tests.worlds.{host}.demo"), name)(folder), folder))
 """
+WORDS = {"local": "pull request", "github": "pull request", "gitlab": "merge request"}
 
 
-@pytest.fixture(scope="module", params=["local", "github"])
+@pytest.fixture(scope="module", params=["local", "github", "gitlab"])
 def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """The local one twice: a second run finds what the first left. The double forgets, so its story is told once."""
+    """The local one twice: a second run finds what the first left. The doubles forget, so theirs is told once."""
     folder = tmp_path_factory.mktemp("demo") / "demo"
     runs = [play(request.param, folder) for _ in range(2 if request.param == "local" else 1)]
     said = [f"{done.stdout.decode()}\n{done.stderr.decode()}" for done in runs]
@@ -69,7 +70,7 @@ def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_it_ends_well_and_nothing_is_there_twice(played: Played) -> None:
     assert played.codes == [0] * len(played.codes), played.said[-1]
     for said in played.said:
-        assert "checks 1, threads 2, fix pull requests 1" in said
+        assert f"checks 1, threads 2, fix {WORDS[played.host]}s 1" in said
         assert "Traceback" not in said
 
 
@@ -114,10 +115,14 @@ def test_no_secret_is_left_but_in_the_repository_itself(played: Played, value: s
 
 
 def test_no_credential_of_the_host_is_left(played: Played) -> None:
-    """Installation tokens (`ghs_...`), authorization headers, and the App's key outside of the file that the operator made."""
+    """Installation tokens (`ghs_...`), access tokens (`glpat-...`), authorization headers, and the App's key outside of its file."""
     for path in written_by_us(played.folder):
         held = path.read_bytes()
-        assert not re.search(rb"ghs_[0-9A-Za-z]{4}|authorization: |x-access-token", held, re.IGNORECASE), path
+        assert not re.search(
+            rb"ghs_[0-9A-Za-z]{4}|glpat-[0-9A-Za-z]{4}|whsec_[0-9A-Za-z]{4}|authorization: |x-access-token|private-token: ",
+            held,
+            re.IGNORECASE,
+        ), path
         assert path.suffix == ".pem" or b"PRIVATE KEY-----" not in held, path
 
 
@@ -138,7 +143,11 @@ def run(*command: str) -> str:
 def written_by_us(folder: Path) -> Iterator[Path]:
     """Regular files of ours: all but the people's own repository, its server, and the double."""
     for path in sorted(folder.rglob("*")):
-        if path.relative_to(folder).parts[0] not in ("repository", "server", "github") and path.is_file() and not path.is_symlink():
+        if (
+            path.relative_to(folder).parts[0] not in ("repository", "server", "github", "gitlab")
+            and path.is_file()
+            and not path.is_symlink()
+        ):
             yield path
 
 
