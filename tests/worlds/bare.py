@@ -100,6 +100,8 @@ class BareRepository:
         """Prefixes of the refs that the host keeps itself and nobody may push: `refs/pull`."""
         self._commits: dict[str, Commit] = {}
         self._diffs: dict[tuple[str, str], tuple[FileDiff, ...]] = {}
+        self._bases: dict[tuple[str, str], str] = {}
+        self._merges: dict[tuple[str, str], str] = {}
 
     @classmethod
     def create(cls, path: Path, *, own: Sequence[str], borrowing: BareRepository | None = None, branch: str = "main") -> BareRepository:
@@ -268,7 +270,12 @@ class BareRepository:
 
     def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor."""
-        return self.run("merge-base", one, other, may_fail=True).decode().strip() or None
+        if (one, other) in self._bases:
+            return self._bases[one, other]
+        found = self.run("merge-base", one, other, may_fail=True).decode().strip() or None
+        if found and _SHA.fullmatch(one) and _SHA.fullmatch(other):
+            self._bases[one, other] = found
+        return found
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """True when `new` contains `old`."""
@@ -284,7 +291,12 @@ class BareRepository:
 
     def merge(self, base: str, head: str) -> str | None:
         """Tree of `head` merged into `base`; None when they conflict."""
-        return self.run("merge-tree", "--write-tree", base, head, may_fail=True).decode().split("\n")[0].strip() or None
+        if (base, head) in self._merges:
+            return self._merges[base, head]
+        tree = self.run("merge-tree", "--write-tree", base, head, may_fail=True).decode().split("\n")[0].strip() or None
+        if tree and _SHA.fullmatch(base) and _SHA.fullmatch(head):
+            self._merges[base, head] = tree
+        return tree
 
     def diff(self, old: str, new: str) -> tuple[FileDiff, ...]:
         """The files that differ between two commits or trees, with renames found and three lines of context."""
