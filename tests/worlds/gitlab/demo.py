@@ -130,8 +130,7 @@ class GitlabDemo:
 def _thread(first: Note) -> dict[str, Any]:
     at = first.original_position
     assert at is not None
-    end = at.range[0].new_line if at.range else None
-    return {"path": at.new_path, "line": end or at.new_line, "body": first.body, "id": first.id}
+    return {"path": at.new_path, "line": at.new_line, "body": first.body, "id": first.id}
 
 
 if __name__ == "__main__":
