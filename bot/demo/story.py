@@ -163,6 +163,9 @@ class Story:
         threads = self.wait("two threads", lambda: self.host.threads() if len(self.host.threads()) >= 2 else None)
         self._write("threads.json", threads)
         self.expect("threads", sorted(thread["path"] for thread in threads), ["config/backup.py", "members/web.py"])
+        added = added_lines(_git(self.host.server, "diff", "--unified=0", f"main...{content.BRANCH}"))
+        for thread in threads:
+            self.expect(f"a thread on a line that was added to {thread['path']}", thread["line"] in added[thread["path"]], True)
         return threads
 
     def _fixed(self) -> FixAnswer:
@@ -213,6 +216,19 @@ class Story:
         print("   repository/  check.json  threads.json  patch.diff  receipt.json")
         print("\nNext:  .venv/bin/fixwright scan PATH      your own code, nothing leaves this machine")
         print("       make test                          what else is promised, shown", flush=True)
+
+
+def added_lines(diff: str) -> dict[str, set[int]]:
+    """Numbers of the lines that a diff without context adds, by path."""
+    added: dict[str, set[int]] = {}
+    path = ""
+    for line in diff.splitlines():
+        if line.startswith("+++ b/"):
+            path = line.removeprefix("+++ b/")
+        elif hunk := re.match(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@", line):
+            first, count = int(hunk[1]), int(hunk[2] or 1)
+            added.setdefault(path, set()).update(range(first, first + count))
+    return added
 
 
 def make_repository(repository: Path, server: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -44,10 +46,11 @@ class Administration:
     Args:
         api: not of one account.
         configuration: of the instance, with its secrets.
+        sleep: waits out the limits that GitLab sets.
     """
 
-    def __init__(self, api: Api, configuration: Configuration, memory: HostMemory) -> None:
-        self._api, self._configuration, self._memory = api, configuration, memory
+    def __init__(self, api: Api, configuration: Configuration, memory: HostMemory, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._api, self._configuration, self._memory, self._sleep = api, configuration, memory, sleep
         self.site = api.site
         self.instance = api.instance
         """What its repositories are known under, as in `Installation.instance`."""
@@ -72,7 +75,8 @@ class Administration:
         """See `providers.gitlab.connecting`. Raises NotConfigured without secrets."""
         Trust.of(self._configuration)
         wanted = wanted_of("project", self._configuration, hook_url)
-        return Connector(GitlabHooks(self._api), hook_url, token=wanted.token, signing_token=wanted.signing_token, dry_run=dry_run)
+        hooks = GitlabHooks(self._api, self._sleep)
+        return Connector(hooks, hook_url, token=wanted.token, signing_token=wanted.signing_token, dry_run=dry_run)
 
     def known(self, hook_url: str) -> Known:
         """Where our hooks hang."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pipeline.errors import HostForbidden, HostNotFound, NotConfigured
+from pipeline.errors import HostError, HostForbidden, HostNotFound, NotConfigured
 from pipeline.model.setup import Diagnosis
 from pipeline.ports import Configuration, HostMemory
 from providers.gitlab.connecting import proven, switch_on
@@ -26,6 +26,8 @@ REMEMBERED: Final = 400 * 86_400.0
 """Seconds for which it is remembered where our hooks are; each look at them begins that anew."""
 LOOKED_THROUGH: Final = 86_400.0
 """Seconds between two looks through everything."""
+SOON: Final = 1_800.0
+"""Seconds after which one that GitLab did not let come to its end is tried again: the next hour's."""
 MOST: Final = 300
 """Groups, and projects, that are looked through; `connect` tells of all that it connects, however many."""
 REFUSALS: Final = 3
@@ -71,6 +73,10 @@ class Known:
         """True once a day: everything is to be looked through."""
         return self.memory.compare_and_set(self._key("looked"), None, b"1", LOOKED_THROUGH)
 
+    def look_again(self, seconds: float) -> None:
+        """The look through everything did not come to its end."""
+        self.memory.put(self._key("looked"), b"1", seconds)
+
     def _put(self, places: Iterable[Place]) -> None:
         rows = sorted({(one.kind, one.id, one.path) for one in places})
         self.memory.put(self._key("places"), json.dumps(rows).encode(), REMEMBERED)
@@ -103,10 +109,21 @@ class Caretaker:
     def tend(self) -> Iterator[Diagnosis]:
         """What was switched on again (`ok` True), and what a person has to see to (False). Raises HostError for what stops the look as a
         whole, and NotConfigured."""
+        known = self.known.places()
+        yield from self._tend_all(known)
         if self.known.due():
-            self.known.add(self._found_by_looking())
+            try:
+                found = self._found_by_looking()
+            except HostError:
+                self.known.look_again(SOON)
+                raise
+            self.known.add(found)
+            there = {(one.kind, one.id) for one in known}
+            yield from self._tend_all([place for place in found if (place.kind, place.id) not in there])
+
+    def _tend_all(self, places: Sequence[Place]) -> Iterator[Diagnosis]:
         refused = 0
-        for place in self.known.places():
+        for place in places:
             try:
                 yield from self._tend(place)
                 refused = 0

@@ -269,7 +269,8 @@ def test_a_test_delivery_that_nobody_takes_is_said(operator: Operator, group: Na
 def test_on_ultimate_gitlab_asks_for_the_verdict(operator: Operator, group: Namespace) -> None:
     group.plan = "ultimate"
     set_up(operator, group)
-    assert operator.runs("connect", "acme/shop", "--status-check") == 0
+    for _ in range(2):
+        assert operator.runs("connect", "acme/shop", "--status-check") == 0
     shop = project(operator, "acme/shop")
     (check,) = operator.world.gitlab.status_checks.of(shop)
     assert (check.external_url, check.secret) == (f"{operator.receiver.url}/webhooks/gitlab", operator.configuration()["WEBHOOK_SECRET"])

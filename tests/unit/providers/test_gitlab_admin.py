@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import HostForbidden, HostGarbage, HostNotFound, HostUnauthorized, HostUnavailable, NotConfigured, UsageError
+from pipeline.errors import (
+    HostForbidden,
+    HostGarbage,
+    HostNotFound,
+    HostUnauthorized,
+    HostUnavailable,
+    NotConfigured,
+    RateLimited,
+    UsageError,
+)
 from providers.gitlab.admin import DAYS, Administration
 from providers.gitlab.hook_api import GitlabHooks, path_of
 from providers.gitlab.hook_places import Place
@@ -177,6 +186,32 @@ def test_a_status_check_is_made_or_gets_its_secret_again() -> None:
     api.write_status_check(SHOP, 3, URL, TOKEN)
     given = {"name": "Fixwright", "external_url": URL, "shared_secret": TOKEN}
     assert [(one.method, one.path, one.body) for one in wire.asked[1:]] == [("POST", root, given), ("PUT", f"{root}/3", given)]
+
+
+def test_somebody_who_connects_many_projects_waits_out_the_limits_and_a_test_is_not_waited_for() -> None:
+    slept: list[float] = []
+    answers = [Said({"message": "429"}, 429, {"retry-after": "7"}), Said([{"id": 7, "url": URL}])]
+    wire = Wire(lambda asked: answers.pop(0) if asked.method == "GET" else Said({"message": "429"}, 429, {"retry-after": "60"}))
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        wire.clock.now += seconds
+
+    api = GitlabHooks(wire.api(), sleep)
+    assert [hook.id for hook in api.hooks(SHOP)] == [7]
+    assert slept == [7.0]
+    with pytest.raises(RateLimited):
+        api.test(SHOP, 7)
+    assert slept == [7.0]
+
+
+@pytest.mark.parametrize("seconds", ["7", "600"])
+def test_without_patience_or_with_too_long_a_wait_a_limit_is_an_error(seconds: str) -> None:
+    wire = Wire(lambda asked: Said({"message": "429"}, 429, {"retry-after": seconds}))
+    slept: list[float] = []
+    with pytest.raises(RateLimited):
+        GitlabHooks(wire.api(), slept.append if seconds == "600" else None).hooks(SHOP)
+    assert slept == []
 
 
 # --- names ---

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.errors import HostForbidden, HostNotFound, RateLimited
 from pipeline.model.setup import Diagnosis
 from providers.gitlab.hook_care import LOOKED_THROUGH, REFUSALS, Caretaker, Known
 from providers.gitlab.hook_places import Place
@@ -66,6 +66,31 @@ def test_an_hour_costs_one_request_a_place_and_everything_is_looked_through_once
     clock.now += LOOKED_THROUGH + 1
     api.put("acme/infra/net", **{**RIGHT, "alert_status": "disabled"})
     assert _said(list(_caretaker(api, memory).tend())) == [("webhook of acme/infra/net", True)]
+
+
+def test_a_look_through_everything_that_a_limit_ended_is_tried_again_within_the_hour_and_keeps_nobody_from_what_is_known() -> None:
+    class Busy(FakeGitlab):
+        busy = True
+
+        def owned(self, most: int) -> Sequence[Place]:
+            if self.busy:
+                raise RateLimited("429", retry_after=60)
+            return super().owned(most)
+
+    clock, found = Clock(), []
+    api = Busy(dict(PLACES))
+    caretaker = _caretaker(api, Memory(clock))
+    for path in ("acme/shop", "acme/infra/net"):
+        api.put(path, **{**RIGHT, "alert_status": "disabled"})
+    caretaker.known.add([SHOP])
+    with pytest.raises(RateLimited):
+        for one in caretaker.tend():
+            found.append(one.topic)
+    assert found == ["webhook of acme/shop"]
+    api.busy = False
+    assert list(caretaker.tend()) == []
+    clock.now += 3_600
+    assert _said(list(caretaker.tend())) == [("webhook of acme/infra/net", True)]
 
 
 def test_a_hook_that_somebody_removed_is_told_of_once_and_not_made_again() -> None:

@@ -197,6 +197,7 @@ ANSWERS: Mapping[str, str] = {
     f"POST {_M}/status_check_responses": "check response",
     f"GET {_P}/external_status_checks": "project check[]",
     f"POST {_P}/external_status_checks": "project check",
+    f"PUT {_P}/external_status_checks/*": "project check",
     f"POST {_P}/statuses/*": "status",
     f"GET {_P}/repository/commits": "commit[]",
     f"POST {_P}/repository/commits": "one commit",

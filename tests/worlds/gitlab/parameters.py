@@ -162,6 +162,7 @@ OWN: Mapping[str, str] = {
     f"POST {_M}/status_checks/:check/retry": "",
     f"GET {_P}/external_status_checks": "",
     f"POST {_P}/external_status_checks": "name:str! external_url:str! protected_branch_ids:any shared_secret:str",
+    f"PUT {_P}/external_status_checks/:check": "name:str external_url:str protected_branch_ids:any shared_secret:str",
     f"POST {_P}/statuses/:sha": "state:pending|running|success|failed|canceled|skipped! ref:str<=255 name:str context:str "
     "target_url:str<=255 description:str<=255 coverage:num pipeline_id:int",
     f"GET {_P}/repository/commits": "ref_name:str since:str until:str path:str author:str all:bool with_stats:bool "

@@ -53,6 +53,16 @@ def create(call: Call) -> Answer:
     return Answer(201, _of_project(call.gitlab.status_checks.add(call.project, call.text("name"), call.text("external_url"), secret)))
 
 
+@operation("PUT", "/projects/:id/external_status_checks/:check", level=Level.MAINTAINER)
+def update(call: Call) -> Answer:
+    """Its name, address or secret."""
+    _licensed(call)
+    check = _check(call, call.number("check"))
+    check.name, check.external_url = call.text("name", check.name), call.text("external_url", check.external_url)
+    check.secret = call.text("shared_secret", check.secret)
+    return Answer(200, _of_project(check))
+
+
 @operation("GET", "/projects/:id/merge_requests/:iid/status_checks", level=Level.REPORTER)
 def of_merge_request(call: Call) -> Answer:
     """What they say about a merge request."""
