@@ -100,6 +100,7 @@ def _existing(desk: _Desk) -> dict[str, Discussion]:
     for discussion in _listed(desk):
         mark = _mark(discussion, desk.api)
         if mark is None:
+            _drop_plain(desk, discussion)
             continue
         kept = found.setdefault(unquote(mark), discussion)
         if kept is not discussion:
@@ -123,12 +124,25 @@ def _mark(discussion: Discussion, api: Api) -> str | None:
 
 def _drop_double(desk: _Desk, discussion: Discussion) -> None:
     """What somebody has answered in stays, resolved."""
-    me = desk.api.me()
-    if all(note.author is not None and me.wrote(note.author.id) for note in discussion.notes):
+    if _is_all_ours(desk, discussion):
         for note in reversed(discussion.notes):
             delete(desk.api, desk.ref, note)
     elif not _is_resolved(discussion):
         _resolve(desk, discussion, resolved=True)
+
+
+def _drop_plain(desk: _Desk, discussion: Discussion) -> None:
+    """A thread of ours on no line, which a crash kept us from taking away when it was made."""
+    first = discussion.notes[0] if discussion.notes else None
+    plain = first is not None and first.type != ON_DIFF and key_of(first, "thread", desk.api.me()) is not None
+    if first is not None and plain and _is_all_ours(desk, discussion):
+        _take_away(desk, first)
+
+
+def _is_all_ours(desk: _Desk, discussion: Discussion) -> bool:
+    """True when nobody else has said anything there."""
+    me = desk.api.me()
+    return all(note.author is not None and me.wrote(note.author.id) for note in discussion.notes if not note.system)
 
 
 # --- those that stand there -----------------------------------------------------------------------------------------------------------
@@ -213,7 +227,7 @@ def _placed(desk: _Desk, diff: Diff | None, missing: Sequence[Thread]) -> list[_
 
 
 def _open_together(desk: _Desk, drafts: Drafts, wanted: Sequence[_Wanted]) -> Sequence[_Wanted]:
-    """Publish them as one review. Returns those that were in it; the others were refused, or are to be opened alone."""
+    """Publish them as one review. Returns those that were to be in it; the others were refused, or are to be opened alone."""
     kept = []
     with drafts.writing() as usable:
         for one in wanted if usable else ():
@@ -225,8 +239,9 @@ def _open_together(desk: _Desk, drafts: Drafts, wanted: Sequence[_Wanted]) -> Se
                 kept.append(one)
             else:
                 desk.outside.add(one.thread.fingerprint)
-        published = drafts.publish() if kept else False
-    return kept if published else ()
+        if kept:
+            drafts.publish()
+    return kept
 
 
 def _read_back(desk: _Desk, together: Sequence[_Wanted]) -> dict[str, Discussion]:

@@ -28,8 +28,11 @@ log = logging.getLogger(__name__)
 
 LOCKED = 60.0
 """Seconds for which one worker has the drafts of a merge request for itself."""
+BEGUN, FAILED = b"begun", b"failed"
 BEGUN_KEPT = 86_400.0
 """Seconds for which it is remembered that drafts were begun and not published."""
+FAILED_KEPT = 900.0
+"""As long as the work that failed may be tried again."""
 
 
 class _Draft(Answer):
@@ -47,12 +50,12 @@ class Drafts:
 
     @contextmanager
     def writing(self) -> Iterator[bool]:
-        """Nobody else of us makes drafts there meanwhile. Gives False when there can be none: see `_may_publish`. Should we not come to an
-        end, the next one knows that we have begun."""
+        """Nobody else of us makes drafts there meanwhile. Gives False when there can be none: see `_may_publish`; or when publishing failed
+        the last time. Should we not come to an end, the next one knows that we have begun."""
         with self._memory.lock(f"{self._key}/lock", LOCKED):
-            usable = self._may_publish()
+            usable = self._may_publish() and self._memory.get(self._key) != FAILED
             if usable:
-                self._memory.put(self._key, b"1", BEGUN_KEPT)
+                self._memory.put(self._key, BEGUN, BEGUN_KEPT)
             yield usable
             self._memory.put(self._key, b"", 1.0)
 
@@ -93,21 +96,24 @@ class Drafts:
         self._delete(draft)  # GitLab takes a draft anywhere, and would lose it when it is published
         return False
 
-    def publish(self) -> bool:
-        """All at once. False when GitLab fails to: then what is still in draft is taken away."""
+    def publish(self) -> None:
+        """All at once. What came of it is to be read back in any case: an answer may be odd, and a note may be lost.
+
+        Raises:
+            HostUnavailable: perhaps it was done. The next one looks, and does what is missing without drafts.
+        """
 
         def call(project: Project) -> None:
             self._of(project).draft_notes.bulk_publish()
 
         try:
             self._api.send(self._ref.repository, call, Nothing, what=f"the review of merge request {self._ref.number}", speaks=True)
-        except HostGarbage as exc:  # it was taken; what came of it is read back in any case
-            log.info("gitlab.review_unanswered", extra={"number": self._ref.number, "code": exc.code})
-        except (HostForbidden, HostNotFound, HostRejected, HostUnavailable) as exc:
+        except (HostForbidden, HostGarbage, HostNotFound, HostRejected) as exc:
             log.warning("gitlab.review_refused", extra={"number": self._ref.number, "code": exc.code})
-            self.clean()
-            return False
-        return True
+            self._may_publish()
+        except HostUnavailable:
+            self._memory.put(self._key, FAILED, FAILED_KEPT)
+            raise
 
     def _listed(self) -> Sequence[_Draft]:
         return self._api.pages(

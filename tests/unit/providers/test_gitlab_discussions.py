@@ -170,11 +170,27 @@ def test_where_there_are_no_drafts_each_thread_has_a_mail_of_its_own(code: int) 
     assert small.mails == 2
 
 
-@pytest.mark.parametrize("code", [400, 500])
-def test_a_review_that_cannot_be_published_is_opened_thread_by_thread(code: int) -> None:
-    small = Small(refuses={"bulk_publish": code})
+def test_a_review_that_gitlab_refuses_is_opened_thread_by_thread() -> None:
+    small = Small(refuses={"bulk_publish": 400})
     assert outside(small.lead(thread(1, 10), thread(2, 11))) == [False, False]
     assert (small.drafts, small.mails) == ([], 2)
+
+
+def test_a_review_that_cannot_be_published_is_opened_thread_by_thread_the_next_time() -> None:
+    small, clock = Small(refuses={"bulk_publish": 500}), Clock()
+    memory = Memory(clock)
+    with pytest.raises(HostUnavailable):
+        small.lead(thread(1, 10), thread(2, 11), memory=memory, clock=clock)
+    assert outside(small.lead(thread(1, 10), thread(2, 11), memory=memory, clock=clock)) == [False, False]
+    assert (small.drafts, small.mails) == ([], 2)
+
+
+def test_a_plain_thread_that_a_crash_left_is_taken_away_and_one_with_an_answer_stays() -> None:
+    small = Small()
+    small.discuss(small.note(marked("thread", "v1:1", "On no line."), kind="DiscussionNote"))
+    small.discuss(small.note(marked("thread", "v1:2", "Answered."), kind="DiscussionNote"), small.note("Where?", PERSON, "DiscussionNote"))
+    small.lead(thread(1))
+    assert small.said() == ["Answered.", "Finding 1."]
 
 
 def test_an_odd_answer_to_publishing_is_no_second_review() -> None:

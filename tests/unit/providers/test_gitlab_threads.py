@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from pipeline.errors import HostUnavailable
 from pipeline.markers import unmarked
 from pipeline.model.report import Thread, ThreadRef
 from tests.unit.providers.gitlab_place import Place, at_ease, running
+from tests.worlds.faults import Abort
 from tests.worlds.gitlab import GitlabWorld
 from tests.worlds.gitlab.model import Discussion
 
@@ -140,4 +142,16 @@ def test_a_whole_files_worth_of_threads_is_one_mail(place: Place) -> None:
     refs = lead(place, *(thread(n, "many.py", n) for n in range(1, 11)))
     assert not any(ref.outside for ref in refs)
     assert len({ref.id for ref in refs}) == 10
+    assert place.mails == 1
+
+
+@pytest.mark.parametrize("call", ["/bulk_publish$", "/draft_notes$", "/discussions$"])
+def test_an_answer_that_got_lost_makes_no_second_thread(place: Place, call: str) -> None:
+    wanted = [thread(n, "app.py", line) for n, line in enumerate([10] if call == "/discussions$" else [10, 11, 31])]
+    place.world.faults.add("POST", call, Abort(after_work=True))
+    with pytest.raises(HostUnavailable):
+        lead(place, *wanted)
+    lead(place, *wanted)
+    assert [unmarked(known.first.body) for known in place.threads] == [one.body for one in wanted]
+    assert place.request.drafts == []
     assert place.mails == 1
