@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable
+from hashlib import sha1
 from pathlib import Path
 
 import pytest
@@ -75,10 +75,10 @@ def test_files_that_came_or_went_have_one_side_alone(git: BareRepository, write:
     without, with_it = {"a.py": "x\n"}, {"a.py": "x\n", "b.py": "1\n2\n"}
     base = write(without if kind == "added" else with_it)
     head = write(with_it if kind == "added" else without, base)
-    refs, sha = Refs(base, base, head), hashlib.sha1(b"b.py").hexdigest()
+    refs, code = Refs(base, base, head), sha1(b"b.py", usedforsecurity=False).hexdigest()
     lines = {"new_line": 2} if kind == "added" else {"old_line": 2}
 
-    assert place(git, Position(refs, "b.py", "b.py", **lines)) == (f"{sha}_0_2" if kind == "added" else f"{sha}_2_0")
+    assert place(git, Position(refs, "b.py", "b.py", **lines)) == (f"{code}_0_2" if kind == "added" else f"{code}_2_0")
     for wrong in ({"old_line": 2, "new_line": 2}, {"old_line": 2} if kind == "added" else {"new_line": 2}, {}):
         with pytest.raises(Unplaceable, match="line_code"):
             place(git, Position(refs, "b.py", "b.py", **wrong))
@@ -90,7 +90,7 @@ def test_a_renamed_file_is_named_by_both_its_paths(git: BareRepository, write: W
     head = write({"new.py": text([*lines[:10], "more", *lines[10:]])}, base)
     refs = Refs(base, base, head)
 
-    assert place(git, Position(refs, "old.py", "new.py", new_line=11)) == f"{hashlib.sha1(b'new.py').hexdigest()}_11_11"
+    assert place(git, Position(refs, "old.py", "new.py", new_line=11)) == f"{sha1(b'new.py', usedforsecurity=False).hexdigest()}_11_11"
     for paths in (("new.py", "new.py"), ("old.py", "old.py")):
         with pytest.raises(Unplaceable):
             place(git, Position(refs, *paths, new_line=11))
@@ -111,7 +111,7 @@ def test_a_range_must_name_its_lines_by_their_codes_and_end_at_the_position(git:
     lines = [f"line {number}" for number in range(1, 21)]
     base = write({"a.py": text(lines)})
     head = write({"a.py": text([*lines[:9], "one", "two", "three", *lines[9:]])}, base)
-    refs, code = Refs(base, base, head), hashlib.sha1(b"a.py").hexdigest()
+    refs, code = Refs(base, base, head), sha1(b"a.py", usedforsecurity=False).hexdigest()
     start, end = End(f"{code}_10_10", "new", None, 10), End(f"{code}_10_12", "new", None, 12)
 
     def placed(first: End, last: End, line: int = 12) -> str | None:
@@ -210,7 +210,7 @@ def test_a_range_moves_with_its_lines(git: BareRepository, write: Writer) -> Non
     base = write({"a.py": text(lines)})
     head = write({"a.py": text([*lines[:5], "x", "y", *lines[5:]])}, base)
     later = write({"a.py": text(["top", *lines[:5], "x", "y", *lines[5:]])}, head)
-    refs, code = Refs(base, base, head), hashlib.sha1(b"a.py").hexdigest()
+    refs, code = Refs(base, base, head), sha1(b"a.py", usedforsecurity=False).hexdigest()
     ends = (End(f"{code}_6_6", "new", None, 6), End(f"{code}_6_7", "new", None, 7))
 
     traced = Tracer(git, refs, Refs(base, base, later)).trace(Position(refs, "a.py", "a.py", "text", None, 7, ends))
