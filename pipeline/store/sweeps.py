@@ -104,16 +104,6 @@ class Sweeps:
             found += [RepositoryId(identifier) for identifier in self._transaction.execute(mine).scalars()]
         return found
 
-    def looked_at(self, identifiers: Collection[RepositoryId]) -> set[RepositoryId]:
-        """Those of which everything was looked at, or is just now."""
-        under_way = repositories.c.id.in_(select(scan_slots.c.repository_id))
-        seen = and_(_active, or_(repositories.c.scanned_at.is_not(None), under_way))
-        found: set[RepositoryId] = set()
-        for chunk in chunks(identifiers):
-            mine = select(repositories.c.id).where(repositories.c.id.in_(chunk), seen)
-            found |= {RepositoryId(identifier) for identifier in self._transaction.execute(mine).scalars()}
-        return found
-
     def want_all_but(self, digest: str, spread: float) -> int:
         """Rules or engines changed: whatever was scanned with others is due within `spread` seconds. How many that are now."""
         outdated = and_(_active, repositories.c.scanned_at.is_not(None), repositories.c.scanned_with.not_in([digest, ""]))

@@ -88,9 +88,6 @@ def _arrived(
     """Every repository of a new installation, or those that were added to an old one: each gets its first scan when there is room."""
     came = list(known) if event.action == "created" else [added.external_id for added in event.added if added.external_id in known]
     wanted = [known[external] for external in dict.fromkeys(came)]
-    # Several webhooks may tell of the same one.
-    seen = work.installations.looked_at(wanted) if event.action == "changed" else set()
-    wanted = [number for number in wanted if number not in seen]
     gone = {number for number, _, state in work.installations.repositories_of(event.installation) if state == "gone"}
     for number in (number for number in wanted if number in gone):
         work.installations.tell_repository_state(number, "active")
