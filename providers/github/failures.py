@@ -38,6 +38,9 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, *, what: str, 
         return RateLimited(text, retry_after=wait)
     if status == 401:
         return HostUnauthorized(text, hint="check FIXWRIGHT_GITHUB_APP_ID, FIXWRIGHT_GITHUB_PRIVATE_KEY and this machine's clock")
+    if status == 403 and "has been suspended" in said:
+        # People do that and take it back. What is under way learns of it from us before the webhook that tells of it was worked.
+        return HostUnauthorized(text, hint="somebody suspended the installation of the App; what waits goes on when that is taken back")
     if status == 403:
         needed = _clean(headers.get("x-accepted-github-permissions", ""), 200)
         return HostForbidden(

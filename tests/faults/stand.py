@@ -293,6 +293,10 @@ class Stand:
 
     def told(self) -> list[str]:
         """Where the secret can be read that each change adds: in a log, on the host in our name, or in the file of the database."""
+        # Whoever closes a file of SQLite's lets go of all locks that his process has on it (its manual, "How To Corrupt"): whoever is the
+        # last one otherwise then takes the log away from under us, and we would read the past for ever.
+        if self._database is not None:
+            self._database.dispose()
         places = {path.name: path.read_bytes() for path in (self.folder / "logs").iterdir()}
         places |= {path.name: path.read_bytes() for path in (self.folder / "state").glob("fixwright.db*")}
         ours = (str(effect.body) for effect in self.world.effects if "fixwright" in effect.actor)

@@ -77,6 +77,12 @@ def test_a_missing_permission_is_named() -> None:
     assert not error.retryable
 
 
+def test_a_suspended_installation_is_waited_for_as_for_credentials() -> None:
+    refused = meaning(403, {"message": "This installation has been suspended"})
+    assert (type(refused), refused.retryable) == (HostUnauthorized, True)
+    assert "suspended" in refused.hint
+
+
 def test_a_rejection_keeps_githubs_reasons_and_its_page() -> None:
     body = {
         "message": "Validation Failed",
