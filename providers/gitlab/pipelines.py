@@ -112,15 +112,15 @@ def _place_of(api: Api, commit: CommitRef, merge_request: _MergeRequest) -> Plac
     )
     newest = sorted(listed, key=lambda pipeline: pipeline.id, reverse=True)
     aside = Place(target, commit.commit, ref=f"{REFS}{merge_request.iid}/head", pull_request=ref)
-    source = _project(target, merge_request.source_project_id)
+    source = project_of(target, merge_request.source_project_id)
     for pipeline in newest:
         if _is_about(api, commit, merge_request, pipeline):
-            owner = _project(target, pipeline.project_id)
+            owner = project_of(target, pipeline.project_id)
             foreign = aside if owner.external_id != target.external_id else None
             return Place(owner, pipeline.sha, pipeline.id, instead=foreign, pull_request=ref)
     for pipeline in newest:
         if pipeline.sha == commit.commit:
-            owner = _project(target, pipeline.project_id or merge_request.source_project_id)
+            owner = project_of(target, pipeline.project_id or merge_request.source_project_id)
             foreign = aside if owner.external_id != target.external_id else None
             return Place(owner, pipeline.sha, pipeline.id, pipeline.ref or "", instead=foreign, pull_request=ref)
     if merge_request.source_project_id is None:  # the fork was deleted
@@ -140,7 +140,7 @@ def _parents(api: Api, commit: CommitRef, pipeline: PipelineAnswer) -> Sequence[
     """Of the commit that GitLab made of both branches."""
     try:
         return api.get(
-            _project(commit.repository, pipeline.project_id),
+            project_of(commit.repository, pipeline.project_id),
             lambda p: p.commits.get(pipeline.sha),
             _Commit,
             what=f"commit {pipeline.sha[:12]}",
@@ -196,7 +196,7 @@ def _is_tip(api: Api, commit: CommitRef, branch: str) -> bool:
         return False
 
 
-def _project(target: SourceRepository, number: int | None) -> SourceRepository:
+def project_of(target: SourceRepository, number: int | None) -> SourceRepository:
     """The project of that number; of another one than the merge request's we know no more than that."""
     if number is None or str(number) == target.external_id:
         return target

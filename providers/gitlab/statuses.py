@@ -24,7 +24,7 @@ from providers.gitlab.api import Api
 from providers.gitlab.client import Answer
 from providers.gitlab.failures import SCOPE_HINT, answered
 from providers.gitlab.notes import Author, Note, address_of
-from providers.gitlab.pipelines import Place, places
+from providers.gitlab.pipelines import Place, places, project_of
 from providers.gitlab.pulls import read
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ DESCRIPTION = TARGET = 255
 """Characters."""
 NOTE_KEPT = 90 * 86_400.0
 """Seconds for which it is remembered where the sticky note of a merge request stands."""
+BEGUN_KEPT = 7 * 86_400.0
+"""Seconds for which it is remembered where a status may have been begun; a review ends much earlier, or is ended."""
 
 STATES: Mapping[Conclusion | None, str] = {
     None: "running",
@@ -131,26 +133,20 @@ def ensure_status(api: Api, memory: HostMemory, commit: CommitRef, check: Check,
     """
     board = _Board(api, blank=known is not None and not known.id)
     found = places(api, commit)
-    state, description = STATES[check.conclusion], shortened(check.title)
-    made: list[StatusAnswer] = []
-    refused: HostError | None = None
+    key = f"gitlab/{api.site.authority}/begun/{commit.repository.external_id}/{commit.commit}"
+    if check.conclusion is None:
+        _note_begun(memory, key, commit, found)
+        return CheckRef(commit.commit, str(_write_all(api, memory, board, found, check)[0].id))
+    others = (*found, Place(commit.repository, commit.commit), *_begun(memory, key, commit))
+    plain = _Wanted(STATES[check.conclusion], shortened(check.title), "")
+    made: Sequence[StatusAnswer] = ()
+    if check.conclusion is Conclusion.CANCELLED:  # what was begun ends; no pipeline gets a status just to say that there is none
+        made = _finish(api, board, others, plain)
+    if not made:
+        made = _write_and_finish(api, memory, board, found, others, check, plain)
     for place in found:
-        wanted = _Wanted(state, description, _target(api, memory, place, check))
-        try:
-            made.append(_write_or_elsewhere(api, board, place, wanted))
-        except (HostForbidden, HostNotFound, HostRejected) as exc:
-            log.warning("gitlab.status_refused", extra={"sha": place.sha[:12], "code": exc.code})
-            refused = refused or exc
-    if isinstance(refused, HostForbidden) and not made:
-        raise HostForbidden(refused.message, hint=refused.hint if refused.hint == SCOPE_HINT else CLOSED_HINT) from refused
-    if refused is not None and not made:
-        raise refused
-    if check.conclusion is not None:
-        others = [place for place in found if place.sha == commit.commit] + [Place(commit.repository, commit.commit)]
-        _finish_others(api, board, others, _Wanted(state, description, ""), done={status.id for status in made})
-        for place in found:
-            if place.pull_request is not None:
-                status_checks.answer(api, memory, place.pull_request, commit.commit, check.conclusion)
+        if place.pull_request is not None:
+            status_checks.answer(api, memory, place.pull_request, commit.commit, check.conclusion)
     return CheckRef(commit.commit, str(made[0].id))
 
 
@@ -177,6 +173,39 @@ def shortened(title: str) -> str:
     """A title in one line of at most `DESCRIPTION` characters."""
     line = " ".join(title.encode("utf-8", "replace").decode().split())
     return line if len(line) <= DESCRIPTION else line[: DESCRIPTION - 1] + "…"
+
+
+def _write_and_finish(
+    api: Api, memory: HostMemory, board: _Board, found: Sequence[Place], others: Sequence[Place], check: Check, plain: _Wanted
+) -> Sequence[StatusAnswer]:
+    """Write to every place, and end what was begun elsewhere. Of a head that is gone from every branch only the latter can be done."""
+    try:
+        made = _write_all(api, memory, board, found, check)
+    except (HostForbidden, HostNotFound, HostRejected):
+        ended = _finish(api, board, others, plain)
+        if not ended:
+            raise
+        return ended
+    _finish(api, board, others, plain, done={status.id for status in made})
+    return made
+
+
+def _write_all(api: Api, memory: HostMemory, board: _Board, found: Sequence[Place], check: Check) -> Sequence[StatusAnswer]:
+    """Write to every place; one that is closed to us is left out while there is another. Raises what the first one said if none is open."""
+    state, description = STATES[check.conclusion], shortened(check.title)
+    made: list[StatusAnswer] = []
+    refused: HostError | None = None
+    for place in found:
+        try:
+            made.append(_write_or_elsewhere(api, board, place, _Wanted(state, description, _target(api, memory, place, check))))
+        except (HostForbidden, HostNotFound, HostRejected) as exc:
+            log.warning("gitlab.status_refused", extra={"sha": place.sha[:12], "code": exc.code})
+            refused = refused or exc
+    if isinstance(refused, HostForbidden) and not made:
+        raise HostForbidden(refused.message, hint=refused.hint if refused.hint == SCOPE_HINT else CLOSED_HINT) from refused
+    if refused is not None and not made:
+        raise refused
+    return made
 
 
 def _write_or_elsewhere(api: Api, board: _Board, place: Place, wanted: _Wanted) -> StatusAnswer:
@@ -229,15 +258,36 @@ def _post(api: Api, place: Place, wanted: _Wanted) -> StatusAnswer:
     )
 
 
-def _finish_others(api: Api, board: _Board, found: Sequence[Place], wanted: _Wanted, *, done: Container[int]) -> None:
-    """End what we began on the same commit in pipelines that do not count any more: nothing of ours is left running."""
-    for place in {place.project.external_id: place for place in found}.values():
+def _finish(
+    api: Api, board: _Board, found: Sequence[Place], wanted: _Wanted, *, done: Container[int] = frozenset()
+) -> Sequence[StatusAnswer]:
+    """End what we began on the same commits in any pipeline, also in one that does not count any more: nothing of ours is left running."""
+    ended = []
+    for place in {(place.project.external_id, place.sha): place for place in found}.values():
         try:
             for status in board.of(place):
                 if status.status in UNFINISHED and status.id not in done:
-                    _write(api, board, replace(place, pipeline=status.pipeline_id, ref=status.ref or ""), wanted)
+                    ended.append(_write(api, board, replace(place, pipeline=status.pipeline_id, ref=status.ref or ""), wanted))
         except (HostForbidden, HostNotFound, HostRejected) as exc:
             log.info("gitlab.status_left", extra={"sha": place.sha[:12], "code": exc.code})
+    return ended
+
+
+def _note_begun(memory: HostMemory, key: str, commit: CommitRef, found: Sequence[Place]) -> None:
+    """Remember, before anything is written, on which other commits and in which other projects something may be begun: once the head has
+    moved on, nothing leads there any more."""
+    every = [one for place in found for one in (place, place.instead) if one is not None]
+    elsewhere = {f"{one.project.external_id} {one.sha}" for one in every} - {f"{commit.repository.external_id} {commit.commit}"}
+    before = set((memory.get(key) or b"").decode("utf-8", "replace").splitlines())
+    if not elsewhere <= before:
+        memory.put(key, "\n".join(sorted(elsewhere | before)).encode(), BEGUN_KEPT)
+
+
+def _begun(memory: HostMemory, key: str, commit: CommitRef) -> Sequence[Place]:
+    """What `_note_begun` remembered."""
+    lines = (memory.get(key) or b"").decode("utf-8", "replace").splitlines()
+    pairs = (line.partition(" ") for line in lines)
+    return [Place(project_of(commit.repository, int(number)), sha) for number, _, sha in pairs if number.isdecimal() and sha]
 
 
 def _target(api: Api, memory: HostMemory, place: Place, check: Check) -> str:

@@ -89,6 +89,32 @@ def test_merged_results_are_met_where_they_run(place: Place) -> None:
     assert counts(place) == "failed"
 
 
+def test_a_head_that_is_superseded_leaves_nothing_running_wherever_it_was_begun(place: Place) -> None:
+    place.project.merge_pipelines_enabled = True
+    place.push({"more.txt": "z\n"})
+    pipeline = place.world.run_merge_request_pipeline(place.request, "merge")
+    old = place.commit
+    place.host.ensure_check(old, SCANNING, CheckState())
+    assert [job.status for job in pipeline.latest if job.external] == ["running"]
+    place.push({"most.txt": "z\n"})
+    place.host.ensure_check(old, Check("k", "Superseded", "", Conclusion.CANCELLED))
+    assert [job.status for job in pipeline.latest if job.external] == ["canceled"]
+    assert place.statuses(old.commit) == [], "no other pipeline is told of it"
+
+
+def test_one_that_was_begun_in_a_fork_ends_there_after_the_head_moved_on(place: Place) -> None:
+    fork = place.world.fork(place.project, "mallory")
+    place.world.set_access(place.me.username, fork, "developer")
+    head = place.world.commit(fork, "theirs", {"app.py": "theirs\n"}, author="mallory")
+    place.world.open_merge_request("mallory", place.project, "theirs", "main", "From afar", fork=fork)
+    commit = CommitRef(place.ref.repository, CommitId(head))
+    place.host.ensure_check(commit, SCANNING, CheckState())
+    place.world.commit(fork, "theirs", {"app.py": "theirs again\n"}, author="mallory")
+    place.host.ensure_check(commit, FAILED)
+    assert [job.status for job in place.world.statuses(fork, head)] == ["failed"]
+    assert unfinished(place) == []
+
+
 def test_a_merge_trains_commit_has_its_own(place: Place) -> None:
     place.project.merge_trains_enabled = place.project.merge_pipelines_enabled = True
     sha = place.world.board_train("ada", place.request)
