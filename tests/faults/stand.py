@@ -266,11 +266,12 @@ class Stand:
             self._database.dispose()
             self._database = None
 
-    def unfinished(self) -> int:
-        """Messages that are under way, or due within the half hour. Raises StoreError."""
+    def unfinished(self, kind: str = "") -> int:
+        """Messages (of one kind) that are under way, or due within the half hour. Raises StoreError."""
         with self.database.read() as work:
-            soon = outbox.c.due_at < time.time() + SOON
-            statement = select(func.count()).select_from(outbox).where(outbox.c.status.in_(["pending", "running"]), soon)
+            which = [outbox.c.status.in_(["pending", "running"]), outbox.c.due_at < time.time() + SOON]
+            which += [outbox.c.kind == kind] if kind else []
+            statement = select(func.count()).select_from(outbox).where(*which)
             return int(work.transaction.execute(statement).scalar_one())
 
     def held_by(self, worker: int) -> set[tuple[str, int]]:

@@ -19,8 +19,9 @@ def held(run: Run, repository: Repository | None = None) -> Life:
 
 
 def let_go(run: Run) -> None:
-    """The host has said everything; the engine goes on."""
+    """The host has said everything, and it was understood; the engine goes on."""
     run.stand.world.hooks.wait()
+    run.stand.wait("what was said to be understood", lambda: run.stand.unfinished("accept_event") == 0)
     run.stand.engine.release()
     run.cured()
 
