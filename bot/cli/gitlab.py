@@ -174,7 +174,9 @@ def run_connect(args: argparse.Namespace) -> int:
         finally:
             # Also of a run that ended early: what was connected is told of from now on.
             if not args.dry_run:
-                administration.known(url).add([place for place, _ in connector.result.hooks])
+                known = administration.known(url)
+                known.drop(*connector.result.cleared)
+                known.add([place for place, _ in connector.result.hooks])
                 told = tell(app, administration.instance, connector.result.repositories)
         for row in connector.status_checks() if args.status_check else ():
             _show(row)

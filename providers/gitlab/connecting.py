@@ -50,6 +50,8 @@ class Connected:
     """Everything that is told of from now on."""
     hooks: list[tuple[Place, int]] = field(default_factory=list)
     """Our hooks, by GitLab's numbers; empty after a dry run."""
+    cleared: list[Place] = field(default_factory=list)
+    """Where hooks of ours stood, and none does any more."""
 
 
 class Connector:
@@ -195,6 +197,8 @@ class Connector:
                 self._api.remove(place, hook.id)
         except (HostForbidden, HostNotFound):
             return 0  # not ours to see: then we have not made one there either
+        if not self._dry:
+            self.result.cleared.append(place)
         return len(ours)
 
     # --- projects ---

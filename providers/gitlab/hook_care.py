@@ -65,9 +65,10 @@ class Known:
         """Our hooks are there, too."""
         self._put({(one.kind, one.id): one for one in (*self.places(), *places)}.values())
 
-    def drop(self, place: Place) -> None:
+    def drop(self, *places: Place) -> None:
         """There is nothing of ours there any more."""
-        self._put([one for one in self.places() if (one.kind, one.id) != (place.kind, place.id)])
+        gone = {(place.kind, place.id) for place in places}
+        self._put([one for one in self.places() if (one.kind, one.id) not in gone])
 
     def due(self) -> bool:
         """True once a day: everything is to be looked through."""

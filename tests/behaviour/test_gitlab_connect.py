@@ -397,6 +397,16 @@ def test_a_webhook_that_gitlab_switched_off_is_on_again_after_the_hourly_look(op
     assert operator.tends().found == ()
 
 
+def test_a_webhook_that_gave_way_to_the_one_of_its_group_is_not_missed(operator: Operator, group: Namespace) -> None:
+    set_up(operator, group)
+    operator.runs("connect", "acme/shop")
+    assert operator.tends().found == ()
+    assert operator.runs("connect", "acme") == 0
+    assert states(operator) == [("made", "group", "acme"), ("covered", "project", "acme/shop")]
+    assert operator.world.hooks_of(project(operator, "acme/shop")) == []
+    assert operator.tends().found == ()
+
+
 def test_doctor_shows_a_webhook_that_is_off(operator: Operator, group: Namespace) -> None:
     set_up(operator, group)
     operator.runs("connect", "acme")
