@@ -85,5 +85,16 @@ _EMULATE = {
 PLAIN_NAMES = "plain git repositories are read by plain branch names alone"
 _LOCAL = {f"test_the_tip_of_any_branch_is_read_by_its_name[{name}]": PLAIN_NAMES for name in ("100%25-sure", "a#b&c=d", "\\xfcber")}
 
-GAPS: Mapping[str, Mapping[str, str]] = {"local": _LOCAL, "github: a person's token": _PERSON, "github: emulate": _EMULATE}
+_GITLAB = {
+    "test_a_check_arrives_whole_and_twice_is_once": NO_PAGE,
+    "test_another_key_is_another_check_and_another_commit_too": ONE_CONTEXT,
+    "test_a_check_at_the_limit_of_the_host_arrives": NO_PAGE,
+}
+
+GAPS: Mapping[str, Mapping[str, str]] = {
+    "local": _LOCAL,
+    "github: a person's token": _PERSON,
+    "github: emulate": _EMULATE,
+    "gitlab": _GITLAB,
+}
 """World -> test -> what is missing."""

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from pipeline.model.event import CommentRef, Delivery
 from pipeline.model.ids import CommitId
+from pipeline.model.review import Conclusion
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
 from pipeline.ports import CodeHost, Configuration, Provider
 from tests.unit.providers.github_wire import Memory
@@ -73,6 +74,12 @@ class World(Protocol):
     """True when the host takes threads only on lines of the diff."""
     signs_time: bool
     """True when a delivery says when it was signed, so that an old one can be told."""
+    signs_body: bool
+    """False where a delivery only proves that its sender knows the secret: then what it says is not proven."""
+    proof: str
+    """The header that proves a delivery."""
+    shown_as: Mapping[Conclusion, Conclusion]
+    """What people see in place of a conclusion that the host has no word for."""
 
     def host(self) -> CodeHost:
         """A new one, as each job makes it; jobs share the memory."""

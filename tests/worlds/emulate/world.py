@@ -6,11 +6,13 @@ import base64
 import hashlib
 import hmac
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.model.event import CommentRef, Delivery
 from pipeline.model.ids import CommitId, InstallationId
+from pipeline.model.review import Conclusion
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
 from pipeline.ports import CodeHost, Configuration, Provider
 from providers.github.provider import GitHubProvider
@@ -27,6 +29,9 @@ class EmulateHost:
 
     only_in_diff = True
     signs_time = False
+    signs_body = True
+    proof = "x-hub-signature-256"
+    shown_as: Mapping[Conclusion, Conclusion] = {}
 
     def __init__(self, server: Emulate, private_key_pem: str, folder: Path, number: int, change: Files | None = None) -> None:
         self._server = server
