@@ -47,8 +47,6 @@ class Token(Answer):
     scopes: list[str] = Field(default_factory=list)
     expires_at: date | None = None
     """The first day on which it is not valid any more, by UTC."""
-    active: bool = True
-    revoked: bool = False
 
     def days(self, today: date) -> int | None:
         """So many days are left; None when it never expires."""

@@ -6,7 +6,6 @@ leads there), "Branches API", "Repository files API" (`ref=HEAD` is the default 
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -216,6 +215,6 @@ def _policy(api: Api, repository: SourceRepository, name: str) -> PolicyFile | N
     if found.encoding != "base64" or found.size > MAX_POLICY or len(found.content) > 2 * MAX_POLICY:
         return PolicyFile(NO_POLICY, where)
     try:
-        return PolicyFile(b64decode(found.content, validate=True), where)
-    except binascii.Error:
+        return PolicyFile(b64decode("".join(found.content.split()), validate=True), where)
+    except ValueError:  # also where it is no ASCII
         return PolicyFile(NO_POLICY, where)

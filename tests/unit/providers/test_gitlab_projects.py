@@ -324,6 +324,7 @@ def test_a_project_that_was_moved_away_rules_no_more() -> None:
         file(b"x", size=70_000),
         file(b"x", encoding="text"),
         file(b"x", content="%%%"),
+        file(b"x", content="\u00e9"),
         file(b"x", content="A" * 200_000),
     ],
 )
