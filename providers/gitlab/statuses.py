@@ -164,7 +164,8 @@ def point_to_comment(api: Api, memory: HostMemory, ref: PullRequestRef, note: No
         return
     board = _Board(api)
     for place in places(api, CommitRef(ref.repository, head)):
-        newest = board.newest(place)
+        # A pipeline may have begun since the verdict; without it that pipeline would let the change pass.
+        newest = board.newest(place) or next(iter(board.of(Place(ref.repository, head))), None)
         if place.pull_request == ref and newest is not None and newest.status not in UNFINISHED:
             _write(api, board, place, _Wanted(newest.status, newest.description or "", address))
 

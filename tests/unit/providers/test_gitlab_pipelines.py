@@ -80,6 +80,14 @@ def test_a_pipeline_that_somebody_runs_again_gets_the_verdict_the_next_time_it_i
     assert counts(place) == "failed"
 
 
+def test_a_pipeline_that_begins_between_the_verdict_and_the_note_has_the_verdict_too(place: Place) -> None:
+    place.host.ensure_check(place.commit, FAILED)
+    place.world.run_merge_request_pipeline(place.request)
+    assert counts(place) is None
+    place.host.ensure_comment(place.ref, "summary", "| table |")
+    assert counts(place) == "failed"
+
+
 def test_merged_results_are_met_where_they_run(place: Place) -> None:
     place.project.merge_pipelines_enabled = True
     place.push({"more.txt": "z\n"})
