@@ -27,6 +27,9 @@ from providers.gitlab.hook_places import MAINTAINER, HookApi, Place
 from providers.gitlab.hooks import Act, HookAnswer, Kind, Step, Wanted, drift, is_signed, plan, repairs, same_address
 from providers.gitlab.settings import SIGNING_PREFIX
 
+ENDING = (HostUnauthorized, RateLimited, NotConfigured)
+"""What no other place would mend: the run ends with it."""
+
 State = Literal["made", "repaired", "kept", "covered", "left", "failed"]
 
 
@@ -78,7 +81,8 @@ class Connector:
         """One row a place, as soon as it is known.
 
         Raises:
-            HostUnauthorized: the token is refused; nothing else would go better.
+            HostUnauthorized: the token is refused.
+            RateLimited: GitLab asks for a longer wait than anybody has patience for.
             NotConfigured: the secrets that are set cannot be used with this GitLab.
         """
         for name in names:
@@ -89,7 +93,7 @@ class Connector:
     def _named(self, name: str, *, projects_only: bool) -> Iterator[Row]:
         try:
             place = self._api.find(name)
-        except (HostUnauthorized, RateLimited):
+        except ENDING:
             raise
         except FixwrightError as error:
             yield Row(name, "project", "failed", error.message, error.hint)
@@ -99,7 +103,12 @@ class Connector:
         if place.kind == "project":
             yield self._project(place)
             return
-        yield from self._group(place, projects_only=projects_only)
+        try:
+            yield from self._group(place, projects_only=projects_only)
+        except ENDING:
+            raise
+        except FixwrightError as error:
+            yield Row(place.path, "group", "failed", error.message, error.hint)
 
     def prove(self) -> FixwrightError | None:
         """Let GitLab deliver one sample to a hook that was made or changed: what says that nobody is there, or has another secret. None
@@ -206,14 +215,14 @@ class Connector:
     def _project(self, project: Place) -> Row:
         if project.archived:
             return Row(project.path, "project", "left", "archived")
-        if above := self._covering(project):
-            self._connected(project)
-            doubled = self._remove_ours(project)
-            more = "; its own is removed" if doubled and not self._dry else ""
-            return Row(project.path, "project", "covered", f"the hook of {above} tells of it{more}")
         try:
+            if above := self._covering(project):
+                self._connected(project)
+                doubled = self._remove_ours(project)
+                more = "; its own is removed" if doubled and not self._dry else ""
+                return Row(project.path, "project", "covered", f"the hook of {above} tells of it{more}")
             row = self._settle(project)
-        except (HostUnauthorized, RateLimited, NotConfigured):
+        except ENDING:
             raise
         except HostForbidden as error:
             return self._forbidden(project, error)

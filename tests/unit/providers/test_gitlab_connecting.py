@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.errors import HostForbidden, HostUnauthorized, NotConfigured, RateLimited
+from pipeline.errors import HostForbidden, HostUnauthorized, HostUnavailable, NotConfigured, RateLimited
 from providers.gitlab.connecting import Connector, Row, new_secret, new_signing_token, switch_on
 from providers.gitlab.hook_places import Place
 from providers.gitlab.hooks import HookAnswer, Wanted
@@ -275,3 +275,76 @@ def test_a_status_check_without_a_secret_token_is_not_made() -> None:
     list(connector.connect(["acme/shop"]))
     (row,) = connector.status_checks()
     assert (row.state, row.hint, api.asking) == ("left", "set FIXWRIGHT_GITLAB_WEBHOOK_SECRET", {})
+
+
+class Breaking(FakeGitlab):
+    """Breaks the connection at one call, before or after it has had its effect."""
+
+    breaks_at: int = 0
+    after: bool = False
+    asked: int = 0
+
+    def _break(self, *, now: bool) -> None:
+        if self.asked == self.breaks_at and now:
+            raise HostUnavailable("GitLab did not answer")
+
+    def hooks(self, place: Place) -> Sequence[HookAnswer]:
+        self.asked += 1
+        self._break(now=True)
+        return super().hooks(place)
+
+    def make(self, place: Place, attributes: dict[str, object]) -> HookAnswer:
+        self.asked += 1
+        self._break(now=not self.after)
+        made = super().make(place, attributes)
+        self._break(now=self.after)
+        return made
+
+    def change(self, place: Place, hook: int, attributes: dict[str, object]) -> HookAnswer:
+        self.asked += 1
+        self._break(now=not self.after)
+        changed = super().change(place, hook, attributes)
+        self._break(now=self.after)
+        return changed
+
+    def remove(self, place: Place, hook: int) -> None:
+        self.asked += 1
+        self._break(now=not self.after)
+        super().remove(place, hook)
+        self._break(now=self.after)
+
+    def test(self, place: Place, hook: int) -> None:
+        self.asked += 1
+        self._break(now=not self.after)
+        super().test(place, hook)
+        self._break(now=self.after)
+
+
+def _odd_shop(api: FakeGitlab) -> None:
+    api.put("acme/shop", url="https://ci.example.com/hook", token="theirs")
+    api.put("acme/shop", alert_status="disabled", note_events=False, token="wrong")
+    api.put("acme/shop", alert_status="disabled")
+
+
+@pytest.mark.parametrize("tests", [True, False], ids=["switched on", "made anew"])
+@pytest.mark.parametrize("after", [True, False], ids=["after", "before"])
+def test_wherever_the_connection_breaks_the_next_run_leaves_one_right_hook(tests: bool, after: bool) -> None:
+    broken = 0
+    for breaks_at in range(1, 60):
+        api = Breaking(dict(PLACES), premium=False, tests=tests)
+        _odd_shop(api)
+        api.breaks_at, api.after = breaks_at, after
+        rows, _ = _connect(api, "acme/shop")
+        broken += rows[0].state == "failed"
+        api.breaks_at = 0
+        again, connector = _connect(api, "acme/shop")
+        assert again[0].state in ("kept", "repaired"), (breaks_at, again)
+        theirs, ours = ([hook for hook in api.stands("acme/shop") if (hook["url"] == URL) is mine] for mine in (False, True))
+        assert theirs == [{"url": "https://ci.example.com/hook", "token": "theirs"}]
+        assert [(hook["signing_token"], hook.get("token", ""), hook.get("alert_status", "executable")) for hook in ours] == [
+            (SIGNING, "", "executable")
+        ], breaks_at
+        assert [number for _, number in connector.result.hooks] == [
+            number for number, hook in api.standing["project", SHOP.id].items() if hook["url"] == URL
+        ]
+    assert broken >= 5
