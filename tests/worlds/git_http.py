@@ -44,6 +44,8 @@ class Admitted:
     actor: str
     visitor: Any = None
     """What the gate itself knows about the caller."""
+    hidden: tuple[str, ...] = ()
+    """Refs that this caller may not push."""
 
 
 class Gate(Protocol):
@@ -143,16 +145,17 @@ class GitServer:
             await send({"type": "http.response.start", **answer})
             await send({"type": "http.response.body", "body": admitted.text.encode()})
             return
-        await self._run(request.service, admitted.repository, scope, headers, receive, send)
+        await self._run(request.service, admitted, scope, headers, receive, send)
         self._gate.asked(*line, 200, admitted)
         if request.service == "git-receive-pack":
             await asyncio.to_thread(self._gate.pushed, admitted, scope["path"])
         # Only now is the answer whole: who waits for `git push` finds the world changed.
         await send({"type": "http.response.body", "body": b""})
 
-    async def _run(
-        self, service: str, repository: BareRepository, scope: Scope, headers: dict[str, str], receive: Receive, send: Send
-    ) -> None:
+    async def _run(self, service: str, admitted: Admitted, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        repository = admitted.repository
+        assert repository is not None
+        settings = [("safe.directory", "*"), *(("receive.hideRefs", ref) for ref in admitted.hidden)]
         environment = ENVIRONMENT | {
             "GIT_PROJECT_ROOT": str(repository.path.parent),
             "GIT_HTTP_EXPORT_ALL": "1",
@@ -165,10 +168,10 @@ class GitServer:
             "REMOTE_USER": "somebody",  # lets http-backend receive packs
             "REMOTE_ADDR": "127.0.0.1",
             "HOME": os.devnull,
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": "safe.directory",
-            "GIT_CONFIG_VALUE_0": "*",
+            "GIT_CONFIG_COUNT": str(len(settings)),
         }
+        for number, (key, value) in enumerate(settings):
+            environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         if "content-length" in headers:
             environment["CONTENT_LENGTH"] = headers["content-length"]
         pipe = asyncio.subprocess.PIPE

@@ -269,6 +269,27 @@ def test_what_reached_the_target_by_a_push_counts_as_merged(gitlab: GitlabScene)
     assert (gitlab.mr.state, gitlab.mr.merge_commit_sha) == ("merged", None)
 
 
+def test_a_merge_request_has_no_diff_in_its_first_moments(gitlab: GitlabScene) -> None:
+    gitlab.world.unprepare(gitlab.request)
+    fresh = gitlab.mr
+
+    assert (fresh.diff_refs, fresh.changes_count, fresh.detailed_merge_status, fresh.prepared_at) == (None, None, "preparing", None)
+    assert fresh.diffs.list(get_all=True) == []
+    gitlab.world.unprepare(gitlab.request, prepared=True)
+    assert gitlab.mr.diff_refs is not None
+
+
+def test_a_pipeline_that_must_succeed_holds_a_merge_back(gitlab: GitlabScene) -> None:
+    gitlab.project.only_merge_if_pipeline_succeeds = True
+    assert gitlab.mr.detailed_merge_status == "ci_must_pass"
+    status = {"name": "Fixwright", "ref": "feature"}
+    gitlab.api.commits.get(gitlab.request.head).statuses.create(status | {"state": "running"})
+    assert gitlab.mr.detailed_merge_status == "ci_still_running"
+    gitlab.api.commits.get(gitlab.request.head).statuses.create(status | {"state": "success"})
+
+    assert (gitlab.mr.detailed_merge_status, gitlab.mr.head_pipeline["status"]) == ("mergeable", "success")
+
+
 def test_a_branch_that_goes_leaves_the_merge_request_open(gitlab: GitlabScene) -> None:
     gitlab.world.delete_branch(gitlab.project, "feature")
 
@@ -352,6 +373,14 @@ def test_git_clones_with_a_token_and_pushes_as_its_owner(gitlab: GitlabScene, tm
     assert "git push" in [effect.operation for effect in gitlab.world.effects]
     refused = git(work, "push", "-q", "origin", "HEAD:refs/merge-requests/1/head")
     assert (refused.returncode != 0, "hidden ref" in refused.stderr) == (True, True)
+
+
+def test_a_protected_branch_is_not_pushed_by_developers(gitlab: GitlabScene, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", url(gitlab, gitlab.token), "work")
+    git(tmp_path / "work", "commit", "-q", "--allow-empty", "-m", "m")
+
+    assert git(tmp_path / "work", "push", "-q", "origin", "HEAD:main").returncode != 0
+    assert git(tmp_path / "work", "push", "-q", url(gitlab, gitlab.world.token_for("mia")), "HEAD:main").returncode == 0
 
 
 def test_git_gives_a_head_of_a_merge_request_and_refuses_who_may_not(gitlab: GitlabScene, tmp_path: Path) -> None:

@@ -76,12 +76,12 @@ def test_files_that_came_or_went_have_one_side_alone(git: BareRepository, write:
     base = write(without if kind == "added" else with_it)
     head = write(with_it if kind == "added" else without, base)
     refs, code = Refs(base, base, head), sha1(b"b.py", usedforsecurity=False).hexdigest()
-    lines = {"new_line": 2} if kind == "added" else {"old_line": 2}
+    there = (None, 2) if kind == "added" else (2, None)
 
-    assert place(git, Position(refs, "b.py", "b.py", **lines)) == (f"{code}_0_2" if kind == "added" else f"{code}_2_0")
-    for wrong in ({"old_line": 2, "new_line": 2}, {"old_line": 2} if kind == "added" else {"new_line": 2}, {}):
+    assert place(git, Position(refs, "b.py", "b.py", "text", *there)) == (f"{code}_0_2" if kind == "added" else f"{code}_2_0")
+    for wrong in ((2, 2), there[::-1], (None, None)):
         with pytest.raises(Unplaceable, match="line_code"):
-            place(git, Position(refs, "b.py", "b.py", **wrong))
+            place(git, Position(refs, "b.py", "b.py", "text", *wrong))
 
 
 def test_a_renamed_file_is_named_by_both_its_paths(git: BareRepository, write: Writer) -> None:

@@ -1,4 +1,4 @@
-"""The double of GitLab in a process of its own, as the demonstration runs it."""
+"""The double of GitLab in a process of its own, driven over HTTP as a demonstration does it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gitlab
 import httpx
 import pytest
+from gitlab import Gitlab
 
 ROOT = Path(__file__).parents[3]
 
@@ -26,16 +26,20 @@ class Process:
         assert self.running.stdout is not None
         self.facts: dict[str, Any] = json.loads(self.running.stdout.readline())
 
+    def ask(self, verb: str, **arguments: Any) -> httpx.Response:
+        """One verb."""
+        return httpx.post(f"{self.facts['control_url']}{verb}", json=arguments, timeout=60, trust_env=False)
+
     def do(self, verb: str, **arguments: Any) -> Any:
-        """One verb; its answer."""
-        answer = httpx.post(f"{self.facts['control_url']}/{verb}", json=arguments, timeout=60)
+        """One verb that works; its answer."""
+        answer = self.ask(verb, **arguments)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
 
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    made = Process(tmp_path_factory.mktemp("process") / "state")
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    made = Process(tmp_path / "state")
     yield made
     made.running.send_signal(signal.SIGTERM)
     assert made.running.wait(60) == 0
@@ -44,24 +48,25 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 def test_a_double_of_its_own_is_driven_over_http(process: Process) -> None:
-    process.do("create_project", namespace="acme", name="shop", files={"a.py": "x\n"})
-    process.do("commit", project="acme/shop", branch="feature", files={"a.py": "y\n"}, author="ada")
-    request = process.do("open_merge_request", user="ada", project="acme/shop", source="feature", target="main", title="Change")
-    process.do("set_access", user="walter", group="acme", level="owner")
-    note = process.do("comment", user="ada", project="acme/shop", iid=request["iid"], body="/fix")
-    process.do("reply_in_discussion", user="walter", project="acme/shop", iid=request["iid"], note=note["id"], body="why?")
-    client = gitlab.Gitlab(process.facts["url"], private_token=process.do("token_of", project="acme/shop", level="developer")["token"])
-    found = client.projects.get("acme/shop").mergerequests.get(request["iid"])
-    assert sorted(one.body for one in found.notes.list(get_all=True)) == ["/fix", "why?"]
+    process.do("create_project", namespace="acme/tools", name="shop", files={"a.py": "x\n"})
+    process.do("commit", project="acme/tools/shop", branch="feature", files={"a.py": "y\n"}, author="ada")
+    request = process.do("open_merge_request", user="ada", project="acme/tools/shop", source="feature", target="main", title="Change")
+    process.do("set_access", user="ada", project="acme/tools/shop", level="developer")
+    process.do("comment", user="ada", project="acme/tools/shop", number=request["number"], body="@fixwright rescan")
+    client = Gitlab(process.facts["url"], private_token=process.do("token_for", login="ada")["token"], timeout=60)
+    client.session.trust_env = False
+    mr = client.projects.get("acme/tools/shop").mergerequests.get(request["number"])
+    (discussion,) = mr.discussions.list(get_all=True)
+    process.do(
+        "reply_in_discussion", user="ada", project="acme/tools/shop", number=request["number"], discussion=discussion.id, body="please"
+    )
+
+    assert mr.sha == request["head"]
+    assert [note.body for note in mr.notes.list(get_all=True, sort="asc")] == ["@fixwright rescan", "please"]
     assert process.do("violations") == []
-    process.do("close", user="ada", project="acme/shop", iid=request["iid"])
-    assert client.projects.get("acme/shop").mergerequests.get(request["iid"]).state == "closed"
 
 
-def test_what_the_world_refuses_is_said(process: Process) -> None:
-    unknown = httpx.post(f"{process.facts['control_url']}/dance", json={}, timeout=60)
-    assert unknown.status_code == 404
-    assert "create_project" in unknown.json()["message"]
-    refused = httpx.post(f"{process.facts['control_url']}/commit", json={"project": "not/there"}, timeout=60)
-    assert refused.status_code == 400
-    assert "no project not/there" in refused.json()["message"]
+def test_an_unknown_verb_and_a_refused_one_say_why(process: Process) -> None:
+    assert process.ask("teleport").status_code == 404
+    refused = process.ask("commit", project="acme/none")
+    assert (refused.status_code, refused.json()["message"]) == (400, "LookupError: no project acme/none")

@@ -38,7 +38,7 @@ def first(discussion: Any) -> dict[str, Any]:
     ],
     ids=["added", "removed", "unchanged", "unchanged after a change", "unchanged far away"],
 )
-def test_a_good_position_makes_a_diff_note_that_says_where_it_stands(gitlab: GitlabScene, lines: dict[str, int]) -> None:
+def test_a_good_position_makes_a_diff_note_that_says_where_it_stands(gitlab: GitlabScene, lines: dict[str, Any]) -> None:
     note = first(on_line(gitlab, **lines))
 
     assert note["type"] == "DiffNote"
@@ -59,7 +59,7 @@ def test_a_good_position_makes_a_diff_note_that_says_where_it_stands(gitlab: Git
         {},
     ],
 )
-def test_a_wrong_position_is_refused_and_leaves_nothing(gitlab: GitlabScene, lines: dict[str, int]) -> None:
+def test_a_wrong_position_is_refused_and_leaves_nothing(gitlab: GitlabScene, lines: dict[str, Any]) -> None:
     with pytest.raises(GitlabCreateError, match="line_code") as refused:
         on_line(gitlab, **lines)
 
@@ -78,7 +78,8 @@ def test_a_position_without_its_commits_or_paths_is_of_no_form(gitlab: GitlabSce
 
 
 def test_a_position_that_is_empty_is_none(gitlab: GitlabScene) -> None:
-    for position in ({}, None):
+    nothing: list[dict[str, Any] | None] = [{}, None]
+    for position in nothing:
         assert first(gitlab.mr.discussions.create({"body": "x", "position": position}))["type"] == "DiscussionNote"
 
 

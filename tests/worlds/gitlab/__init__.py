@@ -1,6 +1,7 @@
 """A double of GitLab: its REST API over real bare repositories, held against GitLab's own schemas and documented parameters.
 
 In a test:       with GitlabWorld.start(tmp_path) as world: ...            (`relative="/gitlab"`: below a path, as some instances live)
+In a process:    python -m tests.worlds.gitlab --port 8091 --state DIR     (its persons act by POST /_world/VERB, see control.py)
 
 Which file has what:
 

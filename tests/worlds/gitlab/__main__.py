@@ -8,7 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
-from tests.worlds.gitlab.control import Control
+from tests.worlds.gitlab.control import ROOT, Control
 from tests.worlds.gitlab.world import GitlabWorld
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.worlds.gitlab", description="A double of GitLab for demos and tests")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--state", type=Path, required=True, help="folder for the bare repositories")
-    parser.add_argument("--relative", default="", help="path below which the instance lives, as /gitlab")
+    parser.add_argument("--relative", default="", help="the path below which the instance lives, as /gitlab")
     parser.add_argument("--webhook-url", help="where webhooks go")
     arguments = parser.parse_args()
     world = GitlabWorld(arguments.state, port=arguments.port, webhook_url=arguments.webhook_url, relative=arguments.relative)
@@ -26,7 +26,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stopped.set())
     world.answer_control(Control(world).handle)
     world.serve()
-    control = f"{world.url.removesuffix(world.gitlab.root)}/_world"
+    control = world.url.removesuffix(world.gitlab.root) + ROOT
     facts = {"url": world.url, "api_url": world.api_url, "control_url": control, "webhook_secret": world.webhook_secret}
     print(json.dumps(facts), flush=True)
     stopped.wait()

@@ -13,9 +13,8 @@ from typing import Any
 from tests.worlds.bare import GitFailed
 from tests.worlds.exchange import Response
 from tests.worlds.gitlab.actions import Impossible
-from tests.worlds.gitlab.model import MergeRequest, Namespace, Note, Project
-from tests.worlds.gitlab.positions import Unplaceable
-from tests.worlds.gitlab.state import find_note
+from tests.worlds.gitlab.model import MergeRequest, Project
+from tests.worlds.gitlab.state import find_discussion
 from tests.worlds.gitlab.talk import BadNote
 from tests.worlds.gitlab.world import GitlabWorld
 
@@ -24,24 +23,23 @@ Arguments = dict[str, Any]
 
 
 class Control:
-    """Carries out one verb after the other on a world."""
+    """Carries out one verb after the other on a world. `project` is a full path, `number` an iid."""
 
     def __init__(self, world: GitlabWorld) -> None:
         self._world = world
         self._verbs: Mapping[str, Callable[[Arguments], Any]] = {
             "create_project": self._create_project,
-            "create_group": lambda given: {"id": self._world.create_group(**given).id},
-            "set_access": lambda given: self._world.set_access(place=self._place(given), **given),
+            "set_access": lambda given: self._world.set_access(place=self._project(given), **given),
             "commit": lambda given: {"sha": self._world.commit(self._project(given), **given)},
             "force_push": lambda given: {"sha": self._world.force_push(self._project(given), **given)},
             "open_merge_request": lambda given: _shown(self._world.open_merge_request(project=self._project(given), **given)),
-            "comment": lambda given: {"id": self._world.comment(request=self._merge_request(given), **given).id},
-            "reply_in_discussion": lambda given: {"id": self._world.reply_in_discussion(discussion=self._note(given), **given).id},
-            "merge": lambda given: {"sha": self._world.merge(request=self._merge_request(given), **given)},
-            "close": lambda given: self._world.close(request=self._merge_request(given), **given),
+            "comment": lambda given: {"id": self._world.comment(request=self._request(given), **given).id},
+            "reply_in_discussion": self._reply,
+            "merge": lambda given: {"sha": self._world.merge(request=self._request(given), **given)},
+            "close": lambda given: self._world.close(request=self._request(given), **given),
             "webhook_url": self._webhook_url,
-            "token_for": lambda given: {"token": self._world.token_for(**given)},
-            "token_of": lambda given: {"token": self._world.token_of(place=self._place(given), **given)},
+            "token_for": self._token_for,
+            "token_of": lambda given: {"token": self._world.token_of(self._project(given), **given)},
             "effects": lambda _: [asdict(effect) for effect in self._world.effects],
             "violations": lambda _: [str(violation) for violation in self._world.violations],
         }
@@ -53,44 +51,42 @@ class Control:
             return _answer(404, {"message": f"verbs: {', '.join(self._verbs)}"})
         try:
             made = work(json.loads(body or b"{}"))
-        except (TypeError, ValueError, LookupError, GitFailed, Impossible, BadNote, Unplaceable) as error:
+        except (TypeError, ValueError, LookupError, GitFailed, Impossible, BadNote) as error:
             return _answer(400, {"message": f"{type(error).__name__}: {error}"})
         return _answer(200, {} if made is None else made)
 
     def _project(self, given: Arguments) -> Project:
-        """The project whose path is in the arguments, which is taken out of them. Raises LookupError."""
+        """The project named in the arguments, which is taken out of them. Raises LookupError."""
         name = str(given.pop("project"))
         found = self._world.gitlab.state.project(name)
         if found is None:
             raise LookupError(f"no project {name}")
         return found
 
-    def _place(self, given: Arguments) -> Project | Namespace:
-        """A project, or the `group` of that path."""
-        if "group" in given:
-            return self._world.create_group(str(given.pop("group")))
-        return self._project(given)
+    def _request(self, given: Arguments) -> MergeRequest:
+        return self._project(given).merge_requests[given.pop("number")]
 
-    def _merge_request(self, given: Arguments) -> MergeRequest:
-        return self._project(given).merge_requests[given.pop("iid")]
-
-    def _note(self, given: Arguments) -> Note:
-        number = given.pop("note")
-        found = find_note(self._merge_request(given), number)
+    def _reply(self, given: Arguments) -> Arguments:
+        wanted = str(given.pop("discussion"))
+        found = find_discussion(self._request(given), wanted)
         if found is None:
-            raise LookupError(f"no note {number}")
-        return found
+            raise LookupError(f"no discussion {wanted}")
+        return {"id": self._world.reply_in_discussion(discussion=found, **given).id}
 
     def _create_project(self, given: Arguments) -> Arguments:
         project = self._world.create_project(**given)
-        return {"id": project.id, "path_with_namespace": project.full_path}
+        return {"id": project.id, "full_path": project.full_path}
+
+    def _token_for(self, given: Arguments) -> Arguments:
+        scopes = tuple(given.pop("scopes", ["api"]))
+        return {"token": self._world.token_for(scopes=scopes, **given)}
 
     def _webhook_url(self, given: Arguments) -> None:
         self._world.webhook_url = given["url"]
 
 
 def _shown(request: MergeRequest) -> Arguments:
-    return {"iid": request.iid, "head": request.head, "base": request.version.refs.base}
+    return {"number": request.iid, "head": request.head, "base": request.version.refs.base}
 
 
 def _answer(status: int, body: object) -> Response:

@@ -33,7 +33,8 @@ class Gate:
         """Basic authentication with a token; anonymous reading of what is public."""
         with self._gitlab.state.lock:
             status, text, project, caller = self._admit(request, authorization)
-        return Admitted(status, text, project.git if project else None, caller.name or "anonymous", (caller, project))
+            hidden = _not_for(caller, project) if project is not None and request.writes else ()
+        return Admitted(status, text, project.git if project else None, caller.name or "anonymous", (caller, project), hidden)
 
     def _admit(self, request: GitRequest, authorization: str) -> tuple[int, str, Project | None, Caller]:
         nobody = Caller()
@@ -71,6 +72,12 @@ class Gate:
             if caller.user is not None and project.git.refs() != project.refs:
                 self._gitlab.record.effects.append(Effect("POST", path, "git push", None, caller.name, self._gitlab.seconds()))
                 self._gitlab.actions.look_at_refs(project, caller.user)
+
+
+def _not_for(caller: Caller, project: Project) -> tuple[str, ...]:
+    """Protected branches that the caller may not push to."""
+    level = caller.level(project)
+    return tuple(f"refs/heads/{name}" for name, (push, _) in project.protected.items() if level < push or push is Level.NONE)
 
 
 def _password(authorization: str) -> str:

@@ -112,6 +112,16 @@ class People:
             state.moved |= paths
             self.gitlab.events.group(group, "rename", old)
 
+    def delete_group(self, group: Namespace) -> None:
+        """Remove a group with all that lies in it."""
+        with self.gitlab.state.lock:
+            state, below = self.gitlab.state, self.gitlab.state.groups_below(group)
+            for project in [known for known in state.projects.values() if known.namespace in below]:
+                self.delete_project(project)
+            for known in below[::-1]:
+                self.gitlab.events.group(known, "destroy")
+                del state.namespaces[known.id]
+
     def _moved(self, project: Project, happened: str, move: Callable[[], None]) -> None:
         with self.gitlab.state.lock:
             old = project.full_path
@@ -255,6 +265,11 @@ class People:
     def merge(self, user: str, request: MergeRequest, *, squash: bool = False) -> str:
         """Merge it; returns the tip of its target. Raises Impossible when it conflicts."""
         return self._locked(lambda: self.gitlab.actions.merge(request, self.user(user), squash=squash))
+
+    def unprepare(self, request: MergeRequest, *, prepared: bool = False) -> None:
+        """As in the moments after it was opened, when GitLab has no diff of it yet; `prepared`: they are over."""
+        with self.gitlab.state.lock:
+            request.prepared = prepared
 
     def approve(self, user: str, request: MergeRequest) -> None:
         """Approve it."""

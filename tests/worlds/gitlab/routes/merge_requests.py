@@ -175,6 +175,14 @@ def update(call: Call) -> Answer:
     return Answer(body=call.gitlab.shapes.one_merge_request(request, call.caller))
 
 
+@operation("DELETE", "/projects/:id/merge_requests/:iid", level=Level.OWNER)
+def delete(call: Call) -> Answer:
+    """Remove it; owners alone may."""
+    request = call.merge_request()
+    del call.project.merge_requests[request.iid]
+    return Answer(204)
+
+
 @operation("PUT", "/projects/:id/merge_requests/:iid/merge")
 def merge(call: Call) -> Answer:
     """Merge it (405: not now; 409: the head moved; 422: it conflicts; 401: not by this caller)."""

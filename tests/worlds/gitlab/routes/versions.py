@@ -9,7 +9,7 @@ from tests.worlds.gitlab.routes.branches import may_read_code
 
 def _diff(call: Call) -> list[Json]:
     request = call.merge_request()
-    return call.gitlab.shapes.files(request.version) if request.prepared else []
+    return call.gitlab.shapes.files(request, request.version) if request.prepared else []
 
 
 @operation("GET", "/projects/:id/merge_requests/:iid/commits")

@@ -111,7 +111,7 @@ class MergeRequests(Code):
         return {
             **self.merge_request(request),
             "subscribed": request.author is caller.user,
-            "changes_count": str(len(self.files(request.version))) if ready else None,
+            "changes_count": str(len(self.files(request, request.version))) if ready else None,
             "latest_build_started_at": None,
             "latest_build_finished_at": None,
             "first_deployed_to_production_at": None,
@@ -130,10 +130,9 @@ class MergeRequests(Code):
         """`diff_refs`."""
         return {"base_sha": refs.base, "head_sha": refs.head, "start_sha": refs.start}
 
-    def files(self, version: Version) -> list[Json]:
-        """The diff of a version, which lies in the target's repository."""
-        project = next(known for request in self._state.merge_requests() for known in [request.project] if version in request.versions)
-        return [self.diff(file) for file in project.git.diff(version.refs.base, version.refs.head)]
+    def files(self, request: MergeRequest, version: Version) -> list[Json]:
+        """The diff of a version."""
+        return [self.diff(file) for file in request.project.git.diff(version.refs.base, version.refs.head)]
 
     def version(self, request: MergeRequest, version: Version) -> Json:
         """A version in the list."""
@@ -144,8 +143,8 @@ class MergeRequests(Code):
             "start_commit_sha": version.refs.start,
             "created_at": moment(version.created_at),
             "merge_request_id": request.id,
-            "state": "collected" if self.files(version) else "empty",
-            "real_size": str(len(self.files(version))),
+            "state": "collected" if self.files(request, version) else "empty",
+            "real_size": str(len(self.files(request, version))),
             "patch_id_sha": version.refs.head[::-1],
         }
 
@@ -156,5 +155,5 @@ class MergeRequests(Code):
         return {
             **self.version(request, version),
             "commits": [self.commit(project, sha) for sha in commits],
-            "diffs": self.files(version),
+            "diffs": self.files(request, version),
         }
