@@ -155,3 +155,11 @@ def test_an_answer_that_got_lost_makes_no_second_thread(place: Place, call: str)
     assert [unmarked(known.first.body) for known in place.threads] == [one.body for one in wanted]
     assert place.request.drafts == []
     assert place.mails == 1
+
+
+def test_a_suggestion_replaces_exactly_the_lines_of_its_thread(place: Place) -> None:
+    fence = place.host.capabilities.suggestion_on(10, 11)
+    lead(place, thread(1, "app.py", 10, 11, f"Better:\n\n```{fence}\nmended\n```\n\nThat is all."))
+    place.world.apply_suggestion("ada", place.threads[0].first)
+    changed = (place.world.read(place.project, "feature", "app.py") or b"").decode().splitlines()
+    assert changed[8:12] == ["line 9", "mended", "line 11", "line 12"]
