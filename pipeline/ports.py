@@ -321,8 +321,20 @@ class Provider(Protocol):
     def setup(self) -> Setup | None:
         """How a person sets it up with a browser; None where there is nothing to set up so."""
 
+    def load(self) -> None:
+        """Load what connecting needs and receiving does not. A process that forks a child for each piece of work calls it first, so that no
+        child has to."""
+
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """Verify, then parse; pure. Raises BadSignature, MalformedDelivery; NotConfigured when the secret is not set."""
+
+    def signed(self, body: bytes, event: str, delivery: str, configuration: Configuration) -> Mapping[str, str]:
+        """Headers with which the host would deliver `body` now, so that a saved delivery can be handed in again: `receive` takes them.
+        Raises NotConfigured when there is nothing to sign with.
+
+        Args:
+            event: the host's own name of the event, as its header has it; "" where the body says it.
+        """
 
     def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False) -> CodeHost:
         """Sign in. Raises NotConfigured; makes no request yet. `patient`: for work for which nobody waits, which must leave a part of the

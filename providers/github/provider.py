@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 import httpx
@@ -24,7 +24,7 @@ from providers.github.identity import Identity, TokenSignIn, within
 from providers.github.limits import Limits
 from providers.github.manifest import GitHubSetup
 from providers.github.memo import Memo
-from providers.github.receive import receive
+from providers.github.receive import receive, signed
 from providers.github.settings import SETTINGS, AppSettings, Site
 
 CAPABILITIES = Capabilities(
@@ -89,9 +89,16 @@ class GitHubProvider:
         limits = deliveries.limits_of_app(memory, site.authority, app.app_id, self._clock, pause_of(configuration))
         return client, AppKey(app), limits, self._clock
 
+    def load(self) -> None:
+        """Nothing: all of it is loaded."""
+
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """See `providers.github.receive`."""
         return receive(delivery, configuration)
+
+    def signed(self, body: bytes, event: str, delivery: str, configuration: Configuration) -> Mapping[str, str]:
+        """See `providers.github.receive`."""
+        return signed(body, event, delivery, configuration)
 
     def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False) -> CodeHost:
         """Sign in to one installation; the first request is made by the first verb. Raises NotConfigured.

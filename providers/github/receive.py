@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 
-from pipeline.errors import BadSignature, MalformedDelivery
+from pipeline.errors import BadSignature, MalformedDelivery, UsageError
 from pipeline.model.event import Delivery, Received
 from pipeline.payloads import read_fields, read_object
 from pipeline.ports import Configuration
@@ -45,6 +45,19 @@ def receive(delivery: Delivery, configuration: Configuration) -> Received:
     if reader is None or envelope.installation is None:
         return Received(delivery_id=identity, name=full_name, event=None)
     return Received(delivery_id=identity, name=full_name, event=reader(Reading(delivery, configuration, payload, full_name)))
+
+
+def signed(body: bytes, event: str, delivery: str, configuration: Configuration) -> Mapping[str, str]:
+    """Headers of a delivery. Raises NotConfigured, UsageError without an event: GitHub says it in a header alone."""
+    if not event:
+        raise UsageError("GitHub names the event in a header, not in the body", hint="as in: --event pull_request")
+    secret = webhook_secrets(configuration)[0]
+    return {
+        "content-type": "application/json",
+        "x-github-event": event,
+        "x-github-delivery": delivery,
+        "x-hub-signature-256": f"sha256={hmac.new(secret, body, hashlib.sha256).hexdigest()}",
+    }
 
 
 def _verify(delivery: Delivery, secrets: Sequence[bytes]) -> None:

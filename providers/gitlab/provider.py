@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from datetime import time as midnight
 
@@ -14,12 +14,12 @@ from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
 from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
 from providers.gitlab.api import Api
-from providers.gitlab.client import OpenLine, guarded
+from providers.gitlab.client import OpenLine, guarded, load
 from providers.gitlab.diagnose import Doctor
 from providers.gitlab.hook_api import GitlabHooks
 from providers.gitlab.hook_care import Caretaker
 from providers.gitlab.host import GitLabHost
-from providers.gitlab.receive import receive
+from providers.gitlab.receive import receive, signed
 from providers.gitlab.settings import SETTINGS, Site, Trust
 
 CAPABILITIES = Capabilities(
@@ -71,9 +71,17 @@ class GitLabProvider:
         """Nothing for a browser: a token is made on GitLab's page, and `fixwright gitlab connect` does the rest."""
         return None
 
+    def load(self) -> None:
+        """python-gitlab, and how its answers are read."""
+        load()
+
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """See `providers.gitlab.receive`."""
         return receive(delivery, configuration, clock=self._clock)
+
+    def signed(self, body: bytes, event: str, delivery: str, configuration: Configuration) -> Mapping[str, str]:
+        """See `providers.gitlab.receive`."""
+        return signed(body, event, delivery, configuration, now=self._clock())
 
     def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False) -> CodeHost:
         """Sign in to one top-level namespace; the first request is made by the first verb. Raises NotConfigured."""

@@ -22,7 +22,7 @@ from pipeline.errors import BadSignature, MalformedDelivery
 from pipeline.model.event import Delivery, Received
 from pipeline.payloads import read_object
 from pipeline.ports import Configuration
-from pipeline.signing import is_signed, verify
+from pipeline.signing import is_signed, sign, verify
 from providers.gitlab import account_events, code_events
 from providers.gitlab.reading import Reader, Reading
 from providers.gitlab.settings import Trust
@@ -56,6 +56,17 @@ def receive(delivery: Delivery, configuration: Configuration, *, clock: Callable
         return Received(delivery_id=identity, name=name, event=reader(Reading(delivery, configuration, payload, name)))
     except MalformedDelivery as odd:
         return Received(delivery_id=identity, name=name, event=None, odd=odd.message, hint=odd.hint)
+
+
+def signed(body: bytes, event: str, delivery: str, configuration: Configuration, *, now: float) -> Mapping[str, str]:
+    """Headers of a delivery: with a signature where a signing token is set, else with the secret token. Raises NotConfigured."""
+    trust = Trust.of(configuration)
+    headers = {"content-type": "application/json", "x-gitlab-event": event, "idempotency-key": delivery}
+    if trust.keys:
+        stamp = int(now)
+        signature = sign(trust.keys[0], delivery, stamp, body)
+        return {**headers, "webhook-id": delivery, "webhook-timestamp": str(stamp), "webhook-signature": signature}
+    return {**headers, "x-gitlab-token": trust.secrets[0].decode()}
 
 
 def name_of(payload: Mapping[str, object]) -> str:

@@ -6,7 +6,8 @@ A real deployment for bare git servers, the host of the demo, and the proof that
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pipeline.model.event import Delivery, Received
 from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
 from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
+from pipeline.signing import sign
 from providers.local import receive
 from providers.local.host import CAPABILITIES, LocalHost
 from providers.local.record import KEPT
@@ -33,9 +35,21 @@ class LocalProvider:
 
     setup: Setup | None = None
 
+    def load(self) -> None:
+        """Nothing: all of it is loaded."""
+
     def receive(self, delivery: Delivery, configuration: Configuration) -> Received:
         """See `Provider.receive`. Signatures are those of Standard Webhooks (webhook-id, -timestamp, -signature)."""
         return receive.receive(delivery, configuration)
+
+    def signed(self, body: bytes, event: str, delivery: str, configuration: Configuration) -> Mapping[str, str]:  # noqa: ARG002  # as below
+        """As a hook signs."""
+        secret = configuration.get("WEBHOOK_SECRET", "")
+        if not secret:
+            raise NotConfigured("there is no secret to sign with", hint="set FIXWRIGHT_LOCAL_WEBHOOK_SECRET")
+        now = int(time.time())
+        signature = sign(secret.encode(), delivery, now, body)
+        return {"webhook-id": delivery, "webhook-timestamp": str(now), "webhook-signature": signature}
 
     def connect(
         self,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadSignature, DeliveryRefused, MalformedDelivery, NotConfigured
 from pipeline.model.event import CommentEvent, Delivery, PullRequestAction, PullRequestEvent, PushEvent
-from pipeline.ports import CodeHost, Provider
+from pipeline.ports import CodeHost, Provider, missing
 from tests.contract.hosts import PROVIDERS, SENDERS, ground_of
 from tests.contract.world import PREVIOUS, SECRET, Kind, World
 from tests.unit.providers.github_wire import Memory
@@ -67,6 +67,26 @@ def test_without_its_secret_it_accepts_nothing_and_names_the_setting(provider: P
         with pytest.raises(NotConfigured) as refused:
             provider.receive(UNSIGNED, configuration)
         assert f"FIXWRIGHT_{provider.name.upper()}_{needed[0]}" in refused.value.hint
+
+
+@every_provider
+def test_what_it_signs_itself_it_takes_and_nothing_else(provider: Provider) -> None:
+    needed = missing(provider.settings, {}, "receive")
+    configuration = dict.fromkeys(needed, "a secret of this " + "test")
+    body = b'{"a": 1}'
+    signed = provider.signed(body, "ping", "id-1", configuration)
+    lower = {name.lower(): value for name, value in signed.items()}
+    try:
+        received = provider.receive(Delivery(provider.name, "", lower, body), configuration)
+    except MalformedDelivery:
+        pass  # proven, and then its body is none of this host's
+    else:
+        assert received.event is None
+    for other in (dict.fromkeys(needed, "another secret"), dict.fromkeys(needed, "")):
+        with pytest.raises((BadSignature, NotConfigured)):
+            provider.receive(Delivery(provider.name, "", lower, body), other)
+    with pytest.raises(NotConfigured):
+        provider.signed(body, "ping", "id-1", {})
 
 
 @every_provider
