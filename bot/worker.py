@@ -228,6 +228,7 @@ class _Current:
 def serve(app: App, *, burst: bool = False) -> None:
     """Work until asked to stop. The parent imports and prepares everything; each message runs in a fork of it."""
     _Current.app, _Current.name, _Current.watch = app, process_name(), Watch()
+    load_hosts(app)
     with work_folder() as folder, Pulse(app.database, "worker", app.settings.state_dir) as pulse:
         while True:
             worker = _worker(app, pulse, folder)
@@ -244,6 +245,14 @@ def serve(app: App, *, burst: bool = False) -> None:
                 time.sleep(QUEUE_SECONDS)
             except StopRequested:
                 return
+
+
+def load_hosts(app: App) -> None:
+    """What the hosts need that are set up is loaded here, and not by each child. One that is set up later is loaded by the children."""
+    with suppress(StoreError):  # children load it then
+        for name, provider in app.plugins.providers.items():
+            if app.places.configurations.instances(name):
+                provider.load()
 
 
 def _worker(app: App, pulse: Pulse, folder: WorkFolder) -> MessageWorker:

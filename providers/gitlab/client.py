@@ -1,7 +1,7 @@
 """Requests to GitLab: python-gitlab over one `requests` session for each thread, token and GitLab.
 
 A session is shared with no other thread, and not with a forked child: its connections would be used by both. python-gitlab is loaded by
-the first request of a process, because the web process never makes one.
+`load`, or by the first request of a process: the web process never makes one.
 """
 
 from __future__ import annotations
@@ -52,6 +52,16 @@ def guarded(web_url: str, origin: str, token: str) -> Line:
     from providers.gitlab.transport import open_line
 
     return open_line(web_url, origin, token)
+
+
+def load() -> None:
+    """What the first request of a process would load: a tenth of a second of python-gitlab, and the models of all answers."""
+    import providers.gitlab.transport  # noqa: F401  # for what it imports
+
+    models = [Answer]
+    for model in models:
+        models.extend(model.__subclasses__())
+        model.model_rebuild()
 
 
 class _Lines:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ import pytest
 from sqlalchemy import Row, select, update
 
 from bot.wiring import Lease
-from bot.worker import BACKOFF, LOST_LEASE_EXIT, Stopping, retry_in
+from bot.worker import BACKOFF, LOST_LEASE_EXIT, Stopping, load_hosts, retry_in
 from pipeline.errors import HostForbidden, HostUnavailable, ObjectsRefused, RateLimited
 from pipeline.model.ids import MessageId
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import database_now
 from pipeline.store.tables import outbox
+from providers.local import LocalProvider
 from tests.fakes import LineScanner
 from tests.harness import Bench, LocalRepo
 
@@ -219,3 +222,22 @@ scene.begin(before)
 def test_a_worker_that_was_overtaken_ends_in_the_middle_of_its_work(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", OVERTAKEN, str(tmp_path)], cwd=ROOT, capture_output=True, timeout=180, check=False)
     assert done.returncode == LOST_LEASE_EXIT, done.stderr.decode()
+
+
+class Loading(LocalProvider):
+    """A host that counts how often it is loaded."""
+
+    def __init__(self) -> None:
+        self.loaded = 0
+
+    def load(self) -> None:
+        """Once more."""
+        self.loaded += 1
+
+
+def test_a_worker_loads_what_its_hosts_need_and_nothing_of_those_that_are_not_set_up(tmp_path: Path) -> None:
+    used, unused = Loading(), Loading()
+    with contextlib.closing(Bench(tmp_path)) as bench:
+        bench.app.plugins = replace(bench.app.plugins, providers={"local": used, "elsewhere": unused})
+        load_hosts(bench.app)
+    assert (used.loaded, unused.loaded) == (1, 0)
