@@ -24,7 +24,7 @@ from pipeline.model.ids import InstallationId
 from pipeline.model.loopback import is_loopback
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.ports import Configuration
-from providers.gitlab.admin import Administration
+from providers.gitlab.admin import DAYS, Administration
 from providers.gitlab.connecting import Row, new_secret, new_signing_token
 from providers.gitlab.hook_api import path_of
 from providers.gitlab.provider import PROVIDER as PLUGIN
@@ -33,6 +33,8 @@ from providers.gitlab.settings import DEFAULT_URL, Site
 PROVIDER = PLUGIN.name
 MOST_TOKEN = 1_000
 """Characters of a token that is handed in; GitLab's have 20 to 300."""
+LIVES = range(2, 401)
+"""Days that a token can live; GitLab allows a year, or 400 days, at most (docs "Personal access tokens")."""
 KEPT = ("WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "SIGNING_TOKEN", "SIGNING_TOKEN_PREVIOUS")
 """What another setup of the same instance leaves as it is: the webhooks on GitLab have it, too."""
 
@@ -59,6 +61,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     remove.add_argument("instance", metavar="NAME", help="its name; 'default' for the one without a name")
     remove.set_defaults(run=run_remove)
     rotate = actions.add_parser("rotate", help="exchange a stored token for a new one with the same scopes")
+    rotate.add_argument("--days", type=int, metavar="N", default=DAYS, help=f"how long the new one lives (default: {DAYS})")
     _instance(rotate, "which GitLab, where several are set up")
     rotate.set_defaults(run=run_rotate)
 
@@ -132,6 +135,8 @@ def run_remove(args: argparse.Namespace) -> int:
 
 def run_rotate(args: argparse.Namespace) -> int:
     """Exchange the token. The old one is void at once; the running processes use the new one some seconds later."""
+    if args.days not in LIVES:
+        raise UsageError(f"--days must be between {LIVES.start} and {LIVES.stop - 1}")
     with stored() as app:
         name = the_one(app, PROVIDER, args.instance)
         _refuse_environment(app, name, "make a new token on GitLab, set it, and restart; or unset them and run: fixwright gitlab setup")
@@ -140,7 +145,7 @@ def run_rotate(args: argparse.Namespace) -> int:
         administration = _administration(app, name, known)
         # What cannot be stored must not be exchanged: the old token would be gone, and the new one too.
         app.configurations.save(PROVIDER, name, settings)
-        token, expires = administration.rotate()
+        token, expires = administration.rotate(args.days)
         remember(token)
         try:
             app.configurations.save(PROVIDER, name, {**settings, "TOKEN": token})

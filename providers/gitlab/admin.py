@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from pipeline.errors import HostForbidden, HostUnavailable, NotConfigured
+from pipeline.errors import HostForbidden, HostRejected, HostUnavailable, NotConfigured
 from pipeline.ports import Configuration, HostMemory
 from providers.gitlab.api import WRITES, Account, Api, Token
 from providers.gitlab.client import Answer
@@ -82,15 +82,17 @@ class Administration:
         """Where our hooks hang."""
         return Known(self._memory, self.site, hook_url)
 
-    def rotate(self) -> tuple[str, date]:
-        """A new token of the same scopes; the old one is void from now on. Returns it with its last day but one. Raises HostError."""
-        expires = self._api.today() + timedelta(days=DAYS)
+    def rotate(self, days: int = DAYS) -> tuple[str, date]:
+        """A new token of the same scopes; the old one is void from now on. Returns it with the day on which it ends. Raises HostError."""
+        expires = self._api.today() + timedelta(days=days)
         try:
             made = self._api.ask(
                 lambda gl: gl.personal_access_tokens.rotate("self", expires_at=expires.isoformat()), _Rotated, what="a new token"
             )
         except HostForbidden as error:
-            raise HostForbidden(error.message, hint="the token needs the scope api or self_rotate, and GitLab 17.9 or newer") from None
+            raise HostForbidden(error.message, hint="the token needs the scope api or self_rotate") from None
+        except HostRejected as error:
+            raise HostRejected(error.message, hint="shorter lives may be allowed only: fixwright gitlab rotate --days 90") from None
         if not made.token:
             raise NotConfigured("GitLab gave no new token", hint="make one on GitLab, and run: fixwright gitlab setup")
         return made.token, expires

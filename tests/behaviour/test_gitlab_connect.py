@@ -339,7 +339,8 @@ def test_an_address_that_leads_gitlab_to_itself_is_refused(operator: Operator, m
 
 def test_a_stored_token_is_exchanged_and_the_new_one_works(operator: Operator, group: Namespace) -> None:
     token = set_up(operator, group)
-    assert operator.runs("rotate") == 0
+    assert operator.runs("rotate", "--days", "0") == 2
+    assert operator.runs("rotate", "--days", "90") == 0
     new = operator.configuration()["TOKEN"]
     assert new not in (token, "")
     assert new not in operator.said

@@ -8,6 +8,7 @@ from pipeline.errors import (
     HostForbidden,
     HostGarbage,
     HostNotFound,
+    HostRejected,
     HostUnauthorized,
     HostUnavailable,
     NotConfigured,
@@ -88,6 +89,13 @@ def test_connecting_without_a_secret_is_refused_before_anything_is_asked() -> No
     with pytest.raises(NotConfigured):
         Administration(wire.api(memory), {"TOKEN": "x"}, memory).connector(URL)
     assert wire.asked == []
+
+
+def test_a_life_that_the_administrator_does_not_allow_is_said_with_what_to_try() -> None:
+    wire = Wire(lambda asked: Said({"message": {"expires_at": ["is too far"]}}, 400) if asked.method == "POST" else None)
+    with pytest.raises(HostRejected, match="is too far") as caught:
+        _administration(wire).rotate()
+    assert "--days 90" in caught.value.hint
 
 
 # --- groups, projects, hooks ---
