@@ -149,5 +149,5 @@ def _receives(app: App, name: str, provider: Provider) -> str:
             return "ok"
     except StoreError as error:
         return error.message
-    setup = f"fixwright {name} setup-link, or " if provider.setup else ""
+    setup = f"{provider.setup_command}, or " if provider.setup_command else ""
     return f"needs {setup}{variable_of(provider, missing(provider.settings, {}, 'receive')[0])}"

@@ -316,6 +316,8 @@ class Provider(Protocol):
     name: str
     capabilities: Capabilities
     settings: tuple[Setting, ...]
+    setup_command: str
+    """The command with which a person begins to set it up, for hints; empty where there is none."""
 
     @property
     def setup(self) -> Setup | None:

@@ -95,7 +95,8 @@ def try_host(app: App, provider: str, instance: str | None = None) -> Iterator[L
     if instance is not None:
         known = [name for name in known if (name or "default") == instance]
     if not known:
-        hint = f"run: fixwright {provider} setup-link" if app.plugins.providers[provider].setup else "see docs/guide/settings.md"
+        command = app.plugins.providers[provider].setup_command
+        hint = f"run: {command}" if command else "see docs/guide/settings.md"
         yield Line(f"provider {provider}", f"{instance + ' is ' if instance else ''}not set up", False, hint)
     for name in known:
         configuration = app.configurations.of(provider, name)
@@ -234,7 +235,7 @@ def _instances(
         hint = "use the key that it was stored with"
         yield Line(f"provider {name}", f"{locked or 'default'} cannot be opened with this FIXWRIGHT_SECRET_KEY", False, hint)
     if not known:
-        how = f"fixwright {name} setup-link, or " if provider.setup else ""
+        how = f"{provider.setup_command}, or " if provider.setup_command else ""
         needed = next(setting.name for setting in provider.settings if setting.needed == "receive")
         yield Line(f"provider {name}", f"off: needs {how}{variable_of(provider, needed)}")
     for instance in known:
@@ -248,5 +249,5 @@ def _instances(
         yield Line(topic, said, True)
         if database is not None:
             yield from ending(database, name, instance)
-    if known and provider.setup:
+    if known and provider.setup_command:
         yield Line("", f"each hop: fixwright doctor {name}")

@@ -56,6 +56,7 @@ class GitHubProvider:
     name: str = "github"
     capabilities: Capabilities = CAPABILITIES
     settings: tuple[Setting, ...] = SETTINGS
+    setup_command: str = "fixwright github setup-link"
 
     def __init__(self, open_client: OpenClient = _guarded, clock: Callable[[], float] = time.time) -> None:
         self._open_client, self._clock = open_client, clock

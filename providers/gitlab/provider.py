@@ -62,6 +62,7 @@ class GitLabProvider:
     name: str = "gitlab"
     capabilities: Capabilities = CAPABILITIES
     settings: tuple[Setting, ...] = SETTINGS
+    setup_command: str = "fixwright gitlab setup"
 
     def __init__(self, open_line: OpenLine = guarded, clock: Callable[[], float] = time.time) -> None:
         self._open_line, self._clock = open_line, clock

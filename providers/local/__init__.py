@@ -33,6 +33,7 @@ class LocalProvider:
         Setting("RECORD", "folder where checks, threads and comments land", default="{state}/local", needed="connect", keeps=KEPT),
     )
 
+    setup_command: str = ""
     setup: Setup | None = None
 
     def load(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.cli import make_parser
 from pipeline.errors import BadSignature, DeliveryRefused, MalformedDelivery, NotConfigured
 from pipeline.model.event import CommentEvent, Delivery, PullRequestAction, PullRequestEvent, PushEvent
 from pipeline.ports import CodeHost, Provider, missing
@@ -67,6 +68,16 @@ def test_without_its_secret_it_accepts_nothing_and_names_the_setting(provider: P
         with pytest.raises(NotConfigured) as refused:
             provider.receive(UNSIGNED, configuration)
         assert f"FIXWRIGHT_{provider.name.upper()}_{needed[0]}" in refused.value.hint
+
+
+@every_provider
+def test_the_command_that_sets_it_up_is_one(provider: Provider) -> None:
+    if provider.setup_command:
+        words = provider.setup_command.split()
+        assert words[:2] == ["fixwright", provider.name]
+        with pytest.raises(SystemExit) as ended:
+            make_parser().parse_args([*words[1:], "--help"])
+        assert ended.value.code == 0
 
 
 @every_provider
