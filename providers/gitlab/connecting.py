@@ -108,7 +108,7 @@ class Connector:
         except ENDING:
             raise
         except FixwrightError as error:
-            yield Row(place.path, "group", "failed", error.message, error.hint)
+            yield _failed(place, error)
 
     def prove(self) -> FixwrightError | None:
         """Let GitLab deliver one sample to a hook that was made or changed: what says that nobody is there, or has another secret. None
@@ -227,7 +227,7 @@ class Connector:
         except HostForbidden as error:
             return self._forbidden(project, error)
         except FixwrightError as error:
-            return Row(project.path, "project", "failed", error.message, error.hint)
+            return _failed(project, error)
         if row.state != "failed":
             self._connected(project)
         return row
@@ -357,6 +357,14 @@ def new_secret() -> str:
 def new_signing_token() -> str:
     """A signing token as GitLab takes it (merge request 231325): 32 random bytes in base64."""
     return SIGNING_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _failed(place: Place, error: FixwrightError) -> Row:
+    """GitLab takes no address of its own network until an administrator allows it (docs "Filtering outbound requests")."""
+    hint = error.hint
+    if isinstance(error, HostRejected) and "url" in error.message.lower():
+        hint = "its administrator must allow our address: Admin, Settings, Network, Outbound requests"
+    return Row(place.path, place.kind, "failed", error.message, hint)
 
 
 def _foretold(place: Place, steps: Sequence[Step], others: int) -> Row:

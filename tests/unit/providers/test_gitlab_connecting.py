@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.errors import HostForbidden, HostUnauthorized, HostUnavailable, NotConfigured, RateLimited
+from pipeline.errors import HostForbidden, HostRejected, HostUnauthorized, HostUnavailable, NotConfigured, RateLimited
 from providers.gitlab.connecting import Connector, Row, new_secret, new_signing_token, switch_on
 from providers.gitlab.hook_places import Place
 from providers.gitlab.hooks import HookAnswer, Wanted
@@ -221,6 +221,19 @@ def test_a_token_that_is_refused_ends_the_run() -> None:
     api = FakeGitlab(dict(PLACES), refused={"acme": HostUnauthorized("401 Unauthorized")})
     with pytest.raises(HostUnauthorized):
         list(_connector(api).connect(["acme", "acme/shop"]))
+
+
+@pytest.mark.parametrize("premium", [True, False])
+def test_an_address_that_gitlab_does_not_deliver_to_says_who_can_allow_it(premium: bool) -> None:
+    class Guarded(FakeGitlab):
+        def make(self, place: Place, attributes: dict[str, object]) -> HookAnswer:
+            raise HostRejected("GitLab answered 422 to a new webhook: Invalid url given")
+
+    rows, connector = _connect(Guarded(dict(PLACES), premium=premium), "acme")
+    failed = [row for row in rows if row.state == "failed"]
+    assert {row.hint for row in failed} == {"its administrator must allow our address: Admin, Settings, Network, Outbound requests"}
+    assert len(failed) == (1 if premium else 2)
+    assert connector.result.repositories == []
 
 
 def test_a_project_that_moved_is_connected_where_it_is_now() -> None:
