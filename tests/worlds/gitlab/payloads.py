@@ -133,7 +133,7 @@ class Payloads:
             "after": new,
             "ref": ref,
             "ref_protected": ref.removeprefix("refs/heads/") in project.protected,
-            "checkout_sha": None if new == NO_COMMIT else (project.git.resolve(new) or new),
+            "checkout_sha": None if new == NO_COMMIT else (project.git.resolve(new) or new) if tag else new,
             "message": None,
             "user_id": actor.id,
             "user_name": actor.name,
@@ -185,7 +185,6 @@ class Payloads:
     def attributes(self, merge_request: MergeRequest) -> Json:
         """`object_attributes` of a merge request, which is `merge_request` in a note about it."""
         target, source = merge_request.project, merge_request.source
-        head = target if target.git.resolve(merge_request.head) else (source or target)
         threads = [discussion for discussion in merge_request.discussions if discussion.resolvable]
         return {
             "assignee_id": merge_request.assignees[0].id if merge_request.assignees else None,
@@ -204,7 +203,7 @@ class Payloads:
             "id": merge_request.id,
             "iid": merge_request.iid,
             "labels": self.labels(merge_request.labels, target),
-            "last_commit": self.commit(head, merge_request.head),
+            "last_commit": self.commit(target, merge_request.head),
             "last_edited_at": None,
             "last_edited_by_id": None,
             "merge_commit_sha": merge_request.merge_commit,
