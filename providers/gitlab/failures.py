@@ -26,6 +26,8 @@ EXPIRED = "make a new access token with the scope `api` and set FIXWRIGHT_GITLAB
 TOKEN_HINT = f"FIXWRIGHT_GITLAB_TOKEN is wrong, expired or revoked; {EXPIRED}"
 SCOPE_HINT = f"the token lacks a scope; {EXPIRED}"
 ROLE_HINT = "the token's account needs the role Developer in the project, and Maintainer for webhooks"
+BEFORE_HINT = "something before GitLab refused: a firewall, a proxy, or GitLab's own ban of this address after failed sign-ins"
+"""GitLab's API says in JSON why it refuses; its ban (docs "Failed authentication ban for Git and container registry") does not."""
 GONE_HINT = "it is gone, was moved, or the token's account is no member of it"
 
 
@@ -44,6 +46,8 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, *, what: str, 
         return RateLimited(text, retry_after=wait)
     if status == 401:
         return HostUnauthorized(text, hint=TOKEN_HINT)
+    if status == 403 and not said:
+        return HostForbidden(text, hint=BEFORE_HINT)
     if status == 403:
         scope = code == "insufficient_scope" or "scope" in said.lower()
         return HostForbidden(text, hint=SCOPE_HINT if scope else ROLE_HINT)

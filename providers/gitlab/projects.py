@@ -59,10 +59,17 @@ class ProjectAnswer(Answer):
     default_branch: Text | None = None
     visibility: str = "private"
     archived: bool = False
+    marked_for_deletion_on: object = None
+    """A date from when on it is gone; until then nothing can be written to it (docs "Delete a project": pending deletion)."""
     permissions: Ways | None = None
     """Not there in some lists."""
     merge_requests_access_level: str = "enabled"
     repository_access_level: str = "enabled"
+
+    @property
+    def closed(self) -> bool:
+        """True when nothing can be written to it any more."""
+        return self.archived or bool(self.marked_for_deletion_on)
 
     @property
     def level(self) -> int:
@@ -124,7 +131,7 @@ def describe(api: Api, repository: SourceRepository) -> SourceRepository:
         default_branch=found.default_branch or "",
         clone_url=api.site.clone_url(found.path_with_namespace),
         private=found.visibility != "public",
-        archived=found.archived,
+        archived=found.closed,
     )
 
 
@@ -180,7 +187,7 @@ def source(api: Api, found: ProjectAnswer) -> SourceRepository:
         clone_url=api.site.clone_url(found.path_with_namespace),
         private=found.visibility != "public",
         installation=found.path_with_namespace.partition("/")[0],
-        archived=found.archived,
+        archived=found.closed,
     )
 
 

@@ -94,6 +94,7 @@ def test_a_long_answer_is_quoted_in_part() -> None:
         (401, {"error": "invalid_token", "error_description": "Token is expired."}, "expired or revoked"),
         (403, {"error": "insufficient_scope", "scope": "api"}, "lacks a scope"),
         (403, {"message": "403 Forbidden"}, "role Developer"),
+        (403, "Forbidden", "ban of this address"),
         (404, {"message": "404 Project Not Found"}, "no member"),
     ],
 )

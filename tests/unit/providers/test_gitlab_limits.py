@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -10,6 +11,7 @@ import requests
 from pipeline.errors import HostError, HostNotFound, HostUnavailable, RateLimited
 from pipeline.limits import FAILURES, OPEN_SECONDS
 from pipeline.ports import RETRY_CAP
+from pipeline.tally import TALLY
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer, Nothing
 from tests.unit.providers.github_wire import Memory
@@ -178,3 +180,18 @@ def test_the_token_stands_in_no_key_and_no_value_of_the_memory() -> None:
     with pytest.raises(HostError):
         branch(api)
     assert api.secret() not in repr(memory.values)
+
+
+def test_the_metrics_know_how_gitlab_answers_and_how_much_is_left() -> None:
+    TALLY.drain()
+    wire = Wire(
+        lambda asked: Said({"name": "main"}, headers={"ratelimit-remaining": "1997", "ratelimit-name": "throttle_authenticated_api"})
+    )
+    branch(wire.api())
+    sums, latest = TALLY.drain()
+    assert [(name, json.loads(labels)) for name, labels in sums] == [
+        ("fixwright_host_calls_total", {"provider": "gitlab", "status": "200"})
+    ]
+    assert [(name, json.loads(labels), left) for (name, labels), left in latest.items()] == [
+        ("fixwright_host_rate_limit_remaining", {"provider": "gitlab", "resource": "throttle_authenticated_api"}, 1997.0)
+    ]

@@ -90,6 +90,14 @@ def test_a_moved_project_is_known_by_its_number() -> None:
     assert now.clone_url == "https://gitlab.com/acme/store.git"
 
 
+@pytest.mark.parametrize(
+    ("changed", "archived"),
+    [({}, False), ({"archived": True}, True), ({"marked_for_deletion_on": "2027-02-01"}, True), ({"marked_for_deletion_on": None}, False)],
+)
+def test_one_that_is_archived_or_about_to_be_deleted_takes_no_more_writes(changed: Mapping[str, object], archived: bool) -> None:
+    assert only("/projects/42", project(**changed)).host().describe(REPOSITORY).archived is archived
+
+
 def test_an_empty_project_has_no_default_branch_and_no_tip() -> None:
     wire = only("/projects/42", project(default_branch=None))
     host = wire.host()
