@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from pipeline.errors import HostNotFound
+from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.limits import OPEN_SECONDS, Limits
 from pipeline.model.target import SourceRepository, UserRef
 from pipeline.ports import HostMemory
@@ -57,6 +57,17 @@ class _Role(Answer):
     """What is remembered of the account's roles."""
 
     writes: bool
+
+
+class _Version(Answer):
+    version: str = ""
+
+
+def number_of(version: str) -> tuple[int, int]:
+    """Major and minor of `16.9.2-ee`; (0, 0) for what is no version."""
+    major, _, rest = version.partition(".")
+    minor = rest.partition(".")[0].partition("-")[0]
+    return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() and len(version) < 40 else (0, 0)
 
 
 class Api:
@@ -153,6 +164,17 @@ class Api:
     def skew(self) -> float:
         """Seconds by which GitLab's clock is ahead of ours, as of this thread's last answer."""
         return self._client.skew()
+
+    def version(self) -> tuple[int, int]:
+        """Major and minor number of this GitLab; (0, 0) when it does not say."""
+
+        def fetch() -> _Version:
+            try:
+                return self.ask(lambda gl: gl.http_get("/version"), _Version, what="its version")
+            except (HostForbidden, HostNotFound):
+                return _Version()
+
+        return number_of(self._remembered("version", _Version, fetch).version)
 
     # --- who we are ---
 

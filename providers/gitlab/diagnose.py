@@ -16,7 +16,7 @@ from pipeline.model.setup import Diagnosis
 from pipeline.ports import Configuration, HostMemory
 from pipeline.sandbox.hops import deliver, first_cause, way_hint, way_out
 from pipeline.signing import sign
-from providers.gitlab.api import WRITES, Account, Api, Token
+from providers.gitlab.api import Account, Api, Token, WRITES, number_of
 from providers.gitlab.client import Answer
 from providers.gitlab.failures import EXPIRED
 from providers.gitlab.hook_api import GitlabHooks
@@ -135,20 +135,13 @@ def _reach(api: Api, site: Site) -> Iterator[Diagnosis]:
         # A refusal of any kind shows that the way is open.
     yield Diagnosis("connection", f"{site.authority} answers", True)
     if version:
-        old = _number(version) < OLDEST
+        old = number_of(version) < OLDEST
         hint = "with GitLab 15.5 or newer, it is known when the token ends"
         yield Diagnosis("version", f"GitLab {version[:40]}", None if old else True, hint if old else "")
     skew = api.skew()
     far = abs(skew) > TOLERATED_SKEW
     said = f"GitLab's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours" if far else "ours and GitLab's agree"
     yield Diagnosis("clock", said, not far, "set this machine's clock by NTP: signed deliveries of another time are refused")
-
-
-def _number(version: str) -> tuple[int, int]:
-    """`18.6.0-ee` as far as it tells features apart; (0, 0) when it cannot be read."""
-    major, _, rest = version.partition(".")
-    minor = rest.partition(".")[0].partition("-")[0]
-    return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() and len(version) < 40 else (0, 0)
 
 
 def _token(api: Api) -> Iterator[Diagnosis]:

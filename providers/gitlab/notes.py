@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 NOTHING_OPEN = "Nothing is open here any more."
 """What is left of a sticky note when nothing is open. It is not deleted: made anew, it would be a second mail."""
 
+INTERNAL_SINCE = (16, 9)
+INTERNAL_HINT = "internal notes need GitLab 16.9 and the role Reporter or above"
+
 
 class Author(Answer):
     """Who wrote a note, or resolved a thread."""
@@ -168,7 +171,9 @@ def _conversation(api: Api, ref: PullRequestRef) -> Sequence[Note]:
 
 
 def _make(api: Api, ref: PullRequestRef, text: str, *, internal: bool = False) -> Note:
-    """A note alone. Raises HostForbidden when it was to be internal and would be read by others: then it is gone again."""
+    """A note alone. Raises HostForbidden when it was to be internal and would be read by others: then it is not made, or gone again."""
+    if internal and (0, 0) < api.version() < INTERNAL_SINCE:
+        raise HostForbidden(f"this GitLab has no internal notes in merge requests ({ref.repository.full_name})", hint=INTERNAL_HINT)
     body: dict[str, object] = {"body": text, **({"internal": True} if internal else {})}
     made = api.send(
         ref.repository, lambda p: _of(p, ref).notes.create(body), Note, what=f"a note in merge request {ref.number}", speaks=True
@@ -177,7 +182,7 @@ def _make(api: Api, ref: PullRequestRef, text: str, *, internal: bool = False) -
         delete(api, ref, made)
         raise HostForbidden(
             f"GitLab made no internal note in merge request {ref.number} of {ref.repository.full_name}",
-            hint="internal notes need GitLab 16.9 and the role Reporter or above",
+            hint=INTERNAL_HINT,
         )
     return made
 

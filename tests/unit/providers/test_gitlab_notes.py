@@ -121,6 +121,19 @@ def test_what_would_be_read_by_others_is_not_left_standing(world: GitlabWorld) -
     at_ease(world)
 
 
+@pytest.mark.parametrize("version", ["16.8.4-ee", "15.11.0"])
+def test_where_there_are_no_internal_notes_none_is_even_tried(world: GitlabWorld, version: str) -> None:
+    place = Place(world, visibility="public")
+    newest, world.hooks.version = world.hooks.version, version
+    try:
+        with pytest.raises(HostForbidden, match="no internal notes"):
+            place.host.ensure_comment(place.ref, "secrets", "A key.", internal=True)
+    finally:
+        world.hooks.version = newest
+    assert (place.mails, place.notes) == (0, [])
+    at_ease(world)
+
+
 # --- answers ---
 
 
