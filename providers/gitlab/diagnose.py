@@ -16,7 +16,7 @@ from pipeline.model.setup import Diagnosis
 from pipeline.ports import Configuration, HostMemory
 from pipeline.sandbox.hops import deliver, first_cause, way_hint, way_out
 from pipeline.signing import sign
-from providers.gitlab.api import Account, Api, Token, WRITES, number_of
+from providers.gitlab.api import WRITES, Account, Api, Token, number_of
 from providers.gitlab.client import Answer
 from providers.gitlab.failures import EXPIRED
 from providers.gitlab.hook_api import GitlabHooks
