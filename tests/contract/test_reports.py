@@ -36,6 +36,7 @@ from pipeline.ports import Capabilities, Renderer, Situation
 from pipeline.reports.markdown import (
     render_check,
     render_comment,
+    render_confided,
     render_failed,
     render_progress,
     render_pull_request_body,
@@ -236,6 +237,15 @@ SCENES: dict[str, Callable[[], str]] = {
     ),
     "comment.md": lambda: render_comment(typical(), HOST, since="7bc90d1", check_url="https://host.example/checks/1") + "\n",
     "comment-without-check-page.md": lambda: render_comment(many(9), Capabilities(check_pages=False)) + "\n",
+    "comment-for-members.md": lambda: render_confided((judged(leak()),), typical(), Capabilities(pull_request_word="merge request")) + "\n",
+    "comment-elsewhere.md": lambda: (
+        render_comment(
+            replace(typical(), verdict=replace(typical().verdict, confided=2)),
+            Capabilities(check_pages=False, annotations=0),
+            threaded=frozenset({SQL.fingerprint}),
+        )
+        + "\n"
+    ),
     "pull-request.md": lambda: render_pull_request_body(SQL, PATCH, PROOF, RECEIPT, capabilities=HOST) + "\n",
     "answers.md": answers,
     "answers-waivers.md": waiver_answers,

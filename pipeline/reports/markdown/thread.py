@@ -137,7 +137,9 @@ def render_comment(
         threaded: fingerprints that have a thread; told in the table where a check has no page.
     """
     verdict = report.verdict
-    counts = [text for text in phrases.tally(verdict, whole=report.whole) if not text.endswith(" older")]
+    # What the table's own line of facts says is not said twice.
+    elsewhere = (" older",) if capabilities.check_pages else (" older", " fixed")
+    counts = [text for text in phrases.tally(verdict, whole=report.whole) if not text.endswith(elsewhere)]
     told = ", ".join(escape(text) for text in counts) or "nothing new"
     told += f" since {code(phrases.short(since))}" if since else ""
     page = f" {link('Check', check_url)}." if check_url and link("Check", check_url) != "Check" else ""
