@@ -112,7 +112,9 @@ def _of_strangers(api: Api, repository: SourceRepository, number: int) -> Permis
 def _pushers(api: Api, ref: PullRequestRef) -> list[Person]:
     notes = api.pages(
         ref.repository,
-        lambda project: project.mergerequests.get(ref.number, lazy=True).notes.list(iterator=True, order_by="created_at", sort="asc"),
+        lambda project: project.mergerequests.get(ref.number, lazy=True).notes.list(
+            iterator=True, activity_filter="only_activity", order_by="created_at", sort="asc"
+        ),
         _Note,
         what=f"notes of merge request {ref.number}",
     )
