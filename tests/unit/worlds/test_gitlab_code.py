@@ -175,6 +175,41 @@ def test_a_version_has_its_commits_and_files(gitlab: GitlabScene) -> None:
     assert [known.id for known in gitlab.mr.commits()] == [gitlab.request.head]
 
 
+def test_a_large_file_is_folded_up_and_a_larger_one_never_shown(gitlab: GitlabScene) -> None:
+    files = {name: "x" * 79 + "\n" + "y\n" * lines for name, lines in (("big", 10_000), ("huge", 120_000), ("small", 10))}
+    gitlab.world.commit(gitlab.project, "large", dict(files))
+    iid = gitlab.world.open_merge_request("ada", gitlab.project, "large", "main", "Large").iid
+    mr = gitlab.api.mergerequests.get(iid)
+
+    def shown(found: Any) -> dict[str, tuple[bool, bool, bool]]:
+        return {file["new_path"]: (file["diff"] != "", file["collapsed"], file["too_large"]) for file in found}
+
+    huge, small = (False, False, True), (True, False, False)
+    assert shown(mr.changes()["changes"]) == {"big": (False, True, False), "huge": huge, "small": small}  # type: ignore[index]  # a dict
+    assert shown(mr.diffs.get(mr.diffs.list(get_all=True)[0].id).diffs) == {"big": small, "huge": huge, "small": small}
+
+
+def test_a_push_after_the_target_went_is_no_failure(gitlab: GitlabScene) -> None:
+    gitlab.world.commit(gitlab.project, "release", {"r": "1\n"}, author="mia")
+    gitlab.world.retarget("ada", gitlab.request, "release")
+    start = gitlab.mr.diff_refs["start_sha"]
+    gitlab.world.delete_branch(gitlab.project, "release")
+    gitlab.world.commit(gitlab.project, "feature", {"new.py": "z\n"})
+
+    assert gitlab.mr.diff_refs == {"base_sha": gitlab.request.version.refs.base, "start_sha": start, "head_sha": gitlab.request.head}
+    assert gitlab.mr.detailed_merge_status == "broken_status"
+
+
+def test_a_name_that_is_no_utf_8_does_not_break_an_answer(gitlab: GitlabScene) -> None:
+    repository, now = gitlab.project.git, Person("a", "a@example.org", 1_800_000_000)
+    base = repository.branch("main")
+    assert base is not None
+    tree = repository.write_tree(base, [Entry("100644", "caf\udce9.py", repository.write_blob(b"x\n"))])
+    gitlab.world.reset_branch(gitlab.project, "odd", repository.write_commit(tree, [base], "m\n", now, now))
+
+    assert "caf\ufffd.py" in [entry["path"] for entry in gitlab.api.repository_tree(ref="odd", iterator=True)]
+
+
 def test_a_title_makes_a_draft_and_each_change_is_one_event(gitlab: GitlabScene) -> None:
     gitlab.world.set_draft("ada", gitlab.request, True)
     assert (gitlab.mr.title, gitlab.mr.draft, gitlab.mr.detailed_merge_status) == ("Draft: Change it", True, "draft_status")

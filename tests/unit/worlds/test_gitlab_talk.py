@@ -180,6 +180,14 @@ def test_a_discussion_is_answered_resolved_and_opened_again(gitlab: GitlabScene)
     assert [note["resolved"] for note in gitlab.mr.discussions.get(made.id).attributes["notes"]] == [False, False]
 
 
+def test_an_answer_does_not_open_a_resolved_discussion_again(gitlab: GitlabScene) -> None:
+    made = on_line(gitlab, new_line=20)
+    gitlab.world.resolve("ada", gitlab.world.discussions(gitlab.request)[0])
+    answer = made.notes.create({"body": "thanks"})
+
+    assert (answer.resolved, answer.resolved_by["id"]) == (True, gitlab.world.owner_of(gitlab.token).id)
+
+
 def test_who_may_resolve_is_the_author_and_developers(gitlab: GitlabScene) -> None:
     made = on_line(gitlab, new_line=20)
     gitlab.world.set_access("rita", gitlab.project, "reporter")

@@ -242,5 +242,7 @@ def _put(into: Json, name: str, value: str) -> None:
 def _json(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
     if body is None:
         return Response(status, b"", dict(headers or {}))
-    content = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    # Bytes of a name that are no UTF-8 came from git as lone surrogates; GitLab shows the sign for what cannot be read.
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    content = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
     return Response(status, content, {"content-type": "application/json"} | dict(headers or {}))

@@ -169,8 +169,8 @@ class Talk:
             discussion.merge_request.discussions.append(discussion)
             if at is not None and at.refs != discussion.merge_request.version.refs:
                 self._trace(note, at)
-        elif discussion.resolved:  # a thread that goes on keeps its state: the answer counts as resolved with the rest
-            note.resolved_by, note.resolved_at = discussion.first.resolved_by, discussion.first.resolved_at
+        elif discussion.resolved:  # an answer does not open it again
+            note.resolved_by, note.resolved_at = user, now
         discussion.notes.append(note)
         discussion.merge_request.updated_at = now
         note.suggestions = suggested(self._state, note)

@@ -29,7 +29,11 @@ def new_version(state: State, merge_request: MergeRequest, head: str) -> Version
     """Take a head: a version more, unless nothing changed, and `refs/merge-requests/:iid/head` there."""
     project = merge_request.project
     take(project, merge_request.source, head)
-    refs = refs_of(project, merge_request.target_branch, head)
+    try:
+        refs = refs_of(project, merge_request.target_branch, head)
+    except LookupError:  # the target went: the diff is still taken from where it was
+        start = merge_request.version.refs.start
+        refs = Refs(project.git.merge_base(start, head) or start, start, head)
     merge_request.head = head
     project.git.set_ref(f"refs/merge-requests/{merge_request.iid}/head", head)
     if not merge_request.versions or merge_request.version.refs != refs:

@@ -7,9 +7,9 @@ from tests.worlds.gitlab.model import Json
 from tests.worlds.gitlab.routes.branches import may_read_code
 
 
-def _diff(call: Call) -> list[Json]:
+def _diff(call: Call, *, raw: bool = False) -> list[Json]:
     request = call.merge_request()
-    return call.gitlab.shapes.files(request, request.version) if request.prepared else []
+    return call.gitlab.shapes.files(request, request.version, collapsing=not raw) if request.prepared else []
 
 
 @operation("GET", "/projects/:id/merge_requests/:iid/commits")
@@ -27,7 +27,7 @@ def changes(call: Call) -> Answer:
     may_read_code(call)
     request = call.merge_request()
     shown = call.gitlab.shapes.one_merge_request(request, call.caller)
-    return Answer(body=shown | {"changes": _diff(call), "overflow": False})
+    return Answer(body=shown | {"changes": _diff(call, raw=call.truth("access_raw_diffs")), "overflow": False})
 
 
 @operation("GET", "/projects/:id/merge_requests/:iid/diffs")

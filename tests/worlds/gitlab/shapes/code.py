@@ -13,6 +13,8 @@ from tests.worlds.gitlab.tokens import Caller
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 LARGEST_PATCH = 204_800
 """Bytes of one file's diff that are shown (docs, "Diff limits": 200 KB)."""
+COLLAPSED_PATCH = LARGEST_PATCH // 10
+"""From so many bytes on it is folded up, and empty in the lists of a merge request (docs, "Diff limits": 10% of the largest)."""
 
 
 class Code(Projects):
@@ -63,13 +65,15 @@ class Code(Projects):
             "web_url": f"{self.of_project(project)}/-/tree/{name}",
         }
 
-    def diff(self, file: FileDiff, *, access_raw: bool = False) -> Json:
-        """A file of a diff."""
+    def diff(self, file: FileDiff, *, collapsing: bool = False) -> Json:
+        """A file of a diff. `collapsing`: what the page would fold up is empty."""
         patch = f"{file.patch}\n" if file.patch else ""
-        large = len(patch.encode()) > LARGEST_PATCH and not access_raw
+        size = len(patch.encode(errors="replace"))
+        large = size >= LARGEST_PATCH
+        folded = collapsing and not large and size >= COLLAPSED_PATCH
         return {
-            "diff": "" if large else patch,
-            "collapsed": False,
+            "diff": "" if large or folded else patch,
+            "collapsed": folded,
             "too_large": large,
             "new_path": file.path,
             "old_path": file.old_path,

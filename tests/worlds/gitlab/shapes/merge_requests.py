@@ -32,6 +32,8 @@ class MergeRequests(Code):
             return "preparing", "preparing"
         if request.source is None or request.source.git.branch(request.source_branch) is None:
             return "cannot_be_merged", "broken_status"
+        if request.project.git.branch(request.target_branch) is None:
+            return "cannot_be_merged", "broken_status"
         if conflicts(request):
             return "cannot_be_merged", "conflict"
         if request.draft:
@@ -130,9 +132,10 @@ class MergeRequests(Code):
         """`diff_refs`."""
         return {"base_sha": refs.base, "head_sha": refs.head, "start_sha": refs.start}
 
-    def files(self, request: MergeRequest, version: Version) -> list[Json]:
-        """The diff of a version."""
-        return [self.diff(file) for file in request.project.git.diff(version.refs.base, version.refs.head)]
+    def files(self, request: MergeRequest, version: Version, *, collapsing: bool = False) -> list[Json]:
+        """The diff of a version. `collapsing`: larger files are left out, as the merge request's own lists do it."""
+        files = request.project.git.diff(version.refs.base, version.refs.head)
+        return [self.diff(file, collapsing=collapsing) for file in files]
 
     def version(self, request: MergeRequest, version: Version) -> Json:
         """A version in the list."""
