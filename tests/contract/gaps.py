@@ -18,7 +18,7 @@ _PERSON = {
     "test_a_pull_request_is_opened_once_and_edited_afterwards": A_PERSON,
 }
 
-DOORS = frozenset({"github: a job's token", "github: a person's token"})
+DOORS = frozenset({"github: a job's token", "github: a person's token", "gitlab: a person's token"})
 """Worlds that differ from another one only in who signs in."""
 ASKED_AT_DOORS = frozenset(
     {
@@ -96,5 +96,6 @@ GAPS: Mapping[str, Mapping[str, str]] = {
     "github: a person's token": _PERSON,
     "github: emulate": _EMULATE,
     "gitlab": _GITLAB,
+    "gitlab: a person's token": _GITLAB | {"test_a_pull_request_is_opened_once_and_edited_afterwards": A_PERSON},
 }
 """World -> test -> what is missing."""

@@ -70,6 +70,13 @@ class GitlabHost:
         self.ref = PullRequestRef(self.source, self._request.iid)
         self.owner, self.writer, self.stranger = (self._user(login) for login in (OWNER, "walter", "eve"))
 
+    def enter(self) -> None:
+        """Sign in as robin from now on: an account of a machine that is a Developer of this one project, with a personal token."""
+        self._world.set_access("robin", self._project, "developer")
+        self._ours = self._world.user("robin")
+        self.configuration = {**self.configuration, "TOKEN": self._world.token_for("robin")}
+        self.memory = Memory(self._world.gitlab.state.seconds)
+
     def _write(self, branch: str, entry: Entry) -> None:
         """Commit one entry of any mode."""
         bare, tip = self._project.git, self.tip(branch)

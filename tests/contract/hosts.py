@@ -116,12 +116,27 @@ def gitlab_ground(folder: Path, *, signed: bool = True) -> Iterator[Ground]:
             close_lines()
 
 
+@contextmanager
+def personal_ground(folder: Path) -> Iterator[Ground]:
+    """As `gitlab_ground`, with a personal token of a Developer."""
+    with gitlab_ground(folder) as ground:
+
+        def new(place: Path) -> World:
+            made = ground.new(place)
+            assert isinstance(made, GitlabHost)
+            made.enter()
+            return made
+
+        yield Ground(new, ground.end)
+
+
 GROUNDS: Mapping[str, Callable[[Path], AbstractContextManager[Ground]]] = {
     "github": github_ground,
     "github: a job's token": lambda folder: token_ground(folder, "job"),
     "github: a person's token": lambda folder: token_ground(folder, "person"),
     "github: emulate": emulate_ground,
     "gitlab": gitlab_ground,
+    "gitlab: a person's token": personal_ground,
     "local": local_ground,
 }
 """`PROVIDER` or `PROVIDER: WHAT IS DIFFERENT`. A provider that is not here fails the suite: write its adapter."""
