@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.limits import OPEN_SECONDS, Limits
-from pipeline.model.target import SourceRepository, UserRef
+from pipeline.model.target import SourceRepository
 from pipeline.ports import HostMemory
 from providers.gitlab.client import MAX_ITEMS, Answer, Client, OpenLine, digest
 from providers.gitlab.limits import MANNERS
@@ -181,11 +181,6 @@ class Api:
     def me(self) -> Account:
         """Who the token belongs to: what we write appears under that name."""
         return self._remembered("me", Account, self._ask_me)
-
-    def us(self) -> UserRef:
-        """As `me`, in the domain's words."""
-        me = self.me()
-        return UserRef(str(me.id), me.username, bot=True)
 
     def token(self) -> Token | None:
         """What the token says of itself; None when it may not ask (a scope that allows no such question)."""
