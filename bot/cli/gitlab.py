@@ -8,6 +8,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bot.cli import OK, UNCHECKED
@@ -25,8 +26,9 @@ from pipeline.model.loopback import is_loopback
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.ports import Configuration
 from providers.gitlab.admin import DAYS, Administration
-from providers.gitlab.connecting import Row, new_secret, new_signing_token
+from providers.gitlab.connecting import Connector, Row
 from providers.gitlab.hook_api import path_of
+from providers.gitlab.hook_writing import new_secret, new_signing_token
 from providers.gitlab.provider import PROVIDER as PLUGIN
 from providers.gitlab.settings import DEFAULT_URL, Site
 
@@ -55,6 +57,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     connect.add_argument("--dry-run", action="store_true", help="only say what would be done")
     _instance(connect, "which GitLab, where several are set up")
     connect.set_defaults(run=run_connect)
+    disconnect = actions.add_parser("disconnect", help="remove our webhooks from groups and projects; those of others stay")
+    disconnect.add_argument("names", metavar="GROUP_OR_PROJECT", nargs="+", help="as for connect; of a group also what lies below it")
+    _instance(disconnect, "which GitLab, where several are set up")
+    disconnect.set_defaults(run=run_disconnect)
     listing = actions.add_parser("instances", help="list what is set up, and from where")
     listing.set_defaults(run=run_list)
     remove = actions.add_parser("remove", help="forget a stored instance with its token and secrets; its webhooks on GitLab stay")
@@ -162,35 +168,70 @@ def run_rotate(args: argparse.Namespace) -> int:
 def run_connect(args: argparse.Namespace) -> int:
     """0 when every place is told of, 3 when one is not."""
     with stored() as app:
-        instance = the_one(app, PROVIDER, args.instance)
-        configuration = app.configurations.of(PROVIDER, instance)
-        names = [path_of(name, Site.of(configuration)) for name in args.names]
-        administration = _administration(app, instance, configuration)
-        url = hook_url(app.settings, PROVIDER, instance, configuration)
-        _ensure_secrets(configuration)
-        _ensure_reachable(url, administration.site)
-        print(visible(f"{administration.site.authority} as {administration.who()}, webhooks to {url}"))
-        connector = administration.connector(url, dry_run=args.dry_run)
+        run = _opened(app, args, dry_run=args.dry_run)
         rows = []
         try:
-            for row in connector.connect(names, projects_only=args.projects_only):
+            for row in run.connector.connect(run.names, projects_only=args.projects_only):
                 _show(row)
                 rows.append(row)
         finally:
             # Also of a run that ended early: what was connected is told of from now on.
             if not args.dry_run:
-                known = administration.known(url)
-                known.drop(*connector.result.cleared)
-                known.add([place for place, _ in connector.result.hooks])
-                told = tell(app, administration.instance, connector.result.repositories)
-        for row in connector.status_checks() if args.status_check else ():
+                run.remember()
+                told = tell(app, run.administration.instance, run.connector.result.repositories)
+        for row in run.connector.status_checks() if args.status_check else ():
             _show(row)
             rows.append(row)
         if args.dry_run:
             return _code(rows)
-        _prove(connector.prove())
-        print(f"{len(connector.result.repositories)} repositories are told of from now on, {told} of them new: their first scan begins")
+        _prove(run.connector.prove())
+        known = len(run.connector.result.repositories)
+        print(f"{known} repositories are told of from now on, {told} of them new: their first scan begins")
     return _code(rows)
+
+
+def run_disconnect(args: argparse.Namespace) -> int:
+    """0 when none of our webhooks is left that we may see, 3 when a place could not be asked."""
+    with stored() as app:
+        run = _opened(app, args)
+        rows = []
+        try:
+            for row in run.connector.disconnect(run.names):
+                _show(row)
+                rows.append(row)
+        finally:
+            run.remember()
+    print("what is known of the repositories stays; see: fixwright repositories list")
+    return _code(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run over some places of a GitLab."""
+
+    administration: Administration
+    connector: Connector
+    names: Sequence[str]
+    url: str
+
+    def remember(self) -> None:
+        """Where our webhooks hang now, for the hourly look."""
+        known, result = self.administration.known(self.url), self.connector.result
+        known.drop(*result.cleared)
+        known.add([place for place, _ in result.hooks])
+
+
+def _opened(app: App, args: argparse.Namespace, *, dry_run: bool = False) -> _Run:
+    """Everything that can be wrong before GitLab is changed is looked at, and said. Raises UsageError, NotConfigured, HostError."""
+    instance = the_one(app, PROVIDER, args.instance)
+    configuration = app.configurations.of(PROVIDER, instance)
+    names = [path_of(name, Site.of(configuration)) for name in args.names]
+    administration = _administration(app, instance, configuration)
+    url = hook_url(app.settings, PROVIDER, instance, configuration)
+    _ensure_secrets(configuration)
+    _ensure_reachable(url, administration.site)
+    print(visible(f"{administration.site.authority} as {administration.who()}, webhooks to {url}"))
+    return _Run(administration, administration.connector(url, dry_run=dry_run), names, url)
 
 
 def _code(rows: Sequence[Row]) -> int:

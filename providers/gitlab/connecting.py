@@ -7,8 +7,6 @@ project's would tell again.
 
 from __future__ import annotations
 
-import base64
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -24,13 +22,13 @@ from pipeline.errors import (
 )
 from pipeline.model.target import SourceRepository
 from providers.gitlab.hook_places import MAINTAINER, HookApi, Place
+from providers.gitlab.hook_writing import proven, switch_on
 from providers.gitlab.hooks import Act, HookAnswer, Kind, Step, Wanted, drift, is_signed, plan, repairs, same_address
-from providers.gitlab.settings import SIGNING_PREFIX
 
 ENDING = (HostUnauthorized, RateLimited, NotConfigured)
 """What no other place would mend: the run ends with it."""
 
-State = Literal["made", "repaired", "kept", "covered", "left", "failed"]
+State = Literal["removed", "made", "repaired", "kept", "covered", "left", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +107,24 @@ class Connector:
             raise
         except FixwrightError as error:
             yield _failed(place, error)
+
+    def disconnect(self, names: Sequence[str]) -> Iterator[Row]:
+        """Take our webhooks away, also those below a group. Raises what `connect` raises."""
+        for name in names:
+            try:
+                place = self._api.find(name)
+                below = [*self._api.subgroups(place), *self._api.projects(place)] if place.kind == "group" else []
+                rows = [self._removed(one, self._remove_ours(one)) for one in (place, *below)]
+            except ENDING:
+                raise
+            except FixwrightError as error:
+                rows = [Row(name, "project", "failed", error.message, error.hint)]
+            yield from [row for row in rows if row.state != "left"] or rows[:1]
+
+    def _removed(self, place: Place, number: int) -> Row:
+        if not number:
+            return Row(place.path, place.kind, "left", "no webhook of ours that we may see")
+        return Row(place.path, place.kind, "left" if self._dry else "removed", "would be removed" if self._dry else "its webhook")
 
     def prove(self) -> FixwrightError | None:
         """Let GitLab deliver one sample to a hook that was made or changed: what says that nobody is there, or has another secret. None
@@ -293,70 +309,6 @@ class Connector:
             if step.act is Act.MAKE:
                 self._api.remove(place, number)  # nothing would verify what it delivers
             raise
-
-
-def proven(api: HookApi, place: Place, wanted: Wanted, number: int) -> HookAnswer:
-    """A hook of ours whose secrets were written, read back: GitLab ignores a signing token silently where it is switched off.
-
-    Raises:
-        NotConfigured: nothing that is set proves what it delivers.
-    """
-    hook = read_back(api, place, number)
-    if is_signed(hook, wanted) and wanted.token:
-        # What signs needs no secret beside it, which would travel with every delivery.
-        api.change(place, number, {"url": hook.url, "token": ""})
-        return read_back(api, place, number)
-    if not is_signed(hook, wanted) and not wanted.token:
-        raise NotConfigured(
-            "this GitLab takes no signing token, and no secret token is set",
-            hint=f"export FIXWRIGHT_GITLAB_WEBHOOK_SECRET={new_secret()}",
-        )
-    return hook
-
-
-def read_back(api: HookApi, place: Place, number: int) -> HookAnswer:
-    """One hook as it stands. Raises HostNotFound when it is gone."""
-    for hook in api.hooks(place):
-        if hook.id == number:
-            return hook
-    raise HostNotFound(f"the webhook {number} of {place.path} is gone", hint="run it again")
-
-
-def switch_on(api: HookApi, place: Place, hook: HookAnswer, wanted: Wanted) -> tuple[HookAnswer, str]:
-    """A hook that GitLab has switched off, on again: by a test request, which a success answers; else by making it anew.
-
-    A hook that comes back by itself, and whose test did not arrive either, is left: a new one would fail the same way.
-
-    Returns:
-        The hook that stands now, and what was done, in words.
-    """
-    was = hook.alert_status.replace("_", " ")
-    try:
-        api.test(place, hook.id)
-        now = read_back(api, place, hook.id)
-        if not now.switched_off:
-            return now, f"was {was}, is on again"
-    except RateLimited:
-        return hook, f"is {was}; GitLab allows five tests a minute"
-    except HostRejected as error:
-        if not hook.for_good:
-            return hook, f"is {was}, and a test did not arrive: {error.message}"
-    except HostNotFound:
-        pass  # no test requests before GitLab 16.11
-    made = api.make(place, wanted.whole())
-    api.remove(place, hook.id)
-    now = proven(api, place, wanted, made.id)
-    return now, f"was {was}, made anew"
-
-
-def new_secret() -> str:
-    """A secret token: 32 random bytes."""
-    return secrets.token_urlsafe(32)
-
-
-def new_signing_token() -> str:
-    """A signing token as GitLab takes it (merge request 231325): 32 random bytes in base64."""
-    return SIGNING_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def _failed(place: Place, error: FixwrightError) -> Row:

@@ -17,8 +17,8 @@ from typing import Final, Protocol
 from pipeline.errors import HostError, HostForbidden, HostNotFound, NotConfigured
 from pipeline.model.setup import Diagnosis
 from pipeline.ports import Configuration, HostMemory
-from providers.gitlab.connecting import proven, switch_on
 from providers.gitlab.hook_places import HookApi, Place
+from providers.gitlab.hook_writing import proven, switch_on
 from providers.gitlab.hooks import HookAnswer, Kind, Wanted, drift, is_signed, repairs, same_address
 from providers.gitlab.settings import Site
 

@@ -276,6 +276,15 @@ def test_on_ultimate_gitlab_asks_for_the_verdict(operator: Operator, group: Name
     assert (check.external_url, check.secret) == (f"{operator.receiver.url}/webhooks/gitlab", operator.configuration()["WEBHOOK_SECRET"])
 
 
+def test_what_is_disconnected_is_told_of_no_more_and_not_missed(operator: Operator, group: Namespace) -> None:
+    set_up(operator, group)
+    operator.runs("connect", "acme")
+    assert operator.runs("disconnect", "acme") == 0
+    assert states(operator) == [("removed", "group", "acme")]
+    assert operator.world.hooks_of(group) == []
+    assert operator.tends().found == ()
+
+
 # --- bad input ---
 
 

@@ -95,6 +95,7 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "github instances": ((),),
     "github remove": ((EVERYTHING,),),
     "gitlab connect": ((EVERYTHING,), (f"https://{EVERYTHING}/acme",)),
+    "gitlab disconnect": ((EVERYTHING,),),
     "gitlab instances": ((),),
     "gitlab remove": ((EVERYTHING,),),
     "gitlab rotate": (("--instance", EVERYTHING),),
@@ -124,6 +125,7 @@ SHOWN = {
     *(
         "github remove",
         "gitlab connect",
+        "gitlab disconnect",
         "gitlab remove",
         "gitlab rotate",
         "gitlab setup",

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import FixwrightError, HostNotFound, HostRejected
 from pipeline.model.target import SourceRepository
-from providers.gitlab.connecting import new_signing_token
 from providers.gitlab.hook_places import Place
+from providers.gitlab.hook_writing import new_signing_token
 from providers.gitlab.hooks import HookAnswer, Kind
 
 URL = "https://fixwright.example.com/webhooks/gitlab"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from pipeline.errors import HostForbidden, HostRejected, HostUnauthorized, HostUnavailable, NotConfigured, RateLimited
-from providers.gitlab.connecting import Connector, Row, new_secret, new_signing_token, switch_on
+from providers.gitlab.connecting import Connector, Row
 from providers.gitlab.hook_places import Place
+from providers.gitlab.hook_writing import new_secret, new_signing_token, switch_on
 from providers.gitlab.hooks import HookAnswer, Wanted
 from providers.gitlab.settings import signing_tokens
 from tests.unit.providers.gitlab_hooks import PLACES, SHOP, SIGNING, TOKEN, URL, FakeGitlab, a_project
@@ -361,3 +362,20 @@ def test_wherever_the_connection_breaks_the_next_run_leaves_one_right_hook(tests
             number for number, hook in api.standing["project", SHOP.id].items() if hook["url"] == URL
         ]
     assert broken >= 5
+
+
+def test_disconnecting_removes_our_hooks_from_a_group_and_all_below_it_and_nobody_elses() -> None:
+    api = FakeGitlab(dict(PLACES))
+    for path in ("acme", "acme/infra", "acme/shop", "acme/shop"):
+        api.put(path)
+    api.put("acme/shop", url="https://ci.example.com/hook")
+    connector = _connector(api)
+    rows = list(connector.disconnect(["acme"]))
+    assert _rows(rows) == [("acme", "group", "removed"), ("acme/infra", "group", "removed"), ("acme/shop", "project", "removed")]
+    assert [hook["url"] for path in ("acme", "acme/infra", "acme/shop") for hook in api.stands(path)] == ["https://ci.example.com/hook"]
+    assert {place.path for place in connector.result.cleared} == {"acme", "acme/infra", "acme/shop", "acme/infra/net"}
+
+
+def test_disconnecting_what_is_not_connected_says_so() -> None:
+    rows = list(_connector(FakeGitlab(dict(PLACES))).disconnect(["acme", "acme/shop", "acme/nothing"]))
+    assert _rows(rows) == [("acme", "group", "left"), ("acme/shop", "project", "left"), ("acme/nothing", "project", "failed")]
