@@ -111,6 +111,12 @@ def test_a_look_at_it_says_what_is_wrong_and_never_raises(provider: Provider, va
 
 
 @every_provider
+def test_loading_it_needs_no_settings_and_can_be_done_again(provider: Provider) -> None:
+    provider.load()
+    provider.load()
+
+
+@every_provider
 def test_what_setup_asks_can_be_told_apart(provider: Provider) -> None:
     questions = list(provider.setup.questions) if provider.setup else []
     asked = [*questions, *(inner for question in questions for choice in question.choices for inner in choice.asks)]
