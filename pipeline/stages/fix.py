@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import EngineError, SandboxUnavailable
 from pipeline.messages import HOLD, INTERACTIVE, Envelope, ProposeFix, RequestFix, RunFix
+from pipeline.model.event import CommentRef
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
 from pipeline.patches import diff_of
@@ -25,7 +26,8 @@ STILL_RUNNING = 15.0
 
 
 def request_fix(context: Context, message: RequestFix) -> None:
-    """Make the fix run of a finding, once: who asks again gets the same answer again."""
+    """Make the fix run of a finding, once: who asks again gets the same answer again. While it is being made, all who ask in one place get
+    one answer."""
     with context.finish() as work:
         review = work.reviews.get(message.review)
         repository = work.installations.upsert_repository(review.change.repository)
@@ -38,11 +40,18 @@ def request_fix(context: Context, message: RequestFix) -> None:
             )
         else:
             running = work.fixes.get(fix).status in (FixStatus.PENDING, FixStatus.RUNNING)
-            key = f"propose_fix:{fix}:{message.comment.id if message.comment else ''}"
+            key = f"propose_fix:{fix}:{_asked_in(message.comment) if running else message.comment.id if message.comment else ''}"
             delay = STILL_RUNNING if running else 0.0
             answer = ProposeFix(fix, message.comment, message.sender)
             work.outbox.send(Envelope(answer, key, priority=INTERACTIVE, delay=delay, group=f"fix:{fix}", hold=HOLD))
     context.follow = f"fix:{fix}"
+
+
+def _asked_in(comment: CommentRef | None) -> str:
+    """Where people see the answer: a thread, or the conversation of a pull request."""
+    if comment is None:
+        return ""
+    return f"thread:{comment.thread}" if comment.thread else f"conversation:{comment.pull_request.number}"
 
 
 def run_fix(context: Context, message: RunFix) -> None:
