@@ -164,10 +164,29 @@ def point_to_comment(api: Api, memory: HostMemory, ref: PullRequestRef, note: No
         return
     board = _Board(api)
     for place in places(api, CommitRef(ref.repository, head)):
-        # A pipeline may have begun since the verdict; without it that pipeline would let the change pass.
-        newest = board.newest(place) or next(iter(board.of(Place(ref.repository, head))), None)
-        if place.pull_request == ref and newest is not None and newest.status not in UNFINISHED:
-            _write(api, board, place, _Wanted(newest.status, newest.description or "", address))
+        if place.pull_request == ref:
+            try:
+                _lead(api, board, place, CommitRef(ref.repository, head), address)
+            except (HostForbidden, HostNotFound, HostRejected) as exc:
+                log.info("gitlab.status_left", extra={"sha": place.sha[:12], "code": exc.code})
+
+
+def _lead(api: Api, board: _Board, place: Place, commit: CommitRef, address: str) -> None:
+    """Let what we said of a commit in one place lead to an address. Where nothing was said it is said now: a pipeline may have begun since
+    the verdict, which without it would let the change pass."""
+    if place.instead is not None and (_newest_seen(board, place) is None) and board.newest(place.instead) is not None:
+        place = place.instead
+    newest = _newest_seen(board, place) or next(iter(board.of(Place(commit.repository, commit.commit))), None)
+    if newest is not None and newest.status not in UNFINISHED:
+        _write_or_elsewhere(api, board, place, _Wanted(newest.status, newest.description or "", address))
+
+
+def _newest_seen(board: _Board, place: Place) -> StatusAnswer | None:
+    """As `_Board.newest`; None in a project that is closed to us."""
+    try:
+        return board.newest(place)
+    except (HostForbidden, HostNotFound):
+        return None
 
 
 def shortened(title: str) -> str:

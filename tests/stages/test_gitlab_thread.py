@@ -249,6 +249,22 @@ def test_the_policy_of_the_group_stands_above_its_projects_and_a_groups_own_abov
     assert [s.status for s in gitlab.statuses(shop, below.head)] == ["failed"]
 
 
+def test_a_push_to_the_protected_default_branch_is_scanned_though_no_status_may_stand_there(
+    gitlab: GitlabBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = gitlab.project(OLD)
+    assert "main" in project.protected
+    gitlab.settle()
+    looked: list[str] = []
+    gitlab.look_with(LineScanner(before=lambda: looked.append("")), KeyScanner())
+    sha = gitlab.world.commit(project, "main", {"c.txt": "BAD pushed\n"}, author="olga")
+    gitlab.settle()
+    assert looked
+    assert gitlab.statuses(project, sha) == []
+    assert "check.not_granted" in [record.getMessage() for record in caplog.records]
+    assert gitlab.dead() == []
+
+
 def test_a_car_of_the_merge_train_is_judged_as_what_the_branch_would_become(gitlab: GitlabBench) -> None:
     project = gitlab.project(OLD)
     project.merge_pipelines_enabled = project.merge_trains_enabled = True

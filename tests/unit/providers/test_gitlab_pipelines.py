@@ -162,6 +162,19 @@ def test_of_a_fork_it_stands_in_the_fork_when_we_may_write_there_and_else_beside
     assert [job.status for job in place.world.statuses(fork, head)] == ["success"]
 
 
+@pytest.mark.parametrize("visibility", ["private", "public"])
+def test_beside_a_fork_it_leads_to_the_note_too(world: GitlabWorld, visibility: str) -> None:
+    place = Place(world, visibility=visibility)
+    fork = world.fork(place.project, "mallory")
+    head = world.commit(fork, "theirs", {"app.py": "theirs\n"}, author="mallory")
+    request = world.open_merge_request("mallory", place.project, "theirs", "main", "From afar", fork=fork)
+    place.host.ensure_check(CommitRef(place.ref.repository, CommitId(head)), FAILED)
+    place.host.ensure_comment(place.ref_of(request), "summary", "| table |")
+    assert [(job.status, "#note_" in (job.target_url or "")) for job in place.statuses(head)] == [("failed", True)]
+    assert world.statuses(fork, head) == []
+    at_ease(world)
+
+
 def test_of_a_fork_that_was_deleted_it_stands_beside(place: Place) -> None:
     fork = place.world.fork(place.project, "mallory")
     head = place.world.commit(fork, "theirs", {"app.py": "theirs\n"}, author="mallory")
