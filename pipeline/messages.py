@@ -48,6 +48,8 @@ class StartReview:
     queued: bool = False
     """True for a merge queue's commit `after` on the branch `ref`, whose base is `before`; `base_ref` is where it would go."""
     base_ref: str = ""
+    asked: bool = False
+    """True when the host waits for an answer: of a head that is judged already the verdict is shown once more."""
     kind: Literal["start_review"] = "start_review"
 
 

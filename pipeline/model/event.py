@@ -51,6 +51,8 @@ class PullRequestAction(StrEnum):
     RETARGETED = "retargeted"
     READY = "ready"
     DRAFTED = "drafted"
+    ASKED = "asked"
+    """The host wants to know how it stands, and waits for an answer: it is given also where it was given before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def _start_review(context: Context, message: StartReview, beside: ThreadPoolExec
             if review.status is ReviewStatus.PLANNED:
                 work.reviews.set_draft(identifier, change.draft)
         if review.status is not ReviewStatus.PLANNED:
-            _known(context, review.id, change)
+            _known(context, review.id, change, asked=message.asked)
             return
     progress, commit = render_progress(key=check_key(review.id)), CommitRef(change.repository, change.head)
     shown = beside.submit(copy_context().run, show_check, context, commit, review.id, progress)
@@ -68,7 +68,7 @@ def _start_review(context: Context, message: StartReview, beside: ThreadPoolExec
     context.follow = review.id
 
 
-def _known(context: Context, identifier: ReviewId, change: Change) -> None:
+def _known(context: Context, identifier: ReviewId, change: Change, *, asked: bool) -> None:
     """The change was judged, or is being judged: what may be new is that it is no draft any more, or open again."""
     with context.finish() as work:
         ready = work.reviews.set_draft(identifier, change.draft) and not change.draft
@@ -80,7 +80,7 @@ def _known(context: Context, identifier: ReviewId, change: Change) -> None:
         # It was closed meanwhile, and the others spoke without it.
         spoken_without = settled and len(work.reviews.of_head(change.repository, change.head)) > 1
         tell = ready and review.status is ReviewStatus.DONE
-        if spoken_without or tell:
+        if spoken_without or tell or (asked and settled):
             publish = Envelope(PublishCheck(identifier), f"publish:{identifier}:{context.claimed.id}", group=identifier, hold=HOLD)
             work.outbox.send(publish)
         if tell:

@@ -81,10 +81,10 @@ def _draft(changes: payloads.Changes) -> bool | None:
 
 
 def _status_check(reading: Reading) -> Event | None:
-    """GitLab asks for the answer to an external status check, and does not say why it asks now: how the merge request stands is shown
-    again. Which checks wait for an answer the host knows (REST "List status checks for a merge request")."""
+    """GitLab asks for the answer to an external status check, and does not say why it asks now. Which checks wait for one, the host knows
+    (REST "List status checks for a merge request")."""
     event = reading.read(payloads.MergeRequest)
-    return _pull_request(reading, event, PullRequestAction.REOPENED) if event.object_attributes.state == "opened" else None
+    return _pull_request(reading, event, PullRequestAction.ASKED) if event.object_attributes.state == "opened" else None
 
 
 def _pull_request(reading: Reading, event: payloads.MergeRequest, action: PullRequestAction) -> Event | None:

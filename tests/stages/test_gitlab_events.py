@@ -155,3 +155,28 @@ def test_lost_rights_count_at_once(gitlab: GitlabBench) -> None:
     assert any("Developer" in note.body or "permission" in note.body for note in gitlab.our_notes(request))
     assert gitlab.sent("run_fix") == 0
     assert gitlab.dead() == []
+
+
+def test_an_external_status_check_is_answered_whenever_it_asks(gitlab: GitlabBench) -> None:
+    project = gitlab.project(OLD)
+    project.namespace.root.plan = "ultimate"
+    request = gitlab.change(project, {"c.txt": "BAD\n"})
+    gitlab.settle()
+    # The check is new: this head was judged before anybody asked.
+    gitlab.world.hooks.paused = True
+    address = "https://fixwright.example.org/webhooks/gitlab"
+    check = gitlab.world.add_status_check(project, "Fixwright", address, gitlab.world.webhook_secret)
+    gitlab.world.edit_merge_request("ada", request, title="Another title")
+    (asked,) = gitlab.world.status_check_deliveries
+    for _ in range(2):
+        answer = gitlab.client.post("/webhooks/gitlab", content=asked.body, headers=asked.headers)
+        assert answer.status_code == 202
+        gitlab.settle()
+    answers = gitlab.world.gitlab.status_checks
+    assert answers.status(check, request) == "failed"
+    assert [one.status for one in answers.responses[request.id]] == ["failed"]
+    assert gitlab.reviews(request.head) == 1
+    gitlab.world.commit(project, "feature", {"c.txt": "GOOD\n"})
+    gitlab.settle()
+    assert answers.status(check, request) == "passed"
+    assert gitlab.dead() == []

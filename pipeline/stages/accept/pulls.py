@@ -31,7 +31,8 @@ def pull_request(context: Context, message: AcceptEvent, event: PullRequestEvent
         if ended is not None:
             _close(work, ended, context.capabilities(event.installation).pull_request_word)
         else:
-            start = StartReview(event.installation, event.pull_request.repository, pull_request=event.pull_request)
+            asked = event.action is PullRequestAction.ASKED
+            start = StartReview(event.installation, event.pull_request.repository, pull_request=event.pull_request, asked=asked)
             send(work, start, f"start:{message.delivery}", group=f"accept:{message.delivery}", hold=HOLD)
 
 

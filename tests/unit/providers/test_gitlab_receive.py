@@ -183,7 +183,7 @@ def test_a_token_of_gitlab_is_a_machine_and_a_person_of_a_like_name_is_none() ->
 def test_a_status_check_is_a_question_about_an_open_merge_request() -> None:
     result = receive(delivery(made.status_check(), proof=made.with_shared_secret), CONFIGURATION, clock=lambda: NOW)
     assert isinstance(result.event, PullRequestEvent)
-    assert (result.name, result.event.action) == ("status_check", PullRequestAction.REOPENED)
+    assert (result.name, result.event.action) == ("status_check", PullRequestAction.ASKED)
     assert (result.event.pull_request.repository, result.event.pull_request.number, result.event.head) == (SHOP, 7, NEW)
     assert event_of(made.status_check(state="merged")) is None
 
