@@ -1,6 +1,6 @@
 """Logs: one line an event, its name first, then fields. Secrets of ours are cut out before anything is written.
 
-The name of an event is fixed text, `message.failed`: what people search for and alerts count; docs/operations.md lists the important ones.
+The name of an event is fixed text, `message.failed`: what people search for and alerts count; docs/reference/log-events.md has them all.
 Work that goes back to a delivery says so in every line (`delivery_id`, see `pipeline.trail`).
 """
 
