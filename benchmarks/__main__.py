@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import attention, intake, latency, load, metrics, push, queue
+from benchmarks import attention, intake, latency, load, metrics, push, queue, receive
 from benchmarks.table import Table
 
 BENCHMARKS: dict[str, Callable[[bool], Table]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[bool], Table]] = {
     "latency": latency.run,
     "metrics": metrics.run,
     "queue": queue.run,
+    "receive": receive.run,
 }
 
 
