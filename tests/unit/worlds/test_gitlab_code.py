@@ -176,8 +176,7 @@ def test_a_version_has_its_commits_and_files(gitlab: GitlabScene) -> None:
 
 
 def test_a_large_file_is_folded_up_and_a_larger_one_never_shown(gitlab: GitlabScene) -> None:
-    files = {name: "x" * 79 + "\n" + "y\n" * lines for name, lines in (("big", 10_000), ("huge", 120_000), ("small", 10))}
-    gitlab.world.commit(gitlab.project, "large", dict(files))
+    gitlab.world.commit(gitlab.project, "large", {"big": "y\n" * 10_000, "huge": f"{'y' * 300}\n" * 1_000, "small": "y\n"})
     iid = gitlab.world.open_merge_request("ada", gitlab.project, "large", "main", "Large").iid
     mr = gitlab.api.mergerequests.get(iid)
 
@@ -187,6 +186,18 @@ def test_a_large_file_is_folded_up_and_a_larger_one_never_shown(gitlab: GitlabSc
     huge, small = (False, False, True), (True, False, False)
     assert shown(mr.changes()["changes"]) == {"big": (False, True, False), "huge": huge, "small": small}  # type: ignore[index]  # a dict
     assert shown(mr.diffs.get(mr.diffs.list(get_all=True)[0].id).diffs) == {"big": small, "huge": huge, "small": small}
+
+
+def test_of_a_thousand_files_and_more_the_rest_is_left_out(gitlab: GitlabScene) -> None:
+    repository, now = gitlab.project.git, Person("a", "a@example.org", 1_800_000_000)
+    base, blob = repository.branch("main"), repository.write_blob(b"x\n")
+    assert base is not None
+    tree = repository.write_tree(base, [Entry("100644", f"many/{number:04}", blob) for number in range(1_001)])
+    gitlab.world.reset_branch(gitlab.project, "many", repository.write_commit(tree, [base], "m\n", now, now))
+    mr = gitlab.api.mergerequests.get(gitlab.world.open_merge_request("ada", gitlab.project, "many", "main", "Many").iid)
+    version = mr.diffs.get(mr.diffs.list(get_all=True)[0].id)
+
+    assert (mr.changes_count, version.real_size, version.state, len(version.diffs)) == ("1000+", "1000+", "overflow", 1_000)
 
 
 def test_a_push_after_the_target_went_is_no_failure(gitlab: GitlabScene) -> None:

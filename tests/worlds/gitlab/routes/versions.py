@@ -27,7 +27,8 @@ def changes(call: Call) -> Answer:
     may_read_code(call)
     request = call.merge_request()
     shown = call.gitlab.shapes.one_merge_request(request, call.caller)
-    return Answer(body=shown | {"changes": _diff(call, raw=call.truth("access_raw_diffs")), "overflow": False})
+    overflow = str(shown["changes_count"]).endswith("+")
+    return Answer(body=shown | {"changes": _diff(call, raw=call.truth("access_raw_diffs")), "overflow": overflow})
 
 
 @operation("GET", "/projects/:id/merge_requests/:iid/diffs")

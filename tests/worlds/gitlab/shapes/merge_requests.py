@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from tests.worlds.bare import FileDiff
 from tests.worlds.gitlab.model import Json, Level, MergeRequest, Refs, Version
 from tests.worlds.gitlab.shapes.base import moment, perhaps
 from tests.worlds.gitlab.shapes.code import Code
 from tests.worlds.gitlab.tokens import Caller
 from tests.worlds.gitlab.versions import conflicts
+
+MOST_FILES, MOST_LINES = 1_000, 50_000
+"""What GitLab keeps of a diff (docs, "Diff limits")."""
 
 
 class MergeRequests(Code):
@@ -113,7 +117,7 @@ class MergeRequests(Code):
         return {
             **self.merge_request(request),
             "subscribed": request.author is caller.user,
-            "changes_count": str(len(self.files(request, request.version))) if ready else None,
+            "changes_count": self._size(request, request.version) if ready else None,
             "latest_build_started_at": None,
             "latest_build_finished_at": None,
             "first_deployed_to_production_at": None,
@@ -134,11 +138,27 @@ class MergeRequests(Code):
 
     def files(self, request: MergeRequest, version: Version, *, collapsing: bool = False) -> list[Json]:
         """The diff of a version. `collapsing`: larger files are left out, as the merge request's own lists do it."""
-        files = request.project.git.diff(version.refs.base, version.refs.head)
-        return [self.diff(file, collapsing=collapsing) for file in files]
+        return [self.diff(file, collapsing=collapsing) for file in self._kept(request, version)[0]]
+
+    def _kept(self, request: MergeRequest, version: Version) -> tuple[list[FileDiff], bool]:
+        """The files that GitLab keeps of a version, and whether there are more."""
+        kept: list[FileDiff] = []
+        lines = 0
+        for file in request.project.git.diff(version.refs.base, version.refs.head):
+            if len(kept) >= MOST_FILES or lines >= MOST_LINES:
+                return kept, True
+            kept.append(file)
+            lines += (file.patch or "").count("\n") + 1
+        return kept, False
+
+    def _size(self, request: MergeRequest, version: Version) -> str:
+        """How many files, `1000+` where not all are kept."""
+        kept, more = self._kept(request, version)
+        return f"{len(kept)}{'+' if more else ''}"
 
     def version(self, request: MergeRequest, version: Version) -> Json:
         """A version in the list."""
+        size = self._size(request, version)
         return {
             "id": version.id,
             "head_commit_sha": version.refs.head,
@@ -146,8 +166,8 @@ class MergeRequests(Code):
             "start_commit_sha": version.refs.start,
             "created_at": moment(version.created_at),
             "merge_request_id": request.id,
-            "state": "collected" if self.files(request, version) else "empty",
-            "real_size": str(len(self.files(request, version))),
+            "state": "overflow" if size.endswith("+") else "empty" if size == "0" else "collected",
+            "real_size": size,
             "patch_id_sha": version.refs.head[::-1],
         }
 
