@@ -196,7 +196,7 @@ def test_a_draft_has_its_verdict_and_no_threads_before_it_is_ready(world: Github
     world.set_draft("ada", pull, True)
     with watcher(world, world.token_for("robin"), repository, tmp_path / "state") as watch:
         assert watch.once() == 1
-        assert (pull.comments, pull.review_comments, repository.statuses[-1].state) == ([], [], "failure")
+        assert (len(pull.comments), pull.review_comments, repository.statuses[-1].state) == (1, [], "failure")
         world.set_draft("ada", pull, False)
         assert watch.once() == 1
     assert len(pull.review_comments) == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.errors import HostForbidden, HostNotFound, HostUnauthorized
 from pipeline.messages import BATCH, AcceptEvent, Envelope, PurgeRepository, StartReview
 from pipeline.model.event import InstallationEvent
 from pipeline.model.ids import RepositoryId
@@ -40,7 +40,7 @@ def installation(context: Context, message: AcceptEvent, event: InstallationEven
                     _remove(context, work, message, number)
         return
     context.host(event.installation).forget()
-    seen = _repositories(context, event.installation)
+    seen = _repositories(context, event)
     back = before is not None and before[1] == "suspended"
     missed = _open_now(context, event.installation, seen) if seen and back else ()
     with context.finish() as work:
@@ -106,10 +106,15 @@ def _remove(context: Context, work: Work, message: AcceptEvent, repository: Repo
     work.outbox.send(purge)
 
 
-def _repositories(context: Context, installation: Installation) -> Sequence[SourceRepository] | None:
+def _repositories(context: Context, event: InstallationEvent) -> Sequence[SourceRepository] | None:
     """Everything that the host lets us see now; None when it does not let us in."""
     try:
-        return context.host(installation).repositories()
+        return context.host(event.installation).repositories()
     except (HostForbidden, HostNotFound) as refused:
-        log.info("installation.not_let_in", extra={"installation": installation.external_id, "code": refused.code})
-        return None
+        code = refused.code
+    except HostUnauthorized as refused:
+        if event.action != "suspended":
+            raise  # it may be our own key that is wrong
+        code = refused.code
+    log.info("installation.not_let_in", extra={"installation": event.installation.external_id, "code": code})
+    return None
