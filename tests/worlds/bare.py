@@ -155,13 +155,12 @@ class BareRepository:
 
     def resolve(self, revision: str) -> str | None:
         """The commit behind a branch, tag, full or short sha; None when there is none."""
-        if revision.startswith("-") or ".." in revision or "@{" in revision:
+        if revision.startswith("-") or ".." in revision or "@{" in revision or "\n" in revision:
             return None
-        for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", f"refs/{revision}", revision):
-            found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", may_fail=True).decode().strip()
-            if found:
-                return found
-        return None
+        names = (f"refs/heads/{revision}", f"refs/tags/{revision}", f"refs/{revision}", revision)
+        asked = "".join(f"{name}^{{commit}}\n" for name in names).encode("utf-8", "replace")
+        found = (line.split() for line in self.run("cat-file", "--batch-check", stdin=asked).decode("utf-8", "replace").splitlines())
+        return next((words[0] for words in found if len(words) == 3 and words[1] == "commit"), None)
 
     def type_of(self, sha: str) -> str | None:
         """`blob`, `tree`, `commit`, `tag`, or None for an object that is not here."""
