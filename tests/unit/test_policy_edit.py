@@ -11,11 +11,12 @@ LAX, STRICT = b"gate: {block: never}\n", b"gate: {block: low}\n"
 
 
 def notes(provider: str, repository: str, path: str) -> tuple[str, ...]:
+    before: dict[str, bytes] = {}
     edit = policy_edit(
         provider=provider,
         repository=repository,
         changed={path},
-        base={}.get,
+        base=before.get,
         head={path: LAX}.get,
         in_force=Policy(),
         parent=None,
