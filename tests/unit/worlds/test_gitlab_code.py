@@ -232,6 +232,17 @@ def test_a_title_makes_a_draft_and_each_change_is_one_event(gitlab: GitlabScene)
     assert "oldrev" not in gitlab.world.hooks.of("merge_request", "update")[0].payload["object_attributes"]
 
 
+def test_labels_and_reviewers_of_one_change_are_one_event(gitlab: GitlabScene) -> None:
+    mia = gitlab.world.user("mia")
+    gitlab.api.mergerequests.update(1, {"add_labels": "security", "reviewer_ids": [mia.id]})
+    gitlab.api.mergerequests.update(1, {"add_labels": "security"})
+
+    (update,) = gitlab.world.hooks.of("merge_request", "update")
+    assert [label["title"] for label in update.payload["changes"]["labels"]["current"]] == ["security"]
+    assert [user["username"] for user in update.payload["changes"]["reviewers"]["current"]] == ["mia"]
+    assert (gitlab.mr.labels, gitlab.mr.reviewers[0]["id"]) == (["security"], mia.id)
+
+
 def test_a_push_is_an_update_with_the_old_head(gitlab: GitlabScene) -> None:
     old = gitlab.request.head
     gitlab.world.commit(gitlab.project, "feature", {"new.py": "z\n"}, author="ada")
@@ -334,6 +345,8 @@ def test_a_pipeline_that_must_succeed_holds_a_merge_back(gitlab: GitlabScene) ->
     gitlab.api.commits.get(gitlab.request.head).statuses.create(status | {"state": "success"})
 
     assert (gitlab.mr.detailed_merge_status, gitlab.mr.head_pipeline["status"]) == ("mergeable", "success")
+    head = gitlab.api.commits.get(gitlab.request.head)
+    assert (head.status, head.last_pipeline["id"]) == ("success", gitlab.mr.head_pipeline["id"])
 
 
 def test_a_branch_that_goes_leaves_the_merge_request_open(gitlab: GitlabScene) -> None:

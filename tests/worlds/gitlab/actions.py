@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from tests.worlds.bare import NO_COMMIT, Person
 from tests.worlds.gitlab.events import Change, Events
@@ -16,6 +17,15 @@ DRAFT = "Draft: "
 
 class Impossible(Exception):
     """GitLab does not do that; the text is its reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Labels and people of a merge request; None leaves them as they are."""
+
+    labels: list[str] | None = None
+    assignees: list[User] | None = None
+    reviewers: list[User] | None = None
 
 
 class Actions:
@@ -94,6 +104,7 @@ class Actions:
         allow_collaboration: bool = False,
         remove_source_branch: bool = False,
         squash: bool = False,
+        people: People | None = None,
     ) -> MergeRequest:
         """Open a merge request from a branch of the project or of a fork. Raises Impossible."""
         origin, branch = source
@@ -112,14 +123,37 @@ class Actions:
         request = MergeRequest(identity, iid, project, origin, branch, target, user, title, description, now, now, head)
         request.allow_collaboration = allow_collaboration and origin is not project
         request.remove_source_branch, request.squash = remove_source_branch, squash
+        self._take_people(request, people or People())
         new_version(self._state, request, head)
         merged_result(self._state, request, user)
         project.merge_requests[iid] = request
         self.events.merge_request(request, user, "open")
         return request
 
+    def _take_people(self, request: MergeRequest, people: People) -> dict[str, tuple[object, object]]:
+        """Set labels, assignees and reviewers; what changed, as a webhook tells it."""
+        show = self.events.payloads
+        changes: dict[str, tuple[object, object]] = {}
+        if people.labels is not None and people.labels != request.labels:
+            changes["labels"] = (show.labels(request.labels, request.project), show.labels(people.labels, request.project))
+            request.labels = people.labels
+        if people.assignees is not None and people.assignees != request.assignees:
+            changes["assignees"] = ([show.user(user) for user in request.assignees], [show.user(user) for user in people.assignees])
+            request.assignees = people.assignees
+        if people.reviewers is not None and people.reviewers != request.reviewers:
+            changes["reviewers"] = ([show.user(user) for user in request.reviewers], [show.user(user) for user in people.reviewers])
+            request.reviewers = people.reviewers
+        return changes
+
     def edit(
-        self, request: MergeRequest, actor: User, *, title: str | None = None, description: str | None = None, target: str | None = None
+        self,
+        request: MergeRequest,
+        actor: User,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        target: str | None = None,
+        people: People | None = None,
     ) -> None:
         """Change what is not None; one event for all changes. Raises Impossible."""
         changes: dict[str, tuple[object, object]] = {}
@@ -134,6 +168,7 @@ class Actions:
         if target is not None and target != request.target_branch:
             changes["target_branch"] = (request.target_branch, target)
             self._retarget(request, actor, target)
+        changes |= self._take_people(request, people or People())
         if changes:
             request.updated_at = self._state.now()
             self.events.merge_request(request, actor, "update", changes=changes)

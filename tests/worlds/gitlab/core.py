@@ -28,6 +28,7 @@ from tests.worlds.gitlab.pipelines import Job, Pipeline, Pipelines
 from tests.worlds.gitlab.routes import LOADED
 from tests.worlds.gitlab.shapes import Shapes
 from tests.worlds.gitlab.shapes.pipelines import job_event, one_pipeline, pipeline_event
+from tests.worlds.gitlab.shapes.pipelines import pipeline as listed_pipeline
 from tests.worlds.gitlab.state import State
 from tests.worlds.gitlab.status_checks import StatusChecks
 from tests.worlds.gitlab.talk import Talk
@@ -58,12 +59,17 @@ class Gitlab:
         self.events.after_merge_request = self.status_checks.ask
         self.shapes.head_pipeline = self._head_pipeline
         self.shapes.blocked = self._blocked
+        self.shapes.last_pipeline = self._last_pipeline
         self.actions = Actions(self.state, self.events, self.talk)
         self.budget = Budget(self.state)
 
     def _head_pipeline(self, request: MergeRequest) -> Json | None:
         known = self.pipelines.head_of(request)
         return one_pipeline(self.shapes, known) if known else None
+
+    def _last_pipeline(self, project: Project, sha: str) -> Json | None:
+        known = next((known for known in self.pipelines.of(project) if known.sha == sha), None)
+        return listed_pipeline(self.shapes, known) if known else None
 
     def _blocked(self, request: MergeRequest) -> str | None:
         """A project may ask that pipelines succeed (docs, "Auto-merge": require a successful pipeline)."""

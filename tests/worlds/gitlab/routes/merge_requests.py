@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tests.worlds.gitlab.actions import Impossible
+from tests.worlds.gitlab.actions import Impossible, People
 from tests.worlds.gitlab.call import Answer, Call, bad_request, forbidden, invalid, listed, not_found, operation, refused
 from tests.worlds.gitlab.model import Level, MergeRequest, Project, User
 from tests.worlds.gitlab.routes.branches import may_read_code
@@ -102,10 +102,10 @@ def create(call: Call) -> Answer:
             allow_collaboration=call.truth("allow_collaboration") or call.truth("allow_maintainer_to_push"),
             remove_source_branch=call.truth("remove_source_branch"),
             squash=call.truth("squash"),
+            people=_people(call, []),
         )
     except Impossible as error:
         raise refused(409 if "already exists" in str(error) else 422, [str(error)]) from error
-    _people_and_labels(call, made)
     call.notify(made)
     return Answer(201, call.gitlab.shapes.one_merge_request(made, call.caller))
 
@@ -137,13 +137,12 @@ def _users(call: Call, name: str, single: str = "") -> list[User] | None:
     return [user for number in numbers if (user := call.gitlab.state.user_by_id(number)) is not None]
 
 
-def _people_and_labels(call: Call, request: MergeRequest) -> None:
+def _people(call: Call, present: list[str]) -> People:
+    """Labels and people that were given. `present`: the labels that are there."""
     labels, added, removed = (_texts(call, name) for name in ("labels", "add_labels", "remove_labels"))
-    chosen = labels if labels is not None else request.labels
-    request.labels = sorted({*chosen, *(added or [])} - set(removed or []))
-    assignees, reviewers = _users(call, "assignee_ids", "assignee_id"), _users(call, "reviewer_ids")
-    request.assignees = request.assignees if assignees is None else assignees
-    request.reviewers = request.reviewers if reviewers is None else reviewers
+    chosen = labels if labels is not None else present
+    wanted = sorted({*chosen, *(added or [])} - set(removed or []))
+    return People(wanted, _users(call, "assignee_ids", "assignee_id"), _users(call, "reviewer_ids"))
 
 
 @operation("PUT", "/projects/:id/merge_requests/:iid")
@@ -162,7 +161,8 @@ def update(call: Call) -> Answer:
     event = call.chosen("state_event", ("close", "reopen", ""), "")
     actions = call.gitlab.actions
     try:
-        actions.edit(request, call.user, title=texts["title"], description=texts["description"], target=texts["target_branch"])
+        people, target = _people(call, request.labels), texts["target_branch"]
+        actions.edit(request, call.user, title=texts["title"], description=texts["description"], target=target, people=people)
         if event == "close":
             actions.close(request, call.user)
         elif event == "reopen":
@@ -171,7 +171,6 @@ def update(call: Call) -> Answer:
         raise refused(409 if "already exists" in str(error) else 422, [str(error)]) from error
     request.remove_source_branch = call.truth("remove_source_branch", request.remove_source_branch)
     request.squash = call.truth("squash", request.squash)
-    _people_and_labels(call, request)
     return Answer(body=call.gitlab.shapes.one_merge_request(request, call.caller))
 
 

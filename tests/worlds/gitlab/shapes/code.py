@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.worlds.bare import NO_COMMIT, Entry, FileDiff
 from tests.worlds.gitlab.model import Json, Level, Project
@@ -19,6 +19,9 @@ COLLAPSED_PATCH = LARGEST_PATCH // 10
 
 class Code(Projects):
     """JSON of what lies in git."""
+
+    last_pipeline: Callable[[Project, str], Json | None] = staticmethod(lambda *_: None)
+    """The newest pipeline of a commit, as the pipelines of the double show it."""
 
     def commit(self, project: Project, sha: str) -> Json:
         """A commit in a list."""
@@ -47,7 +50,9 @@ class Code(Projects):
         files = project.git.diff(parents[0] if parents else EMPTY_TREE, sha) if stats else ()
         added, removed = sum(file.additions for file in files), sum(file.deletions for file in files)
         counted = {"stats": {"additions": added, "deletions": removed, "total": added + removed}} if stats else {}
-        return {**self.commit(project, sha), **counted, "status": None, "project_id": project.id, "last_pipeline": None}
+        pipeline = self.last_pipeline(project, sha)
+        status = pipeline["status"] if pipeline else None
+        return {**self.commit(project, sha), **counted, "status": status, "project_id": project.id, "last_pipeline": pipeline}
 
     def branch(self, project: Project, name: str, sha: str, caller: Caller) -> Json:
         """A branch."""
