@@ -218,11 +218,11 @@ class Api:
             gl.auth()  # GET /user
             return gl.user
 
-        return self.ask(call, Account, what="who the token belongs to")
+        return self.ask(call, Account, what="the question whose token it is")
 
     def _ask_token(self) -> Token:
         try:
-            return self.ask(lambda gl: gl.personal_access_tokens.get("self"), Token, what="what the token may do")
+            return self.ask(lambda gl: gl.personal_access_tokens.get("self"), Token, what="the question what the token may do")
         except HostNotFound:  # before GitLab 15.5
             return Token()
 

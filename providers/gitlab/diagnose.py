@@ -18,7 +18,7 @@ from pipeline.sandbox.hops import deliver, first_cause, way_hint, way_out
 from pipeline.signing import sign
 from providers.gitlab.api import WRITES, Account, Api, Token, number_of
 from providers.gitlab.client import Answer
-from providers.gitlab.failures import EXPIRED
+from providers.gitlab.failures import ANOTHER
 from providers.gitlab.hook_api import GitlabHooks
 from providers.gitlab.hook_care import Caretaker
 from providers.gitlab.people import is_bot
@@ -123,7 +123,7 @@ def _reach(api: Api, site: Site) -> Iterator[Diagnosis]:
     """DNS, TCP and TLS, through the proxy when there is one; that it is a GitLab; and its clock."""
     version = ""
     try:
-        version = api.ask(lambda gl: gl.http_get("/version"), _Version, what="its version").version
+        version = api.ask(lambda gl: gl.http_get("/version"), _Version, what="the question for its version").version
     except HostError as error:
         if not api.answered():
             yield Diagnosis("connection", first_cause(error), False, error.hint or way_hint(error))
@@ -156,9 +156,9 @@ def _token(api: Api) -> Iterator[Diagnosis]:
         return
     scopes = ", ".join(sorted(token.scopes)) or "none"
     if WRITES not in token.scopes:
-        yield Diagnosis("scopes", f"{scopes}; the scope `{WRITES}` is missing, without which nothing can be written", False, EXPIRED)
+        yield Diagnosis("scopes", f"{scopes}; the scope `{WRITES}` is missing, without which nothing can be written", False, ANOTHER)
     elif more := sorted(TOO_MUCH & set(token.scopes)):
-        yield Diagnosis("scopes", f"{scopes}; more than Fixwright uses: {', '.join(more)}", False, EXPIRED)
+        yield Diagnosis("scopes", f"{scopes}; more than Fixwright uses: {', '.join(more)}", False, ANOTHER)
     else:
         yield Diagnosis("scopes", scopes, True)
     yield ending(token, api)
@@ -171,8 +171,8 @@ def ending(token: Token, api: Api) -> Diagnosis:
         return Diagnosis("expiry", "the token does not expire")
     said = f"the token expires on {token.expires_at.isoformat()}, in {days} day{'' if days == 1 else 's'}"
     if days <= 0:
-        return Diagnosis("expiry", f"the token expired on {token.expires_at.isoformat()}", False, EXPIRED)
-    return Diagnosis("expiry", said, days > WARN_DAYS, f"rotate it before that day: {EXPIRED}")
+        return Diagnosis("expiry", f"the token expired on {token.expires_at.isoformat()}", False, ANOTHER)
+    return Diagnosis("expiry", said, days > WARN_DAYS, f"before that day run: fixwright gitlab rotate; or {ANOTHER}")
 
 
 def _roles(api: Api) -> Iterator[Diagnosis]:

@@ -22,9 +22,9 @@ from pipeline.errors import (
 )
 from pipeline.limits import LONGEST_WAIT, SECONDARY_WAIT, number
 
-EXPIRED = "make a new access token with the scope `api` and set FIXWRIGHT_GITLAB_TOKEN"
-TOKEN_HINT = f"FIXWRIGHT_GITLAB_TOKEN is wrong, expired or revoked; {EXPIRED}"
-SCOPE_HINT = f"the token lacks a scope; {EXPIRED}"
+ANOTHER = "make one with the scope `api`, then run: fixwright gitlab setup; or set FIXWRIGHT_GITLAB_TOKEN"
+TOKEN_HINT = f"the token is wrong, expired or revoked; {ANOTHER}"
+SCOPE_HINT = f"the token lacks a scope; {ANOTHER}"
 ROLE_HINT = "the token's account needs the role Developer in the project, and Maintainer for webhooks"
 BEFORE_HINT = "something before GitLab refused: a firewall, a proxy, or GitLab's own ban of this address after failed sign-ins"
 """GitLab's API says in JSON why it refuses; its ban (docs "Failed authentication ban for Git and container registry") does not."""

@@ -141,7 +141,7 @@ def test_all_is_well() -> None:
     [
         (requests.ConnectionError("[Errno 111] Connection refused"), "Connection refused"),
         (Said(raw=b"<html>a shop</html>", headers={"content-type": "text/html"}), "no GitLab"),
-        (Said([1]), "no GitLab: GitLab's answer to its version is not what it documents"),
+        (Said([1]), "no GitLab: GitLab's answer to the question for its version is not what it documents"),
         (Said({"message": "Not Found"}, 404), "no GitLab"),
     ],
 )

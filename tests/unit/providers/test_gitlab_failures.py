@@ -90,7 +90,7 @@ def test_a_long_answer_is_quoted_in_part() -> None:
 @pytest.mark.parametrize(
     ("status", "value", "hint"),
     [
-        (401, {"message": "401 Unauthorized"}, "FIXWRIGHT_GITLAB_TOKEN is wrong, expired or revoked"),
+        (401, {"message": "401 Unauthorized"}, "the token is wrong, expired or revoked"),
         (401, {"error": "invalid_token", "error_description": "Token is expired."}, "expired or revoked"),
         (403, {"error": "insufficient_scope", "scope": "api"}, "lacks a scope"),
         (403, {"message": "403 Forbidden"}, "role Developer"),
