@@ -8,9 +8,11 @@ from typing import Any
 
 import gitlab
 import pytest
+import requests
 from gitlab.exceptions import GitlabAuthenticationError, GitlabCreateError, GitlabError, GitlabGetError, GitlabHttpError
 
 from tests.unit.worlds.receiver import Receiver, receiving
+from tests.worlds import faults
 from tests.worlds.gitlab import GitlabWorld
 from tests.worlds.gitlab.hooks import new_signing_token
 from tests.worlds.gitlab.model import Project
@@ -320,3 +322,22 @@ def test_who_asks_too_often_is_told_to_wait(scene: Scene) -> None:
         client.http_get("/user", obey_rate_limit=False)
     finally:
         limits.requests = 2_000
+
+
+# --- failures on order ---
+
+
+def test_failures_on_order_meet_the_calls_that_they_name_and_no_others(scene: Scene) -> None:
+    client, orders = scene.client("walter"), scene.world.faults
+    orders.add("GET", r"/user$", faults.Status(502, b"<html>502</html>", {"content-type": "text/html"}))
+    orders.add("GET", r"/version$", faults.garbage())
+    orders.add("POST", r"/hooks$", faults.Abort(after_work=True))
+    with pytest.raises(GitlabHttpError) as away:
+        client.http_get("/user")
+    assert code(away) == 502
+    assert isinstance(client.http_get("/version"), requests.Response), "what is no JSON is handed on as it came"
+    with pytest.raises(requests.ConnectionError):
+        scene.shop().hooks.create({"url": "https://a.example.org/"})
+    assert len(scene.world.hooks_of(scene.project)) == 1, "it was made, and the answer was lost"
+    assert not orders.open
+    assert scene.world.asked[-1].status == 201
