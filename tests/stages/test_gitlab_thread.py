@@ -3,11 +3,14 @@ there."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bot.duties import tend_hosts
+from bot.metrics import render
 from tests.fakes import LineScanner
 from tests.stages.gitlab import GitlabBench
 from tests.stages.wired import VALUE, KeyScanner
@@ -293,3 +296,17 @@ def test_a_project_that_nobody_told_of_is_looked_at_with_the_first_delivery(gitl
         ((installation, _),) = work.installations.all()
         known = {s.full_name: work.installations.listing(number) for number, s, _ in work.installations.repositories_of(installation)}
     assert {name: listing.made for name, listing in known.items()} == {project.full_path: True, other.full_path: True}
+
+
+def test_a_token_that_ends_soon_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with GitlabWorld.start(tmp_path) as world:
+        token = world.token_of(world.create_group("acme"), "maintainer", days=10)
+        gitlab = GitlabBench(tmp_path, world, environment={"FIXWRIGHT_GITLAB_TOKEN": token})
+        tend_hosts(gitlab.app)
+        gitlab.settle()
+        warned = [record for record in caplog.records if record.getMessage() == "credential.expires"]
+        assert [(vars(one)["provider"], vars(one)["days"] in (9, 10)) for one in warned] == [("gitlab", True)]
+        assert re.search(rb'fixwright_credential_expires_seconds\{instance="",provider="gitlab"\} [78]\d{5}\.', render(gitlab.app))
+        assert gitlab.dead() == []
+        gitlab.close()
+        assert world.violations == []
