@@ -122,13 +122,14 @@ def status(shapes: Shapes, known: Job) -> Json:
 
 
 def pipeline_event(payloads: Payloads, known: Pipeline) -> Json:
-    """`pipeline`. External statuses are jobs that it does not list as builds."""
+    """`pipeline`. External statuses are jobs that it does not list as builds. One for a merge request is told under the name of the source
+    branch, whatever ref it runs on (GitLab's `source_ref`)."""
     project, about = known.project, known.merge_request
     shown = {
         "id": known.id,
         "iid": known.iid,
         "name": None,
-        "ref": known.ref,
+        "ref": known.ref if about is None else about.source_branch,
         "tag": False,
         "sha": known.sha,
         "before_sha": "0" * 40,
