@@ -25,9 +25,13 @@ STILL_RUNNING = 15.0
 """Seconds after which somebody who asked for a fix that was being made is answered."""
 
 
+SHARED_SECONDS = 60.0
+"""Whoever asks for the same once more so soon reads the answer that stands there already, or is about to."""
+
+
 def request_fix(context: Context, message: RequestFix) -> None:
-    """Make the fix run of a finding, once: who asks again gets the same answer again. While it is being made, all who ask in one place get
-    one answer."""
+    """Make the fix run of a finding, once: who asks again gets the same answer again. All who ask in one place while it is being made, or
+    within one minute, get one answer."""
     with context.finish() as work:
         review = work.reviews.get(message.review)
         repository = work.installations.upsert_repository(review.change.repository)
@@ -40,7 +44,7 @@ def request_fix(context: Context, message: RequestFix) -> None:
             )
         else:
             running = work.fixes.get(fix).status in (FixStatus.PENDING, FixStatus.RUNNING)
-            key = f"propose_fix:{fix}:{_asked_in(message.comment) if running else message.comment.id if message.comment else ''}"
+            key = f"propose_fix:{fix}:{_asked_in(message.comment)}" + ("" if running else f":{int(work.outbox.now() // SHARED_SECONDS)}")
             delay = STILL_RUNNING if running else 0.0
             answer = ProposeFix(fix, message.comment, message.sender)
             work.outbox.send(Envelope(answer, key, priority=INTERACTIVE, delay=delay, group=f"fix:{fix}", hold=HOLD))
