@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from pipeline.markers import unmarked
 from pipeline.model.event import CommentRef, Delivery
@@ -42,19 +44,18 @@ class GitlabHost:
     only_in_diff = True
     shown_as: Mapping[Conclusion, Conclusion] = _SHOWN
 
-    def __init__(self, world: GitlabWorld, *, signed: bool = True) -> None:
+    def __init__(self, world: GitlabWorld, template: Path, *, signed: bool = True) -> None:
         self._world = world
         self.signs_time = self.signs_body = signed
         self.proof = "webhook-signature" if signed else "x-gitlab-token"
         self.provider: Provider = GitLabProvider(clock=world.gitlab.state.seconds)
         self.memory = Memory(world.gitlab.state.seconds)
         group = world.create_group("acme", owner=OWNER)
-        self._project: Project = world.create_project("acme", f"shop-{len(world.gitlab.state.projects)}", files=BASE, creator=OWNER)
-        tool = self._project.git.entry(self.tip("main"), "tool.sh")
-        assert tool is not None
-        self._write("main", replace(tool, path="tool.sh", mode="100755"))
+        self._project: Project = world.create_project("acme", f"shop-{len(world.gitlab.state.projects)}", creator=OWNER)
+        if not template.exists():
+            self._begin(template)
+        self._push(template)
         world.set_access("walter", self._project, "developer")
-        world.commit(self._project, "feature", {"app.py": CHANGED}, author="ada")
         self._request: MergeRequest = world.open_merge_request("ada", self._project, "feature", "main", "Change it")
         token = world.token_of(group, "maintainer")
         self._ours = world.owner_of(token)
@@ -69,6 +70,26 @@ class GitlabHost:
         self.source = SourceRepository("gitlab", instance, str(self._project.id), self.name, "main", clone, True, "acme")
         self.ref = PullRequestRef(self.source, self._request.iid)
         self.owner, self.writer, self.stranger = (self._user(login) for login in (OWNER, "walter", "eve"))
+
+    def _begin(self, template: Path) -> None:
+        """Make both branches once for all tests: their repositories are copies of this one."""
+        world, made = self._world, self._world.create_project("acme", "template", files=BASE, creator=OWNER)
+        bare, tip = made.git, made.git.branch("main") or ""
+        tool, known = bare.entry(tip, "tool.sh"), bare.commit(tip)
+        assert tool is not None
+        tree = bare.write_tree(known.tree, [replace(tool, path="tool.sh", mode="100755")])
+        bare.set_ref("refs/heads/main", bare.write_commit(tree, [tip], "executable", known.author, known.committer))
+        world.commit(made, "feature", {"app.py": CHANGED}, author="ada")
+        for part in ("objects", "refs/heads"):
+            shutil.copytree(bare.path / part, template / part)
+
+    def _push(self, template: Path) -> None:
+        """Have both branches; of `feature` the hooks are told, `main` was always there."""
+        project, gitlab = self._project, self._world.gitlab
+        shutil.copytree(template, project.git.path, dirs_exist_ok=True)
+        with gitlab.state.lock:
+            project.refs = {"refs/heads/main": self.tip("main")}
+            gitlab.actions.look_at_refs(project, gitlab.state.user("ada"))
 
     def enter(self) -> None:
         """Sign in as robin from now on: an account of a machine that is a Developer of this one project, with a personal token."""

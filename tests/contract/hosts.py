@@ -105,7 +105,7 @@ def gitlab_ground(folder: Path, *, signed: bool = True) -> Iterator[Ground]:
             world.advance(61)  # limits of a minute are about one test
             for ledger in (world.asked, world.effects, world.violations):
                 ledger.clear()
-            return GitlabHost(world, signed=signed)
+            return GitlabHost(world, folder / "template", signed=signed)
 
         def end() -> None:
             assert list(world.violations) == []
