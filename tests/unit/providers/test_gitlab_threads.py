@@ -163,3 +163,25 @@ def test_a_suggestion_replaces_exactly_the_lines_of_its_thread(place: Place) -> 
     place.world.apply_suggestion("ada", place.threads[0].first)
     changed = (place.world.read(place.project, "feature", "app.py") or b"").decode().splitlines()
     assert changed[8:12] == ["line 9", "mended", "line 11", "line 12"]
+
+
+def test_where_gitlab_does_not_show_a_diff_it_is_asked_whether_the_line_was_added(world: GitlabWorld) -> None:
+    long = [f"{n} {'x' * 1_000}" for n in range(250)]
+    place = Place(world, files={"long.py": text(["first", *long])}, changed={"long.py": text(["first", *(f"{line}!" for line in long)])})
+    refs = lead(place, thread(1, "long.py", 2), thread(2, "long.py", 1), thread(3, "long.py", 3, 5))
+    assert [ref.outside for ref in refs] == [False, True, False]
+    assert [where(known) for known in place.threads] == [("long.py", None, 2), ("long.py", None, 5)]
+    assert place.mails == 1
+    at_ease(world)
+
+
+def test_a_merge_request_that_gitlab_is_still_preparing_is_waited_for(place: Place) -> None:
+    versions, place.request.versions = place.request.versions, []
+    place.request.prepared = False
+    try:
+        with pytest.raises(HostUnavailable):
+            lead(place, thread(1, "app.py", 10))
+    finally:
+        place.request.versions, place.request.prepared = versions, True
+    lead(place, thread(1, "app.py", 10))
+    assert len(place.threads) == 1
