@@ -80,11 +80,9 @@ class Budget:
         return ("throttle_authenticated_api", limits.requests) if caller else ("throttle_unauthenticated_api", limits.unauthenticated)
 
     def _application(self, name: str, caller: str, most: int) -> Exceeded | None:
-        """Limits inside of the application: JSON, without the headers of the others."""
-        used, left = self._count(name, caller)
-        if used <= most:
-            return None
-        return Exceeded("This endpoint has been requested too many times. Try again later.", True, {"retry-after": str(left)})
+        """Limits inside of the application: JSON, and no header says how long to wait."""
+        used, _ = self._count(name, caller)
+        return None if used <= most else Exceeded("This endpoint has been requested too many times. Try again later.", True, {})
 
     def _count(self, name: str, caller: str) -> tuple[int, int]:
         """How many there are now, and seconds until they are forgotten."""
