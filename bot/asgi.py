@@ -24,8 +24,9 @@ from bot.settings import variable_of
 from bot.webhooks import Webhooks
 from bot.wiring import App
 from pipeline.errors import FixwrightError, QueueUnavailable, StoreError
+from pipeline.lacking import missing
 from pipeline.leaks import clean
-from pipeline.ports import Provider, missing
+from pipeline.ports import Provider
 from pipeline.store.intake import Intake
 from pipeline.store.processes import HEARTBEAT_SECONDS
 

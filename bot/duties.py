@@ -10,10 +10,10 @@ from bot.configurations import hook_url
 from bot.jobs import Duty
 from bot.wiring import App
 from pipeline.errors import EngineMissing, InternalFault
+from pipeline.lacking import missing
 from pipeline.lifecycle import REVIEW
 from pipeline.messages import BATCH, Envelope, FollowHeads, Reconcile, Tend
 from pipeline.model.target import Installation
-from pipeline.ports import missing
 from pipeline.sandbox.upkeep import drop_unused, repack_one
 from pipeline.stages.endcheck import send_end
 from pipeline.stages.examine import RunControl

@@ -23,7 +23,8 @@ from bot.wiring import App, discover_plugins
 from pipeline import engines
 from pipeline.errors import EngineError, FixwrightError, QueueUnavailable, SandboxUnavailable
 from pipeline.escaping import visible
-from pipeline.ports import Provider, missing
+from pipeline.lacking import missing
+from pipeline.ports import Provider
 from pipeline.sandbox.process import best_level, why
 from pipeline.stages.context import Plugins
 from pipeline.stages.tend import EXPIRES, WARN

@@ -13,7 +13,8 @@ import httpx
 from bot.settings import Settings, read_settings, variable_of
 from bot.wiring import discover_plugins
 from pipeline.errors import HostUnavailable, NotConfigured, UsageError
-from pipeline.ports import Provider, missing
+from pipeline.lacking import missing
+from pipeline.ports import Provider
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from bot.cli import make_parser
 from pipeline.errors import BadSignature, DeliveryRefused, MalformedDelivery, NotConfigured
+from pipeline.lacking import missing
 from pipeline.model.event import CommentEvent, Delivery, PullRequestAction, PullRequestEvent, PushEvent
-from pipeline.ports import CodeHost, Provider, missing
+from pipeline.ports import CodeHost, Provider
 from tests.contract.hosts import PROVIDERS, SENDERS, ground_of
 from tests.contract.world import PREVIOUS, SECRET, Kind, World
 from tests.unit.providers.github_wire import Memory

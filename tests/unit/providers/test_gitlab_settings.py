@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from pipeline.errors import NotConfigured
-from pipeline.ports import missing
+from pipeline.lacking import missing
 from providers.gitlab.settings import SETTINGS, Site, Trust, signing_tokens, webhook_secrets
 
 KEY = b"thirty-two bytes of a signing key"[:32]
