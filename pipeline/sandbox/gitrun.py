@@ -105,7 +105,8 @@ _UNREACHED = re.compile(
 )
 _DAMAGE = re.compile(
     r"is corrupt|corrupt (loose|patch|pack)|is empty|bad packed object|does not match index|cannot be accessed|not a git repository|"
-    r"unable to (read|parse|unpack|mmap)|inflate|bad (object|tree|signature|revision)|not a (tree|valid) (object|commit)|(bad|invalid) shallow line|invalid sha1 pointer|"
+    r"unable to (read|parse|unpack|mmap)|inflate|bad (object|tree|signature|revision)|not a (tree|valid) (object|commit)|"
+    r"(bad|invalid) shallow line|invalid sha1 pointer|"
     r"packfile [^\n]{0,300}? (is|cannot)|far too short|bad config|bad numeric|loose object|garbage at end|is too small|"
     r"refs? [^\n]{0,300}?broken|did not send all necessary|could not fetch [^\n]{0,300}? promisor",
     re.IGNORECASE,
