@@ -11,15 +11,17 @@ Which file has what:
 - `call.py`       one call, its parameters, refusals in GitLab's words, `operation` that registers a handler
 - `tokens.py`     who is asking, and what a token may do
 - `git_http.py`   who may use git over HTTP, and what a push does
-- `actions.py`, `talk.py`, `versions.py`, `positions.py`   what can happen, whoever asked for it: code and merge requests; notes and
-                  discussions; versions of a diff; positions in a diff
-- `shapes/`       the JSON of things
+- `actions.py`    what can happen to code and merge requests, whoever asked for it; `versions.py`: versions of a diff, GitLab's own refs
+- `talk.py`       notes, discussions and emoji; `positions.py`: where a note may stand and where it goes; `suggestions.py`,
+                  `quick_actions.py`: what GitLab reads in a text
+- `pipelines.py`, `status_checks.py`   pipelines with the statuses that others post; services that are asked
+- `shapes/`       the JSON of things; `pages.py`: lists in pages
 - `routes/`       the API, a file for each of its pages
-- `events.py`     what happens; `payloads.py` what webhooks say of it; `hooks.py` who hears it, how it is signed and sent
-- `pipelines.py`  pipelines, jobs, and the statuses that others post
+- `events.py`     what happened, `payloads.py` what webhooks say of it; `hooks.py` who hears it, how it is signed and sent
 - `parameters.py`, `answers.py`   the documented parameters of calls and what answers must contain
 - `limits.py`     rate limits
-- `people.py`, `world.py`   what people do; the world that a test holds in its hands
+- `people.py`, `services.py`, `world.py`   what people do, what happens beside them, the world that a test holds in its hands; `control.py`:
+                  the same over HTTP, for a double in a process of its own
 """
 
 from tests.worlds.gitlab.world import GitlabWorld
