@@ -17,7 +17,8 @@ Which file has what:
 - `pipelines.py`, `status_checks.py`   pipelines with the statuses that others post; services that are asked
 - `shapes/`       the JSON of things; `pages.py`: lists in pages
 - `routes/`       the API, a file for each of its pages
-- `events.py`     what happened, `payloads.py` what webhooks say of it; `hooks.py` who hears it, how it is signed and sent
+- `events.py`     what happened; `payloads.py`, `place_payloads.py`, `payload_parts.py`: what webhooks say of it; `hooks.py` who hears it,
+                  how it is signed and sent
 - `parameters.py`, `answers.py`   the documented parameters of calls and what answers must contain
 - `limits.py`     rate limits
 - `people.py`, `services.py`, `world.py`   what people do, what happens beside them, the world that a test holds in its hands; `control.py`:

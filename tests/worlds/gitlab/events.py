@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from tests.worlds.bare import NO_COMMIT
 from tests.worlds.gitlab.hooks import Event, Hooks
 from tests.worlds.gitlab.model import Json, Member, MergeRequest, Namespace, Note, Project, User
-from tests.worlds.gitlab.payloads import Payloads, Places, moment
+from tests.worlds.gitlab.payload_parts import Places, moment
+from tests.worlds.gitlab.payloads import Payloads
 from tests.worlds.gitlab.state import State
 
 MOST_REFS = 3

@@ -1,20 +1,16 @@
-"""What each webhook payload contains.
-
-Moments are of three kinds here, as GitLab writes them: ISO 8601 in most places, `2026-01-31 12:00:00 UTC` in the attributes of merge
-requests and notes, and the author's own offset in commits. Source: GitLab docs, "Webhook events".
-"""
+"""What webhooks say of code and of the talk about it (GitLab docs, "Webhook events")."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from tests.worlds.bare import NO_COMMIT
-from tests.worlds.gitlab.model import Json, Member, MergeRequest, Namespace, Note, Position, Project, User
+from tests.worlds.gitlab.model import Json, MergeRequest, Note, Position, Project, User
+from tests.worlds.gitlab.payload_parts import spaced
+from tests.worlds.gitlab.place_payloads import PlacePayloads
 
-LEVELS = {"private": 0, "internal": 10, "public": 20}
 _STATES = {"opened": 1, "closed": 2, "merged": 3, "locked": 4}
 _LISTED = 20
 """Commits that a push lists: the newest ones ("Push events")."""
@@ -22,93 +18,10 @@ _NOTHING = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """git's empty tree, from which a first commit differs."""
 
 
-def moment(at: datetime) -> str:
-    """ISO 8601, in seconds."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+class Payloads(PlacePayloads):
+    """All payloads. Called with `State.lock` held."""
 
-
-def spaced(at: datetime | None) -> str | None:
-    """`2026-01-31 12:00:00 UTC`."""
-    return at.strftime("%Y-%m-%d %H:%M:%S UTC") if at else None
-
-
-class Places(Protocol):
-    """Where the double is."""
-
-    web: str
-    """Its base address."""
-
-
-class Payloads:
-    """Builds payloads. Called with `State.lock` held."""
-
-    def __init__(self, places: Places) -> None:
-        self._places = places
-
-    @property
-    def _base(self) -> str:
-        return self._places.web
-
-    # --- parts ---
-
-    def user(self, user: User) -> Json:
-        """`user`: an address that is not public is not shown."""
-        return {
-            "id": user.id,
-            "name": user.name,
-            "username": user.username,
-            "avatar_url": self._avatar(user),
-            "email": "[REDACTED]",
-        }
-
-    def _avatar(self, user: User) -> str:
-        return f"https://www.gravatar.com/avatar/{hashlib.sha256(user.email.encode()).hexdigest()}?s=80&d=identicon"
-
-    def web(self, project: Project) -> str:
-        """Address of a project."""
-        return f"{self._base}/{project.full_path}"
-
-    def project(self, project: Project) -> Json:
-        """`project`, with the deprecated names that GitLab still sends."""
-        web, ssh = self.web(project), self._ssh(project)
-        return {
-            "id": project.id,
-            "name": project.name,
-            "description": project.description,
-            "web_url": web,
-            "avatar_url": None,
-            "git_ssh_url": ssh,
-            "git_http_url": f"{web}.git",
-            "namespace": project.namespace.name,
-            "visibility_level": LEVELS[project.visibility],
-            "path_with_namespace": project.full_path,
-            "default_branch": project.default_branch,
-            "ci_config_path": "",
-            "homepage": web,
-            "url": ssh,
-            "ssh_url": ssh,
-            "http_url": f"{web}.git",
-        }
-
-    def _ssh(self, project: Project) -> str:
-        host = self._base.partition("//")[2].partition("/")[0].partition(":")[0]
-        return f"git@{host}:{project.full_path}.git"
-
-    def repository(self, project: Project) -> Json:
-        """`repository`, the deprecated short form."""
-        return {"name": project.name, "url": self._ssh(project), "description": project.description, "homepage": self.web(project)}
-
-    def commit(self, project: Project, sha: str) -> Json:
-        """A commit without its files."""
-        known = project.git.commit(sha)
-        return {
-            "id": sha,
-            "message": known.message,
-            "title": known.message.partition("\n")[0],
-            "timestamp": datetime.fromtimestamp(known.author.at).astimezone().isoformat(),
-            "url": f"{self.web(project)}/-/commit/{sha}",
-            "author": {"name": known.author.name, "email": known.author.email},
-        }
+    # --- code ---
 
     def _pushed(self, project: Project, sha: str) -> Json:
         known = project.git.commit(sha)
@@ -118,8 +31,6 @@ class Payloads:
             "modified": [file.path for file in changed if file.status not in ("added", "removed")],
             "removed": [file.path for file in changed if file.status == "removed"],
         }
-
-    # --- code ---
 
     def push(self, project: Project, actor: User, ref: str, old: str, new: str, commits: Sequence[str]) -> Json:
         """`push` and `tag_push`; `commits`: all that it brought, oldest first."""
@@ -139,7 +50,7 @@ class Payloads:
             "user_name": actor.name,
             "user_username": actor.username,
             "user_email": "",
-            "user_avatar": self._avatar(actor),
+            "user_avatar": self.avatar(actor),
             "project_id": project.id,
             "project": urls,
             "commits": [self._pushed(project, sha) for sha in commits[-_LISTED:]],
@@ -311,117 +222,6 @@ class Payloads:
         elif kind == "Issue":
             thing |= {"iid": 17, "state": "opened", "description": "as told", "labels": []}
         return self._note(project, author, about, internal=False) | {kind.lower(): thing}
-
-    # --- places and people ---
-
-    def deployment(
-        self, project: Project, actor: User, ref: str, sha: str, environment: str, status: str, identity: int, now: datetime
-    ) -> Json:
-        """`deployment`."""
-        web = self.web(project)
-        return {
-            "object_kind": "deployment",
-            "status": status,
-            "status_changed_at": now.strftime("%Y-%m-%d %H:%M:%S +0000"),
-            "deployment_id": identity - 1,
-            "deployable_id": identity,
-            "deployable_url": f"{web}/-/jobs/{identity}",
-            "environment": environment,
-            "environment_tier": "production" if environment.startswith("prod") else "staging",
-            "environment_slug": environment,
-            "environment_external_url": f"https://{environment}.example.org",
-            "project": self.project(project),
-            "short_sha": sha[:8],
-            "ref": ref,
-            "user": self.user(actor),
-            "user_url": f"{self._base}/{actor.username}",
-            "commit_url": f"{web}/-/commit/{sha}",
-            "commit_title": self.commit(project, sha)["title"],
-        }
-
-    def member_of_group(self, group: Namespace, member: Member, name: str, now: datetime) -> Json:
-        """`user_*_group`."""
-        return {
-            "created_at": moment(member.created_at),
-            "updated_at": moment(now),
-            "group_name": group.name,
-            "group_path": group.path,
-            "group_id": group.id,
-            "user_username": member.user.username,
-            "user_name": member.user.name,
-            "user_email": "[REDACTED]",
-            "user_id": member.user.id,
-            "group_access": member.level.name.title(),
-            "group_plan": None,
-            "expires_at": f"{member.expires_at}T00:00:00Z" if member.expires_at else None,
-            "event_name": name,
-        }
-
-    def member_of_project(self, project: Project, member: Member, name: str, now: datetime) -> Json:
-        """`user_*_team`."""
-        return {
-            "event_name": name,
-            "created_at": moment(member.created_at),
-            "updated_at": moment(now),
-            "access_level": member.level.name.title(),
-            "project_id": project.id,
-            "project_name": project.name,
-            "project_path": project.path,
-            "project_path_with_namespace": project.full_path,
-            "user_email": "[REDACTED]",
-            "user_name": member.user.name,
-            "user_username": member.user.username,
-            "user_id": member.user.id,
-            "project_visibility": project.visibility,
-        }
-
-    def project_event(self, project: Project, name: str, old_path: str, now: datetime) -> Json:
-        """`project_*`."""
-        owner = project.namespace.owner or project.creator
-        return {
-            "event_name": name,
-            "created_at": moment(project.created_at),
-            "updated_at": moment(now),
-            "name": project.name,
-            "path": project.path,
-            "path_with_namespace": project.full_path,
-            "project_id": project.id,
-            "project_namespace_id": project.namespace.id,
-            "owners": [{"name": owner.name, "email": "[REDACTED]"}],
-            "project_visibility": project.visibility,
-        } | ({"old_path_with_namespace": old_path} if old_path else {})
-
-    def subgroup(self, group: Namespace, name: str, now: datetime) -> Json:
-        """`subgroup_*`."""
-        parent = group.parent or group
-        return {
-            "created_at": moment(group.created_at),
-            "updated_at": moment(now),
-            "event_name": name,
-            "name": group.name,
-            "path": group.path,
-            "full_path": group.full_path,
-            "group_id": group.id,
-            "parent_group_id": parent.id,
-            "parent_name": parent.name,
-            "parent_path": parent.path,
-            "parent_full_path": parent.full_path,
-        }
-
-    def group(self, group: Namespace, name: str, old_path: str, now: datetime) -> Json:
-        """`group_*`, for system hooks."""
-        whole = {
-            "created_at": moment(group.created_at),
-            "updated_at": moment(now),
-            "event_name": name,
-            "name": group.name,
-            "path": group.path,
-            "full_path": group.full_path,
-            "group_id": group.id,
-            "owner_email": None,
-            "owner_name": None,
-        }
-        return whole | ({"old_path": old_path.rpartition("/")[2], "old_full_path": old_path} if old_path else {})
 
 
 def _position(position: Position | None) -> Json | None:

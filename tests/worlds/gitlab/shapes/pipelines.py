@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.worlds.gitlab.model import Json
-from tests.worlds.gitlab.payloads import Payloads, spaced
+from tests.worlds.gitlab.payload_parts import spaced
+from tests.worlds.gitlab.payloads import Payloads
 from tests.worlds.gitlab.pipelines import FINISHED, Job, Pipeline
 
 if TYPE_CHECKING:
