@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from pipeline.messages import Message
-from pipeline.model.event import CommentRef, Delivery, OpenPullRequest, Received, Snapshot
+from pipeline.model.event import CommentRef, Delivery, MissedDelivery, OpenPullRequest, Received, Snapshot
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import BranchCommit, Patch, PullRequestDraft
 from pipeline.model.ids import CommitId, Handle, ReviewId
-from pipeline.model.report import Check, CheckRef, CheckState, Report, Thread, ThreadRef
+from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Report, Thread, ThreadRef
 from pipeline.model.review import ReviewStatus, Verdict
 from pipeline.model.scan import EngineInfo, Output, ScanRequest, ScanType
 from pipeline.model.setup import Diagnosis, Question, SetupForm, SetupRequest, SetupResult, Upkeep
@@ -103,17 +103,6 @@ Configuration = Mapping[str, str]
 """Values of a provider's settings by `Setting.name`, and `RETRY_CAP`; unset ones are absent."""
 
 
-def missing(settings: Sequence[Setting], configuration: Configuration, purpose: Literal["receive", "connect", ""] = "") -> list[str]:
-    """Names of the needed settings that are not set and that no other one stands in for.
-
-    Args:
-        purpose: only those that are needed for this; empty: all of them.
-    """
-    given = {setting.instead_of for setting in settings if setting.instead_of and configuration.get(setting.name)}
-    needed = [setting.name for setting in settings if setting.needed and purpose in ("", setting.needed)]
-    return [name for name in needed if not configuration.get(name) and name not in given]
-
-
 RETRY_CAP = "retry_cap"
 """Name, which no setting of a provider can have, of the longest wait in seconds that the operator wants where no host asks for one."""
 
@@ -148,18 +137,6 @@ class PolicyFile:
     content: bytes
     where: str
     """For people: `acme/.github: fixwright.yml at 9d1f0aa`."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdvisoryDraft:
-    """What a private draft of a security advisory says. Plain Markdown, escaped already."""
-
-    summary: str
-    """At most 1,024 characters (GitHub, REST "Create a repository security advisory")."""
-    description: str
-    severity: Literal["low", "medium", "high", "critical"]
-    cwe: tuple[str, ...] = ()
-    """`CWE-89`."""
 
 
 class HostMemory(Protocol):
@@ -296,17 +273,6 @@ class Setup(Protocol):
 
     def verify(self, configuration: Configuration) -> None:
         """Sign in with stored settings. Raises HostError or NotConfigured."""
-
-
-@dataclass(frozen=True, slots=True)
-class MissedDelivery:
-    """A delivery that the host could not hand over."""
-
-    id: str
-    """The host's number of the attempt."""
-    delivery: str
-    """The id that it carries each time, as `Received.delivery` does."""
-    at: datetime
 
 
 @runtime_checkable

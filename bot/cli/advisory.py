@@ -12,8 +12,8 @@ from bot.cli.processes import stored
 from pipeline.errors import HostForbidden, HostNotFound, UsageError
 from pipeline.escaping import code, cut, escape, prose, visible
 from pipeline.model.finding import Finding, Severity
+from pipeline.model.report import AdvisoryDraft
 from pipeline.phrases import what, where
-from pipeline.ports import AdvisoryDraft
 from pipeline.triage.handles import parse_handle
 
 SUMMARY: Final = 1_024

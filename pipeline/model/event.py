@@ -26,6 +26,17 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class MissedDelivery:
+    """A delivery that the host could not hand over."""
+
+    id: str
+    """The host's number of the attempt."""
+    delivery: str
+    """The id that it carries each time, as `Received.delivery` does."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PushEvent:
     """A branch moved. `after` is all zeros when it was deleted, `before` when it was made."""
 

@@ -122,3 +122,15 @@ class Answer:
     threads: tuple[Thread, ...] = ()
     comment: str | None = None
     """Body of the sticky comment; None leaves things as they are, `""` means nothing is open any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdvisoryDraft:
+    """What a private draft of a security advisory says. Plain Markdown, escaped already."""
+
+    summary: str
+    """At most 1,024 characters (GitHub, REST "Create a repository security advisory")."""
+    description: str
+    severity: Literal["low", "medium", "high", "critical"]
+    cwe: tuple[str, ...] = ()
+    """`CWE-89`."""

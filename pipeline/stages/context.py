@@ -18,12 +18,11 @@ from pipeline.model.event import CommentRef, OpenPullRequest, Snapshot
 from pipeline.model.finding import Finding
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId, ReviewId
-from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
+from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Thread, ThreadRef
 from pipeline.model.review import Change, Review, ReviewStatus
 from pipeline.model.scan import ScanType
 from pipeline.model.target import CommitRef, Installation, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
 from pipeline.ports import (
-    AdvisoryDraft,
     Capabilities,
     CodeHost,
     Command,

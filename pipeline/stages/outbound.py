@@ -15,8 +15,8 @@ from pipeline.errors import HostRejected
 from pipeline.escaping import cut, size
 from pipeline.leaks import Filter
 from pipeline.model.fix import BranchCommit, Patch, PullRequestDraft
-from pipeline.model.report import Annotation, Check, Thread
-from pipeline.ports import AdvisoryDraft, Capabilities
+from pipeline.model.report import AdvisoryDraft, Annotation, Check, Thread
+from pipeline.ports import Capabilities
 
 LEAKS = "its lines hold what looks like a credential, and Fixwright repeats none"
 """Why a fix is not shown, a clause."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from pipeline.errors import HostNotFound
-from pipeline.ports import HostMemory, MissedDelivery
+from pipeline.model.event import MissedDelivery
+from pipeline.ports import HostMemory
 from providers.github.auth import AppKey, as_app
 from providers.github.client import Answer, Client, Nothing, path
 from providers.github.limits import Limits

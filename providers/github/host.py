@@ -14,9 +14,9 @@ from pipeline.errors import HostForbidden, HostRejected
 from pipeline.model.event import CommentRef, OpenPullRequest, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
-from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
+from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Thread, ThreadRef
 from pipeline.model.target import CommitRef, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
-from pipeline.ports import AdvisoryDraft, Capabilities, GitCredentials, HostMemory, PolicyFile
+from pipeline.ports import Capabilities, GitCredentials, HostMemory, PolicyFile
 from providers.github import branches, checks, comments, pulls, repositories, snapshots, statuses, threads
 from providers.github.api import Api
 from providers.github.auth import CHECK, CLONE, PROPOSE, READ

@@ -9,10 +9,10 @@ from datetime import datetime
 import httpx
 
 from pipeline.limits import pause_of
-from pipeline.model.event import Delivery, Received
+from pipeline.model.event import Delivery, MissedDelivery, Received
 from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
-from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
+from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, Setting, Setup
 from pipeline.sandbox.net import async_client
 from providers.github import deliveries
 from providers.github.api import Api

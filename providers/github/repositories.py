@@ -15,8 +15,9 @@ from pydantic import model_validator
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.model.event import OpenPullRequest
 from pipeline.model.ids import CommitId
+from pipeline.model.report import AdvisoryDraft
 from pipeline.model.target import PullRequestRef, SourceRepository
-from pipeline.ports import AdvisoryDraft, PolicyFile
+from pipeline.ports import PolicyFile
 from providers.github.api import Api, repository_path
 from providers.github.auth import ADVISE, CLONE, METADATA, READ
 from providers.github.client import Answer, path

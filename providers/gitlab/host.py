@@ -10,9 +10,9 @@ from pipeline.errors import HostForbidden, HostRejected
 from pipeline.model.event import CommentRef, OpenPullRequest, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
-from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
+from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Thread, ThreadRef
 from pipeline.model.target import CommitRef, Permission, PullRequest, PullRequestRef, SourceRepository, UserRef
-from pipeline.ports import AdvisoryDraft, Capabilities, GitCredentials, HostMemory, PolicyFile
+from pipeline.ports import Capabilities, GitCredentials, HostMemory, PolicyFile
 from providers.gitlab import branches, discussions, merge_requests, notes, people, projects, pulls, snapshots, statuses
 from providers.gitlab.api import Api
 

@@ -9,10 +9,10 @@ from datetime import time as midnight
 
 from pipeline.errors import HostError, NotConfigured
 from pipeline.limits import pause_of
-from pipeline.model.event import Delivery, Received
+from pipeline.model.event import Delivery, MissedDelivery, Received
 from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
-from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
+from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, Setting, Setup
 from providers.gitlab.api import Api
 from providers.gitlab.client import OpenLine, guarded, load
 from providers.gitlab.diagnose import Doctor

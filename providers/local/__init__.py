@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import NotConfigured
-from pipeline.model.event import Delivery, Received
+from pipeline.model.event import Delivery, MissedDelivery, Received
 from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
-from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, MissedDelivery, Setting, Setup
+from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, Setting, Setup
 from pipeline.signing import sign
 from providers.local import receive
 from providers.local.host import CAPABILITIES, LocalHost

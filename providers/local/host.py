@@ -14,7 +14,7 @@ from pipeline.errors import GitError, HostForbidden, HostNotFound, HostRejected,
 from pipeline.model.event import CommentRef, OpenPullRequest, Posted, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
-from pipeline.model.report import Check, CheckRef, CheckState, Thread, ThreadRef
+from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Thread, ThreadRef
 from pipeline.model.target import (
     CommitRef,
     Permission,
@@ -24,7 +24,7 @@ from pipeline.model.target import (
     SourceRepository,
     UserRef,
 )
-from pipeline.ports import AdvisoryDraft, Capabilities, GitCredentials, PolicyFile
+from pipeline.ports import Capabilities, GitCredentials, PolicyFile
 from pipeline.sandbox.localgit import LocalRepository, is_branch_name
 from providers.local.record import (
     AnnotationRecord,

@@ -13,10 +13,9 @@ from pipeline.errors import HostForbidden, HostNotFound, HostRejected
 from pipeline.model.event import OpenPullRequest
 from pipeline.model.fix import BranchCommit, FileEdit, Patch, PullRequestDraft
 from pipeline.model.ids import CommitId
-from pipeline.model.report import Annotation, Check, CheckAction, Thread
+from pipeline.model.report import AdvisoryDraft, Annotation, Check, CheckAction, Thread
 from pipeline.model.review import Change, Conclusion
 from pipeline.model.target import CommitRef, Permission, PullRequestRef, PullRequestState, UserRef
-from pipeline.ports import AdvisoryDraft
 from pipeline.sandbox.git import Mirror
 from tests.contract.gaps import ASKED_AT_DOORS, DOORS, GAPS
 from tests.contract.hosts import GROUNDS, PROVIDERS, Ground, ground_of

@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.model.ids import InstallationId
+from pipeline.model.report import AdvisoryDraft
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository
-from pipeline.ports import AdvisoryDraft, CodeHost
+from pipeline.ports import CodeHost
 from providers.github.client import close_line
 from providers.github.provider import GitHubProvider
 from providers.github.repositories import MAX_POLICY, NO_POLICY

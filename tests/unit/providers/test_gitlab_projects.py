@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnauthorized, NotConfigured
+from pipeline.model.report import AdvisoryDraft
 from pipeline.model.target import Installation
-from pipeline.ports import AdvisoryDraft, PolicyFile
+from pipeline.ports import PolicyFile
 from providers.gitlab.projects import NO_POLICY
 from providers.gitlab.transport import MAX_CALLS
 from tests.unit.providers.github_wire import Memory
