@@ -10,12 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import EngineError, SandboxUnavailable
+from pipeline.errors import EngineError, HostRejected, SandboxUnavailable
 from pipeline.messages import Envelope, StartReview
 from pipeline.messages import Speak as SpeakMessage
 from pipeline.model.finding import BaselineState, Judged, Standing
 from pipeline.model.fix import Patch, Proof, ProofWord
-from pipeline.model.report import Report, Thread
+from pipeline.model.ids import CommitId
+from pipeline.model.report import Report, Thread, ThreadRef
 from pipeline.model.review import Review, ReviewStatus, Verdict
 from pipeline.model.target import PullRequestRef, PullRequestState
 from pipeline.policy import Policy
@@ -102,13 +103,29 @@ def _speak(context: Context, host: CodeHost, ref: PullRequestRef, review: Review
     threads = [waived.get(thread.fingerprint, thread) for thread in threads]
     # Where a check has no page, the comment says all that, and nothing is said twice.
     introduction = render_comment(report, capabilities) if capabilities.check_pages else ""
-    placed = host.ensure_threads(ref, review.change.head, threads, introduction) if threads else ()
+    placed = _placed(host, ref, review.change.head, threads, introduction)
+    if placed is None:
+        log.info("speak.overtaken", extra={"review_id": review.id})
+        with context.finish():
+            return
     opened = frozenset(t.fingerprint for t in placed if not t.outside) & {j.finding.fingerprint for j in _listed(verdict)}
     write_note(host, ref, review, whole, report, opened)
     if opened != candidates(context, review, verdict):
         publish_head(context, review.installation, review.change.repository, review.change.head, opened)
     with context.finish() as work:
         remember(work, ref, threads, placed)
+
+
+def _placed(
+    host: CodeHost, ref: PullRequestRef, head: CommitId, threads: Sequence[Thread], introduction: str
+) -> Sequence[ThreadRef] | None:
+    """What the host made of our threads; None when somebody pushed over the commit meanwhile: the review of the new one speaks then."""
+    try:
+        return host.ensure_threads(ref, head, threads, introduction) if threads else ()
+    except HostRejected:
+        if host.pull_request(ref).head == head:
+            raise
+        return None
 
 
 def _listed(verdict: Verdict) -> tuple[Judged, ...]:

@@ -27,6 +27,9 @@ from tests.worlds.github.model import Repository
 
 EVENTS, SEED = 2_000, 20_261_122
 REPOSITORIES: Final = 8
+"""At least; of large runs one for each EVENTS_OF_ONE events, each in an installation of its own: what happens here in minutes would else
+use up what the host allows an installation in an hour, and everything would rightly wait for the next one."""
+EVENTS_OF_ONE: Final = 100
 OPEN_AT_ONCE: Final = 30
 BACKLOG: Final = 25
 """Unfinished messages above which no more happens: people do not wait for us, but two cores have to get through it."""
@@ -63,7 +66,8 @@ class Soak:
 
     def run(self, events: int) -> None:
         """Let so many things happen, one after the other, with faults in between; then wait until everything is well."""
-        self.repositories = [self.stand.repository(f"soak-{number}", f"team-{number % 3}") for number in range(REPOSITORIES)]
+        many = max(REPOSITORIES, events // EVENTS_OF_ONE)
+        self.repositories = [self.stand.repository(f"soak-{number}", f"team-{number}") for number in range(many)]
         next_fault = time.monotonic() + FAULT_EVERY
         for number in range(events):
             self._happen()

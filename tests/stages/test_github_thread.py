@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import EngineMissing
-from tests.fakes import FailingScanner, LineScanner
+from pipeline.model.finding import Finding
+from pipeline.model.fix import Patch
+from pipeline.ports import SourceFiles
+from tests.fakes import FailingScanner, GoodFixer, LineScanner
 from tests.stages.github import ON_BOTH, VALUE, GithubBench, KeyScanner
 from tests.worlds import faults
 from tests.worlds.github.model import CheckRun, PullRequest, Repository
@@ -391,4 +394,22 @@ def test_a_github_that_is_down_all_along_delays_and_loses_nothing(github: Github
     github.settle()
     (run,) = github.runs(repository, pull.head_sha)
     assert (run.status, run.conclusion) == ("completed", "failure")
+    assert github.dead() == []
+
+
+def test_who_is_pushed_over_while_it_speaks_leaves_the_word_to_the_new_head(github: GithubBench) -> None:
+    repository = github.repository(OLD)
+    pushed: list[str] = []
+
+    class Pushing(GoodFixer):
+        def fix(self, finding: Finding, files: SourceFiles) -> Patch | None:
+            if not pushed:  # between the look at the head and the first word
+                pushed.append(github.world.force_push(repository, "feature", {"a.txt": OLD["a.txt"] + "BAD newer\n"}))
+            return super().fix(finding, files)
+
+    github.use(scanners=[LineScanner(), KeyScanner()], fixers=[Pushing()])
+    pull = github.change(repository, {"a.txt": OLD["a.txt"] + "BAD new\n"})
+    github.settle()
+    (thread,) = github.threads(pull)
+    assert thread.original_commit == pull.head_sha == pushed[0]
     assert github.dead() == []
