@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.databases import Postgres, programs, server
 from tests.faults.lives import faultless
-from tests.faults.matrix import Fault, Result, rows, run_one, steps_of
+from tests.faults.matrix import EVERY, Fault, Result, rows, run_one, steps_of
 from tests.faults.servers import PAIRS, WHOLE, Pair, QueueServer
 from tests.faults.stand import ROOT, Stand
 from tests.faults.table import render, write_page
@@ -37,7 +37,7 @@ def main() -> int:
     args = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what a row has mounted or stopped is put right on the way out
     args.results.mkdir(parents=True, exist_ok=True)
-    pairs = [pair for pair in PAIRS if not args.pair or pair.name in args.pair]
+    pairs = [pair for pair in PAIRS if (not args.pair or pair.name in args.pair) and args.host in (None, pair.host)]
     if args.anew:
         for pair in pairs:
             _forget(_results(args.results, pair), args.row)
@@ -52,7 +52,7 @@ def main() -> int:
     results = [one for pair in PAIRS for one in read(_results(args.results, pair), args.seed)]
     print(render(results))
     print(f"{len(results)} runs, {time.monotonic() - begun:.0f} s this time")
-    if args.write and not (args.row or args.pair or args.quick):
+    if args.write and not (args.row or args.pair or args.host or args.quick):
         write_page(PAGE, results, args.seed)
     return 0 if results and all(one.passed for one in results if one.checked) else 1
 
@@ -63,6 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--row", type=int, action="append", help="only this row of the matrix; may be repeated")
     parser.add_argument("--step", help="only this step")
     parser.add_argument("--pair", action="append", choices=[pair.name for pair in PAIRS], help="only these servers")
+    parser.add_argument("--host", choices=EVERY, help="only before this host")
     parser.add_argument("--quick", action="store_true", help="only the fast subset")
     parser.add_argument("--anew", action="store_true", help="forget what passed before (of these rows, with --row)")
     parser.add_argument("--changes", type=int, default=CHANGES, help="pull requests of a run")
@@ -95,7 +96,7 @@ def _postgres(pair: Pair) -> Iterator[Postgres | None]:
 
 
 def _wanted(pair: Pair, args: argparse.Namespace) -> list[Fault]:
-    chosen = [fault for fault in rows() if not args.row or fault.number in args.row]
+    chosen = [fault for fault in rows() if (not args.row or fault.number in args.row) and pair.host in fault.hosts]
     return chosen if pair in WHOLE else [fault for fault in chosen if fault.names]
 
 
@@ -148,7 +149,7 @@ def _keep(path: Path, result: Result) -> None:
         file.write(json.dumps(asdict(result)) + "\n")
     word = "passed" if result.passed else "FAILED" if result.checked else "not checked"
     step = f" ({result.step})" if result.step else ""
-    print(f"{time.strftime('%H:%M:%S')} {result.pair:18} {result.key}{step}: {word}, {result.recovery:.1f} s", flush=True)
+    print(f"{time.strftime('%H:%M:%S')} {result.pair:23} {result.key}{step}: {word}, {result.recovery:.1f} s", flush=True)
     if result.said:
         print("    " + result.said.replace("\n", "\n    ")[:4_000], flush=True)
 

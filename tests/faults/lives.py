@@ -10,8 +10,10 @@ from sqlalchemy import select
 
 from bot.demo import content
 from pipeline.store.tables import occurrences, reviews
+from tests.faults.github import GithubChange, of
+from tests.faults.hosts import Change, Fix, Home, Verdict
 from tests.faults.stand import Stand
-from tests.worlds.github.model import CheckRun, PullRequest, Repository
+from tests.worlds.github.model import PullRequest, Repository
 
 MARKER = re.compile(r"<!-- fixwright:\S+")
 
@@ -36,8 +38,8 @@ class Life:
     """
 
     stand: Stand
-    repository: Repository
-    pull: PullRequest
+    home: Home
+    change: Change
     alike: Seen | None = None
     conclusion: str = "failure"
     """Of the newest head's check."""
@@ -47,57 +49,68 @@ class Life:
     """Heads that were pushed so far; of those that were overtaken a check, if there is one, must have ended."""
 
     @classmethod
-    def begin(cls, stand: Stand, alike: Seen | None = None, repository: Repository | None = None, *, draft: bool = False) -> Life:
+    def begin(cls, stand: Stand, alike: Seen | None = None, repository: Home | None = None, *, draft: bool = False) -> Life:
         """A person pushes a branch and opens a pull request."""
-        repository = repository or stand.shop
+        home = repository or stand.home
         files = stand.change()
         branch = f"change-{stand.made}"
-        stand.world.commit(repository, branch, files, f"Change {stand.made}")
-        pull = stand.world.open_pull_request("ada", repository, branch, "main", f"Change {stand.made}", draft=draft)
-        return cls(stand, repository, pull, alike, heads=[pull.head_sha])
+        stand.host.commit(home, branch, files, f"Change {stand.made}")
+        change = stand.host.open(home, branch, f"Change {stand.made}", draft=draft)
+        return cls(stand, home, change, alike, heads=[change.head])
 
     def push(self, *, force: bool = False) -> str:
         """A person pushes again, the same findings at the same places."""
-        world, files = self.stand.world, self.stand.change()
-        write = world.force_push if force else world.commit
-        self.heads.append(write(self.repository, self.pull.head_ref, files, f"Change {self.stand.made}"))
+        host, files = self.stand.host, self.stand.change()
+        write = host.force_push if force else host.commit
+        self.heads.append(write(self.home, self.change.branch, files, f"Change {self.stand.made}"))
         return self.heads[-1]
+
+    # --- as GitHub has it, for rows that know nothing else ---
+
+    @property
+    def pull(self) -> PullRequest:
+        """The double's own."""
+        assert isinstance(self.change, GithubChange)
+        return self.change.pull
+
+    @property
+    def repository(self) -> Repository:
+        """The double's own."""
+        return of(self.home)
 
     # --- what is seen ---
 
     @property
-    def checks(self) -> list[CheckRun]:
+    def checks(self) -> list[Verdict]:
         """Ours on the newest head."""
-        return self.stand.world.checks(self.repository, self.pull.head_sha)
+        return [verdict for verdict in self.change.verdicts(self.change.head) if not verdict.replaced]
 
     @property
     def finished(self) -> bool:
         """True when the newest head has a finished check."""
-        return bool(self.checks) and all(check.status == "completed" for check in self.checks)
+        checks = self.checks
+        return bool(checks) and all(check.status == "completed" for check in checks)
 
     def seen(self) -> Seen:
         """As it is now. Raises StoreError."""
-        bot = self.stand.world.app.bot
-        threads = [c for c in self.pull.review_comments if c.reply_to is None and c.user is bot]
-        check = self.checks[-1] if self.checks else None
-        marks = check.annotations if check else []
+        checks = self.checks
         return Seen(
-            check.conclusion if check else None,
-            tuple(sorted((t.original.path, t.original.line) for t in threads)),
-            tuple(sorted((str(m["path"]), int(m["start_line"]), str(m["annotation_level"])) for m in marks)),
+            checks[-1].conclusion if checks else None,
+            tuple(sorted((thread.path, thread.line) for thread in self.change.threads())),
+            tuple(sorted(self.change.marks())),
             self._findings(),
         )
 
     def _findings(self) -> tuple[tuple[str, str, int], ...]:
         with self.stand.database.read() as work:
-            of_head = select(reviews.c.id).where(reviews.c.head == self.pull.head_sha, reviews.c.pull_request == self.pull.number)
+            of_head = select(reviews.c.id).where(reviews.c.head == self.change.head, reviews.c.pull_request == self.change.number)
             newest = work.transaction.execute(of_head.order_by(reviews.c.created_at.desc(), reviews.c.attempt.desc()).limit(1)).scalar()
             statement = select(occurrences.c.finding_id, occurrences.c.path, occurrences.c.line).where(occurrences.c.review_id == newest)
             return tuple(sorted((row.finding_id, row.path, row.line) for row in work.transaction.execute(statement)))
 
     def problems(self) -> list[str]:
         """What is not as it must be in the end: the invariants, for this pull request. Raises StoreError."""
-        name, found = f"#{self.pull.number}", self._of_checks()
+        name, found = f"#{self.change.number}", self._of_checks()
         if self.alike is not None and not found:
             seen = self.seen()
             if seen != self.alike:
@@ -106,14 +119,14 @@ class Life:
 
     def _of_checks(self) -> list[str]:
         """Exactly one finished check on the newest head, none under way anywhere, none green that may not be."""
-        found = []
-        if len(self.checks) != self.checks_wanted:
-            found.append(f"{len(self.checks)} checks on its head {self.pull.head_sha[:8]}, {self.checks_wanted} expected")
-        for head in dict.fromkeys([*self.heads, self.pull.head_sha]):
-            for check in self.stand.world.checks(self.repository, head):
+        found, checks = [], self.checks
+        if len(checks) != self.checks_wanted:
+            found.append(f"{len(checks)} checks on its head {self.change.head[:8]}, {self.checks_wanted} expected")
+        for head in dict.fromkeys([*self.heads, self.change.head]):
+            for check in self.change.verdicts(head):
                 if check.status != "completed":
                     found.append(f"the check on {head[:8]} is {check.status}")
-                elif not self.checks or check is not self.checks[-1]:
+                elif not checks or check.id != checks[-1].id:
                     if check.conclusion not in ("cancelled", self.conclusion):
                         found.append(f"a check that was overtaken says {check.conclusion}")
                 elif check.conclusion != self.conclusion:
@@ -122,13 +135,12 @@ class Life:
 
     def _of_words(self) -> list[str]:
         """At most one sticky comment, no thread and no fix twice."""
-        bot = self.stand.world.app.bot
-        ours = [comment.body for comment in self.pull.comments if comment.user is bot]
+        ours = self.change.notes()
         sticky = [body for body in ours if "fixwright:comment:" in body]
-        threads = [_key(c.body) for c in self.pull.review_comments if c.reply_to is None and c.user is bot]
-        replies = [_key(c.body) for c in self.pull.review_comments if c.reply_to is not None and c.user is bot]
+        threads = [_key(thread.words) for thread in self.change.threads()]
+        replies = [_key(body) for body in self.change.replies()]
         answers = [_key(body) for body in ours if body not in sticky]
-        fixes = [pull.head_ref for pull in self.repository.pulls.values() if pull.user is bot]
+        fixes = [fix.branch for fix in self.change.fixes()]
         found = [f"{len(sticky)} sticky comments"] if len(sticky) > 1 else []
         for what, keys in (("threads", threads), ("replies", replies), ("answers", answers), ("fix pull requests", fixes)):
             if len(keys) != len(set(keys)):
@@ -139,14 +151,12 @@ class Life:
 
     def ask(self, text: str, path: str = "members/web.py", who: str = "ada") -> None:
         """Answer in our thread on a file."""
-        bot = self.stand.world.app.bot
-        thread = next(c for c in self.pull.review_comments if c.reply_to is None and c.user is bot and c.original.path == path)
-        self.stand.world.reply_in_thread(who, thread.id, text)
+        self.change.answer(who, path, text)
 
     @property
-    def fixes(self) -> list[PullRequest]:
+    def fixes(self) -> list[Fix]:
         """Pull requests of ours into the branch of this one."""
-        return [p for p in self.repository.pulls.values() if p.user is self.stand.world.app.bot and p.base_ref == self.pull.head_ref]
+        return [fix for fix in self.change.fixes() if fix.target == self.change.branch]
 
 
 def _key(body: str) -> str:

@@ -8,14 +8,14 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from pipeline.errors import StoreError
+from tests.faults.hosts import HERE, Home, HostName
 from tests.faults.lives import Life, Seen
 from tests.faults.points import Point, Struck
 from tests.faults.stand import Stand
-from tests.worlds.github.model import Repository
 
 KILLED, ANY = 15.0, 30.0
 """Seconds within which a killed worker's work goes on in other hands, and all is well after anything else: what docs/reliability.md
@@ -48,7 +48,7 @@ class Run:
     _cured: float | None = None
     _took_over: float | None = None
 
-    def begin(self, repository: Repository | None = None, *, alike: bool = True, draft: bool = False) -> Life:
+    def begin(self, repository: Home | None = None, *, alike: bool = True, draft: bool = False) -> Life:
         """A person opens a pull request whose end is part of the row."""
         life = Life.begin(self.stand, self.alike if alike else None, repository, draft=draft)
         self.lives.append(life)
@@ -59,7 +59,9 @@ class Run:
         return [self.begin() for _ in range(self.changes)]
 
     def strike(self, point: Point, seconds: float = 60.0) -> Callable[[], Struck]:
-        """Order a blow; the answer waits until it has hit."""
+        """Order a blow; the answer waits until it has hit. A function of the host's provider may go by `HERE` and its common name."""
+        if point.where.startswith(HERE):
+            point = replace(point, where=self.stand.host.functions[point.where.removeprefix(HERE)])
         self.stand.orders.give(point)
         return lambda: self.stand.wait(f"{point.where} in {point.process}", self.stand.orders.struck, seconds)
 
@@ -111,7 +113,7 @@ class Run:
             found += [f"left behind: {left}" for left in (*self.stand.strays(), *self.stand.folders_left(), *self.stand.locks_left())]
             found += [f"a review has not ended: {review}" for review in self.stand.unended()]
             found += [f"a secret can be read: {place}" for place in self.stand.told()]
-            found += [f"the double: {violation}" for violation in self.stand.world.violations]
+            found += [f"the double: {violation}" for violation in self.stand.host.world.violations]
             found += [problem for look in self.more for problem in look()]
         return found
 
@@ -127,6 +129,7 @@ class Fault:
         within: seconds in which all must be well once it is over.
         names: what else than the whole pairs it must run on.
         alone: True when it needs a stand of its own, as what it does is not undone.
+        hosts: before which it runs.
     """
 
     number: int
@@ -137,6 +140,7 @@ class Fault:
     within: float
     names: tuple[Names, ...]
     alone: bool
+    hosts: tuple[HostName, ...]
 
     @property
     def key(self) -> str:
@@ -145,6 +149,8 @@ class Fault:
 
 
 MATRIX: list[Fault] = []
+EVERY: Final[tuple[HostName, ...]] = ("github", "gitlab")
+"""Hosts of a row that names none."""
 
 
 def fault(
@@ -156,12 +162,13 @@ def fault(
     within: float = ANY,
     names: Sequence[Names] = (),
     alone: bool = False,
+    hosts: Sequence[HostName] = ("github",),
 ) -> Callable[[Callable[[Run], None]], Callable[[Run], None]]:
     """Put a function into the matrix."""
     assert set(quick) <= set(steps), "only a step that there is can be quick"
 
     def register(strike: Callable[[Run], None]) -> Callable[[Run], None]:
-        MATRIX.append(Fault(number, title, strike, tuple(steps), tuple(quick), within, tuple(names), alone))
+        MATRIX.append(Fault(number, title, strike, tuple(steps), tuple(quick), within, tuple(names), alone, tuple(hosts)))
         return strike
 
     return register

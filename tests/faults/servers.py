@@ -19,26 +19,29 @@ from bot.embedded import bundled_server
 
 DatabaseKind = Literal["sqlite", "postgresql"]
 QueueKind = Literal["redis", "valkey"]
+HostKind = Literal["github", "gitlab"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Which database and which queue."""
+    """Which database and which queue, and before which host."""
 
     database: DatabaseKind
     queue: QueueKind
+    host: HostKind = "github"
 
     @property
     def name(self) -> str:
-        """`postgresql+redis`."""
-        return f"{self.database}+{self.queue}"
+        """`postgresql+redis`; before another host than GitHub `gitlab+postgresql+redis`."""
+        return f"{'' if self.host == 'github' else f'{self.host}+'}{self.database}+{self.queue}"
 
 
 POSTGRES_REDIS, SQLITE_VALKEY = Pair("postgresql", "redis"), Pair("sqlite", "valkey")
 POSTGRES_VALKEY, SQLITE_REDIS = Pair("postgresql", "valkey"), Pair("sqlite", "redis")
-WHOLE = (POSTGRES_REDIS, SQLITE_VALKEY)
-"""On these every row runs; on the others those that name the database or the queue."""
-PAIRS = (*WHOLE, POSTGRES_VALKEY, SQLITE_REDIS)
+GITLAB_SQLITE_VALKEY, GITLAB_POSTGRES_REDIS = Pair("sqlite", "valkey", "gitlab"), Pair("postgresql", "redis", "gitlab")
+WHOLE = (POSTGRES_REDIS, SQLITE_VALKEY, GITLAB_SQLITE_VALKEY)
+"""On these every row of their host runs; on the others those that name the database or the queue."""
+PAIRS = (*WHOLE, POSTGRES_VALKEY, SQLITE_REDIS, GITLAB_POSTGRES_REDIS)
 
 
 class QueueServer:

@@ -1,4 +1,4 @@
-"""A whole Fixwright as an operator runs it, before the double of GitHub: web, relay and two workers, each a process of its own."""
+"""A whole Fixwright as an operator runs it, before the double of a host: web, relay and two workers, each a process of its own."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ from pipeline.store.engine import Database
 from pipeline.store.tables import outbox, reviews
 from tests.databases import Postgres
 from tests.engines import HeldEngine, find_nothing, processes
+from tests.faults import github
+from tests.faults.gitlab import GitlabHost
+from tests.faults.hosts import Home, Hooks, Host
 from tests.faults.points import FOLDER, WHERE, Orders
 from tests.faults.servers import Pair, QueueServer
-from tests.stages.github import app_key
 from tests.worlds.github.model import Repository
 from tests.worlds.github.world import GithubWorld
 
@@ -118,7 +120,7 @@ class Stand:
         self.temporary = folder / "tmp"
         for made in (self.temporary, folder / "logs"):
             made.mkdir()
-        self.world = GithubWorld(folder / "github", private_key_pem=app_key())
+        self.host: Host = GitlabHost(folder) if pair.host == "gitlab" else github.GithubHost(folder)
         self.queue = QueueServer(folder / "queue", pair.queue)
         self.engine = HeldEngine(folder / "engines", "betterleaks")
         if quick_semgrep:
@@ -128,7 +130,8 @@ class Stand:
         self.environment = self._environment()
         self.parts = {name: Part(name, self.environment, folder / "logs" / f"{name}.log") for name in NAMES}
         self._database: Database | None = None
-        self.shop: Repository
+        self.home: Home
+        """The repository `shop`, which all rows share."""
         self.made = 0
         """Changes so far: each has content that no engine has seen."""
 
@@ -147,9 +150,6 @@ class Stand:
 
     def _environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("FIXWRIGHT_") and k not in ("REDIS_URL", "DATABASE_URL")}
-        key = self.folder / "app.pem"
-        key.touch(mode=0o600)
-        key.write_text(self.world.private_key_pem)
         settings = {
             "FIXWRIGHT_STATE_DIR": str(self.folder / "state"),
             "FIXWRIGHT_ENGINES_DIR": str(self.engine.folder),
@@ -157,10 +157,7 @@ class Stand:
             "FIXWRIGHT_SECRET_KEY": KEY,
             "FIXWRIGHT_RETRY_CAP": str(CAP),
             "FIXWRIGHT_LOG_LEVEL": "debug",
-            "FIXWRIGHT_GITHUB_APP_ID": str(self.world.app_id),
-            "FIXWRIGHT_GITHUB_PRIVATE_KEY": str(key),
-            "FIXWRIGHT_GITHUB_WEBHOOK_SECRET": self.world.webhook_secret,
-            "FIXWRIGHT_GITHUB_API_URL": self.world.api_url,
+            **self.host.settings(),
             "REDIS_URL": self.queue.url,
             "TMPDIR": str(self.temporary),
             FOLDER: str(self.folder / "points"),
@@ -179,11 +176,11 @@ class Stand:
 
     def begin(self) -> None:
         """Start everything. Raises AssertionError when it does not get ready."""
-        self.world.serve()
+        self.host.world.serve()
         self.queue.start()
-        self.shop = self.repository("shop")
+        self.home = self.new_home("shop")
         self.start()
-        self.world.webhook_url = f"{self.url}/webhooks/github"
+        self.host.world.webhook_url = f"{self.url}{self.host.path}"
 
     def start(self, *names: str, more: Mapping[str, str] | None = None) -> None:
         """Start what does not run (all, or these), and wait until deliveries are taken and somebody works."""
@@ -211,21 +208,21 @@ class Stand:
         """Whatever happened: nothing of ours goes on."""
         self.engine.release()
         self.orders.clear()
-        self.world.faults.clear()
+        self.host.world.faults.clear()
         for part in self.parts.values():
             with contextlib.suppress(ProcessLookupError, AssertionError):
                 part.send(signal.SIGCONT)
             part.kill()
         self.close_database()
         self.queue.kill()
-        self.world.stop()
+        self.host.world.stop()
         self.wait("the end of all processes", lambda: not self.processes_left(), 20)
 
     def settle_down(self) -> None:
         """After a row: nothing is broken, all four run."""
         self.engine.release()
         self.orders.clear()
-        self.world.faults.clear()
+        self.host.world.faults.clear()
         self.start()
 
     # --- what a row looks at ---
@@ -235,13 +232,31 @@ class Stand:
         """A signal to a process of ours that is no part, such as a worker's child. Raises ProcessLookupError."""
         os.kill(pid, signum)
 
-    def repository(self, name: str, owner: str = "octo", *, private: bool = True) -> Repository:
+    def new_home(self, name: str, owner: str = "octo", *, private: bool = True) -> Home:
         """A repository on the host in which ada may write and eve may read; nobody is told of it."""
-        made = self.world.create_repository(owner, name, files=content.MAIN, private=private)
-        self.world.set_permission("ada", made, "write")
-        self.world.set_permission("bert", made, "write")
-        self.world.set_permission("eve", made, "read")
-        return made
+        return self.host.repository(name, owner, content.MAIN, private=private)
+
+    @property
+    def hooks(self) -> Hooks:
+        """The host's way out."""
+        return self.host.world.hooks
+
+    # As GitHub has it, for rows that know nothing else:
+
+    @property
+    def world(self) -> GithubWorld:
+        """The double itself."""
+        assert isinstance(self.host, github.GithubHost)
+        return self.host.world
+
+    @property
+    def shop(self) -> Repository:
+        """As `home`."""
+        return github.of(self.home)
+
+    def repository(self, name: str, owner: str = "octo", *, private: bool = True) -> Repository:
+        """As `new_home`."""
+        return github.of(self.new_home(name, owner, private=private))
 
     def change(self) -> dict[str, str]:
         """Files of a change that adds one secret and one injection, with content that was never looked at before."""
@@ -300,7 +315,7 @@ class Stand:
             self._database.dispose()
         places = {path.name: path.read_bytes() for path in (self.folder / "logs").iterdir()}
         places |= {path.name: path.read_bytes() for path in (self.folder / "state").glob("fixwright.db*")}
-        ours = (str(effect.body) for effect in self.world.effects if "fixwright" in effect.actor)
+        ours = (str(effect.body) for effect in self.host.world.effects if self.host.ours(effect))
         places["the host"] = "\n".join(ours).encode()
         return [name for name, text in places.items() if SECRET in text]
 
@@ -313,7 +328,7 @@ class Stand:
 
     def quiet(self, seconds: float = 60.0) -> None:
         """Wait until nothing is to be done, and all that happened at the host has been delivered."""
-        self.world.hooks.wait()
+        self.hooks.wait()
         self.wait("rest", self.is_quiet, seconds)
 
     def wait(self, what: str, look: Callable[[], T | None], seconds: float = 60.0) -> T:

@@ -20,7 +20,7 @@ def fifty(run: Run) -> None:
 @fault(46, "commands of those who may not give them, or that were no commands", steps=("reader", "bot", "edited"))
 def not_theirs(run: Run) -> None:
     life = run.begin()
-    run.stand.wait("threads", lambda: len(life.pull.review_comments) == len(run.alike.threads))
+    run.stand.wait("threads", lambda: len(life.change.threads()) == len(run.alike.threads))
     run.stand.quiet()
     life.alike = None
     if run.step == "edited":
@@ -49,7 +49,7 @@ def edit(run: Run, comment: ReviewComment, body: str) -> None:
 def meddled(run: Run) -> None:
     world = run.stand.world
     life = run.begin()
-    run.stand.wait("threads", lambda: len(life.pull.review_comments) == len(run.alike.threads))
+    run.stand.wait("threads", lambda: len(life.change.threads()) == len(run.alike.threads))
     run.stand.quiet()
     ours = next(c for c in life.pull.review_comments if c.user is world.app.bot)
     if run.step == "deleted":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.faults.lives import Life
-from tests.faults.matrix import KILLED, Run, fault
+from tests.faults.matrix import EVERY, KILLED, Run, fault
 from tests.faults.points import Point
 
 STEPS = {
@@ -14,9 +14,9 @@ STEPS = {
     "patch made": Point("pipeline.stages.ladder:make_patch", "return"),
     "gate": Point("pipeline.sandbox.process:run_isolated", "return"),
     "proved, not noted": Point("pipeline.stages.prove:prove", "return"),
-    "branch made, not noted": Point("providers.github.branches:ensure_branch", "return"),
-    "pull request made, not noted": Point("providers.github.pulls:ensure_pull_request", "return"),
-    "answer made, not noted": Point("providers.github.comments:ensure_reply", "return"),
+    "branch made, not noted": Point("host:ensure_branch", "return"),
+    "pull request made, not noted": Point("host:ensure_pull_request", "return"),
+    "answer made, not noted": Point("host:ensure_reply", "return"),
 }
 
 
@@ -25,7 +25,7 @@ def reviewed(run: Run) -> Life:
     life = run.begin()
     life.alike = None  # what is in its thread then is not alike any more
     threads = len(run.alike.threads)
-    run.stand.wait("threads", lambda: len(life.pull.review_comments) == threads)
+    run.stand.wait("threads", lambda: len(life.change.threads()) == threads)
     run.stand.quiet()
     run.more.append(lambda: _once(life))
     return life
@@ -33,19 +33,25 @@ def reviewed(run: Run) -> Life:
 
 def _once(life: Life) -> list[str]:
     """One pull request with a receipt that says what was proved, one answer, one branch, and none of it half."""
-    bot = life.stand.world.app.bot
-    answers = [c.body for c in life.pull.review_comments if c.reply_to is not None and c.user is bot]
+    answers = life.change.replies()
     found = []
     if len(life.fixes) != 1:
         found.append(f"{len(life.fixes)} fix pull requests")
-    elif "**verified**" not in (life.fixes[0].body or ""):
+    elif "**verified**" not in life.fixes[0].words:
         found.append("the pull request does not say what was proved")
     if len(answers) != 1:
         found.append(f"{len(answers)} answers")
     return found
 
 
-@fault(5, "a worker's child is killed in a fix, at each step", steps=tuple(STEPS), quick=("pull request made, not noted",), within=KILLED)
+@fault(
+    5,
+    "a worker's child is killed in a fix, at each step",
+    steps=tuple(STEPS),
+    quick=("pull request made, not noted",),
+    within=KILLED,
+    hosts=EVERY,
+)
 def child_killed_in_a_fix(run: Run) -> None:
     life = reviewed(run)
     struck = run.strike(STEPS[run.step])
@@ -53,7 +59,7 @@ def child_killed_in_a_fix(run: Run) -> None:
     run.taken_over(struck())
 
 
-@fault(6, "a worker and its child are killed in a fix, at each step", steps=tuple(STEPS), within=KILLED)
+@fault(6, "a worker and its child are killed in a fix, at each step", steps=tuple(STEPS), within=KILLED, hosts=EVERY)
 def worker_killed_in_a_fix(run: Run) -> None:
     life = reviewed(run)
     struck = run.strike(replace(STEPS[run.step], what="kill both"))
@@ -61,7 +67,7 @@ def worker_killed_in_a_fix(run: Run) -> None:
     run.taken_over(struck())
 
 
-@fault(7, "a worker is killed in a fix and its child goes on", steps=("gate", "branch made, not noted"), within=KILLED)
+@fault(7, "a worker is killed in a fix and its child goes on", steps=("gate", "branch made, not noted"), within=KILLED, hosts=EVERY)
 def orphaned_in_a_fix(run: Run) -> None:
     life = reviewed(run)
     struck = run.strike(replace(STEPS[run.step], what="kill parent"))

@@ -56,7 +56,7 @@ def tried(run: Run, since: int, most: int) -> None:
     """
     failures = run.stand.log().splitlines()
     asked: dict[tuple[str, str, str], list[float]] = {}
-    for one in run.stand.world.asked[since:]:
+    for one in run.stand.host.world.asked[since:]:
         if one.status in (0, 500, 502, 503):
             asked.setdefault((one.method, one.path, one.query), []).append(one.at)
     for call, times in asked.items():
@@ -85,7 +85,7 @@ def asked_to_fix(run: Run) -> Life:
     """A finished review, and somebody who wrote /fix."""
     life = run.begin()
     life.alike = None  # with the answer in its thread it is not alike any more
-    run.stand.wait("threads", lambda: len(life.pull.review_comments) == len(run.alike.threads))
+    run.stand.wait("threads", lambda: len(life.change.threads()) == len(run.alike.threads))
     run.stand.quiet()
     run.more.append(lambda: [] if len(life.fixes) == 1 else [f"{len(life.fixes)} fix pull requests"])
     run.more.append(lambda: [] if len(answers(life)) == 1 else [f"{len(answers(life))} answers"])
@@ -94,8 +94,7 @@ def asked_to_fix(run: Run) -> Life:
 
 def answers(life: Life) -> list[str]:
     """What we said in its threads after their first words."""
-    bot = life.stand.world.app.bot
-    return [c.body for c in life.pull.review_comments if c.reply_to is not None and c.user is bot]
+    return life.change.replies()
 
 
 @fault(21, "the host answers 5xx during a fix, call by call", steps=tuple(FIX_CALLS), quick=("pull request made",))

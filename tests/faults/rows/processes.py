@@ -12,15 +12,15 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from pipeline.store.tables import deliveries, outbox, reviews
+from tests.faults.hosts import Delivery
 from tests.faults.lives import Life
-from tests.faults.matrix import KILLED, Run, fault
+from tests.faults.matrix import EVERY, KILLED, Run, fault
 from tests.faults.points import Point, Struck
 from tests.faults.stand import WORKERS
-from tests.worlds.github.hooks import Delivery
 
 STEPS = {
     "event claimed": Point("pipeline.store.outbox:Outbox.claim", "return"),
-    "check made, not noted": Point("providers.github.checks:ensure_check", "return"),
+    "check made, not noted": Point("host:ensure_check", "return"),
     "planned": Point("pipeline.stages.plan:start_review", "return"),
     "engine begins": Point("pipeline.sandbox.process:run_isolated", "call"),
     "engine ended": Point("pipeline.sandbox.process:run_isolated", "return"),
@@ -29,7 +29,7 @@ STEPS = {
     "check about to end, under its lock": Point("pipeline.stages.announce:show_check", "call"),
     "thread about to open, under its lock": Point("pipeline.limits:Limits._count_created", "call"),
     "check ended, not noted": Point("pipeline.stages.publish:_publish_head", "return"),
-    "threads opened, not noted": Point("providers.github.threads:ensure_threads", "return"),
+    "threads opened, not noted": Point("host:ensure_threads", "return"),
 }
 SWEPT = 5.0
 """Seconds within which what was committed and not published is published."""
@@ -54,7 +54,7 @@ def condemned(run: Run, part: str, point: Point) -> Iterator[None]:
 
 def undelivered(run: Run) -> Life:
     """A pull request of which the host has not said anything yet."""
-    hooks = run.stand.world.hooks
+    hooks = run.stand.hooks
     run.stand.quiet()
     hooks.paused = True
     try:
@@ -72,15 +72,12 @@ def relay_works(run: Run) -> None:
 
 def opening(life: Life) -> Delivery:
     """The delivery that said that its pull request was opened."""
-    hooks = life.stand.world.hooks
-    mine = [one for one in hooks.of("pull_request", "opened") if one.payload["pull_request"]["head"]["sha"] == life.heads[0]]
-    assert len(mine) == 1
-    return mine[0]
+    return life.stand.host.opening(life.heads[0])
 
 
 def again(life: Life) -> None:
     """The host delivers it again, as somebody or something asked it to."""
-    answer = life.stand.world.hooks.redeliver(opening(life).id)
+    answer = life.stand.hooks.redeliver(opening(life).id)
     assert answer == 202, f"the redelivery was answered {answer}"
 
 
@@ -99,12 +96,14 @@ BEFORE = {
 }
 
 
-@fault(1, "the web process is killed before it has committed a delivery", steps=tuple(BEFORE), quick=("written, not committed",))
+@fault(
+    1, "the web process is killed before it has committed a delivery", steps=tuple(BEFORE), quick=("written, not committed",), hosts=EVERY
+)
 def web_killed_before_commit(run: Run) -> None:
     life = undelivered(run)
     with condemned(run, "web", BEFORE[run.step]):
-        run.stand.world.hooks.again(opening(life))
-    run.stand.world.hooks.wait()
+        run.stand.host.again(opening(life).id)
+    run.stand.hooks.wait()
     # The relay may have asked the host for it once more meanwhile: nobody was there either.
     assert {one.status for one in opening(life).attempts} == {0}, "it was acknowledged without being kept"
     with run.stand.database.read() as work:
@@ -116,12 +115,12 @@ def web_killed_before_commit(run: Run) -> None:
     run.more.append(lambda: one_of_each(life))
 
 
-@fault(2, "the web process is killed between the commit and its answer", quick=("",))
+@fault(2, "the web process is killed between the commit and its answer", quick=("",), hosts=EVERY)
 def web_killed_before_answer(run: Run) -> None:
     life = undelivered(run)
     with condemned(run, "web", Point("pipeline.store.intake:Intake._commit", "return", process="web")):
-        run.stand.world.hooks.again(opening(life))
-    run.stand.world.hooks.wait()
+        run.stand.host.again(opening(life).id)
+    run.stand.hooks.wait()
     # The relay may have asked the host for it once more, before or after.
     assert 0 in {one.status for one in opening(life).attempts}, "it was answered all the same"
     run.stand.start("web")
@@ -130,21 +129,21 @@ def web_killed_before_answer(run: Run) -> None:
     run.more.append(lambda: one_of_each(life))
 
 
-@fault(3, "nobody wakes the relay after a commit", steps=("web killed", "relay away"), quick=("web killed",))
+@fault(3, "nobody wakes the relay after a commit", steps=("web killed", "relay away"), quick=("web killed",), hosts=EVERY)
 def killed_before_publish(run: Run) -> None:
     life = undelivered(run)
     if run.step == "relay away":
         run.stand.parts["relay"].kill()
-        run.stand.world.hooks.again(opening(life))
-        run.stand.world.hooks.wait()
+        run.stand.host.again(opening(life).id)
+        run.stand.hooks.wait()
         relay_works(run)
     else:
         with condemned(run, "web", Point("pipeline.store.engine:run_after_commit", "call", process="web")):
-            run.stand.world.hooks.again(opening(life))
+            run.stand.host.again(opening(life).id)
     run.cured()
     run.stand.wait("the message in a worker's hands", lambda: not _untouched(run, life), SWEPT)
     run.stand.start("web")
-    run.stand.world.hooks.wait()
+    run.stand.hooks.wait()
     if opening(life).attempts[0].status != 202:  # it died before it could answer, too
         again(life)
     run.more.append(lambda: one_of_each(life))
@@ -156,7 +155,7 @@ def _untouched(run: Run, life: Life) -> bool:
         return work.transaction.execute(mine).scalar_one_or_none() in (None, 0)
 
 
-@fault(4, "the relay is killed between publishing and noting it", quick=("",))
+@fault(4, "the relay is killed between publishing and noting it", quick=("",), hosts=EVERY)
 def relay_killed_before_mark(run: Run) -> None:
     with condemned(run, "relay", Point("bot.jobs:Jobs.publish", "return", process="relay")):
         lives = run.begin_all()
@@ -168,14 +167,14 @@ def relay_killed_before_mark(run: Run) -> None:
 # --- workers: rows 5 to 8 -------------------------------------------------------------------------------------------------------------
 
 
-@fault(5, "a worker's child is killed at each step", steps=tuple(STEPS), quick=("planned",), within=KILLED)
+@fault(5, "a worker's child is killed at each step", steps=tuple(STEPS), quick=("planned",), within=KILLED, hosts=EVERY)
 def child_killed(run: Run) -> None:
     struck = run.strike(STEPS[run.step])
     run.begin_all()
     run.taken_over(struck())
 
 
-@fault(6, "a worker and its child are killed at each step", steps=tuple(STEPS), quick=("engine ended",), within=KILLED)
+@fault(6, "a worker and its child are killed at each step", steps=tuple(STEPS), quick=("engine ended",), within=KILLED, hosts=EVERY)
 def worker_killed(run: Run) -> None:
     struck = run.strike(replace(STEPS[run.step], what="kill both"))
     run.begin_all()
@@ -188,6 +187,7 @@ def worker_killed(run: Run) -> None:
     steps=("planned", "engine begins", "settled", "threads opened, not noted"),
     quick=("engine begins",),
     within=KILLED,
+    hosts=EVERY,
 )
 def orphaned(run: Run) -> None:
     struck = run.strike(replace(STEPS[run.step], what="kill parent"))
@@ -200,12 +200,14 @@ def orphaned(run: Run) -> None:
 ZOMBIES = {
     "engine begins": STEPS["engine begins"],
     "about to settle": Point("pipeline.stages.settle:settle_review", "call"),
-    "check about to begin": Point("providers.github.checks:ensure_check", "call"),
-    "threads about to be opened": Point("providers.github.threads:ensure_threads", "call"),
+    "check about to begin": Point("host:ensure_check", "call"),
+    "threads about to be opened": Point("host:ensure_threads", "call"),
 }
 
 
-@fault(8, "a worker is stopped past its lease and goes on", steps=tuple(ZOMBIES), quick=("check about to begin",), within=KILLED)
+@fault(
+    8, "a worker is stopped past its lease and goes on", steps=tuple(ZOMBIES), quick=("check about to begin",), within=KILLED, hosts=EVERY
+)
 def stopped(run: Run) -> None:
     stand = run.stand
     struck = run.strike(replace(ZOMBIES[run.step], what="stop"))
@@ -217,12 +219,13 @@ def stopped(run: Run) -> None:
         run.taken_over(zombie)
         stand.wait("a finished check", lambda: life.finished)
         stand.quiet()
-        effects = len(stand.world.effects)
+        effects = len(stand.host.world.effects)
     finally:
         stand.parts[parent.name].send(signal.SIGCONT)
         _go_on(zombie)
     stand.wait("the end of the zombie", lambda: not Path(f"/proc/{zombie.pid}").exists(), 20)
-    run.more.append(lambda: [f"the zombie did {stand.world.effects[effects:]}"] if len(stand.world.effects) > effects else [])
+    done = stand.host.world.effects
+    run.more.append(lambda: [f"the zombie did {done[effects:]}"] if len(done) > effects else [])
 
 
 def _go_on(zombie: Struck) -> None:
@@ -240,7 +243,7 @@ SILENT = 45.0
 """Seconds after which a child that says nothing is ended: 30, and the next look."""
 
 
-@fault(12, "a step swallows its time limit, or lets no other thread run", steps=("swallows", "holds"), within=KILLED)
+@fault(12, "a step swallows its time limit, or lets no other thread run", steps=("swallows", "holds"), within=KILLED, hosts=EVERY)
 def hangs(run: Run) -> None:
     stand = run.stand
     swallows = run.step == "swallows"

@@ -24,11 +24,11 @@ Entry = tuple[str, bytes, str]
 
 def grafted(run: Run, more: Callable[[Git], Sequence[Entry]], files: Mapping[str, str] | None = None, *, alike: bool = True) -> Life:
     """A pull request of the usual change (or of other files) with entries of a tree beside it that were written object by object."""
-    stand, repository = run.stand, run.stand.shop
+    stand, repository = run.stand, run.stand.home
     wanted = stand.change() if files is None else dict(files)
     branch = f"crafted-{stand.made}"
     origin = Git(repository.git.path)
-    honest = stand.world.commit(repository, f"{branch}-before", wanted, "Change")
+    honest = stand.host.commit(repository, f"{branch}-before", wanted, "Change")
     listed = origin.git("ls-tree", "-z", honest).split(b"\0")[:-1]
     entries = {
         name: (facts.split()[0].decode(), name, facts.split()[2].decode()) for facts, _, name in (e.partition(b"\t") for e in listed)
@@ -39,10 +39,9 @@ def grafted(run: Run, more: Callable[[Git], Sequence[Entry]], files: Mapping[str
 
 
 def _opened(run: Run, branch: str, sha: str, *, alike: bool) -> Life:
-    world, repository = run.stand.world, run.stand.shop
-    world.reset_branch(repository, branch, sha)
-    pull = world.open_pull_request("ada", repository, branch, "main", branch)
-    life = Life(run.stand, repository, pull, run.alike if alike else None, heads=[sha])
+    host, home = run.stand.host, run.stand.home
+    host.reset_branch(home, branch, sha)
+    life = Life(run.stand, home, host.open(home, branch, branch), run.alike if alike else None, heads=[sha])
     run.lives.append(life)
     return life
 
@@ -120,7 +119,7 @@ def _differ(found: set[tuple[str, int]], expected: set[tuple[str, int]]) -> list
 
 def _crafted(run: Run, attack: Attack) -> Life:
     """A pull request of a tree that no honest git makes, and of nothing else."""
-    repository = run.stand.shop
+    repository = run.stand.home
     origin = Git(repository.git.path)
     run.stand.made += 1
     tree, main = attack(origin), repository.git.branch("main") or ""
