@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: demo run test faults soak check bench engines clean help
+.PHONY: demo run test faults soak check bench parity engines clean help
 help:
 	@echo "make demo    watch a pull request being scanned, answered and fixed (PROVIDER=github or gitlab: against a double of that host)"
 	@echo "make test    set up and run the tests"
@@ -16,6 +16,7 @@ help:
 	@echo "make run     serve"
 	@echo "make check   types, style, import contracts"
 	@echo "make bench   benchmarks (QUICK=1: small)"
+	@echo "make parity  what is held on which code host, written to docs/reference/hosts.md"
 	@echo "make soak    thousands of events and random faults (ARGS=--events 200: a short one)"
 
 $(VENV)/bin/python:
@@ -64,6 +65,9 @@ check: $(DEV)
 
 bench: $(DEV) engines
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+parity: $(DEV)
+	@$(BIN)/python -m tests.contract.parity
 
 faults: $(DEV) engines
 	@tests/prepare.sh

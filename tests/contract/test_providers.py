@@ -16,6 +16,7 @@ from pipeline.errors import BadSignature, DeliveryRefused, MalformedDelivery, No
 from pipeline.lacking import missing
 from pipeline.model.event import CommentEvent, Delivery, PullRequestAction, PullRequestEvent, PushEvent
 from pipeline.ports import CodeHost, Provider
+from tests.contract.differences import NO_PROOF_OF_BODY, NOT_OF_SENDERS, OTHERWISE
 from tests.contract.hosts import PROVIDERS, SENDERS, ground_of
 from tests.contract.world import PREVIOUS, SECRET, Kind, World
 from tests.unit.providers.github_wire import Memory
@@ -188,7 +189,7 @@ def test_a_signature_that_is_none_is_refused(world: World, value: str) -> None:
 
 def test_one_changed_byte_is_refused(world: World) -> None:
     if not world.signs_body:
-        pytest.skip("a secret token proves who sends, not what: the host offers signatures, which the other world here has")
+        pytest.skip(NO_PROOF_OF_BODY)
     signed = world.signed("opened", world.payload("opened"))
     for at in range(0, len(signed.body), max(1, len(signed.body) // 40)):
         body = signed.body[:at] + bytes([signed.body[at] ^ 1]) + signed.body[at + 1 :]
@@ -205,6 +206,12 @@ def test_an_old_delivery_is_refused_where_deliveries_tell_their_age(world: World
         return
     with pytest.raises(BadSignature):
         world.provider.receive(delivery, world.configuration)
+
+
+def test_what_proves_its_deliveries_is_what_the_parity_table_says(world: World, request: pytest.FixtureRequest) -> None:
+    name = request.node.callspec.params["world"]
+    assert world.signs_time == (name not in OTHERWISE["test_an_old_delivery_is_refused_where_deliveries_tell_their_age"])
+    assert world.signs_body == (name not in NOT_OF_SENDERS["test_one_changed_byte_is_refused"])
 
 
 def test_who_cannot_sign_learns_nothing_about_bodies(world: World) -> None:
