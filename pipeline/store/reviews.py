@@ -69,7 +69,9 @@ class Reviews(Scans):
     def create(self, key: str, installation: Installation, change: Change, *, status: ReviewStatus) -> tuple[ReviewId, bool]:
         """The review with this key, made when there is none; it becomes the newest of its pull request or branch.
 
-        A cancelled review is not taken up again: when a pull request returns to a head that it had left, the change is judged anew.
+        A cancelled review is not taken up again, nor one whose change the pull request had left: when it returns to a head, the change is
+        judged anew, as threads, comment and findings are by now what the later head made of them. Who asked again meanwhile for the same
+        change has the answer for all.
 
         Returns:
             Its id, and True when it was made now.
@@ -80,9 +82,12 @@ class Reviews(Scans):
         self._lock_subject(repository_id, subject)
         newest = select(reviews.c.id, reviews.c.attempt, reviews.c.status).where(reviews.c.key == key)
         found = self._transaction.execute(newest.order_by(reviews.c.attempt.desc()).limit(1)).one_or_none()
+        known = None
         if found is not None and found.status != ReviewStatus.CANCELLED:
-            self._point(repository_id, subject, found.id)
-            return ReviewId(found.id), False
+            known = self._standing(repository_id, subject, found.id, change)
+        if known is not None:
+            self._point(repository_id, subject, known)
+            return ReviewId(known), False
         row = {
             "id": new_id(),
             "key": key,
@@ -310,6 +315,18 @@ class Reviews(Scans):
         """One at a time makes reviews of one pull request: the row is locked until our commit."""
         row = {"repository_id": repository_id, "subject": subject, "open": True, "updated_at": database_now()}
         self._transaction.upsert(subjects, [row], ["repository_id", "subject"], ["open", "updated_at"])
+
+    def _standing(self, repository_id: str, subject: str, found: str, change: Change) -> str | None:
+        """The review that stands for a change of which `found` was the review; None when the pull request had left it."""
+        at = subjects.join(reviews, subjects.c.review_id == reviews.c.id)
+        statement = select(reviews.c.id, reviews.c.status, reviews.c.change).select_from(at)
+        statement = statement.where(subjects.c.repository_id == repository_id, subjects.c.subject == subject)
+        newest = self._transaction.execute(statement).one_or_none()
+        if change.pull_request is None or newest is None or newest.id == found:
+            return found
+        then = CHANGE.load(str(newest.change))
+        same = (then.base_ref, then.base, then.head) == (change.base_ref, change.base, change.head)
+        return str(newest.id) if same and newest.status != ReviewStatus.CANCELLED else None
 
     def _point(self, repository_id: str, subject: str, review_id: str) -> None:
         this = (subjects.c.repository_id == repository_id, subjects.c.subject == subject)

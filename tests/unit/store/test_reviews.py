@@ -74,13 +74,25 @@ def test_a_cancelled_review_is_not_taken_up_again(database: Database) -> None:
     assert newest.id == again
 
 
-def test_a_pull_request_that_returns_to_a_judged_head_has_that_review_as_its_newest(database: Database) -> None:
+def test_a_pull_request_that_returns_to_a_head_that_it_left_is_judged_anew_once(database: Database) -> None:
     with database.work() as work:
         first = review(work, "a")
         second = review(work, "b")
         assert work.reviews.newest(pull_request()) == work.reviews.get(second)
-        assert review(work, "a") == first
-        assert work.reviews.newest(pull_request()) == work.reviews.get(first)
+        again = review(work, "a")
+        assert again not in (first, second)
+        assert work.reviews.newest(pull_request()) == work.reviews.get(again)
+        assert review(work, "a") == again
+
+
+def test_what_was_asked_again_for_the_same_change_stands_for_it(database: Database) -> None:
+    with database.work() as work:
+        first = review(work, "a")
+        asked, new = work.reviews.create("7:a, asked", INSTALLATION, change("a"), status=PLANNED)
+        assert new
+        assert asked != first
+        assert review(work, "a") == asked
+        assert work.reviews.newest(pull_request()) == work.reviews.get(asked)
 
 
 def test_a_renamed_repository_keeps_its_reviews_and_shows_its_new_name(database: Database) -> None:
