@@ -34,13 +34,16 @@ class GithubChange(Change):
         return [c for c in self.pull.review_comments if c.reply_to is None and c.user is self.world.app.bot]
 
     def threads(self) -> list[Thread]:
-        return [Thread(c.original.path, c.original.line, c.body) for c in self._first()]
+        return [Thread(c.original.path, c.original.line, c.body, c.original_commit) for c in self._first()]
 
     def replies(self) -> list[str]:
         return [c.body for c in self.pull.review_comments if c.reply_to is not None and c.user is self.world.app.bot]
 
     def notes(self) -> list[str]:
         return [comment.body for comment in self.pull.comments if comment.user is self.world.app.bot]
+
+    def confided(self) -> list[str]:
+        return []
 
     def marks(self) -> list[tuple[str, int, str]]:
         checks = self.world.checks(self.pull.repository, self.head)

@@ -48,7 +48,7 @@ class GitlabChange(Change):
         found = []
         for note in self.first():
             at = note.original_position
-            found.append(Thread(at.new_path if at else "", at.new_line if at else None, note.body))
+            found.append(Thread(at.new_path if at else "", at.new_line if at else None, note.body, at.refs.head if at else ""))
         return found
 
     def _ours(self) -> list[Note]:
@@ -58,7 +58,13 @@ class GitlabChange(Change):
         return [note.body for note in self._ours() if not note.discussion.individual and note is not note.discussion.first]
 
     def notes(self) -> list[str]:
-        return [note.body for note in self._ours() if note.discussion.individual]
+        return [note.body for note in self._ours() if note.discussion.individual and not note.internal]
+
+    def confided(self) -> list[str]:
+        return [note.body for note in self._ours() if note.internal]
+
+    def pages(self) -> list[str]:
+        return [body for body in self.notes() if mark_in(body, "comment")]
 
     def marks(self) -> list[tuple[str, int, str]]:
         return []
@@ -68,7 +74,7 @@ class GitlabChange(Change):
         return [Fix(one.source_branch, one.target_branch, one.description or "") for one in every if one.author is self.bot]
 
     def verdicts(self, head: str) -> list[Verdict]:
-        page = "\n".join(body for body in self.notes() if mark_in(body, "comment"))
+        page = "\n".join(self.pages())
         jobs = [job for job in self.world.statuses(self.request.project, head, every=True) if job.name == NAME]
         return [
             Verdict(

@@ -123,6 +123,8 @@ class Thread:
     path: str
     line: int | None
     words: str
+    commit: str
+    """The head for which it was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,15 @@ class Change(ABC):
 
     @abstractmethod
     def notes(self) -> list[str]:
-        """What we said beside threads."""
+        """What we said beside threads, for everybody."""
+
+    @abstractmethod
+    def confided(self) -> list[str]:
+        """What we said beside threads, for those alone who work on the repository."""
+
+    def pages(self) -> list[str]:
+        """Notes that stand in for the page of a check, where the host has none: at most one in the end."""
+        return []
 
     @abstractmethod
     def marks(self) -> list[tuple[str, int, str]]:

@@ -141,7 +141,7 @@ class Life:
         replies = [_key(body) for body in self.change.replies()]
         answers = [_key(body) for body in ours if body not in sticky]
         fixes = [fix.branch for fix in self.change.fixes()]
-        found = [f"{len(sticky)} sticky comments"] if len(sticky) > 1 else []
+        found = [f"{len(some)} sticky comments" for some in (sticky, self.change.confided()) if len(some) > 1]
         for what, keys in (("threads", threads), ("replies", replies), ("answers", answers), ("fix pull requests", fixes)):
             if len(keys) != len(set(keys)):
                 found.append(f"the same {what} twice: {sorted(keys)}")

@@ -13,7 +13,6 @@ LATER = {
     "a fix is refined while workers die": "refining fixes",
     "47 a model that hangs, lies or is talked into something": "models",
     "48 an outgoing webhook to a private address": "outgoing webhooks",
-    "the rows of the host, its limits and its deliveries": "GitLab",
 }
 """Faults of what does not exist yet, and with what they come."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tests.faults.hosts import Home
 from tests.faults.lives import Life
-from tests.faults.matrix import Run, fault
+from tests.faults.matrix import EVERY, Run, fault
 from tests.faults.rows.deliveries import reviews_of
-from tests.worlds.github.model import Repository
 
 
-def held(run: Run, repository: Repository | None = None) -> Life:
+def held(run: Run, repository: Home | None = None) -> Life:
     """A change whose secrets engine waits."""
     run.stand.engine.hold()
     life = run.begin(repository, alike=repository is None)
@@ -20,23 +20,23 @@ def held(run: Run, repository: Repository | None = None) -> Life:
 
 def let_go(run: Run) -> None:
     """The host has said everything, and it was understood; the engine goes on."""
-    run.stand.world.hooks.wait()
+    run.stand.hooks.wait()
     run.stand.wait("what was said to be understood", lambda: run.stand.unfinished("accept_event") == 0)
     run.stand.engine.release()
     run.cured()
 
 
-@fault(40, "a forced push in the middle of a scan", quick=("",))
+@fault(40, "a forced push in the middle of a scan", quick=("",), hosts=EVERY)
 def forced(run: Run) -> None:
     life = held(run)
-    old = life.pull.head_sha
+    old = life.change.head
     life.push(force=True)
     run.stand.wait("the new head's review", lambda: life.checks)  # an engine that ends before it is begun has nothing to give way to
     let_go(run)
 
     def of_the_old() -> list[str]:
-        (check,) = run.stand.world.checks(life.repository, old)
-        said = [c.id for c in life.pull.review_comments if c.original_commit == old]
+        (check,) = (verdict for verdict in life.change.verdicts(old) if not verdict.replaced)
+        said = [thread.path for thread in life.change.threads() if thread.commit == old]
         found = [] if check.conclusion == "cancelled" else [f"the old head's check says {check.conclusion}"]
         return found + ([f"comments on the old head: {said}"] if said else [])
 

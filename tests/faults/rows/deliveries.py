@@ -10,16 +10,18 @@ import httpx
 from sqlalchemy import delete, func, select
 
 from pipeline.store.tables import deliveries, outbox, reviews
+from tests.faults.hosts import Delivery
 from tests.faults.lives import Life
-from tests.faults.matrix import Run, fault
+from tests.faults.matrix import EVERY, Run, fault
 from tests.faults.stand import Stand
-from tests.worlds.github.hooks import Delivery, sign
+from tests.worlds.github.hooks import Delivery as GithubDelivery
+from tests.worlds.github.hooks import sign
 
 
 @contextmanager
 def held_back(stand: Stand) -> Iterator[list[Delivery]]:
     """What happens inside is not delivered; the list has it afterwards."""
-    hooks, kept = stand.world.hooks, list[Delivery]()
+    hooks, kept = stand.hooks, list[Delivery]()
     hooks.wait()
     before = len(hooks.deliveries)
     hooks.paused = True
@@ -30,7 +32,7 @@ def held_back(stand: Stand) -> Iterator[list[Delivery]]:
         kept += hooks.deliveries[before:]
 
 
-def post(stand: Stand, delivery: Delivery) -> int:
+def post(stand: Stand, delivery: GithubDelivery) -> int:
     """Send something that is not quite what was signed; the status."""
     return httpx.post(f"{stand.url}/webhooks/github", content=delivery.body, headers=delivery.headers, trust_env=False).status_code
 
@@ -38,7 +40,7 @@ def post(stand: Stand, delivery: Delivery) -> int:
 def reviews_of(life: Life) -> int:
     """How many reviews its newest head ever had."""
     with life.stand.database.read() as work:
-        statement = select(func.count()).select_from(reviews).where(reviews.c.head == life.pull.head_sha)
+        statement = select(func.count()).select_from(reviews).where(reviews.c.head == life.change.head)
         return int(work.transaction.execute(statement).scalar_one())
 
 
@@ -49,34 +51,40 @@ def kept(stand: Stand, delivery: Delivery) -> int:
         return int(work.transaction.execute(statement).scalar_one())
 
 
-def opened(found: list[Delivery], action: str = "opened") -> Delivery:
+def opened(life: Life) -> GithubDelivery:
     """The delivery of a pull request."""
-    return next(one for one in found if one.event == "pull_request" and one.action == action)
+    found = life.stand.host.opening(life.heads[0])
+    assert isinstance(found, GithubDelivery)
+    return found
 
 
-@fault(28, "the same delivery a hundred times at once", quick=("",))
+@fault(28, "the same delivery a hundred times at once", quick=("",), hosts=EVERY)
 def copies(run: Run) -> None:
-    with held_back(run.stand) as found:
+    with held_back(run.stand):
         life = run.begin()
-    answers = run.stand.world.hooks.deliver_copies(opened(found).id, 100)
+    answers = run.stand.hooks.deliver_copies(run.stand.host.opening(life.heads[0]).id, 100)
     assert set(answers) == {202}, answers
     run.more.append(lambda: [] if reviews_of(life) == 1 else [f"{reviews_of(life)} reviews of one head"])
     run.cured()
 
 
 @fault(
-    29, "deliveries in the wrong order", steps=("synchronize before opened", "closed before opened"), quick=("synchronize before opened",)
+    29,
+    "deliveries in the wrong order",
+    steps=("synchronize before opened", "closed before opened"),
+    quick=("synchronize before opened",),
+    hosts=EVERY,
 )
 def reordered(run: Run) -> None:
-    hooks = run.stand.world.hooks
+    hooks = run.stand.hooks
     with held_back(run.stand) as found:
         life = run.begin()
         if run.step.startswith("closed"):
-            run.stand.world.close("ada", life.pull)
+            life.change.close()
             life.alike, life.checks_wanted = None, 0
         else:
             life.push()
-    for delivery in reversed([one for one in found if one.event == "pull_request"]):
+    for delivery in reversed([one for one in found if one.event == run.stand.host.event]):
         assert hooks.redeliver(delivery.id) == 202
     run.cured()
 
@@ -84,9 +92,9 @@ def reordered(run: Run) -> None:
 @fault(30, "a delivery altered, unsigned or signed with a wrong secret", quick=("",))
 def forged(run: Run) -> None:
     stand = run.stand
-    with held_back(stand) as found:
+    with held_back(stand):
         life = run.begin()
-    true = opened(found)
+    true = opened(life)
     unsigned = {k: v for k, v in true.headers.items() if not k.startswith("X-Hub-Signature")}
     sha1 = {**unsigned, "X-Hub-Signature": true.headers["X-Hub-Signature"]}
     bent = true.body.replace(b'"opened"', b'"closed"', 1)
@@ -104,24 +112,25 @@ def forged(run: Run) -> None:
     run.cured()
 
 
-@fault(30, "a true delivery again after everything of it was forgotten")
+@fault(30, "a true delivery again after everything of it was forgotten", hosts=EVERY)
 def replayed(run: Run) -> None:
     stand = run.stand
     life = run.begin()
     stand.wait("a finished check", lambda: life.finished)
     stand.quiet()
-    effects = len(stand.world.effects)
-    true = opened([one for one in stand.world.hooks.deliveries if one.payload.get("number") == life.pull.number])
+    done = stand.host.world.effects
+    effects = len(done)
+    true = stand.host.opening(life.heads[0])
     with stand.database.work() as work:  # as the retention does it days later
         work.transaction.execute(delete(deliveries).where(deliveries.c.delivery_id == true.id))
         work.transaction.execute(delete(outbox).where(outbox.c.delivery_id == true.id, outbox.c.status == "done"))
     run.cured()
-    assert stand.world.hooks.redeliver(true.id) == 202
-    run.more.append(lambda: [] if len(stand.world.effects) == effects else ["it did something on the host"])
+    assert stand.hooks.redeliver(true.id) == 202
+    run.more.append(lambda: [] if len(done) == effects else ["it did something on the host"])
     run.more.append(lambda: [] if reviews_of(life) == 1 else [f"{reviews_of(life)} reviews of one head"])
 
 
-@fault(31, "a third of the deliveries never arrives")
+@fault(31, "a third of the deliveries never arrives", hosts=EVERY)
 def dropped(run: Run) -> None:
     stand = run.stand
     lost = 0
