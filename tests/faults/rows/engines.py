@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tests.engines import PROGRAMS, processes
 from tests.faults.lives import Life
-from tests.faults.matrix import Run, fault
+from tests.faults.matrix import EVERY, Run, fault
 from tests.faults.meters import Memory
 from tests.faults.stand import WORKERS, Stand
 
@@ -35,14 +35,15 @@ def honest_again(run: Run, life: Life) -> None:
 
 
 def shown(life: Life) -> list[str]:
-    """Files whose findings people see, in threads or as marks of the check; they are those that are written down."""
+    """Files whose findings people see, in threads, as marks of the check or in the note that is its page; they are those written down."""
     seen = life.seen()
     told = {path for path, _ in seen.threads} | {path for path, _, _ in seen.annotations}
+    told |= {path for path in FOUND.values() for page in life.change.pages() if f"`{path}:" in page}
     assert told == {path for _, path, _ in seen.findings}, seen
     return sorted(told)
 
 
-@fault(9, "an engine eats memory without end", steps=tuple(PROGRAMS))
+@fault(9, "an engine eats memory without end", steps=tuple(PROGRAMS), hosts=EVERY)
 def eats(run: Run) -> None:
     (other,) = set(PROGRAMS) - {run.step}
     run.stand.engine.misbehave(run.step, "exec tail /dev/zero")  # it keeps the end of a line that never ends
@@ -117,7 +118,7 @@ MOST_GROWN = 300 * MB
 """For an answer of 1 GB: 64 MB of each output are kept at most, once while it is collected and once as the answer."""
 
 
-@fault(11, "the engines answer nonsense and exit with 0", steps=tuple(ANSWERS))
+@fault(11, "the engines answer nonsense and exit with 0", steps=tuple(ANSWERS), hosts=EVERY)
 def nonsense(run: Run) -> None:
     for engine in PROGRAMS:
         run.stand.engine.misbehave(engine, ANSWERS[run.step])
