@@ -16,7 +16,8 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 from tests.databases import Postgres, programs, server
@@ -52,6 +53,9 @@ def main() -> int:
     results = [one for pair in PAIRS for one in read(_results(args.results, pair), args.seed)]
     print(render(results))
     print(f"{len(results)} runs, {time.monotonic() - begun:.0f} s this time")
+    if absent := _absent(pairs, results, args):
+        print(f"{len(absent)} runs never came to an end, the first: {' '.join(absent[0])}; start it again")
+        return 1
     if args.write and not (args.row or args.pair or args.host or args.quick):
         write_page(PAGE, results, args.seed)
     return 0 if results and all(one.passed for one in results if one.checked) else 1
@@ -75,6 +79,17 @@ def _arguments() -> argparse.Namespace:
 
 def _results(folder: Path, pair: Pair) -> Path:
     return folder / f"{pair.name}.jsonl"
+
+
+def _absent(pairs: Sequence[Pair], results: Sequence[Result], args: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """Pair, row and step of what was to be run and has no result: its process died, or was stopped."""
+    there = {(one.pair, one.key, one.step) for one in results}
+    wanted = [(pair.name, fault.key, step) for pair in pairs for fault, step in _steps(pair, args)]
+    return [run for run in wanted if run not in there]
+
+
+def _steps(pair: Pair, args: argparse.Namespace) -> list[tuple[Fault, str]]:
+    return [(fault, step) for fault, step in steps_of(_wanted(pair, args), quick=args.quick) if args.step in (None, step)]
 
 
 def _apart(pair: Pair, args: argparse.Namespace) -> None:
@@ -103,8 +118,7 @@ def _wanted(pair: Pair, args: argparse.Namespace) -> list[Fault]:
 def _run_pair(pair: Pair, postgres: Postgres | None, args: argparse.Namespace) -> None:
     missing = QueueServer.missing(pair.queue) or ("" if pair.database == "sqlite" or postgres else "PostgreSQL is not installed")
     passed = {(one.pair, one.key, one.step) for one in read(_results(args.results, pair), args.seed) if one.passed}
-    runs = [(fault, step) for fault, step in steps_of(_wanted(pair, args), quick=args.quick) if args.step in (None, step)]
-    runs = [(fault, step) for fault, step in runs if (pair.name, fault.key, step) not in passed]
+    runs = [(fault, step) for fault, step in _steps(pair, args) if (pair.name, fault.key, step) not in passed]
     if missing:
         for fault, step in runs:
             _keep(
@@ -145,6 +159,7 @@ def _forget(path: Path, numbers: Sequence[int] | None) -> None:
 
 
 def _keep(path: Path, result: Result) -> None:
+    result = replace(result, commit=_commit())
     with path.open("a") as file:
         file.write(json.dumps(asdict(result)) + "\n")
     word = "passed" if result.passed else "FAILED" if result.checked else "not checked"
@@ -152,6 +167,16 @@ def _keep(path: Path, result: Result) -> None:
     print(f"{time.strftime('%H:%M:%S')} {result.pair:23} {result.key}{step}: {word}, {result.recovery:.1f} s", flush=True)
     if result.said:
         print("    " + result.said.replace("\n", "\n    ")[:4_000], flush=True)
+
+
+@cache
+def _commit() -> str:
+    """Short name of the commit that is measured, with a `+` when something was changed since."""
+    said = [subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout for words in (_SHORT, _CHANGED)]
+    return said[0].strip() + ("+" if said[1].strip() else "")
+
+
+_SHORT, _CHANGED = ("rev-parse", "--short=7", "HEAD"), ("status", "--porcelain", "--untracked-files=no")
 
 
 def read(path: Path, seed: int) -> list[Result]:

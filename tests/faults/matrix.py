@@ -197,6 +197,8 @@ class Result:
     said: str = ""
     """What was wrong, or what is missing when it was not checked."""
     checked: bool = True
+    commit: str = ""
+    """Of what was measured; with a `+` when the tree had changes."""
 
 
 def run_one(stand: Stand, alike: Seen, fault: Fault, step: str, *, seed: int, changes: int) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.faults.matrix import ANY, KILLED, Fault, Result, rows
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 
 LATER = {
+    "the rest of the host, its limits and its deliveries, before GitLab": "GitLab's own faults",
     "a fix is refined while workers die": "refining fixes",
     "47 a model that hangs, lies or is talked into something": "models",
     "48 an outgoing webhook to a private address": "outgoing webhooks",
@@ -58,8 +60,14 @@ def write_page(page: Path, results: Sequence[Result], seed: int) -> None:
     told = (
         f"`make faults`, seed {seed}: {len(killed) + len(others)} runs. Worst recovery of a killed worker's work: {_worst(killed)} "
         f"(promised: {KILLED:.0f} s); of anything else: {_worst(others)} (promised: {ANY:.0f} s)."
+        f" What passed is not run again when another row is mended; measured at: {_commits(results)}."
     )
     page.write_text(f"{head}{BEGIN}\n{told}\n\n{render(results)}\n{END}{tail}")
+
+
+def _commits(results: Sequence[Result]) -> str:
+    counted = Counter(one.commit for one in results if one.checked and one.commit)
+    return ", ".join(f"{commit} ({count})" for commit, count in counted.most_common()) or "commits not noted"
 
 
 def _within(result: Result) -> float:
