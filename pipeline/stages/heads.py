@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.errors import HostForbidden, HostGarbage, HostNotFound, HostRejected
 from pipeline.messages import BATCH, AcceptEvent, Envelope, FollowHeads, Message, ScanRepository, StartReview
 from pipeline.model.event import OpenPullRequest, PullRequestAction, PullRequestEvent
 from pipeline.model.ids import CommitId, RepositoryId
@@ -27,6 +27,8 @@ from pipeline.tally import TALLY
 
 log = logging.getLogger(__name__)
 
+AGAIN_SECONDS = 6 * 3_600
+"""A head whose review was given up before it was begun is tried anew so often, as nothing else would."""
 SLICE = 25
 """Repositories of one message: some seconds."""
 
@@ -38,7 +40,8 @@ BREATH = 1.0
 """Seconds between two slices at least: what is more urgent goes in between."""
 
 REFUSALS = 3
-"""So many repositories in a row that the host does not let us see, and the walk ends: it is the installation that is not let in."""
+"""So many repositories in a row that the host does not let us see, or tells of nothing that can be read, and the walk ends: it is the
+installation that is not let in, or the host itself is ill."""
 
 CLOSED_AT_ONCE = 20
 """Pull requests of one repository that are asked whether they are closed; two requests each. The next walk goes on."""
@@ -133,7 +136,7 @@ def _look(context: Context, message: FollowHeads, host: CodeHost, page: Sequence
             break
         try:
             missing = list(_missing(context, message.installation, host, number, repository, found))
-        except (HostForbidden, HostNotFound) as refused:
+        except (HostForbidden, HostNotFound, HostRejected, HostGarbage) as refused:  # rejected: 451, it is blocked by law
             log.info("repository.not_let_in", extra={"repository_id": number, "code": refused.code})
             refusals += 1
             found.refused = refusals >= REFUSALS
@@ -210,6 +213,6 @@ def _pushed(
 
 
 def _envelope(message: Message, *about: object) -> Envelope:
-    """Keyed by what it is about, so that it is sent once a day however often it is missed: it may wait for its turn as long as that."""
-    told = repr((message.kind, time.time() // 86_400, *about)).encode("utf-8", "surrogateescape")
+    """Keyed by what it is about, so that it is sent once in AGAIN_SECONDS however often it is missed: it may wait for its turn as long."""
+    told = repr((message.kind, time.time() // AGAIN_SECONDS, *about)).encode("utf-8", "surrogateescape")
     return Envelope(message, f"missed:{hashlib.sha256(told).hexdigest()[:32]}", priority=BATCH)
