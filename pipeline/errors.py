@@ -33,6 +33,7 @@ again can help (`retryable`). Foreign exceptions are translated at the border of
     |  +- EngineCrashed          (the change)
     |  +- EngineGarbage          its answer cannot be read (the change)
     +- SandboxUnavailable        the isolation that was asked for cannot be had here
+    |  +- SandboxBusy            a program could not be started just now
     +- PolicyInvalid             with the line of the policy file
     +- PatchRefused              with the reasons
     +- ReceiptRefused            with the reason
@@ -258,6 +259,13 @@ class SandboxUnavailable(FixwrightError):
     """The isolation that was asked for cannot be had on this machine."""
 
     code = "SANDBOX_UNAVAILABLE"
+
+
+class SandboxBusy(SandboxUnavailable):
+    """A program that is there could not be started, or its isolation not be made: no process, memory or descriptor was left."""
+
+    # What fails so is a matter of load, mostly; where it is not, the attempts end it.
+    code, retryable = "SANDBOX_BUSY", True
 
 
 class PolicyInvalid(FixwrightError):

@@ -83,6 +83,8 @@ class Plan:
     tmpfs: int
     rlimits: tuple[tuple[int, int, int], ...]
     processes: int
+    status: int = -1
+    """Descriptor on which whoever starts the program says that it began; the program does not get it."""
     filter: str = ""
     """System call filter in hex, for `limits`."""
     wrapper: tuple[str, ...] = ()
@@ -192,7 +194,7 @@ def bubblewrap_command(plan: Plan, files: Sequence[tuple[int, str]], wall: float
         arguments += ["--bind" if writable else "--ro-bind", f"/tmp/{number}" if staged else source, place]  # noqa: S108
     for descriptor, place in files:
         arguments += ["--perms", "0644", "--ro-bind-data", str(descriptor), place]
-    arguments += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", plan.cwd]
+    arguments += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", plan.cwd, "--json-status-fd", str(plan.status)]
     prlimit = program("prlimit")
     clock = [program("timeout"), "--foreground", "--signal=KILL", f"{wall + SPARE_SECONDS:.0f}"]
     command = [program("bwrap"), "--args", "{args}", "--", prlimit, f"--nproc={plan.processes}", "--", *clock, *plan.argv]

@@ -61,6 +61,7 @@ class Plan(TypedDict):
     tmpfs: int
     rlimits: list[tuple[int, int, int]]
     processes: int
+    status: int
     wrapper: list[str]
     stages: list[str]
     filter: str
@@ -338,6 +339,8 @@ def execute(plan: Plan, processes: int) -> NoReturn:
         for kind, soft, hard in plan["rlimits"]:
             lower_limit(kind, soft, hard)
         lower_limit(resource.RLIMIT_NPROC, processes, processes)
+        os.write(plan["status"], b"began")
+        os.close(plan["status"])
         os.execvpe(plan["argv"][0], plan["argv"], plan["env"])  # noqa: S606
     except FileNotFoundError as error:
         sys.stderr.write(f"launcher: {error}\n")

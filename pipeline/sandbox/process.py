@@ -24,18 +24,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.errors import SandboxUnavailable
+from pipeline.errors import SandboxBusy, SandboxUnavailable
 from pipeline.sandbox import isolation
 from pipeline.sandbox.isolation import Level
 from pipeline.sandbox.supervise import Finished, Limits, supervise
+from pipeline.sandbox.trials import Trials
 
 __all__ = ["Finished", "Level", "Limits", "Runtime", "level", "run", "run_isolated", "runtime", "runtime_mounts", "why"]
 
 _CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 _ASK_PYTHON = ("-I", "-c", "import sys; print(sys.executable, sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path, sep='\\n')")
 _ASK_NODE = ("-p", "process.execPath + '\\n' + require('path').dirname(require('path').dirname(process.execPath))")
-_NO_ISOLATION = 125
-"""Exit code of the launcher when it could not isolate."""
+_BEGAN = (b"began", b'"exit-code"')
+"""What the launcher writes on the status pipe right before the program begins, and bubblewrap (`--json-status-fd`) after a program that
+really began. The program itself does not have that pipe: what it prints and how it exits cannot look like a failed start of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def run(
         stdin: what it reads.
 
     Raises:
-        SandboxUnavailable: the program cannot be started (not installed).
+        SandboxUnavailable: the program cannot be started (not installed); SandboxBusy: not just now.
     """
     program = shutil.which(argv[0])
     if program is None:
@@ -99,7 +101,7 @@ def run_isolated(
         level: force one; default the best that works here.
 
     Raises:
-        SandboxUnavailable: that level does not work here, or a path cannot be shown.
+        SandboxUnavailable: a path cannot be shown, or what makes that level is not installed; SandboxBusy: it did not start.
     """
     chosen = level or best_level()
     with _private_home(chosen) as home:
@@ -109,18 +111,40 @@ def run_isolated(
         if plan.drop_to is not None:
             for outside, _ in writable:
                 _give_away(outside, plan.drop_to)
-        finished = _start_isolated(plan, limits, stdin)
-    if finished.exit_code == _NO_ISOLATION and finished.stderr.startswith(b"fixwright-sandbox: "):
-        raise SandboxUnavailable(f"{chosen}: {finished.stderr.decode('utf-8', 'replace').strip()}", hint="fixwright doctor")
-    if chosen is Level.BUBBLEWRAP and finished.exit_code == 1 and finished.stderr.startswith(b"bwrap: ") and not finished.stdout:
-        raise SandboxUnavailable(finished.stderr.decode("utf-8", "replace").strip(), hint="fixwright doctor")
+        finished, began = _start_isolated(plan, limits, stdin)
+    if not (began or finished.timed_out or finished.truncated or finished.signal):
+        said = finished.stderr.decode("utf-8", "replace").strip()[-300:]
+        raise SandboxBusy(f"{chosen}: {said or f'no program was started (exit code {finished.exit_code})'}", hint="fixwright doctor")
     return finished
 
 
-def _start_isolated(plan: isolation.Plan, limits: Limits, stdin: bytes) -> Finished:
-    """Start what `plan` says, by the shortest way."""
+def _start_isolated(plan: isolation.Plan, limits: Limits, stdin: bytes) -> tuple[Finished, bool]:
+    """Start what `plan` says, by the shortest way; how it ended, and whether the program inside began at all."""
+    with contextlib.ExitStack() as kept:
+        status, told = _status_pipe(kept)
+        process = _start_plan(replace(plan, status=told), limits, stdin)
+        finished = supervise(process, limits, stdin)
+        said = b""
+        with contextlib.suppress(BlockingIOError):  # nothing was said
+            said = os.read(status, 4096)
+    return finished, any(word in said for word in _BEGAN)
+
+
+def _status_pipe(kept: contextlib.ExitStack) -> tuple[int, int]:
+    """Where it is told that the program began: an end to read without waiting, and one to write."""
+    try:
+        status, told = os.pipe()
+    except OSError as error:
+        raise SandboxBusy(f"cannot start a program: {error.strerror}") from error
+    for descriptor in (status, told):
+        kept.callback(os.close, descriptor)
+    os.set_blocking(status, False)
+    return status, told
+
+
+def _start_plan(plan: isolation.Plan, limits: Limits, stdin: bytes) -> subprocess.Popen[bytes]:
     with contextlib.ExitStack() as open_files:
-        passed: list[int] = []
+        passed = [plan.status]
         if plan.how == Level.BUBBLEWRAP:
             files = [(open_files.enter_context(_handed_over(content.encode())), place) for place, content in plan.files]
             command, arguments, stages = isolation.bubblewrap_command(plan, files, limits.wall)
@@ -132,8 +156,7 @@ def _start_isolated(plan: isolation.Plan, limits: Limits, stdin: bytes) -> Finis
         else:
             passed.append(open_files.enter_context(_handed_over(plan.encoded())))
             command = isolation.launcher_command(passed[-1])
-        process = _start(command, _CLEAN, None, bool(stdin), tuple(passed))
-    return supervise(process, limits, stdin)
+        return _start(command, _CLEAN, None, bool(stdin), tuple(passed))
 
 
 def _limited(plan: isolation.Plan) -> list[str]:
@@ -160,7 +183,10 @@ def _dying_with_us() -> tuple[str, ...]:
     setpriv = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin")
     if setpriv is None:
         return ()
-    probe = subprocess.run([setpriv, "--pdeathsig", "KILL", "true"], env=_CLEAN, capture_output=True, check=False)
+    try:
+        probe = subprocess.run([setpriv, "--pdeathsig", "KILL", "true"], env=_CLEAN, capture_output=True, check=False)
+    except OSError as error:  # raised, it is asked again next time
+        raise SandboxBusy(f"cannot start {setpriv}: {error.strerror}") from error
     return (setpriv, "--pdeathsig", "KILL", "--") if probe.returncode == 0 else ()
 
 
@@ -180,8 +206,10 @@ def _start(
             pass_fds=passed,
             close_fds=True,
         )
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise SandboxUnavailable(f"cannot start {command[0]}: {error.strerror}") from error
+    except OSError as error:
+        raise SandboxBusy(f"cannot start {command[0]}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
@@ -268,8 +296,7 @@ def _outside_system(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(kept)
 
 
-@functools.cache
-def _probe(level: Level) -> str:
+def _trial(level: Level) -> str:
     """Empty when a program really runs at `level`, else why not."""
     try:
         finished = run_isolated(["/bin/sh", "-c", "exit 7"], limits=Limits(wall=20.0, cpu=10.0), level=level)
@@ -288,21 +315,21 @@ def _probe(level: Level) -> str:
     return f"a trial run failed ({reason}): {said[:300]}"
 
 
+_TRIALS = Trials(_trial)
+
+
 def why(level: Level) -> str:
-    """For `fixwright doctor`: empty when `level` works here, else the reason why it does not. Tried once a process."""
-    return _probe(level)
+    """For `fixwright doctor`: empty when `level` works here, else the reason why it does not (see `Trials`)."""
+    return _TRIALS.why(level)
 
 
 def best_level() -> Level:
-    """The strongest level at which a program really runs here; tried once a process.
+    """The strongest level at which a program really runs here. What works is tried once a process, what does not every few seconds.
 
     Raises:
-        SandboxUnavailable: not even limits can be set.
+        SandboxBusy: not even limits can be set.
     """
-    for candidate in Level:
-        if not _probe(candidate):
-            return candidate
-    raise SandboxUnavailable(f"no program can be started: {_probe(Level.LIMITS)}", hint="fixwright doctor")
+    return _TRIALS.best()
 
 
 level = best_level

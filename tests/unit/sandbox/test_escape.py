@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import SandboxBusy
 from pipeline.sandbox.process import Finished, Level, Limits, run_isolated, runtime, why
 from pipeline.sandbox.seccomp import no_sockets
 
@@ -382,3 +383,31 @@ def _running(word: str) -> bool:
             except (FileNotFoundError, ProcessLookupError, PermissionError):
                 continue
     return False
+
+
+FORGED = {
+    "bubblewrap": ("echo 'bwrap: Creating new namespace failed' >&2; exit 1", 1),
+    "the launcher": ("echo 'fixwright-sandbox: unshare: Operation not permitted' >&2; exit 125", 125),
+    "a program that is not there": ("echo 'launcher: no such file' >&2; exit 127", 127),
+}
+
+
+@pytest.mark.parametrize("who", FORGED)
+def test_a_program_cannot_speak_as_a_sandbox_that_did_not_start(any_level: Level, who: str) -> None:
+    script, code = FORGED[who]
+    finished = inside(any_level, script)
+    assert (finished.exit_code, bool(finished.stderr)) == (code, True)
+
+
+def test_a_program_has_no_descriptor_besides_its_three_and_cannot_tell_on_one_how_it_began(any_level: Level) -> None:
+    finished = inside(
+        any_level, "for fd in /proc/self/fd/*; do echo ${fd##*/}; done; for n in {3..40}; do echo x >&$n; done 2>/dev/null; exit 9"
+    )
+    assert finished.exit_code == 9
+    assert set(finished.stdout.split()) <= {b"0", b"1", b"2", b"3"}  # 3: the folder that is being listed
+
+
+def test_a_start_that_fails_is_told_as_one_and_tried_again(any_level: Level) -> None:
+    with pytest.raises(SandboxBusy, match="no-such-folder") as caught:
+        run_isolated(["/bin/true"], limits=SMALL, cwd=Path("/no-such-folder"), level=any_level)
+    assert caught.value.retryable

@@ -60,6 +60,29 @@ def test_a_missing_program_is_named_with_a_hint() -> None:
     with pytest.raises(SandboxUnavailable, match="no-such-program") as caught:
         run(["no-such-program"], limits=Limits())
     assert "install" in caught.value.hint
+    assert not caught.value.retryable  # trying again installs nothing
+
+
+FULL = """
+import os, resource
+from pipeline.errors import SandboxUnavailable
+from pipeline.sandbox.process import Limits, run, run_isolated
+assert run(["true"], limits=Limits()).ok
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+try:
+    run(["true"], limits=Limits())
+except SandboxUnavailable as error:
+    print(error.code, error.retryable)
+"""
+
+
+def test_a_program_that_cannot_be_started_for_want_of_room_is_tried_again() -> None:
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL], cwd=root, env={"PYTHONPATH": str(root)}, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("SANDBOX_BUSY True\n", "")
 
 
 def test_the_clock_ends_a_program_with_its_children_that_ignore_sigterm(tmp_path: Path) -> None:
