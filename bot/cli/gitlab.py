@@ -52,7 +52,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     setup.set_defaults(run=run_setup)
     connect = actions.add_parser("connect", help="make or repair the webhooks of groups and projects; safe to run again")
     connect.add_argument("names", metavar="GROUP_OR_PROJECT", nargs="+", help="its path (acme, acme/shop), or the address of its page")
-    connect.add_argument("--projects-only", action="store_true", help="a webhook for each project of a group, none for the group itself")
+    kind = connect.add_mutually_exclusive_group()
+    kind.add_argument("--projects-only", action="store_true", help="a webhook for each project of a group, none for the group itself")
+    kind.add_argument("--group-hook", action="store_true", help="one webhook for a group although GitLab does not say that it has Premium")
     connect.add_argument("--status-check", action="store_true", help="also an external status check for each project (Ultimate)")
     connect.add_argument("--dry-run", action="store_true", help="only say what would be done")
     _instance(connect, "which GitLab, where several are set up")
@@ -171,7 +173,7 @@ def run_connect(args: argparse.Namespace) -> int:
         run = _opened(app, args, dry_run=args.dry_run)
         rows = []
         try:
-            for row in run.connector.connect(run.names, projects_only=args.projects_only):
+            for row in run.connector.connect(run.names, projects_only=args.projects_only, group_hook=args.group_hook):
                 _show(row)
                 rows.append(row)
         finally:

@@ -3,6 +3,10 @@
 A group's hook needs Premium and the role Owner; where there is none to be had, each project of the group gets its own, which needs the
 role Maintainer (docs "Group webhooks API", "Project webhooks API"). One hook is enough for an event: what a group's hook tells, a
 project's would tell again.
+
+That GitLab makes, shows and tests a group's hook says nothing: its API asks for the role alone, the licence counts when something happens,
+and without it nothing is ever delivered. So a group's hook is relied on where GitLab names a plan that has it, or where the operator says
+so (`group_hook`); a project's own hook is removed for it in the first case alone.
 """
 
 from __future__ import annotations
@@ -27,6 +31,9 @@ from providers.gitlab.hooks import Act, HookAnswer, Kind, Step, Wanted, drift, i
 
 ENDING = (HostUnauthorized, RateLimited, NotConfigured)
 """What no other place would mend: the run ends with it."""
+
+PAID = frozenset({"bronze", "silver", "gold", "premium", "ultimate", "opensource"})
+"""Plans with group webhooks, as the Namespaces API names them. No trials: their end would silence the hook, and nobody would be told."""
 
 State = Literal["removed", "made", "repaired", "kept", "covered", "left", "failed"]
 
@@ -71,18 +78,25 @@ class Connector:
             "project": Wanted("project", url, token, signing_token),
         }
         self._groups: dict[str, bool] = {}
+        self._plans: dict[str, str] = {}
+        self._group_hook_asked = False
         self._projects: dict[int, Place] = {}
         self._changed: list[tuple[Place, int]] = []
         self.result = Connected()
 
-    def connect(self, names: Sequence[str], *, projects_only: bool = False) -> Iterator[Row]:
+    def connect(self, names: Sequence[str], *, projects_only: bool = False, group_hook: bool = False) -> Iterator[Row]:
         """One row a place, as soon as it is known.
+
+        Args:
+            projects_only: no hook for a group, whatever it has paid for.
+            group_hook: the operator says that GitLab delivers from groups' hooks, which it does not always tell.
 
         Raises:
             HostUnauthorized: the token is refused.
             RateLimited: GitLab asks for a longer wait than anybody has patience for.
             NotConfigured: the secrets that are set cannot be used with this GitLab.
         """
+        self._group_hook_asked = group_hook
         for name in names:
             for row in self._named(name, projects_only=projects_only):
                 self.result.rows.append(row)
@@ -179,6 +193,10 @@ class Connector:
         above = self._covering(group)
         if above:
             return Row(group.path, "group", "covered", f"the hook of {above} tells of it")
+        if not self._relied_on(group):
+            plan = self._plan(group)
+            told = f"its plan is {plan}" if plan else "GitLab does not tell us its plan"
+            return f"group webhooks need Premium; {told}"
         try:
             row = self._settle(group)
         except HostNotFound:
@@ -193,6 +211,10 @@ class Connector:
         for place in (*self._api.subgroups(group), *projects):
             if place.repository is not None:
                 self._connected(place)
+            if self._plan(group) not in PAID:
+                if self._has_ours(place):
+                    yield Row(place.path, place.kind, "left", f"its own hook stays: GitLab does not say that the one of {group.path} fires")
+                continue
             removed = self._remove_ours(place)
             if removed:
                 verb = "would be removed" if self._dry else "removed"
@@ -202,17 +224,33 @@ class Connector:
         """Path of the nearest group above whose hook is ours; empty when there is none that we may see."""
         for path in place.groups:
             if path not in self._groups:
-                self._groups[path] = self._has_ours(path)
+                self._groups[path] = self._tells(path)
             if self._groups[path]:
                 return path
         return ""
 
-    def _has_ours(self, path: str) -> bool:
+    def _tells(self, path: str) -> bool:
+        """True when a hook of ours stands at the group and can be relied on."""
         try:
             group = self._api.find(path)
-            return group.kind == "group" and any(same_address(hook.url, self._wanted["group"].url) for hook in self._api.hooks(group))
         except (HostForbidden, HostNotFound):
             return False
+        return group.kind == "group" and self._has_ours(group) and self._relied_on(group)
+
+    def _has_ours(self, place: Place) -> bool:
+        try:
+            return any(same_address(hook.url, self._wanted[place.kind].url) for hook in self._api.hooks(place))
+        except (HostForbidden, HostNotFound):
+            return False
+
+    def _relied_on(self, group: Place) -> bool:
+        """Whether GitLab delivers from the group's hook, as far as anybody says so."""
+        return self._plan(group) in PAID or self._group_hook_asked
+
+    def _plan(self, group: Place) -> str:
+        if group.path not in self._plans:
+            self._plans[group.path] = self._api.plan(group)
+        return self._plans[group.path]
 
     def _remove_ours(self, place: Place) -> int:
         """How many hooks of ours stood there and are gone now."""
@@ -234,7 +272,7 @@ class Connector:
         try:
             if above := self._covering(project):
                 self._connected(project)
-                doubled = self._remove_ours(project)
+                doubled = self._plans.get(above) in PAID and self._remove_ours(project)
                 more = "; its own is removed" if doubled and not self._dry else ""
                 return Row(project.path, "project", "covered", f"the hook of {above} tells of it{more}")
             row = self._settle(project)

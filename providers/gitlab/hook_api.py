@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from pipeline.errors import HostNotFound, RateLimited, UsageError
+from pipeline.errors import HostForbidden, HostNotFound, RateLimited, UsageError
 from providers.gitlab.api import Api
 from providers.gitlab.client import MAX_ITEMS, Answer, Nothing
 from providers.gitlab.hook_places import MAINTAINER, Place
@@ -41,6 +41,10 @@ class _StatusCheck(Answer):
 class _Group(Answer):
     id: int
     full_path: str
+
+
+class _Namespace(Answer):
+    plan: str | None = ""
 
 
 class GitlabHooks:
@@ -86,6 +90,13 @@ class GitlabHooks:
             what=f"the groups below {group.path}",
         )
         return [_group(one) for one in found]
+
+    def plan(self, group: Place) -> str:
+        """Told to the group's owners alone; an instance of one's own says `default` whatever its licence (docs "Namespaces API")."""
+        try:
+            return self._one(lambda gl: gl.namespaces.get(group.id), _Namespace, what=f"the plan of {group.path}").plan or ""
+        except (HostForbidden, HostNotFound):
+            return ""
 
     def owned(self, most: int) -> Sequence[Place]:
         """Groups and projects whose hooks our role lets us see, at most so many of each."""

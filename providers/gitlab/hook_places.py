@@ -46,6 +46,9 @@ class HookApi(Protocol):
     def subgroups(self, group: Place) -> Sequence[Place]:
         """All groups below a group."""
 
+    def plan(self, group: Place) -> str:
+        """What its top-level group has paid for, by GitLab's word (`free`, `premium`); empty where GitLab does not tell us."""
+
     def hooks(self, place: Place) -> Sequence[HookAnswer]:
         """Every hook that stands there, ours or not."""
 

@@ -217,12 +217,14 @@ def test_a_second_run_keeps_everything(operator: Operator, group: Namespace) -> 
     assert [(hook.id, dict(hook.events), hook.signing_tokens) for hook in operator.world.hooks_of(group)] == before
 
 
-@pytest.mark.parametrize("edition", ["community", "free"])
-def test_on_free_each_project_gets_a_webhook(operator: Operator, group: Namespace, edition: str) -> None:
+@pytest.mark.parametrize(("edition", "level"), [("community", "maintainer"), ("free", "maintainer"), ("free", "owner")])
+def test_on_free_each_project_gets_a_webhook_that_fires(operator: Operator, group: Namespace, edition: str, level: str) -> None:
     operator.world.hooks.enterprise = edition != "community"
     group.plan = "free"
-    set_up(operator, group, "maintainer")
+    set_up(operator, group, level)
     assert operator.runs("connect", operator.world.url + "/acme") == 0
+    (hook,) = operator.world.hooks_of(project(operator, "acme/shop"))
+    assert operator.delivers_to(hook) == 202
     assert states(operator) == [("left", "group", "acme"), ("made", "project", "acme/shop"), ("made", "project", "acme/infra/net")]
     assert [len(operator.world.hooks_of(project(operator, path))) for path in ("acme/shop", "acme/infra/net", "acme/old")] == [1, 1, 0]
 

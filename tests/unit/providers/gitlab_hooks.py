@@ -27,6 +27,8 @@ class FakeGitlab:
 
     places: dict[str, Place]
     premium: bool = True
+    tells_plan: bool = True
+    """False: an instance of one's own, which says `default` of every licence."""
     signs: bool | None = True
     """None: an instance that has never heard of signing tokens."""
     tests: bool = True
@@ -55,11 +57,12 @@ class FakeGitlab:
     def owned(self, most: int) -> Sequence[Place]:
         return list(self.places.values())[:most]
 
+    def plan(self, group: Place) -> str:
+        return ("premium" if self.premium else "free") if self.tells_plan else "default"
+
     def hooks(self, place: Place) -> Sequence[HookAnswer]:
         self.calls.append(f"list {place.path}")
         self._guard(place.path)
-        if place.kind == "group" and not self.premium:
-            raise HostNotFound("404 Not Found")
         return [HookAnswer.model_validate(self._shown(number, hook)) for number, hook in self._at(place).items()]
 
     def make(self, place: Place, attributes: dict[str, object]) -> HookAnswer:

@@ -23,9 +23,9 @@ def _rows(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     return [(row.place, row.kind, row.state) for row in rows]
 
 
-def _connect(api: FakeGitlab, *names: str, projects_only: bool = False) -> tuple[list[Row], Connector]:
+def _connect(api: FakeGitlab, *names: str, projects_only: bool = False, group_hook: bool = False) -> tuple[list[Row], Connector]:
     connector = _connector(api)
-    return list(connector.connect(names, projects_only=projects_only)), connector
+    return list(connector.connect(names, projects_only=projects_only, group_hook=group_hook)), connector
 
 
 def test_a_group_on_premium_gets_one_hook_and_its_projects_are_told_of() -> None:
@@ -44,6 +44,33 @@ def test_a_group_on_free_leads_to_a_hook_for_each_project_that_is_not_archived()
     assert "Premium" in rows[0].said
     assert [repository.full_name for repository in connector.result.repositories] == ["acme/shop", "acme/infra/net"]
     assert api.stands("acme/old") == []
+
+
+@pytest.mark.parametrize(("tells_plan", "said"), [(True, "its plan is free"), (False, "its plan is default")])
+def test_a_group_hook_that_gitlab_would_make_and_never_fire_is_not_relied_on(tells_plan: bool, said: str) -> None:
+    api = FakeGitlab(dict(PLACES), premium=False, tells_plan=tells_plan)
+    standing = api.put("acme/shop")
+    api.put("acme")  # of a time with Premium, or made by hand
+    rows, _ = _connect(api, "acme", "acme/shop")
+    assert _rows(rows) == [
+        ("acme", "group", "left"),
+        ("acme/shop", "project", "repaired"),
+        ("acme/infra/net", "project", "made"),
+        ("acme/shop", "project", "kept"),
+    ]
+    assert said in rows[0].said
+    assert (list(api.standing["project", SHOP.id]), len(api.stands("acme"))) == ([standing], 1)
+    assert not [call for call in api.calls if call in ("make acme", "change acme", "remove acme/shop")]
+
+
+def test_a_group_hook_that_the_operator_asks_for_is_made_and_takes_no_projects_hook_away() -> None:
+    api = FakeGitlab(dict(PLACES), tells_plan=False)
+    standing = api.put("acme/shop")
+    rows, connector = _connect(api, "acme", "acme/infra/net", group_hook=True)
+    assert _rows(rows) == [("acme", "group", "made"), ("acme/shop", "project", "left"), ("acme/infra/net", "project", "covered")]
+    assert "its own hook stays" in rows[1].said
+    assert (list(api.standing["project", SHOP.id]), api.stands("acme/infra/net")) == ([standing], [])
+    assert [repository.full_name for repository in connector.result.repositories] == ["acme/shop", "acme/infra/net"]
 
 
 def test_without_the_role_owner_a_groups_projects_get_hooks() -> None:

@@ -137,16 +137,22 @@ def test_hooks_of_a_project_are_its_maintainers(scene: Scene, who: str, status: 
     assert code(also) == status
 
 
-def test_hooks_of_a_group_are_its_owners_and_premiums(scene: Scene) -> None:
+def test_hooks_of_a_group_are_its_owners_and_without_premium_they_stand_there_and_never_fire(scene: Scene, receiver: Receiver) -> None:
     made = scene.group().hooks.create({"url": "https://a.example.org/", "member_events": True})
     assert (made.group_id, made.member_events, made.subgroup_events) == (scene.group().id, True, False)
     with pytest.raises(GitlabError) as below:
         scene.group("dora").hooks.list(get_all=True)
     assert code(below) == 403
-    scene.world.create_group("acme").plan = "free"
-    with pytest.raises(GitlabError) as free:
-        scene.group().hooks.list(get_all=True)
-    assert code(free) == 403
+    hook = scene.group().hooks.create({"url": receiver.url, "push_events": True})
+    for plan, fired in (("free", 0), ("premium", 1)):
+        scene.world.create_group("acme").plan = plan
+        assert {hook.id, made.id} == {one.id for one in scene.group().hooks.list(get_all=True)}
+        tests = len(receiver.seen)
+        hook.test("push_events")
+        assert len(receiver.seen) == tests + 1
+        scene.world.commit(scene.project, "main", {"plan.txt": plan})
+        scene.world.hooks.wait()
+        assert len(receiver.seen) == tests + 1 + fired
     scene.world.hooks.enterprise = False
     with pytest.raises(GitlabError) as community:
         scene.group().hooks.list(get_all=True)

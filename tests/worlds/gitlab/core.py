@@ -52,6 +52,7 @@ class Gitlab:
         self.tokens = Tokens(self.state)
         self.shapes = Shapes(self.state)
         self.hooks = Hooks(self.state)
+        self.hooks.licensed = lambda group: self.state.namespaces[group].root.plan != "free"
         self.events = Events(self.state, self.shapes, self.hooks)
         self.talk = Talk(self.state, self.events)
         self.pipelines = Pipelines(self.state, self._pipeline_changed, self._job_changed)

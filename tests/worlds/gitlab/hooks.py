@@ -219,6 +219,8 @@ class Hooks:
         """False: as a self-managed instance without the flag `auto_disabling_web_hooks`."""
         self.enterprise = True
         """False: a community edition, which has no hooks of groups at all."""
+        self.licensed: Callable[[int], bool] = lambda group: True
+        """Whether events reach the hooks of a group: without Premium they are made, shown and tested like any other, and never fire."""
         self.signs = True
         """False: signing tokens are ignored in silence (flag `webhook_signing_token`)."""
         self.tells_tokens = True
@@ -259,7 +261,9 @@ class Hooks:
             return False
         if hook.kind == "project":
             return hook.owner == event.project and event.switch not in GROUP_EVENTS and _branch_fits(hook, event)
-        return hook.kind in ("world", "system") or (hook.owner in event.groups and _branch_fits(hook, event))
+        if hook.kind in ("world", "system"):
+            return True
+        return hook.owner in event.groups and self.licensed(hook.owner) and _branch_fits(hook, event)
 
     def executable(self, hook: Hook) -> bool:
         """False while GitLab has switched it off."""
