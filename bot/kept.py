@@ -15,7 +15,7 @@ from typing import Final
 
 from bot.pressure import Pressure
 from bot.wiring import App
-from pipeline.errors import DeliveryRefused, FixwrightError, StoreError, StoreUnavailable
+from pipeline.errors import DeliveryRefused, FixwrightError, NotConfigured, StoreError, StoreUnavailable
 from pipeline.messages import AcceptEvent, Envelope
 from pipeline.model.event import Delivery, Received
 from pipeline.ports import Configurations, Provider
@@ -135,6 +135,8 @@ class Kept:
                 self._away = True
             except OSError as error:
                 log.error("spool.fault", extra={"error": error.strerror or type(error).__name__})
+            except Exception:  # the boundary of what is kept (docs/decisions/0003-boundaries.md): nobody else would take it
+                log.exception("delivery.kept_fault")
             self._stop.wait(TRY_SECONDS)
 
     def _take(self, deliveries: Sequence[Delivery]) -> list[bool]:
@@ -143,7 +145,7 @@ class Kept:
         return [future is not None and self._committed(future) for future in waiting]
 
     def _submit(self, delivery: Delivery) -> Future[bool] | None:
-        """On its way to the database; None for what is no delivery of ours (any more: the secret may have changed since)."""
+        """On its way to the database; None for what is no delivery of ours (any more: the secret may have changed or gone since)."""
         provider = self._providers.get(delivery.provider)
         if provider is None or self._stop.is_set():
             if provider is None:
@@ -152,7 +154,7 @@ class Kept:
             raise StoreUnavailable("the web process is ending")
         try:
             received = provider.receive(delivery, self._configurations.of(delivery.provider, delivery.instance))
-        except DeliveryRefused as error:
+        except (DeliveryRefused, NotConfigured) as error:
             log.error("delivery.kept_refused", extra={"provider": delivery.provider, "code": error.code, "error": error.message})
             return None
         return self._intake.submit(*entry(delivery, received))

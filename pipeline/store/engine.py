@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, ReadOnlySqlTransaction, UndefinedColumn, UndefinedTable
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -236,25 +236,32 @@ def translated() -> Iterator[None]:
     """Errors of the database become errors of ours.
 
     Raises:
-        StoreUnavailable: no answer, locked, full, read-only, no more connections, deadlock: trying again can help.
+        StoreUnavailable: no answer, locked, full, read-only, no more connections, deadlock, a damaged file, a missing table or right:
+            trying again can help, as nothing of it is the statement's fault.
         StaleWrite: a unique or foreign key refuses the row: somebody else was there first, or what it refers to is gone.
-        StoreError: anything else.
+        StoreError: the statement or its values are refused.
     """
     try:
         yield
     except IntegrityError as exc:
         raise StaleWrite(f"the database refuses the row ({_name(exc)})") from exc
-    except (OperationalError, InterfaceError, PoolTimeout) as exc:
+    except PoolTimeout as exc:
         raise StoreUnavailable(f"the database does not do its work: {_said(exc)}") from exc
     except DBAPIError as exc:
         if exc.connection_invalidated:
             raise StoreUnavailable(f"the connection to the database broke: {_said(exc)}") from exc
+        if isinstance(exc.orig, _MENDED_BY_PEOPLE) or not isinstance(exc, DataError | NotSupportedError | ProgrammingError):
+            raise StoreUnavailable(f"the database does not do its work: {_said(exc)}") from exc
         if isinstance(exc, ProgrammingError) and not _code(exc):
             # The driver's own word, not the database's: who ends a process in the middle of a statement leaves its connection so.
             raise StoreUnavailable(f"the connection to the database can do nothing more: {_said(exc)}") from exc
         raise StoreError(f"the database refuses a statement ({_name(exc)})") from exc
     except SQLAlchemyError as exc:
         raise StoreError(f"the database cannot do a statement ({type(exc).__name__})") from exc
+
+
+_MENDED_BY_PEOPLE = (UndefinedTable, UndefinedColumn, InvalidSchemaName, InsufficientPrivilege)
+"""A PostgreSQL that is being restored or set up. psycopg counts it among the faults of the caller."""
 
 
 def run_after_commit(callback: Callable[[], None]) -> None:

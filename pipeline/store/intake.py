@@ -199,7 +199,7 @@ class Intake:
             except Exception as exc:  # the writer's boundary: a fault of ours must not end the intake
                 log.exception("intake.fault")
                 self._writer.close()
-                results = [StoreError(f"the delivery cannot be kept ({type(exc).__name__})")] * len(fresh)
+                results = [StoreUnavailable(f"the delivery cannot be kept ({type(exc).__name__})")] * len(fresh)
         too_late = [waiting for waiting in batch if now - waiting.since >= PATIENCE_SECONDS]
         refusal = StoreUnavailable("the delivery has waited too long for the database")
         _answer([*zip(fresh, results, strict=True), *((waiting, refusal) for waiting in too_late)])
@@ -208,15 +208,16 @@ class Intake:
         """One transaction for all; when a row of it is refused, one for each, so that only that row fails."""
         try:
             new = self._write_twice(batch)
-        except _UNAVAILABLE as exc:
-            log.error("intake.database_down", extra={"error": _first_line(exc), "deliveries": len(batch)})
-            return [StoreUnavailable(f"the database does not take deliveries: {_first_line(exc)}")] * len(batch)
         except _REFUSED as exc:
             self._writer.close()
             if len(batch) == 1:
                 log.error("intake.refused", extra={"error": type(exc).__name__, "delivery_id": batch[0].delivery_id})
                 return [StoreError(f"the database refuses the delivery ({type(exc).__name__})")]
             return [result for row in batch for result in self._commit([row])]
+        except _UNAVAILABLE as exc:
+            self._writer.close()
+            log.error("intake.database_down", extra={"error": _first_line(exc), "deliveries": len(batch)})
+            return [StoreUnavailable(f"the database does not take deliveries: {_first_line(exc)}")] * len(batch)
         self._committed.set()
         return [row.id in new for row in batch]
 
@@ -230,9 +231,6 @@ class Intake:
             if isinstance(exc, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable | _READ_ONLY):
                 raise
             return self._writer.write(batch)
-        except sqlite3.OperationalError:
-            self._writer.close()
-            raise
 
     def _wake_all(self, callback: Callable[[], None]) -> None:
         """The waker's thread: many commits while the callback runs are one call."""
@@ -246,8 +244,10 @@ class Intake:
 
 _READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 """Another server has taken its place. psycopg counts it among the faults of the caller."""
-_UNAVAILABLE = (sqlite3.OperationalError, psycopg.OperationalError, _READ_ONLY, OSError)
-_REFUSED = (sqlite3.Error, psycopg.Error, ValueError, OverflowError)
+_REFUSED = (sqlite3.IntegrityError, sqlite3.DataError, psycopg.IntegrityError, psycopg.DataError, ValueError, OverflowError)
+"""What a row itself is to blame for: it would be refused by a sound database too, however often it is tried."""
+_UNAVAILABLE = (sqlite3.Error, psycopg.Error, OSError)
+"""All else, a damaged file and a missing table or right too: people mend it, and what was acknowledged must be there to be taken then."""
 
 
 def _message(envelope: Envelope, delivery_id: str, vault: Vault) -> OutboxRow:

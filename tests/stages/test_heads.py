@@ -128,6 +128,24 @@ def test_a_walk_that_is_cut_off_goes_on_and_judges_nothing_twice(github: GithubB
     assert github.dead() == []
 
 
+@pytest.mark.parametrize("answer", [faults.Status(451), faults.garbage()], ids=["blocked by law", "garbage"])
+def test_one_repository_that_the_host_tells_nothing_of_holds_up_no_other(
+    github: GithubBench, caplog: pytest.LogCaptureFixture, answer: faults.Status
+) -> None:
+    blocked = installed(github)
+    second = github.repository({"b.txt": "fine\n"}, "second")
+    pull = github.change(second, {"c.txt": "BAD\n"})
+    github.delivered = len(github.world.hooks.deliveries)
+    github.world.faults.add("GET", f"/{blocked.name}/pulls$", answer, times=100)
+    with caplog.at_level("INFO", "pipeline.stages.heads"):
+        walk(github, "first")
+    (run,) = github.runs(second, pull.head_sha)
+    assert run.conclusion == "failure"
+    said = [record.getMessage() for record in caplog.records]
+    assert (said.count("repository.not_let_in"), said.count("reconcile.done")) == (1, 1)
+    assert github.dead() == []
+
+
 def test_a_repository_that_was_added_without_our_being_told_is_found_and_looked_at(github: GithubBench) -> None:
     installed(github)
     added = github.repository({"b.txt": "fine\n"}, "second")

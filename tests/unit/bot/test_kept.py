@@ -6,7 +6,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from bot.settings import read_settings
 from bot.wiring import App, wire
 from pipeline.errors import DeliveryPutOff, StoreUnavailable
 from pipeline.model.event import Delivery
+from pipeline.ports import Configuration, Configurations
 from pipeline.signing import sign
 from pipeline.store.intake import Intake
 from pipeline.store.spool import Spool
@@ -189,6 +190,76 @@ def test_while_the_database_is_away_nothing_of_it_is_lost(app: App) -> None:
     with pytest.raises(StoreUnavailable):
         kept(app, Intake.open(app.settings.database_url)).drain()
     assert drained(app) == 1
+
+
+def test_a_damaged_database_costs_nothing_that_was_acknowledged(app: App) -> None:
+    app.database.dispose()
+    sound = app.database.path.read_bytes()
+    app.database.path.write_bytes(b"no database at all " * 500)
+    spool = Spool(app.settings.spool_dir, 1_000_000)
+    spool.keep(old("kept before"))
+    spool.close()
+    with TestClient(make_asgi(app)) as client:
+        assert post(client, "came meanwhile") == (202, "spooled")
+        with pytest.raises(StoreUnavailable):
+            drained(app)
+        assert (spool.lying().segments, spool.lying().damaged) == (2, 0)
+        app.database.path.write_bytes(sound)
+        wait(lambda: not spool.lying().segments)
+    assert sorted(known(app)) == ["came meanwhile", "kept before"]
+    assert spool.lying().damaged == 0
+
+
+def test_one_of_a_host_that_is_not_set_up_any_more_holds_up_no_other(tmp_path: Path) -> None:
+    settings = {f"FIXWRIGHT_GITLAB_{name}": value for name, value in made.CONFIGURATION.items()}
+    app = wired(tmp_path, **{**settings, "FIXWRIGHT_LOCAL_WEBHOOK_SECRET": ""})
+    body = made.body_of(made.push())
+    headers = {name.lower(): value for name, value in made.with_token(body, "key-1").items()}
+    spool = Spool(app.settings.spool_dir, 1_000_000)
+    spool.keep(old("local"))
+    spool.keep(Delivery("gitlab", "", headers, body, time.time()))
+    spool.close()
+    assert drained(app) == 1
+    assert (known(app), spool.lying().segments, spool.lying().damaged) == (["key-1"], 0, 1)
+    app.database.dispose()
+
+
+class Stumbling:
+    """Settings that cannot be told at first, for a reason that nobody thought of."""
+
+    def __init__(self, real: Configurations) -> None:
+        self.real, self.stumbled = real, 0
+
+    def of(self, provider: str, instance: str) -> Configuration:
+        """As the real ones, from the second time on."""
+        if not self.stumbled:
+            self.stumbled += 1
+            raise KeyError("a bug")
+        return self.real.of(provider, instance)
+
+    def at_once(self, provider: str, instance: str) -> Configuration | None:
+        """See `Configurations`."""
+        return self.real.at_once(provider, instance)
+
+    def instances(self, provider: str) -> Sequence[str]:
+        """See `Configurations`."""
+        return self.real.instances(provider)
+
+
+def test_a_fault_of_ours_does_not_end_the_taking(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    spool = Spool(app.settings.spool_dir, 1_000_000)
+    spool.keep(old("one"))
+    spool.close()
+    settings = Stumbling(app.places.configurations)
+    intake = Intake.open(app.settings.database_url)
+    intake.start()
+    taking = Kept(app.settings.spool_dir, 1_000_000, app.plugins.providers, settings, intake, app.pressure, app.database.vault)
+    taking.start()
+    wait(lambda: known(app) == ["one"])
+    taking.stop()
+    intake.stop()
+    assert settings.stumbled == 1
+    assert [record.message for record in caplog.records].count("delivery.kept_fault") == 1
 
 
 def test_with_no_room_for_a_file_it_is_503(tmp_path: Path) -> None:

@@ -219,6 +219,31 @@ def test_one_row_that_the_database_refuses_fails_alone(recording: Recording, slo
         futures["bad"].result(10)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        sqlite3.DatabaseError("database disk image is malformed"),
+        psycopg.errors.UndefinedTable('relation "outbox" does not exist'),
+        psycopg.errors.UndefinedColumn('column "due_at" does not exist'),
+        psycopg.errors.InsufficientPrivilege("permission denied for table deliveries"),
+        psycopg.errors.DataCorrupted("invalid page in block 0"),
+        KeyError("a bug"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_what_no_row_is_to_blame_for_refuses_none_and_is_tried_again(recording: Recording, slow: Intake, fault: Exception) -> None:
+    def ill(batch: Sequence[Prepared]) -> None:
+        raise fault
+
+    recording.fail = ill
+    recording.gate.set()
+    with pytest.raises(StoreUnavailable):
+        slow.submit(delivery("a"), []).result(10)
+    assert recording.closed >= 1, "what is mended may need another connection"
+    recording.fail = lambda batch: None
+    assert slow.submit(delivery("a"), []).result(10)
+
+
 def test_a_fault_of_ours_in_the_writer_does_not_end_the_intake(recording: Recording, slow: Intake) -> None:
     def broken(batch: Sequence[Prepared]) -> None:
         raise KeyError("a bug")
