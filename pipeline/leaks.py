@@ -76,7 +76,8 @@ _WHOLE, _PIECE = 64, 32
 MOST_MARKS = 640
 """Of one value: enough for a key of 4,096 bits with its encodings."""
 _REMEMBERED = 256
-"""Secrets of our own that a process keeps at most; tokens are made anew every hour."""
+"""Tokens of our own that a process keeps at most, as they are made anew every hour. Secrets of the settings are all kept: they stay valid
+as long as nobody changes them, and there are as many as an operator has set."""
 
 _NOT_LETTERS = bytes(c for c in range(128) if not chr(c).isalnum())
 _NOT_VISIBLE = bytes(c for c in range(128) if c <= 32 or c == 127 or chr(c) in "\\\"'`")
@@ -314,7 +315,7 @@ _TAGGED = 20
 
 
 class _Own:
-    """What this process knows: the newest of the settings' secrets, and of the tokens that it was given."""
+    """What this process knows: the settings' secrets, and the newest of the tokens that it was given."""
 
     def __init__(self) -> None:
         self._settings: dict[str, bytes] = {}
@@ -326,13 +327,13 @@ class _Own:
 
     def add(self, secrets: Iterable[str], *, passing: bool) -> None:
         with self._lock:
-            kept = self._tokens if passing else self._settings
-            new = [s for s in secrets if len(s) >= _WINDOW and s not in self._settings and s not in self._tokens]
+            new = [s for s in secrets if len(s) >= _WINDOW and s not in self._settings and not (passing and s in self._tokens)]
             if not new:
                 return
+            kept = self._tokens if passing else self._settings
             kept.update((secret, _PROCESS.marks(secret, words=True)) for secret in new)
-            while len(kept) > _REMEMBERED:
-                del kept[next(iter(kept))]
+            while len(self._tokens) > _REMEMBERED:
+                del self._tokens[next(iter(self._tokens))]
             # Put in place at once: others are reading.
             self.marked = _Marked(_PROCESS, [*self._settings.values(), *self._tokens.values()])
             self.words = _words([*self._settings, *self._tokens])
@@ -363,7 +364,7 @@ def remember(*secrets: str, passing: bool = False) -> None:
 
     Args:
         secrets: what is shorter than six characters is in too many words, and is not looked for.
-        passing: True for tokens that are made anew every hour. Only the newest 256 are kept in mind, of these and of the others.
+        passing: True for tokens that are made anew every hour. Only the newest 256 of these are kept in mind, and all of the others.
     """
     _OWN.add(secrets, passing=passing)
 

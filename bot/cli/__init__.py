@@ -7,6 +7,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
@@ -23,6 +24,8 @@ OK, FOUND, USAGE, UNCHECKED = 0, 1, 2, 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; never shows a traceback for a person's mistake."""
     sys.excepthook = _crashed
+    if threading.excepthook is threading.__excepthook__:  # who has set another one (a test run) wants to know of it
+        threading.excepthook = _thread_crashed
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         parsed = make_parser(given[0] if given else "").parse_args(given)
@@ -99,3 +102,12 @@ def print_error(error: FixwrightError) -> None:
 def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """A fault of ours: the traceback as Python shows it, but for what must not leave."""
     sys.stderr.write(clean("".join(traceback.format_exception(kind, error, trace)), machine=True))
+
+
+def _thread_crashed(crash: threading.ExceptHookArgs) -> None:
+    """As `_crashed`, for a thread: Python shows those by another way."""
+    if crash.exc_type is SystemExit:  # as Python's own: the thread ended itself
+        return
+    name = crash.thread.name if crash.thread is not None else "unknown"
+    sys.stderr.write(clean(f"Exception in thread {name}:\n", machine=True))
+    _crashed(crash.exc_type, crash.exc_value or crash.exc_type(), crash.exc_traceback)

@@ -180,6 +180,16 @@ def test_only_the_newest_tokens_are_kept_in_mind() -> None:
     assert clean(f"x {tokens[0]}") == f"x {tokens[0]}"
 
 
+def test_what_an_operator_has_set_is_never_forgotten_however_much_comes_after_it() -> None:
+    first = "-".join(["database", "Vw4", "password", "Tq81zz"])
+    passed = "-".join(["was", "Yk2", "token", "Rb55vc"])
+    remember(passed, passing=True)
+    remember(first, passed)
+    remember(*(f"setting{number:04}Hm{number * 6007:08}" for number in range(300)))
+    remember(*(f"passing{number:04}Lw{number * 5003:08}" for number in range(300)), passing=True)
+    assert clean(f"x {first} y {passed}") == "x [removed] y [removed]"
+
+
 def test_a_word_of_ours_is_removed_from_logs_alone() -> None:
     word = "".join(["quitea", "plainword"])
     known = Filter([word])

@@ -9,6 +9,7 @@ import logging
 import re
 import secrets
 import string
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,3 +207,32 @@ def test_the_documented_events_exist() -> None:
     )
     assert len(named) >= 10
     assert [name for name in sorted(named) if f'"{name}"' not in source] == []
+
+
+_CRASH = """
+import contextlib, sys, threading
+from bot.cli import main
+from pipeline.leaks import remember
+
+with contextlib.suppress(SystemExit):
+    main(["--version"])
+word = sys.stdin.read()
+remember(word)
+
+def fails():
+    raise ValueError(f"the server refused {word}")
+
+for what in (fails, sys.exit):
+    thread = threading.Thread(target=what, name="kept")
+    thread.start()
+    thread.join()
+"""
+
+
+def test_what_a_crashed_thread_shows_goes_through_the_filter_too() -> None:
+    word = _random(24)
+    ended = subprocess.run([sys.executable, "-c", _CRASH], input=word, capture_output=True, text=True, timeout=60, check=True)
+    assert "Exception in thread kept" in ended.stderr
+    assert "ValueError: the server refused [removed]" in ended.stderr
+    assert word not in ended.stderr
+    assert ended.stderr.count("Traceback") == 1, "a thread that ends itself is no crash"
