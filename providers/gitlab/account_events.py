@@ -44,11 +44,6 @@ def _project_member(reading: Reading) -> Event | None:
     return MemberEvent(reading.installation(path), user_of(event.user_id, event.user_username), repository)
 
 
-def _group_member(reading: Reading) -> Event | None:
-    event = reading.read(payloads.GroupMember)
-    return MemberEvent(reading.installation(event.group_path), user_of(event.user_id, event.user_username))
-
-
 READERS: Mapping[str, Reader] = {
     "project_create": _created,
     "project_destroy": _project(RepositoryAction.DELETED),
@@ -60,7 +55,6 @@ READERS: Mapping[str, Reader] = {
     "subgroup_destroy": _group,
     "user_remove_from_team": _project_member,
     "user_update_for_team": _project_member,
-    "user_remove_from_group": _group_member,
-    "user_update_for_group": _group_member,
 }
-"""By `event_name`."""
+"""By `event_name`. Not `user_*_group`: of the group's path GitLab tells the last step alone, which is another group's at the top, and of
+somebody's rights nothing is kept that it could end."""

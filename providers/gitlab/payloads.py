@@ -229,11 +229,3 @@ class ProjectMember(Payload):
     project_visibility: Text = ""
     user_id: Number
     user_username: Login
-
-
-class GroupMember(Payload):
-    """`user_*_group`."""
-
-    group_path: GroupName
-    user_id: Number
-    user_username: Login

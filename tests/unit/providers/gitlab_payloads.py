@@ -156,8 +156,8 @@ def project_member(event: str) -> Payload:
 
 
 def group_member(event: str) -> Payload:
-    """Something about a member of a group."""
-    about = {"group_name": "Acme", "group_path": "acme", "group_id": 1, "group_access": "Guest"}
+    """Something about a member of `elsewhere/acme`: the path has its last step alone."""
+    about = {"group_name": "Acme", "group_path": "acme", "group_id": 7, "group_access": "Guest"}
     return {"event_name": event, "user_id": 64, "user_username": "ada", **about}
 
 
@@ -181,8 +181,7 @@ def known() -> dict[str, Payload]:
     found |= {f"merge_request.{action}": merge_request(action) for action in ("open", "reopen", "close", "merge")}
     found |= {f"project_{event}": project(f"project_{event}") for event in ("create", "destroy", "rename", "transfer", "update")}
     found |= {event: group(event) for event in ("group_rename", "group_destroy", "subgroup_destroy")}
-    found |= {event: project_member(event) for event in ("user_remove_from_team", "user_update_for_team")}
-    return found | {event: group_member(event) for event in ("user_remove_from_group", "user_update_for_group")}
+    return found | {event: project_member(event) for event in ("user_remove_from_team", "user_update_for_team")}
 
 
 # --- how they are signed ---

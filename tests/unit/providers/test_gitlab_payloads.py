@@ -73,8 +73,6 @@ UNDERSTOOD = {
     "project_create.json": "installation",
     "project_destroy.json": "repository",
     "subgroup_destroy.json": "installation",
-    "member_remove.json": "member",
-    "member_update.json": "member",
 }
 """What GitLab's examples are to us; of the others nothing follows."""
 

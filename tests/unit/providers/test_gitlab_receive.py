@@ -339,10 +339,12 @@ def test_lost_rights_are_told() -> None:
         event = event_of(made.project_member(name))
         assert isinstance(event, MemberEvent)
         assert (event.user, event.repository) == (PERSON, replace(SHOP, default_branch=""))
+
+
+def test_what_is_told_of_a_subgroups_members_is_not_taken_for_the_namespace_that_is_called_alike() -> None:
     for name in ("user_remove_from_group", "user_update_for_group"):
-        event = event_of(made.group_member(name))
-        assert isinstance(event, MemberEvent)
-        assert (event.user, event.repository, event.installation.account) == (PERSON, None, "acme")
+        result = received(made.group_member(name))
+        assert (result.event, result.name, result.odd) == (None, name, "")
 
 
 @pytest.mark.parametrize(
