@@ -100,11 +100,13 @@ class Setting:
 
 
 Configuration = Mapping[str, str]
-"""Values of a provider's settings by `Setting.name`, and `RETRY_CAP`; unset ones are absent."""
+"""Values of a provider's settings by `Setting.name`, `RETRY_CAP` and `OUR_URL`; unset ones are absent."""
 
 
 RETRY_CAP = "retry_cap"
 """Name, which no setting of a provider can have, of the longest wait in seconds that the operator wants where no host asks for one."""
+OUR_URL = "our_url"
+"""Name, likewise, of the address of Fixwright itself (FIXWRIGHT_URL)."""
 
 
 class Configurations(Protocol):
@@ -217,6 +219,10 @@ class CodeHost(Protocol):
 
     def authors(self, ref: PullRequestRef) -> Sequence[UserRef]:
         """Who wrote or committed its commits, as far as the host knows accounts for them; each once. May be empty."""
+
+    def confirms(self, comment: CommentRef, sender: UserRef, body: str) -> bool:
+        """Whether the comment stands there now, `sender` wrote it, and it says `body`. Asked before a command is done, as a delivery may be
+        proven and yet say what somebody made up. False also for one that was edited since, and one that we may not see."""
 
     def acknowledge(self, comment: CommentRef) -> None:
         """Show that a command was seen (a reaction). Failure to do so is not an error of the command."""

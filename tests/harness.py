@@ -190,8 +190,8 @@ class Bench:
     def comment(self, repo: LocalRepo, ref: PullRequestRef, text: str, thread: ThreadRecord | None = None, who: str = "") -> None:
         """A person writes a comment."""
         record = self.record(repo)
-        identifier = write_comment(record, ref.number, text, thread.id if thread else "")
         owner = who or Path(repo.folder).owner()
+        identifier = write_comment(record, ref.number, text, thread.id if thread else "", owner)
         place = CommentRef(ref, identifier, thread is not None, thread.id if thread else "")
         event = CommentEvent(INSTALLATION, place, UserRef(owner, owner), text, thread.fingerprint if thread else "")
         self.deliver(event)

@@ -282,12 +282,13 @@ def _comment(args: argparse.Namespace) -> int:
     return 0
 
 
-def write_comment(record: RepositoryRecord, number: int, text: str, thread: str = "") -> str:
-    """Put a person's comment into the record; its id. Raises UsageError for a thread or pull request that is not there."""
+def write_comment(record: RepositoryRecord, number: int, text: str, thread: str = "", author: str = "") -> str:
+    """Put a person's comment into the record, of `author` or whoever runs this; its id. Raises UsageError for a thread or pull request
+    that is not there."""
     with record.locked():
         _pull(record.pull_requests().pulls, number)
         said = record.conversation(number)
-        comment = CommentRecord(id=uuid.uuid4().hex[:16], author=getpass.getuser(), body=text)
+        comment = CommentRecord(id=uuid.uuid4().hex[:16], author=author or getpass.getuser(), body=text)
         found = next((t for t in said.threads if t.id == thread), None)
         if thread and found is None:
             raise UsageError(f"pull request {number} has no thread {thread}", hint="fixwright local show REPOSITORY --json")

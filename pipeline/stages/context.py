@@ -189,6 +189,10 @@ class FencedHost:
         """See `CodeHost.authors`."""
         return self.host.authors(ref)
 
+    def confirms(self, comment: CommentRef, sender: UserRef, body: str) -> bool:
+        """See `CodeHost.confirms`."""
+        return self.host.confirms(comment, sender, body)
+
     def acknowledge(self, comment: CommentRef) -> None:
         """See `CodeHost.acknowledge`."""
         self.fence()

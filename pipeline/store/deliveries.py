@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from sqlalchemy import Select, delete, select, update
 
 from pipeline.store.columns import database_now
+from pipeline.store.identifiers import new_id
 from pipeline.store.tables import deliveries, delivery_counts
 from pipeline.store.transaction import Transaction
 
 BODY_SECONDS = 86_400.0
 """Bodies are kept for a day, to look into what went wrong."""
+
+CLAIMED = "claimed"
+"""Outcome in a row that is no delivery: a command that was done."""
 
 KIND = "deliveries"
 """What bodies are sealed for."""
@@ -46,6 +50,22 @@ class Deliveries:
         stored = self._transaction.execute(_which(provider, instance, delivery_id)).scalar_one_or_none()
         packed = None if stored is None else self._transaction.vault.open(KIND, stored)
         return None if packed is None else zlib.decompress(packed)
+
+    def claim_command(self, provider: str, instance: str, identity: str) -> bool:
+        """True for the first who asks with this identity of a command, in a transaction that is kept: several deliveries may tell of one.
+        Remembered as long as deliveries are. No delivery has such an id: hosts' ids have no `#`."""
+        row = {
+            "id": new_id(),
+            "provider": provider,
+            "instance": instance,
+            "delivery_id": f"command#{identity}",
+            "name": "command",
+            "outcome": CLAIMED,
+            "received_at": database_now(),
+            "size": 0,
+            "body": None,
+        }
+        return self._transaction.add_missing(deliveries, [row], ["provider", "instance", "delivery_id"]) == 1
 
     def count(self, provider: str, name: str, outcome: str, number: int = 1) -> None:
         """Add to a counter."""

@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, func, or_, select
 
 from pipeline.messages import BATCH, INTERACTIVE, NORMAL
 from pipeline.store.columns import database_now
+from pipeline.store.deliveries import CLAIMED
 from pipeline.store.tables import deliveries, installations, outbox, repositories
 from pipeline.store.transaction import Transaction
 
@@ -106,7 +107,9 @@ class Overview:
     def last_delivery(self) -> LastDelivery | None:
         """The newest delivery that was kept; None before the first one, and a week after the last."""
         columns = (deliveries.c.provider, deliveries.c.name, (database_now() - deliveries.c.received_at).label("seconds"))
-        row = self._transaction.execute(select(*columns).order_by(deliveries.c.received_at.desc()).limit(1)).one_or_none()
+        row = self._transaction.execute(
+            select(*columns).where(deliveries.c.outcome != CLAIMED).order_by(deliveries.c.received_at.desc()).limit(1)
+        ).one_or_none()
         return None if row is None else LastDelivery(row.provider, row.name, max(0.0, row.seconds))
 
     def _waiting(self, priority: int) -> Waiting:

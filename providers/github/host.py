@@ -127,6 +127,11 @@ class GitHubHost:
         """The accounts that GitHub sees behind the addresses in the commits."""
         return pulls.authors(self._api, ref)
 
+    def confirms(self, comment: CommentRef, sender: UserRef, body: str) -> bool:  # noqa: ARG002  # the port's signature
+        """Always, without a request: a delivery is signed with the App's own secret, which GitHub and we alone know, and GitHub lets nobody
+        write what it says (docs "Validating webhook deliveries")."""
+        return True
+
     def acknowledge(self, comment: CommentRef) -> None:
         """Eyes."""
         comments.acknowledge(self._api, comment)

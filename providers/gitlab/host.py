@@ -116,6 +116,10 @@ class GitLabHost:
 
     # --- writing ---
 
+    def confirms(self, comment: CommentRef, sender: UserRef, body: str) -> bool:
+        """One request: whoever keeps a webhook may let GitLab deliver any text in our name for it (`custom_webhook_template`)."""
+        return notes.confirms(self._api, comment, sender, body)
+
     def acknowledge(self, comment: CommentRef) -> None:
         """Eyes."""
         notes.acknowledge(self._api, comment)

@@ -16,7 +16,7 @@ from pipeline.errors import HostError, HostForbidden, HostNotFound
 from pipeline.escaping import cut
 from pipeline.markers import MARK_ROOM, MarkKind, encoded, mark_in, marked, same_text
 from pipeline.model.event import CommentRef
-from pipeline.model.target import PullRequestRef
+from pipeline.model.target import PullRequestRef, UserRef
 from pipeline.ports import Capabilities
 from providers.gitlab.api import Account, Api
 from providers.gitlab.client import Answer, Nothing
@@ -37,6 +37,7 @@ class Author(Answer):
     """Who wrote a note, or resolved a thread."""
 
     id: int = 0
+    username: str = ""
 
 
 class Note(Answer):
@@ -101,6 +102,25 @@ def ensure_reply(api: Api, comment: CommentRef, topic: str, body: str, limits: C
         except HostNotFound:  # the discussion was deleted: what was asked is answered all the same
             log.info("gitlab.discussion_gone", extra={"number": ref.number})
     _make(api, ref, text)
+
+
+def confirms(api: Api, comment: CommentRef, sender: UserRef, body: str) -> bool:
+    """See `pipeline.ports.CodeHost.confirms`. One that says in which discussion it stands is looked for there, so that nobody's command is
+    taken to another thread."""
+    ref, number = comment.pull_request, int(comment.id)
+    what = f"note {number} of merge request {ref.number}"
+    try:
+        if comment.thread:
+            notes = api.get(ref.repository, lambda p: _of(p, ref).discussions.get(comment.thread), Discussion, what=what).notes
+        else:
+            notes = [api.get(ref.repository, lambda p: _of(p, ref).notes.get(number), Note, what=what)]
+    except (HostForbidden, HostNotFound) as exc:
+        log.info("gitlab.note_unseen", extra={"number": ref.number, "note": number, "code": exc.code})
+        return False
+    note = next((one for one in notes if one.id == number and not one.system), None)
+    if note is None or note.author is None:
+        return False
+    return (str(note.author.id), note.author.username) == (sender.id, sender.login) and same_text(note.body, body)
 
 
 def acknowledge(api: Api, comment: CommentRef) -> None:

@@ -206,6 +206,12 @@ class LocalHost:
         """Names in commits are no accounts here: anybody may write any."""
         return ()
 
+    def confirms(self, comment: CommentRef, sender: UserRef, body: str) -> bool:
+        """From the record."""
+        said = self.record(comment.pull_request.repository).conversation(comment.pull_request.number)
+        place = next((t.comments for t in said.threads if t.id == comment.thread), []) if comment.thread else said.comments
+        return any((c.id, c.author, c.body) == (comment.id, sender.login, body) for c in place)
+
     def acknowledge(self, comment: CommentRef) -> None:
         """Nobody looks at a reaction here; the answer follows."""
 

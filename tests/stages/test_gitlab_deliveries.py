@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import uuid
 from collections.abc import Iterator
@@ -80,4 +81,61 @@ def test_a_command_that_two_webhooks_tell_is_done_once(gitlab: GitlabBench) -> N
     assert gitlab.reviews(request.head) == 2
     answer = gitlab.post(as_another(gitlab.world.hooks.of("note")[-1]))
     gitlab.settle()
-    assert (answer.json()["status"], gitlab.reviews(request.head)) == ("repeated", 2)
+    assert (answer.json()["status"], gitlab.reviews(request.head)) == ("accepted", 2)
+
+
+def made_up(true: Delivery, **about: object) -> Delivery:
+    """What a webhook with a template of its own delivers: proven like any other, with a text that its keeper wrote."""
+    payload = json.loads(true.body)
+    user = about.pop("user", payload["user"])
+    payload |= {"user": user, "object_attributes": payload["object_attributes"] | about}
+    return replace(as_another(true), body=json.dumps(payload).encode())
+
+
+def test_a_command_that_nobody_wrote_is_not_done_though_its_delivery_is_proven(gitlab: GitlabBench) -> None:
+    project = gitlab.project(OLD)
+    request = gitlab.change(project, {"c.txt": "fine\nBAD\n"})
+    gitlab.settle()
+    note = gitlab.world.comment("eve", request, "What do you think?")
+    gitlab.settle()
+    (true,) = gitlab.world.hooks.of("note")[-1:]
+    ada = gitlab.world.user("ada")
+    as_ada = {"id": ada.id, "username": "ada", "name": "Ada", "email": ""}
+    before = (len(gitlab.our_notes(request)), gitlab.reviews(request.head))
+    for forged in (
+        made_up(true, note="/scan"),
+        made_up(true, note="/scan", user=as_ada),
+        made_up(true, id=note.id + 1, note="/scan", user=as_ada),
+        made_up(true, discussion_id="ab" * 20, note="/scan", user=as_ada),
+    ):
+        assert gitlab.post(forged).status_code == 202
+        gitlab.settle()
+    assert (len(gitlab.our_notes(request)), gitlab.reviews(request.head)) == before
+    assert note.awards == []
+    assert gitlab.dead() == []
+
+
+def test_what_is_made_up_beforehand_keeps_no_command_away(gitlab: GitlabBench) -> None:
+    project = gitlab.project(OLD)
+    request = gitlab.change(project, {"c.txt": "fine\nBAD\n"})
+    gitlab.settle()
+    note = gitlab.world.comment("ada", request, "What do you think?")
+    gitlab.settle()
+    (true,) = gitlab.world.hooks.of("note")[-1:]
+    for number in range(note.id + 1, note.id + 30):
+        gitlab.post(made_up(true, id=number, note="/scan"))
+    gitlab.settle()
+    assert gitlab.reviews(request.head) == 1
+    gitlab.world.comment("ada", request, "/scan")
+    gitlab.settle()
+    assert gitlab.reviews(request.head) == 2
+
+
+def test_gitlab_is_asked_for_a_comment_only_when_a_command_stands_in_it(gitlab: GitlabBench) -> None:
+    project = gitlab.project(OLD)
+    request = gitlab.change(project, {"c.txt": "fine\nBAD\n"})
+    gitlab.settle()
+    before = len(gitlab.world.gitlab.record.asked)
+    gitlab.world.comment("ada", request, "What do you think?")
+    gitlab.settle()
+    assert gitlab.world.gitlab.record.asked[before:] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 
@@ -31,6 +32,10 @@ def comment(context: Context, message: AcceptEvent, event: CommentEvent) -> None
         with context.finish():
             return
     host = context.host(event.installation)
+    if not host.confirms(event.comment, event.sender, event.body):
+        log.warning("command.not_confirmed", extra={"comment": event.comment.id, "number": event.comment.pull_request.number})
+        with context.finish():
+            return
     permission = host.permission(event.comment.pull_request.repository, event.sender)
     # Of a word that is nobody's of ours only somebody is told who could have meant it; other bots have commands too.
     lines = [line for line in lines if line.command is not None or permission.may_write]
@@ -44,6 +49,10 @@ def comment(context: Context, message: AcceptEvent, event: CommentEvent) -> None
         except (HostForbidden, HostNotFound, HostRejected) as error:
             log.info("command.not_acknowledged", extra={"comment": event.comment.id, "code": error.code})
     with context.finish() as work:
+        # Claimed only now that the host has confirmed it: what somebody made up beforehand keeps nobody's command away.
+        source = event.comment.pull_request.repository
+        if not work.deliveries.claim_command(source.provider, source.instance, _once(event)):
+            return
         view, marker = view_of(work, event, context.plugins.commands, host.capabilities)
         following = [made for line in allowed for made in _run(event, line, view, marker)]
         if refused:
@@ -117,6 +126,15 @@ def _with_one_answer(following: list[Message]) -> list[Message]:
     bodies = list(dict.fromkeys(reply.body for reply in replies))
     first = Reply(replies[0].installation, replies[0].comment, "commands", "\n\n".join(bodies))
     return [*(message for message in following if not isinstance(message, Reply)), first]
+
+
+def _once(event: CommentEvent) -> str:
+    """What is the same however often, and under whatever ids, a host tells of a comment. The text is a part of it: an edited one is another
+    command."""
+    ref = event.comment.pull_request
+    place = "line" if event.comment.in_thread else "talk"  # GitHub numbers them apart
+    parts = (ref.repository.external_id, str(ref.number), place, event.comment.id, event.body)
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def _send(work: Work, message: AcceptEvent, following: Iterable[Message]) -> None:
