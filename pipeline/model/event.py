@@ -91,6 +91,8 @@ class CommentRef:
     """True for a comment under a line of the diff: answers then go into that thread."""
     thread: str = ""
     """The host's number of the thread's first comment, when known."""
+    internal: bool = False
+    """True where only members of the repository read it: no answer to it may be for others."""
 
 
 @dataclass(frozen=True, slots=True)

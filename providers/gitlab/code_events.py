@@ -113,9 +113,10 @@ def _note(reading: Reading) -> Event | None:
     repository = reading.repository(event)
     ref = PullRequestRef(repository, event.merge_request.iid)
     in_thread = note.type in ("DiffNote", "DiscussionNote") and note.discussion_id is not None
+    internal = bool(note.internal) or event.event_type == "confidential_note"
     return CommentEvent(
         installation=reading.installation(repository.full_name),
-        comment=CommentRef(ref, str(note.id), in_thread=in_thread, thread=note.discussion_id or ""),
+        comment=CommentRef(ref, str(note.id), in_thread=in_thread, thread=note.discussion_id or "", internal=internal),
         sender=user_of(event.user.id, event.user.username),
         body=note.note,
     )

@@ -82,10 +82,13 @@ def ensure_comment(api: Api, ref: PullRequestRef, topic: str, body: str, limits:
 
 
 def ensure_reply(api: Api, comment: CommentRef, topic: str, body: str, limits: Capabilities) -> None:
-    """See `pipeline.ports.CodeHost.ensure_reply`. A note that stands alone is answered under it where that keeps nobody from merging."""
+    """See `pipeline.ports.CodeHost.ensure_reply`. A note that stands alone is answered under it where that keeps nobody from merging.
+    An internal one is answered internally, or not at all."""
     ref, key = comment.pull_request, f"{comment.id}:{topic}"
     text = text_of("reply", key, body, limits)
+    internal = comment.internal
     for note in _conversation(api, ref):
+        internal = internal or (note.internal and str(note.id) == comment.id)
         if key_of(note, "reply", api.me()) == encoded(key):
             edit(api, ref, note, text)
             return
@@ -101,7 +104,12 @@ def ensure_reply(api: Api, comment: CommentRef, topic: str, body: str, limits: C
             return
         except HostNotFound:  # the discussion was deleted: what was asked is answered all the same
             log.info("gitlab.discussion_gone", extra={"number": ref.number})
-    _make(api, ref, text)
+    try:
+        _make(api, ref, text, internal=internal)
+    except HostForbidden as exc:
+        if not internal:
+            raise
+        log.warning("gitlab.not_answered", extra={"number": ref.number, "note": comment.id, "code": exc.code})
 
 
 def confirms(api: Api, comment: CommentRef, sender: UserRef, body: str) -> bool:

@@ -154,6 +154,7 @@ class NoteBody(Payload):
     discussion_id: Discussion | None = None
     type: Text | None = None
     """`DiffNote`, `DiscussionNote`, or nothing for a note that nobody can answer in a thread yet."""
+    internal: bool | None = None
 
 
 class Numbered(Payload):
@@ -167,6 +168,8 @@ class Note(FromProject):
 
     user: User
     object_attributes: NoteBody
+    event_type: Text | None = None
+    """`confidential_note` of an internal one (docs "Webhook events", "Comment events")."""
     merge_request: Numbered | None = None
 
 

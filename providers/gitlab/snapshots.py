@@ -32,6 +32,7 @@ class _Note(Answer):
     body: str | None = None
     author: Person | None = None
     system: bool = False
+    internal: bool = False
     created_at: datetime
     updated_at: datetime
 
@@ -74,7 +75,7 @@ def _one(ref: PullRequestRef, discussion: _Discussion, note: _Note, me: Account)
     ours = by_us and (me.bot or any(mark_in(note.body, kind) is not None for kind in ("thread", "comment", "reply")))
     sender = note.author.ref() if note.author is not None else UserRef("0", "ghost", bot=True)
     sender = UserRef(sender.id, sender.login, bot=sender.bot or ours)
-    comment = CommentRef(ref, str(note.id), in_thread=note.type in IN_THREADS, thread=discussion.id)
+    comment = CommentRef(ref, str(note.id), in_thread=note.type in IN_THREADS, thread=discussion.id, internal=note.internal)
     return Posted(comment, sender, note.body or "", _utc(note.created_at), _utc(note.updated_at))
 
 

@@ -160,6 +160,34 @@ def test_a_discussion_that_is_gone_is_answered_beside(place: Place) -> None:
     assert place.said == ["Done."]
 
 
+def ask_internally(place: Place) -> CommentRef:
+    note = place.world.comment("ada", place.request, "/rotated", internal=True)
+    return CommentRef(place.ref, str(note.id), thread=note.discussion.id, internal=True)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["as it was told", "as it stands there"])
+def test_an_internal_note_that_stays_alone_is_answered_beside_for_members_alone(place: Place, *, told: bool) -> None:
+    place.project.only_merge_if_discussions_resolved = True
+    place.host.ensure_reply(replace(ask_internally(place), internal=told), "rotated", "Noted.")
+    assert [(note.internal, text) for note, text in zip(place.notes, place.said, strict=True)] == [(True, "Noted.")]
+
+
+def test_an_internal_note_that_is_gone_is_answered_for_members_alone(place: Place) -> None:
+    asked = ask_internally(place)
+    place.world.delete_note(place.world.notes(place.request)[0])
+    place.host.ensure_reply(asked, "rotated", "Noted.")
+    assert [(note.internal, text) for note, text in zip(place.notes, place.said, strict=True)] == [(True, "Noted.")]
+
+
+def test_an_internal_note_has_no_answer_rather_than_one_for_everybody(world: GitlabWorld) -> None:
+    place = Place(world, visibility="public")
+    asked = ask_internally(place)
+    place.sign_in(world.token_of(place.project, "guest"))
+    place.host.ensure_reply(asked, "rotated", "Noted.")
+    assert place.notes == []
+    at_ease(world)
+
+
 def test_an_answer_goes_into_the_thread_of_the_comment(place: Place) -> None:
     note = place.world.comment_on_line("ada", place.request, "app.py", 10, "Why?")
     asked = CommentRef(place.ref, str(note.id), in_thread=True, thread=note.discussion.id)
