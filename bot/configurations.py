@@ -12,7 +12,7 @@ from typing import Literal
 from bot.settings import Settings, variable_of
 from pipeline.errors import StoreError
 from pipeline.leaks import remember
-from pipeline.ports import RETRY_CAP, Configuration, Provider
+from pipeline.ports import OUR_URL, RETRY_CAP, Configuration, Provider
 from pipeline.store.engine import Database
 from pipeline.store.seal import Seal
 
@@ -62,7 +62,8 @@ class SettingsOfHosts:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._seal, self._clock = database, seal, clock
-        self._base = {name: {**settings.provider(provider), RETRY_CAP: f"{settings.retry_cap:g}"} for name, provider in providers.items()}
+        ours = {RETRY_CAP: f"{settings.retry_cap:g}", OUR_URL: settings.url}
+        self._base = {name: {**settings.provider(provider), **ours} for name, provider in providers.items()}
         self._set = {name: _is_set(settings, provider) for name, provider in providers.items()}
         self._secret = {name: frozenset(one.name for one in provider.settings if one.secret) for name, provider in providers.items()}
         self._look: _Look | None = None

@@ -77,6 +77,7 @@ class Api:
         account: path of the top-level namespace that is worked for.
         instance: what its repositories are known under, as in `Installation.instance`.
         patient: for work for which nobody waits.
+        hook_url: where GitLab delivers to us, and asks us; empty where that is not known.
     """
 
     def __init__(
@@ -91,8 +92,9 @@ class Api:
         clock: Callable[[], float],
         patient: bool = False,
         open_seconds: float = OPEN_SECONDS,
+        hook_url: str = "",
     ) -> None:
-        self.site, self.account, self.instance = site, account, instance
+        self.site, self.account, self.instance, self.hook_url = site, account, instance, hook_url
         self._client, self._memory, self._clock = Client(open_line, site, token), memory, clock
         self._secret = token
         whose = digest(token)

@@ -12,7 +12,7 @@ from pipeline.limits import pause_of
 from pipeline.model.event import Delivery, MissedDelivery, Received
 from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
-from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, Setting, Setup
+from pipeline.ports import OUR_URL, Capabilities, CodeHost, Configuration, HostMemory, Setting, Setup
 from providers.gitlab.api import Api
 from providers.gitlab.client import OpenLine, guarded, load
 from providers.gitlab.diagnose import Doctor
@@ -111,6 +111,7 @@ class GitLabProvider:
             clock=self._clock,
             patient=patient,
             open_seconds=pause_of(configuration),
+            hook_url=_hook_url(configuration, "" if instance == site.authority else instance),
         )
 
     def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:  # noqa: ARG002  # the port's signature
@@ -139,6 +140,12 @@ class GitLabProvider:
     def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:
         """See `providers.gitlab.diagnose`."""
         return Doctor(self.api, self._clock).diagnose(configuration, memory, hook_url)
+
+
+def _hook_url(configuration: Configuration, name: str) -> str:
+    """Where GitLab delivers for the instance of that name; empty where our own address is not known."""
+    base = (configuration.get("PUBLIC_URL") or configuration.get(OUR_URL, "")).rstrip("/")
+    return f"{base}/webhooks/{GitLabProvider.name}" + (f"/{name}" if name else "") if base else ""
 
 
 PROVIDER = GitLabProvider()

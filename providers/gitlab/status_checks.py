@@ -10,9 +10,7 @@ licence).
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected, HostUnauthorized
 from pipeline.model.review import Conclusion
@@ -20,6 +18,7 @@ from pipeline.model.target import PullRequestRef
 from pipeline.ports import HostMemory
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer, Nothing
+from providers.gitlab.hooks import same_address
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +31,6 @@ ANSWERS: Mapping[Conclusion, str] = {
 """What was cancelled has no verdict: the newer head is asked about by itself."""
 NONE_KEPT = 3_600.0
 """Seconds for which it is remembered that a project has no such checks."""
-_OURS = re.compile(r"/webhooks/gitlab(?:/[A-Za-z0-9._-]+)?/?\Z")
-"""Where GitLab asks us: the address that it delivers to as well."""
 
 
 class _StatusCheck(Answer):
@@ -41,20 +38,15 @@ class _StatusCheck(Answer):
     external_url: str | None = ""
     status: str = ""
 
-    @property
-    def is_ours(self) -> bool:
-        """True for one that asks Fixwright."""
-        try:
-            return _OURS.search(urlsplit(self.external_url or "").path) is not None
-        except ValueError:
-            return False
-
 
 def answer(api: Api, memory: HostMemory, ref: PullRequestRef, sha: str, conclusion: Conclusion) -> None:
     """Give our verdict on the newest commit of a merge request to each check that asks us and has another one. What goes wrong is only
-    logged: the commit status is what counts."""
+    logged: the commit status is what counts.
+
+    A check is ours by its whole address: another Fixwright has the same path, and speaks for itself.
+    """
     said, key = ANSWERS.get(conclusion), f"gitlab/{api.site.authority}/unasked/{ref.repository.external_id}"
-    if said is None or memory.get(key) is not None:
+    if said is None or not api.hook_url or memory.get(key) is not None:
         return
     try:
         listed = api.pages(
@@ -67,7 +59,7 @@ def answer(api: Api, memory: HostMemory, ref: PullRequestRef, sha: str, conclusi
         memory.put(key, b"1", NONE_KEPT)
         return
     for check in listed:
-        if check.is_ours and check.status != said:
+        if same_address(check.external_url or "", api.hook_url) and check.status != said:
             _respond(api, ref, check.id, sha, said)
 
 

@@ -21,6 +21,7 @@ class GitlabBench(WiredBench[Delivery]):
         self.token = world.token_of(world.create_group("acme"))
         settings = {
             "FIXWRIGHT_GITLAB_URL": world.url,
+            "FIXWRIGHT_GITLAB_PUBLIC_URL": "https://fixwright.example.org",
             "FIXWRIGHT_GITLAB_TOKEN": self.token,
             "FIXWRIGHT_GITLAB_WEBHOOK_SECRET": world.webhook_secret,
         }

@@ -16,6 +16,7 @@ from bot.pages.links import SetupLinks
 from bot.settings import read_settings
 from bot.wiring import discover_plugins
 from pipeline.errors import StoreError
+from pipeline.ports import OUR_URL
 from pipeline.store.engine import Database
 from pipeline.store.host_memory import StoredHostMemory
 from pipeline.store.seal import Seal
@@ -56,6 +57,12 @@ def test_what_one_process_stores_another_knows_within_seconds(processes: Process
     processes.now += FRESH
     assert worker.of("github", "")["APP_ID"] == "7"
     assert worker.of("github", "ghe.test")["APP_ID"] == "7", "a name that nobody stored anything for means the default one"
+
+
+def test_every_host_is_told_the_address_that_it_can_reach_us_at(processes: Processes) -> None:
+    process = processes.process({"FIXWRIGHT_URL": "https://fixwright.example.org"})
+    process.save("gitlab", "eu", {"TOKEN": "t"})
+    assert [process.of("gitlab", name)[OUR_URL] for name in ("", "eu")] == ["https://fixwright.example.org"] * 2
 
 
 def test_the_store_is_looked_at_once_in_a_while_only(processes: Processes) -> None:

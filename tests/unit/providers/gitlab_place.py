@@ -11,7 +11,7 @@ from pipeline.markers import unmarked
 from pipeline.model.event import CommentRef
 from pipeline.model.ids import CommitId, InstallationId
 from pipeline.model.target import CommitRef, Installation, PullRequestRef, SourceRepository
-from pipeline.ports import CodeHost
+from pipeline.ports import OUR_URL, CodeHost
 from providers.gitlab.client import close_lines
 from providers.gitlab.provider import GitLabProvider
 from providers.gitlab.settings import Site
@@ -57,7 +57,9 @@ class Place:
         authority = Site.of({"URL": self.world.url}).authority
         installation = Installation(InstallationId("i"), "gitlab", authority, "acme", "acme")
         provider = GitLabProvider(clock=self.world.gitlab.state.seconds)
-        return provider.connect(installation, {"URL": self.world.url, "TOKEN": self.token}, self.memory)
+        return provider.connect(
+            installation, {"URL": self.world.url, "TOKEN": self.token, OUR_URL: "https://fixwright.example.org/"}, self.memory
+        )
 
     @property
     def head(self) -> CommitId:

@@ -215,12 +215,18 @@ def test_who_is_asked_answers_the_verdict_and_only_for_itself(world: GitlabWorld
     place = Place(world)
     place.project.namespace.plan = "ultimate"
     ours = world.add_status_check(place.project, "Fixwright", "https://fixwright.example.org/webhooks/gitlab")
-    named = world.add_status_check(place.project, "Other instance", "https://fixwright.example.org/webhooks/gitlab/eu")
-    other = world.add_status_check(place.project, "Compliance", "https://elsewhere.example.org/webhooks/gitlab-audit")
+    others = [
+        world.add_status_check(place.project, name, url)
+        for name, url in (
+            ("Another instance", "https://fixwright.example.org/webhooks/gitlab/eu"),
+            ("Another Fixwright", "https://fixwright.elsewhere.example/webhooks/gitlab"),
+            ("Compliance", "https://fixwright.example.org/webhooks/gitlab-audit"),
+        )
+    ]
     for check, said in ((SCANNING, "pending"), (FAILED, "failed"), (CLEAN, "passed")):
         place.host.ensure_check(place.commit, check)
-        states = [world.gitlab.status_checks.status(one, place.request) for one in (ours, named, other)]
-        assert states == [said, said, "pending"]
+        states = [world.gitlab.status_checks.status(one, place.request) for one in (ours, *others)]
+        assert states == [said, "pending", "pending", "pending"]
     answers = len(world.gitlab.status_checks.responses[place.request.id])
     place.host.ensure_check(place.commit, CLEAN)
     assert len(world.gitlab.status_checks.responses[place.request.id]) == answers
