@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected
-from pipeline.markers import GONE, encoded, marked, unmarked
+from pipeline.markers import GONE, encoded, mark_in, marked, unmarked
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Thread, ThreadRef
 from pipeline.model.target import PullRequestRef
@@ -140,9 +140,14 @@ def _drop_plain(desk: _Desk, discussion: Discussion) -> None:
 
 
 def _is_all_ours(desk: _Desk, discussion: Discussion) -> bool:
-    """True when nobody else has said anything there."""
+    """True when nobody has said anything there but we. Where the token is a person's, what has no mark is what that person said."""
     me = desk.api.me()
-    return all(note.author is not None and me.wrote(note.author.id) for note in discussion.notes if not note.system)
+
+    def is_ours(note: Note) -> bool:
+        by_us = note.author is not None and me.wrote(note.author.id)
+        return by_us and (me.bot or any(mark_in(note.body, kind) is not None for kind in ("thread", "reply")))
+
+    return all(is_ours(note) for note in discussion.notes if not note.system)
 
 
 # --- those that stand there -----------------------------------------------------------------------------------------------------------

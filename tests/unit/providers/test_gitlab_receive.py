@@ -197,6 +197,11 @@ def comment(payload: object) -> CommentEvent | None:
     return event
 
 
+def test_an_internal_note_is_known_as_one() -> None:
+    told = [made.note(), made.note(internal=True), made.note() | {"event_type": "confidential_note"}]
+    assert [event is not None and event.comment.internal for event in map(comment, told)] == [False, True, True]
+
+
 @pytest.mark.parametrize(("kind", "in_thread"), [("DiffNote", True), ("DiscussionNote", True), (None, False), ("SomethingNew", False)])
 def test_a_note_is_answered_where_it_stands(kind: str | None, in_thread: bool) -> None:
     event = comment(made.note("/fix K7Q", type=kind))

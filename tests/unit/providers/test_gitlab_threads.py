@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pipeline.errors import HostUnavailable
-from pipeline.markers import unmarked
+from pipeline.markers import marked, unmarked
 from pipeline.model.report import Thread, ThreadRef
 from tests.unit.providers.gitlab_place import Place, at_ease, running
 from tests.worlds.faults import Abort
@@ -185,3 +185,19 @@ def test_a_merge_request_that_gitlab_is_still_preparing_is_waited_for(place: Pla
         place.request.versions, place.request.prepared = versions, True
     lead(place, thread(1, "app.py", 10))
     assert len(place.threads) == 1
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_of_two_with_one_mark_the_newer_goes_unless_a_person_answered_there_whose_token_is_ours(place: Place, *, answered: bool) -> None:
+    place.world.set_access("carl", place.project, "developer")
+    place.sign_in(place.world.token_for("carl"))
+    lead(place, thread(1, "app.py", 10))
+    double = place.world.comment_on_line("carl", place.request, "app.py", 10, marked("thread", "v1:1", "Finding 1.")).discussion
+    if answered:
+        place.world.reply_in_discussion("carl", double, "I look into it.")
+    lead(place, thread(1, "app.py", 10))
+    assert [[unmarked(note.body) for note in known.notes] for known in place.threads] == [
+        ["Finding 1."],
+        *([["Finding 1.", "I look into it."]] if answered else []),
+    ]
+    assert [known.resolved for known in place.threads] == ([False, True] if answered else [False])
