@@ -108,7 +108,8 @@ def test_what_this_version_has_is_all_wired() -> None:
     assert set(plugins.providers) == {"github", "gitlab", "local"}
     assert {str(scan_type) for scan_type in plugins.scanners} == {"secrets_scan", "semgrep_scan"}
     assert set(plugins.commands) == {"fix", "help", "rotated", "scan", "status", "waive"}
-    assert set(discover(pipeline.reports, "RENDERER", Renderer)) == {"text", "json", "sarif", "markdown"}
+    formats = {"text", "json", "sarif", "markdown", "codequality", "gitlab-sast", "gitlab-secrets"}
+    assert set(discover(pipeline.reports, "RENDERER", Renderer)) == formats
 
 
 @runtime_checkable
