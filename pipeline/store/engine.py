@@ -12,7 +12,17 @@ from pathlib import Path
 
 from psycopg.errors import InsufficientPrivilege, InvalidSchemaName, ReadOnlySqlTransaction, UndefinedColumn, UndefinedTable
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -251,7 +261,8 @@ def translated() -> Iterator[None]:
         if exc.connection_invalidated:
             raise StoreUnavailable(f"the connection to the database broke: {_said(exc)}") from exc
         if isinstance(exc.orig, _MENDED_BY_PEOPLE) or not isinstance(exc, DataError | NotSupportedError | ProgrammingError):
-            raise StoreUnavailable(f"the database does not do its work: {_said(exc)}") from exc
+            named = "" if isinstance(exc, OperationalError | InterfaceError) else f" ({_name(exc)})"
+            raise StoreUnavailable(f"the database does not do its work: {_said(exc)}{named}") from exc
         if isinstance(exc, ProgrammingError) and not _code(exc):
             # The driver's own word, not the database's: who ends a process in the middle of a statement leaves its connection so.
             raise StoreUnavailable(f"the connection to the database can do nothing more: {_said(exc)}") from exc
