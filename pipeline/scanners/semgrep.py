@@ -155,8 +155,11 @@ def _refusal(tree: Tree, file: TreeFile) -> Gap | None:
         return Gap(NAME, file.path, "no rule for this kind of file", GapClass.NOT_APPLICABLE)
     if file.size > MAX_BYTES:
         return Gap(NAME, file.path, "larger than 1 MB", GapClass.LIMIT)
+    content = _content(tree, file)
+    if b"\0" in content:  # no source in any language of ours; the engine can try for minutes, and takes its neighbours along
+        return Gap(NAME, file.path, f"binary, not {language}", GapClass.LIMIT)
     if language != "python":
-        longest = max(map(len, _content(tree, file).split(b"\n")))
+        longest = max(map(len, content.split(b"\n")))
         if longest > MAX_LINE:
             return Gap(NAME, file.path, f"minified (a line of {longest:,} characters)", GapClass.LIMIT)
     return None
