@@ -58,7 +58,8 @@ def write_page(page: Path, results: Sequence[Result], seed: int) -> None:
     killed = [one for one in results if one.checked and _within(one) == KILLED]
     others = [one for one in results if one.checked and _within(one) == ANY]
     told = (
-        f"`make faults`, seed {seed}: {sum(one.checked for one in results)} runs. Worst recovery of a killed worker's work: {_worst(killed)} "
+        f"`make faults`, seed {seed}: {sum(one.checked for one in results)} runs. "
+        f"Worst recovery of a killed worker's work: {_worst(killed)} "
         f"(promised: {KILLED:.0f} s); of anything else: {_worst(others)} (promised: {ANY:.0f} s)."
         f" What passed is not run again when another row is mended; measured at: {_commits(results)}."
     )
