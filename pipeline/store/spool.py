@@ -6,8 +6,10 @@ and removes a segment only after everything in it was committed. A process that 
 
 A record: MAGIC, length of its content, checksum of the content, checksum of these three (each four bytes, big-endian), and the content:
 one line of JSON, then the body as it was delivered, sealed where there is a key. A record that the end of the file cuts off was never
-acknowledged, as nothing follows a record before it is synced. One that is whole but wrong was damaged later: the segment is set aside
-for a person.
+acknowledged, as nothing follows a record before it is synced. One that is wrong in any other way was damaged later: reading goes on at
+the next head, every whole record comes out, and the segment is set aside for a person. Nothing inside of a record is taken for a head: no
+JSON, in which line and body are, has the first byte of a length in it (at most 2: RFC 8259, section 7), and what is sealed has a whole
+head by chance once in 2^64 places.
 
 Order: deliveries of one process come out as they came in. Those that arrive while something lies here may overtake it, which does no
 harm: the same delivery has the same key, and the newest state is read from the host before anything is decided.
@@ -30,7 +32,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final
 
 from pipeline.errors import StoreUnavailable
 from pipeline.model.event import Delivery
@@ -50,6 +52,12 @@ AT_ONCE: Final = 64
 MAX_CONTENT: Final = 32 * 1024 * 1024
 """Bytes of one record: more than any body that is accepted. A greater length is damage, and is not tried."""
 
+CHUNK: Final = 64 * 1024
+"""Bytes that are searched together for the next head."""
+
+TOLD: Final = 20
+"""Damaged records of one segment whose places are told; of more their number."""
+
 KIND: Final = "spool"
 """Under which a vault seals records."""
 
@@ -60,8 +68,6 @@ PRIVATE: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 Take = Callable[[Sequence[Delivery]], Sequence[bool]]
 """Commits deliveries, or raises and is asked again later. Its answer: for each, whether it is done with; False sets it aside."""
-
-End = Literal["whole", "cut off", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,56 +217,111 @@ class Spool:
                 answers = take(batch)
                 done += sum(answers)
                 left += len(answers) - sum(answers)
-            if records.end == "damaged" or left:
-                log.error("spool.damaged", extra={"segment": path.name, "drained": done, "refused": left, "at_byte": records.good})
+            told = {"segment": path.name, "drained": done}
+            if records.damaged or left:
+                log.error("spool.damaged", extra={**told, "refused": left, "at_byte": _listed(records.damaged)})
                 path.rename(path.with_suffix(DAMAGED))
             else:
-                if records.end == "cut off":
-                    log.warning("spool.cut_off", extra={"segment": path.name, "drained": done, "at_byte": records.good})
+                if records.cut_off is not None:
+                    log.warning("spool.cut_off", extra={**told, "at_byte": records.cut_off})
                 path.unlink()
             return done
 
 
 class Records:
-    """The deliveries of one segment, one after the other. `end` says why there are no more, `good` where the last whole one ends."""
+    """The whole deliveries of one segment, one after the other. Complete when it has come to its end.
+
+    Attributes:
+        damaged: the bytes at which those begin that cannot be read; what lies between two whole records counts as one.
+        cut_off: the byte at which one begins that the end of the file cuts off, if any does.
+    """
 
     def __init__(self, file: BinaryIO, vault: Vault) -> None:
         self._file, self._vault = file, vault
-        self.end: End = "whole"
-        self.good = 0
+        self._at, self._size = 0, file.seek(0, os.SEEK_END)
+        self.damaged: list[int] = []
+        self.cut_off: int | None = None
 
     def __iter__(self) -> Iterator[Delivery]:
         return self
 
     def __next__(self) -> Delivery:
-        head = self._file.read(_HEAD.size)
-        if not head:
-            raise StopIteration
-        content = self._content(head)
-        if content is None:
-            raise StopIteration
-        document = self._vault.open(KIND, content)
-        delivery = None if document is None else _decode(document)
-        if delivery is None:
-            self.end = "damaged"
-            raise StopIteration
-        self.good += len(head) + len(content)
-        return delivery
+        while True:
+            begun = self._at
+            self._file.seek(begun)
+            head = self._file.read(_HEAD.size)
+            if not head:
+                raise StopIteration
+            content = self._content(head)
+            document = None if content is None else self._vault.open(KIND, content)
+            delivery = None if document is None else _decode(document)
+            if content is not None:
+                self._at = begun + len(head) + len(content)
+            if delivery is not None:
+                return delivery
+            if content is None and not self._go_on(begun, head):
+                raise StopIteration
+            self.damaged.append(begun)
 
     def _content(self, head: bytes) -> bytes | None:
-        if len(head) < _HEAD.size:
-            self.end = "cut off"
+        """What follows a head; None when either is not as it was written."""
+        known = _lengths(head)
+        if known is None:
             return None
-        magic, length, checksum, own = _HEAD.unpack(head)
-        if magic != MAGIC or own != zlib.crc32(head[:12]) or length > MAX_CONTENT:
-            self.end = "damaged"
-            return None
+        length, checksum = known
         content = self._file.read(length)
-        if len(content) < length:
-            self.end = "cut off"
-        elif zlib.crc32(content) != checksum:
-            self.end = "damaged"
-        return content if self.end == "whole" else None
+        return content if len(content) == length and zlib.crc32(content) == checksum else None
+
+    def _go_on(self, begun: int, head: bytes) -> bool:
+        """Move to the next head behind one that leads nowhere; False at the end of a segment in which nothing is damaged any more.
+
+        The length of a damaged record is not gone by: bytes may be missing from it.
+        """
+        following = self._next_head(begun + 1)
+        self._at = self._size if following is None else following
+        if following is None and _is_cut(head, self._size - begun):
+            self.cut_off = begun
+            return False
+        return True
+
+    def _next_head(self, start: int) -> int | None:
+        """Where the next head begins at or behind a byte; None when there is none."""
+        self._file.seek(start)
+        seen = b""
+        while True:
+            more = self._file.read(CHUNK)
+            seen += more
+            at = seen.find(MAGIC)
+            while at >= 0:
+                if _lengths(seen[at : at + _HEAD.size]) is not None:
+                    return start + at
+                at = seen.find(MAGIC, at + 1)
+            if not more:
+                return None
+            kept = seen[1 - _HEAD.size :]  # a head may begin in it
+            start, seen = start + len(seen) - len(kept), kept
+
+
+def _lengths(head: bytes) -> tuple[int, int] | None:
+    """Length and checksum of the content that follows a head; None for what is none."""
+    if len(head) < _HEAD.size:
+        return None
+    magic, length, checksum, own = _HEAD.unpack(head)
+    return (length, checksum) if magic == MAGIC and own == zlib.crc32(head[:12]) and length <= MAX_CONTENT else None
+
+
+def _is_cut(head: bytes, left: int) -> bool:
+    """True when what begins so, `left` bytes before the end of the file, is a record but for its end."""
+    if len(head) < _HEAD.size:
+        return MAGIC.startswith(head[: len(MAGIC)])
+    known = _lengths(head)
+    return known is not None and _HEAD.size + known[0] > left
+
+
+def _listed(places: Sequence[int]) -> str:
+    """`0, 412`, and of many how many more."""
+    shown = ", ".join(str(place) for place in places[:TOLD])
+    return shown if len(places) <= TOLD else f"{shown} and {len(places) - TOLD} more"
 
 
 def encode(delivery: Delivery, vault: Vault) -> bytes:

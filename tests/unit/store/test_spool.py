@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -90,17 +91,55 @@ def test_cut_at_any_byte_every_whole_record_comes_out_and_nothing_else() -> None
     for cut in range(len(whole) + 1):
         reading = Records(BytesIO(whole[:cut]), VAULT)
         assert [one.at for one in reading] == [1000.0 + n for n, end in enumerate(ends) if end <= cut]
-        assert reading.end == ("whole" if cut in (0, *ends) else "cut off")
+        begun = max(end for end in (0, *ends) if end <= cut)
+        assert (reading.damaged, reading.cut_off) == ([], None if cut == begun else begun)
 
 
-def test_no_altered_byte_goes_unnoticed() -> None:
-    whole = b"".join(encode(delivery(number), VAULT) for number in range(2))
+def test_whichever_bit_of_a_record_is_flipped_all_others_come_out_and_its_place_is_told() -> None:
+    records = [encode(delivery(number, b"body"), VAULT) for number in range(3)]
+    begins = [sum(map(len, records[:n])) for n in range(3)]
+    whole = b"".join(records)
     for place in range(len(whole)):
         altered = bytearray(whole)
-        altered[place] ^= 0x40
+        altered[place] ^= 1 << place % 8
         reading = Records(BytesIO(bytes(altered)), VAULT)
-        assert len(list(reading)) < 2
-        assert reading.end == "damaged"
+        hit = max(n for n in range(3) if begins[n] <= place)
+        assert [one.at for one in reading] == [1000.0 + n for n in range(3) if n != hit]
+        assert (reading.damaged, reading.cut_off) == ([begins[hit]], None)
+
+
+@pytest.mark.parametrize("vault", [VAULT, Vault(Seal(bytes(32)))], ids=["plain", "sealed"])
+def test_bytes_that_are_missing_or_too_many_cost_the_records_that_they_are_in(vault: Vault) -> None:
+    records = [encode(delivery(number, b"x" * 70_000), vault) for number in range(4)]
+    middle = len(records[0]) + len(records[1]) // 2
+    whole = b"".join(records)
+    for altered, there in (
+        (whole[:middle] + whole[middle + 3 :], [0, 2, 3]),
+        (whole[:middle] + b"FWS1 and more" + whole[middle:], [0, 2, 3]),
+        (whole[:middle] + bytes(100_000) + whole[middle + 100_000 :], [0, 3]),
+        (bytes(200_000) + whole, [0, 1, 2, 3]),
+        (whole[:-1] + b"FWS", [0, 1, 2]),
+    ):
+        reading = Records(BytesIO(altered), vault)
+        assert [one.at for one in reading] == [1000.0 + n for n in there]
+        assert len(reading.damaged) == 1
+        assert reading.cut_off is None
+
+
+def test_a_damaged_record_is_told_beside_one_that_the_end_cuts_off() -> None:
+    records = [encode(delivery(number), VAULT) for number in range(3)]
+    altered = b"XXXX" + records[0][4:] + records[1] + records[2][:-1]
+    reading = Records(BytesIO(altered), VAULT)
+    assert [one.at for one in reading] == [1001.0]
+    assert (reading.damaged, reading.cut_off) == ([0], len(records[0]) + len(records[1]))
+
+
+def test_a_record_inside_of_a_body_is_no_record() -> None:
+    """Who writes a comment could write one into it, but for the first byte of its length: JSON has it in no text."""
+    inner = encode(delivery(9), VAULT).decode("latin-1")
+    body = json.dumps({"note": inner}, ensure_ascii=False).encode("latin-1")
+    altered = b"XXXX" + encode(delivery(1, body), VAULT)[4:] + encode(delivery(2), VAULT)
+    assert [one.at for one in Records(BytesIO(altered), VAULT)] == [1002.0]
 
 
 def test_a_cut_off_record_costs_nothing_that_was_acknowledged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -114,16 +153,34 @@ def test_a_cut_off_record_costs_nothing_that_was_acknowledged(tmp_path: Path, ca
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_segment_is_set_aside_and_the_others_come_out(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, PLENTY, segment_bytes=1)
+def test_of_a_damaged_segment_all_whole_records_come_out_and_it_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = Spool(tmp_path, PLENTY)
     for number in range(3):
         spool.keep(delivery(number))
     spool.close()
-    middle = sorted(tmp_path.iterdir())[1]
-    middle.write_bytes(middle.read_bytes()[:-1] + b"!")
+    (segment,) = tmp_path.iterdir()
+    content = bytearray(segment.read_bytes())
+    begun = len(encode(delivery(0), VAULT))
+    content[begun + 40] ^= 1
+    segment.write_bytes(content)
     assert taken(spool) == ["d0", "d2"]
     assert (spool.lying().segments, spool.lying().damaged) == (0, 1)
     assert taken(spool) == []
+    (told,) = [vars(record) for record in caplog.records if record.message == "spool.damaged"]
+    assert (told["segment"], told["drained"], told["refused"], told["at_byte"]) == (segment.name, 2, 0, str(begun))
+
+
+def test_where_everything_is_damaged_so_many_places_are_told_and_of_the_rest_the_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool(tmp_path, PLENTY, vault=Vault(Seal(bytes(32))))
+    for number in range(23):
+        spool.keep(delivery(number))
+    spool.close()
+    assert taken(Spool(tmp_path, PLENTY)) == [], "without the key none opens"
+    (told,) = [vars(record) for record in caplog.records if record.message == "spool.damaged"]
+    assert told["at_byte"].startswith("0, ")
+    assert told["at_byte"].endswith(" and 3 more")
 
 
 def test_a_refused_delivery_is_set_aside_with_its_segment(tmp_path: Path) -> None:
