@@ -1,12 +1,16 @@
-"""Bodies of deliveries: one JSON object of bounded depth, and the fields of it that we use."""
+"""Bodies of deliveries: one JSON object of bounded depth, and the fields of it that we use.
+
+A provider says with `Payload` and the types below what it uses. It is checked strictly, because it ends in the store, in addresses and in
+git; what is not used may be missing or of any type.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import pydantic_core
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from pipeline.errors import MalformedDelivery
 
@@ -14,6 +18,33 @@ MAX_DEPTH = 64
 """Nesting that we accept; the hosts' deepest payloads have less than ten levels."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Payload(BaseModel):
+    """Base: strict in types (a number is no string, null is no object), blind for everything else."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+def _without_nul(text: str) -> str:
+    """PostgreSQL cannot store NUL, and no name, branch or comment of a host has one."""
+    if "\x00" in text:
+        raise ValueError("a NUL character")
+    return text
+
+
+def without_dots(name: str) -> str:
+    """The name itself. Raises ValueError for `.` and `..`, alone or between slashes: no names of a host, but steps in an address."""
+    if any(not part.strip(".") for part in name.split("/")):
+        raise ValueError("a step instead of a name")
+    return name
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+Number = Annotated[int, Field(gt=0, lt=2**63)]
+"""A host's id; JSON knows larger numbers, no database does."""
+Sha = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\z")]
+"""Name of a commit, of SHA-1 or SHA-256."""
 
 
 def read_object(body: bytes, content_type: str = "") -> Mapping[str, object]:

@@ -16,11 +16,11 @@ from pipeline.errors import HostNotFound, HostRejected
 from pipeline.model.fix import BranchCommit, FileEdit
 from pipeline.model.ids import CommitId
 from pipeline.model.target import CommitRef, SourceRepository
+from pipeline.payloads import Sha
 from pipeline.ports import HostMemory
 from providers.github.api import Api, repository_path
 from providers.github.auth import PROPOSE
 from providers.github.client import Answer, Json
-from providers.github.payloads import Sha
 
 OURS = "fixwright/"
 """Prefix of every branch that we ever write."""

@@ -9,36 +9,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from pipeline.payloads import Number, Payload, Sha, Text, without_dots
 
-def _without_nul(text: str) -> str:
-    """PostgreSQL cannot store NUL, and no name, branch or comment of GitHub has one."""
-    if "\x00" in text:
-        raise ValueError("a NUL character")
-    return text
-
-
-def _without_dots(name: str) -> str:
-    """`.` and `..` are no names of GitHub, but steps in an address."""
-    if any(not part.strip(".") for part in name.split("/")):
-        raise ValueError("a step instead of a name")
-    return name
-
-
-Text = Annotated[str, AfterValidator(_without_nul)]
-Number = Annotated[int, Field(gt=0, lt=2**63)]
-"""GitHub's ids; JSON knows larger numbers, no database does."""
-Sha = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\z")]
-FullName = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}\z"), AfterValidator(_without_dots)]
+FullName = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}\z"), AfterValidator(without_dots)]
 """It becomes a part of addresses."""
 Login = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_.\-\[\]]{1,100}\z")]
-
-
-class Payload(BaseModel):
-    """Base: strict in types, blind for everything else."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
 class User(Payload):

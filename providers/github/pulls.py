@@ -15,13 +15,13 @@ from pipeline.markers import same_text
 from pipeline.model.fix import PullRequestDraft
 from pipeline.model.ids import CommitId
 from pipeline.model.target import Permission, PullRequest, PullRequestRef, PullRequestState, SourceRepository, UserRef
+from pipeline.payloads import Sha
 from pipeline.ports import Capabilities
 from providers.github.api import Api, cut, repository_path
 from providers.github.auth import PROPOSE, READ, SPEAK
 from providers.github.client import Answer, Nothing
 from providers.github.comments import ensure_comment
 from providers.github.markers import Author
-from providers.github.payloads import Sha
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from typing import TypeVar
 from pipeline.model.event import Delivery, Event
 from pipeline.model.ids import InstallationId
 from pipeline.model.target import Installation, SourceRepository, UserRef
-from pipeline.payloads import read_fields
+from pipeline.payloads import Payload, read_fields
 from pipeline.ports import Configuration
 from providers.github import payloads
 from providers.github.settings import Site
 
-_Model = TypeVar("_Model", bound=payloads.Payload)
+_Model = TypeVar("_Model", bound=Payload)
 BRANCHES = "refs/heads/"
 
 

@@ -17,11 +17,11 @@ from pipeline.model.event import OpenPullRequest
 from pipeline.model.ids import CommitId
 from pipeline.model.report import AdvisoryDraft
 from pipeline.model.target import PullRequestRef, SourceRepository
+from pipeline.payloads import Sha
 from pipeline.ports import PolicyFile
 from providers.github.api import Api, repository_path
 from providers.github.auth import ADVISE, CLONE, METADATA, READ
 from providers.github.client import Answer, path
-from providers.github.payloads import Sha
 
 PARENT_REPOSITORY, PARENT_FILE = ".github", "fixwright.yml"
 """Where an owner's policy stands: GitHub's own place for an organization's defaults."""

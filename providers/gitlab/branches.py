@@ -21,10 +21,10 @@ from pipeline.errors import HostNotFound, HostRejected
 from pipeline.model.fix import BranchCommit, FileEdit
 from pipeline.model.ids import CommitId
 from pipeline.model.target import CommitRef, SourceRepository
+from pipeline.payloads import Sha
 from pipeline.ports import HostMemory
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer
-from providers.gitlab.payloads import Sha
 
 OURS = "fixwright/"
 """Prefix of every branch that we ever write."""

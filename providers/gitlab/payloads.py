@@ -9,49 +9,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
+from pipeline.payloads import Number, Payload, Sha, Text, without_dots
 
-def _without_nul(text: str) -> str:
-    """PostgreSQL cannot store NUL, and no name, branch or note of GitLab has one."""
-    if "\x00" in text:
-        raise ValueError("a NUL character")
-    return text
-
-
-def _without_dots(name: str) -> str:
-    """`.` and `..` are no names of GitLab, but steps in an address."""
-    if any(not part.strip(".") for part in name.split("/")):
-        raise ValueError("a step instead of a name")
-    return name
-
-
-Text = Annotated[str, AfterValidator(_without_nul)]
-Number = Annotated[int, Field(gt=0, lt=2**63)]
-"""GitLab's ids; JSON knows larger numbers, no database does."""
-Sha = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\z")]
 FullName = Annotated[
     str,
     StringConstraints(pattern=r"\A[A-Za-z0-9_.-]{1,255}(?:/[A-Za-z0-9_.-]{1,255}){1,21}\z", max_length=1024),
-    AfterValidator(_without_dots),
+    AfterValidator(without_dots),
 ]
 """Groups lie in each other, at most 20 deep (docs "Subgroups"). It becomes a part of addresses."""
 GroupName = Annotated[
     str,
     StringConstraints(pattern=r"\A[A-Za-z0-9_.-]{1,255}(?:/[A-Za-z0-9_.-]{1,255}){0,20}\z", max_length=1024),
-    AfterValidator(_without_dots),
+    AfterValidator(without_dots),
 ]
 Login = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_.-]{1,255}\z")]
 Discussion = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{40}\z")]
 
 PUBLIC = 20
 """`visibility_level` of what everybody may read; 10 is for everybody who is signed in, 0 for members."""
-
-
-class Payload(BaseModel):
-    """Base: strict in types, blind for everything else."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
 class User(Payload):
@@ -176,6 +153,7 @@ class Note(FromProject):
 class PipelineBody(Payload):
     """`object_attributes` of a pipeline."""
 
+    id: Number
     ref: Text
     sha: Sha
     source: Text | None = None

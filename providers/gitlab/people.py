@@ -12,9 +12,10 @@ from datetime import date
 
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.model.target import Permission, PullRequestRef, SourceRepository, UserRef
+from pipeline.payloads import Number
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer
-from providers.gitlab.payloads import Login, Number
+from providers.gitlab.payloads import Login
 from providers.gitlab.projects import DEVELOPER, read
 
 GUEST, MAINTAINER = 10, 40

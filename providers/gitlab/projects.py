@@ -16,10 +16,11 @@ from pydantic import Field
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.model.ids import CommitId
 from pipeline.model.target import SourceRepository
+from pipeline.payloads import Number, Sha, Text
 from pipeline.ports import PolicyFile
 from providers.gitlab.api import Api
 from providers.gitlab.client import MAX_ITEMS, Answer
-from providers.gitlab.payloads import FullName, Number, Sha, Text
+from providers.gitlab.payloads import FullName
 
 PARENT_PROJECT, PARENT_FILE = "fixwright", "fixwright.yml"
 """Where a group's policy stands."""

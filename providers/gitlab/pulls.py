@@ -16,9 +16,9 @@ from pipeline.errors import HostForbidden, HostNotFound, HostRejected, HostUnava
 from pipeline.model.event import OpenPullRequest
 from pipeline.model.ids import CommitId
 from pipeline.model.target import PullRequest, PullRequestRef, PullRequestState, SourceRepository, UserRef
+from pipeline.payloads import Number, Sha, Text
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer
-from providers.gitlab.payloads import Number, Sha, Text
 from providers.gitlab.people import Person
 from providers.gitlab.projects import ProjectAnswer, tip
 

@@ -15,9 +15,10 @@ from pipeline.markers import mark_in
 from pipeline.model.event import CommentRef, Posted, Snapshot
 from pipeline.model.ids import CommitId
 from pipeline.model.target import PullRequestRef, SourceRepository, UserRef
+from pipeline.payloads import Number
 from providers.gitlab.api import Account, Api
 from providers.gitlab.client import Answer
-from providers.gitlab.payloads import Discussion, Number
+from providers.gitlab.payloads import Discussion
 from providers.gitlab.people import Person
 from providers.gitlab.projects import describe, tip
 from providers.gitlab.pulls import as_open, open_answers

@@ -7,25 +7,20 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipeline.errors import MalformedDelivery, NotConfigured
 from pipeline.model.event import CommentEvent, CommentRef, Delivery, Event, PullRequestAction, PullRequestEvent, PushEvent, Received
 from pipeline.model.ids import CommitId, InstallationId
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
-from pipeline.payloads import read_fields, read_object
+from pipeline.payloads import Payload, Sha, read_fields, read_object
 from pipeline.ports import Configuration
 from pipeline.signing import verify
 
-Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-
-class Repository(_Part):
+class Repository(Payload):
     """A connected repository."""
 
     id: Text
@@ -34,25 +29,25 @@ class Repository(_Part):
     default_branch: Text
 
 
-class Sender(_Part):
+class Sender(Payload):
     """Who pushed or wrote: an account of this machine."""
 
     id: Text
     login: Text
 
 
-class Payload(_Part):
+class Body(Payload):
     """Body of a delivery; which of the optional parts are needed depends on `event`."""
 
     event: Literal["push", "pull_request", "comment", "ping"]
     repository: Repository
     sender: Sender
     ref: str = ""
-    before: Hex | None = None
-    after: Hex | None = None
+    before: Sha | None = None
+    after: Sha | None = None
     number: int = 0
     action: PullRequestAction | None = Field(default=None, strict=False)
-    head: Hex | None = None
+    head: Sha | None = None
     comment: str = ""
     thread: str = ""
     fingerprint: str = ""
@@ -63,7 +58,7 @@ def receive(delivery: Delivery, configuration: Configuration, *, clock: Callable
     """Verify, then parse. See `pipeline.ports.Provider.receive`."""
     # One that was kept while the database was away is as old as it was when it came.
     identifier = _verify(delivery, configuration, clock() if delivery.at is None else delivery.at)
-    payload = read_fields(Payload, read_object(delivery.body), "the delivery", "Fixwright")
+    payload = read_fields(Body, read_object(delivery.body), "the delivery", "Fixwright")
     name = f"{payload.event}.{payload.action}" if payload.action else payload.event
     return Received(identifier, name, _event(payload))
 
@@ -75,7 +70,7 @@ def _verify(delivery: Delivery, configuration: Configuration, now: float) -> str
     return verify(delivery.headers, delivery.body, secrets, now, hint="run: fixwright local connect REPOSITORY")
 
 
-def _event(payload: Payload) -> Event | None:
+def _event(payload: Body) -> Event | None:
     given = payload.repository
     if not PurePosixPath(given.path).is_absolute():
         raise MalformedDelivery("repository.path is not absolute")
