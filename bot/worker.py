@@ -51,6 +51,7 @@ from pipeline.messages import (
     RunFix,
     RunScan,
     ScanRepository,
+    ShowCheck,
     Speak,
     StartReview,
     WithdrawReview,
@@ -90,7 +91,7 @@ class Stopping(KeyboardInterrupt):
     that asyncio lets through: any other is to it a fault of the connection, and the message would fail instead of being given back."""
 
 
-ANSWERS = (PublishCheck, WithdrawReview, EndCheck, Speak, Reply, ProposeFix)
+ANSWERS = (PublishCheck, WithdrawReview, EndCheck, ShowCheck, Speak, Reply, ProposeFix)
 """What a host waits for. A check that is in progress may not stay so because the host was away for an afternoon."""
 
 HUNGRY = (RunScan, ScanRepository, RunFix)

@@ -243,6 +243,15 @@ class EndCheck:
     kind: Literal["end_check"] = "end_check"
 
 
+@dataclass(frozen=True, slots=True)
+class ShowCheck:
+    """What is said of the head of a review is to be said once more, as the host may have a new place for it: a pipeline began. Nothing is
+    looked at again, and nothing else is written."""
+
+    review: ReviewId
+    kind: Literal["show_check"] = "show_check"
+
+
 Message = (
     AcceptEvent
     | StartReview
@@ -263,6 +272,7 @@ Message = (
     | FollowHeads
     | Tend
     | EndCheck
+    | ShowCheck
 )
 """Told apart by `kind`."""
 

@@ -105,6 +105,8 @@ class CommentEvent:
     body: str
     finding_marker: str = ""
     """Fingerprint in our own marker of the thread that was answered, or empty."""
+    written: float | None = None
+    """When, in seconds since 1970 by the host's clock, where nobody but the host can say so; None: it has to be asked."""
     kind: Literal["comment"] = "comment"
 
 
@@ -158,6 +160,28 @@ class MergeGroupEvent:
     """The queue's temporary branch, without `refs/heads/`; a ref that is no branch with its whole name (`refs/merge-requests/7/train`)."""
     destroyed: bool = False
     kind: Literal["merge_group"] = "merge_group"
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineEvent:
+    """A pipeline of the host's own CI began, or ended well. Where it decides whether a change may be merged, our verdict has to stand in
+    it: what was said in an older pipeline does not count any more."""
+
+    installation: Installation
+    repository: SourceRepository
+    """Whose pipeline it is; of a change from a fork that may be the fork."""
+    id: str
+    """The host's number of the pipeline."""
+    commit: CommitId
+    """What it runs on: the head of a change, or a commit that the host made of it and its target."""
+    ended: bool = False
+    target: str = ""
+    """The host's number of the repository of the pull request that it runs for; empty when it runs for none."""
+    number: int = 0
+    """Of that pull request."""
+    queue: MergeGroupEvent | None = None
+    """What else it may be: the pipeline of a merge queue's commit, of which the host tells nothing else."""
+    kind: Literal["pipeline"] = "pipeline"
 
 
 class RepositoryAction(StrEnum):
@@ -231,6 +255,7 @@ Event = (
     | RerunEvent
     | ButtonEvent
     | MergeGroupEvent
+    | PipelineEvent
     | RepositoryEvent
     | ThreadEvent
     | MemberEvent

@@ -20,6 +20,7 @@ from pipeline.messages import (
     RunScan,
     ScanRepository,
     SettleReview,
+    ShowCheck,
     ShowFixes,
     Speak,
     StartReview,
@@ -40,6 +41,7 @@ from pipeline.stages.reach import out_of_reach, repository_of
 from pipeline.stages.reconcile import reconcile
 from pipeline.stages.scan import run_scan
 from pipeline.stages.settle import settle_review
+from pipeline.stages.showcheck import show_check_again
 from pipeline.stages.showfixes import show_fixes
 from pipeline.stages.speak import speak
 from pipeline.stages.sweep import scan_repository
@@ -124,3 +126,5 @@ def _dispatch(context: Context) -> None:
             tend(context, message)
         case EndCheck() as message:
             end_check(context, message)
+        case ShowCheck() as message:
+            show_check_again(context, message)

@@ -70,7 +70,7 @@ def _publish_head(
 ) -> bool:
     """One turn; False when somebody else began a newer one meanwhile: our lock ran out in a call that took too long, and that call may
     have covered what he wrote. Then it is looked at again, and whoever looks last leaves what is true."""
-    name = f"check:{repository.provider}:{repository.instance}:{repository.external_id}:{head}"
+    name = lock_of(repository, head)
     capabilities = context.capabilities(installation)
 
     def overtaken() -> bool:
@@ -102,8 +102,20 @@ def _publish_head(
     return True
 
 
+def lock_of(repository: SourceRepository, head: CommitId) -> str:
+    """The name of the lock under which the check of a commit is written, and of the count of its turns."""
+    return f"check:{repository.provider}:{repository.instance}:{repository.external_id}:{head}"
+
+
 def withdraw_review(context: Context, message: WithdrawReview) -> None:
     """End the check of a review that has no verdict of its own, unless its head is judged through another change too."""
+    withdraw(context, message)
+    with context.finish():
+        return
+
+
+def withdraw(context: Context, message: WithdrawReview) -> None:
+    """The same as a part of another message."""
     with context.database.work() as work:
         review = work.reviews.get(message.review)
         others = [s for s in work.reviews.of_head(review.change.repository, review.change.head) if s.id != review.id]
@@ -116,8 +128,6 @@ def withdraw_review(context: Context, message: WithdrawReview) -> None:
             show_check(context, commit, review.id, check, blank=True)
         except (HostNotFound, HostForbidden) as gone:
             log.info("check.nothing_to_withdraw", extra={"review_id": review.id, "code": gone.code})
-    with context.finish():
-        return
 
 
 def reply(context: Context, message: Reply) -> None:

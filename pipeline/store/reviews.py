@@ -176,6 +176,15 @@ class Reviews(Scans):
         )
         return [_to_summary(row) for row in self._transaction.execute(statement)]
 
+    def open_pulls_at(self, host: SourceRepository, commit: CommitId) -> list[Review]:
+        """The newest review of every open pull request whose newest judged head is `commit`, in any repository of the host of `host`:
+        a fork has the commit as well. Oldest first, without cancelled ones."""
+        start = subjects.join(reviews, subjects.c.review_id == reviews.c.id)
+        statement = selected(start).where(repositories.c.provider == host.provider, repositories.c.instance == host.instance)
+        statement = statement.where(subjects.c.open, reviews.c.head == commit, reviews.c.pull_request.is_not(None))
+        statement = statement.where(reviews.c.status != ReviewStatus.CANCELLED)
+        return [to_review(row) for row in self._transaction.execute(statement.order_by(reviews.c.id))]
+
     def all_of_head(self, repository: SourceRepository, commit: CommitId) -> list[ReviewId]:
         """Every review that ever had `commit` as its head, also cancelled ones, oldest first: each may have a check of its own there."""
         statement = selected().where(_of_repository(repository), reviews.c.head == commit, _shown)

@@ -13,6 +13,7 @@ from pipeline.model.event import (
     DeploymentEvent,
     Event,
     MergeGroupEvent,
+    PipelineEvent,
     PullRequestAction,
     PullRequestEvent,
     PushEvent,
@@ -122,14 +123,48 @@ def _note(reading: Reading) -> Event | None:
     )
 
 
+_BEGUN = frozenset({"created", "waiting_for_resource", "preparing", "pending", "running", "manual", "scheduled"})
+_PASSES = frozenset({"success", "skipped"})
+"""States in which GitLab lets merge ("Skipped pipelines are considered successful" is a setting). One that failed lets nobody merge until
+it is retried, of which we hear."""
+_BESIDE = frozenset({"external", "parent_pipeline"})
+"""Sources of pipelines that never are the newest of a merge request: GitLab makes the first for statuses, ours among them, where there is
+no other, and the second for a job of another pipeline."""
+
+
 def _pipeline(reading: Reading) -> Event | None:
+    """A pipeline that may be the one that decides about a merge request: what we said in an older one does not count any more. Whether it
+    is, the host is asked (`providers.gitlab.pipelines`).
+
+    It may run in a fork: then nothing is told of the merge request's project but its number.
+    """
+    event = reading.read(payloads.Pipeline)
+    body, merge_request = event.object_attributes, event.merge_request
+    train = _train(reading, event)
+    if body.status == "canceled":
+        return train
+    if body.source in _BESIDE or body.status not in _BEGUN | _PASSES:
+        return None
+    repository = reading.repository(event)
+    return PipelineEvent(
+        installation=reading.installation(repository.full_name),
+        repository=repository,
+        id=str(body.id),
+        commit=CommitId(body.sha),
+        ended=body.status in _PASSES,
+        target=str(merge_request.target_project_id) if merge_request is not None else "",
+        number=merge_request.iid if merge_request is not None else 0,
+        queue=train,
+    )
+
+
+def _train(reading: Reading, event: payloads.Pipeline) -> MergeGroupEvent | None:
     """The pipeline of a merge train, or perhaps of one.
 
     A train's commit has no event of its own; its pipeline has. But that is told under the name of the source branch (GitLab's
     `source_ref`), like every other pipeline of that merge request. So what runs for a merge request may be of its train: whether the
     train's ref stands at that commit, the host is asked before anything follows.
     """
-    event = reading.read(payloads.Pipeline)
     pipeline, merge_request = event.object_attributes, event.merge_request
     if merge_request is None or pipeline.source != "merge_request_event" or pipeline.status not in ("running", "canceled"):
         return None

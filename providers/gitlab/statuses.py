@@ -96,20 +96,24 @@ class _Board:
         return self._seen[key]
 
     def newest(self, place: Place) -> StatusAnswer | None:
-        """The one that counts there."""
+        """The one that counts there. One of which GitLab does not say in which pipeline it stands may stand in any."""
         for status in self.of(place):
             if place.pipeline is not None:
-                if status.pipeline_id in (None, place.pipeline):
+                if status.pipeline_id == place.pipeline:
                     return status
             elif not place.ref or status.ref == place.ref:
                 return status
         return None
 
-    def look_again(self, place: Place) -> StatusAnswer | None:
-        """As `newest`, asked now."""
+    def look_again(self, place: Place, *, refused: bool) -> StatusAnswer | None:
+        """As `newest`, asked now.
+
+        Args:
+            refused: GitLab would not move one that is there, so that one without a pipeline is it.
+        """
         self._blank = False
         self._seen.clear()
-        return self.newest(place)
+        return self.newest(place) or next((s for s in self.of(place) if refused and s.pipeline_id is None), None)
 
     def _ask(self, place: Place) -> Sequence[StatusAnswer]:
         me = self._api.me()
@@ -254,10 +258,11 @@ def _write(api: Api, board: _Board, place: Place, wanted: _Wanted) -> StatusAnsw
             return _post(api, replace(place, pipeline=None), wanted)
         if not answered(exc, 400):
             raise
-        now = board.look_again(place)
+        refused = "transition" in exc.message
+        now = board.look_again(place, refused=refused)
         if now is not None and now.status == wanted.state:
             return now  # it is in that state already: set by another process, or by a request whose answer was lost
-        if now is not None and "transition" in exc.message:
+        if now is not None and refused:
             raise HostUnavailable(exc.message) from exc  # somebody moved it meanwhile; the next try sees where it stands
         raise
 

@@ -13,6 +13,7 @@ from pipeline.model.event import (
     InstallationEvent,
     MemberEvent,
     MergeGroupEvent,
+    PipelineEvent,
     PullRequestEvent,
     PushEvent,
     RepositoryEvent,
@@ -25,6 +26,7 @@ from pipeline.stages.accept.comments import comment
 from pipeline.stages.accept.deployments import deployment
 from pipeline.stages.accept.installs import installation
 from pipeline.stages.accept.people import member
+from pipeline.stages.accept.pipelines import pipeline
 from pipeline.stages.accept.pulls import pull_request
 from pipeline.stages.accept.pushes import push
 from pipeline.stages.accept.queue import merge_group
@@ -60,6 +62,8 @@ def accept_event(context: Context, message: AcceptEvent) -> None:
             push(context, message, event)
         case MergeGroupEvent():
             merge_group(context, message, event)
+        case PipelineEvent():
+            pipeline(context, message, event)
         case CommentEvent():
             comment(context, message, event)
         case RerunEvent():

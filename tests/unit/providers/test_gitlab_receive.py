@@ -16,6 +16,7 @@ from pipeline.model.event import (
     InstallationEvent,
     MemberEvent,
     MergeGroupEvent,
+    PipelineEvent,
     PullRequestAction,
     PullRequestEvent,
     PushEvent,
@@ -238,15 +239,16 @@ def test_a_mark_like_ours_does_not_silence_a_person() -> None:
     assert not event.sender.bot
 
 
-# --- merge trains ---
+# --- pipelines and merge trains ---
 
 
 @pytest.mark.parametrize("ref", ["feature", "refs/merge-requests/7/train"])
 def test_what_runs_for_a_merge_request_may_be_of_its_train(ref: str) -> None:
     event = event_of(made.pipeline(ref))
-    assert isinstance(event, MergeGroupEvent)
-    assert (event.repository, event.head, event.base, event.base_ref) == (SHOP, NEW, None, "main")
-    assert (event.head_ref, event.destroyed) == ("refs/merge-requests/7/train", False)
+    assert isinstance(event, PipelineEvent) and event.queue is not None
+    queue = event.queue
+    assert (queue.repository, queue.head, queue.base, queue.base_ref) == (SHOP, NEW, None, "main")
+    assert (queue.head_ref, queue.destroyed) == ("refs/merge-requests/7/train", False)
 
 
 def test_a_train_that_is_cancelled_is_gone() -> None:
@@ -268,7 +270,50 @@ def test_a_train_that_is_cancelled_is_gone() -> None:
         {**made.pipeline(), "project": FORK},
     ],
 )
-def test_other_pipelines_concern_nobody(payload: object) -> None:
+def test_other_pipelines_are_of_no_train(payload: object) -> None:
+    event = event_of(payload)
+    assert isinstance(event, PipelineEvent)
+    assert event.queue is None
+
+
+def test_a_pipeline_tells_where_it_runs_and_for_which_merge_request() -> None:
+    event = event_of(made.pipeline("refs/merge-requests/7/merge", "pending"))
+    assert isinstance(event, PipelineEvent)
+    assert (event.repository, event.id, event.commit, event.ended) == (SHOP, "31", NEW, False)
+    assert (event.target, event.number) == (SHOP.external_id, 7)
+
+
+def test_of_a_fork_it_tells_the_number_of_the_project_that_it_is_for() -> None:
+    event = event_of({**made.pipeline(), "project": FORK})
+    assert isinstance(event, PipelineEvent)
+    assert (event.repository.full_name, event.target, event.number) == (FORK["path_with_namespace"], SHOP.external_id, 7)
+    assert event.repository.external_id != event.target
+
+
+def test_a_branchs_pipeline_is_known_by_its_commit_alone() -> None:
+    event = event_of({**made.pipeline(source="web"), "merge_request": None})
+    assert isinstance(event, PipelineEvent)
+    assert (event.commit, event.target, event.number) == (NEW, "", 0)
+
+
+@pytest.mark.parametrize(("status", "ended"), [("created", False), ("manual", False), ("success", True), ("skipped", True)])
+def test_every_pipeline_that_may_let_merge_is_told(status: str, ended: bool) -> None:
+    event = event_of(made.pipeline(status=status))
+    assert isinstance(event, PipelineEvent)
+    assert event.ended is ended
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        made.pipeline(status="failed"),
+        made.pipeline(status="a new word"),
+        made.pipeline(source="external"),
+        made.pipeline(source="parent_pipeline"),
+        {**made.pipeline(status="canceled"), "merge_request": None},
+    ],
+)
+def test_a_pipeline_that_lets_nobody_merge_concerns_nobody(payload: object) -> None:
     assert event_of(payload) is None
 
 

@@ -157,8 +157,10 @@ def test_what_is_said_already_is_not_said_again() -> None:
         status(10, "failed", name="fixwright-other"),
         status(10, "failed", title="2 block"),
         status(9, "success"),
+        {**status(10, "failed"), "pipeline_id": None},
+        status(10, "failed", pipeline=4),
     ],
-    ids=["somebody else's", "another name", "another title", "another state"],
+    ids=["somebody else's", "another name", "another title", "another state", "in nobody knows which pipeline", "in another pipeline"],
 )
 def test_what_says_something_else_is_replaced(there: dict[str, object]) -> None:
     lists = {**LISTS, "/projects/42/merge_requests/7/pipelines": [pipeline(5)], STATUSES: [there]}
@@ -178,6 +180,16 @@ def test_running_twice_is_once_whatever_gitlab_says_to_the_second() -> None:
         return Said(LISTS[asked.path]) if asked.path in LISTS else None
 
     assert Wire(handler).host().ensure_check(COMMIT, check(None)).id == "10"
+
+
+def test_what_gitlab_would_not_move_is_there_though_it_does_not_say_in_which_pipeline() -> None:
+    lists = {**LISTS, "/projects/42/merge_requests/7/pipelines": [pipeline(5)]}
+    lists[STATUSES] = [{**status(10, "running"), "pipeline_id": None}]
+    wire = answering(lists, lambda asked: Said({"message": CANNOT}, 400))
+    assert wire.host().ensure_check(COMMIT, check(None)).id == "10"
+    wire = answering(lists, lambda asked: Said({"message": {"target_url": ["is blocked"]}}, 400))
+    with pytest.raises(HostRejected, match="target_url is blocked"):
+        wire.host().ensure_check(COMMIT, check(None))
 
 
 def test_a_status_that_somebody_moved_meanwhile_is_tried_again() -> None:
