@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -102,9 +103,9 @@ class Running:
         command = ["git", "push", "--quiet", *(["--force"] if force else []), "origin", branch]
         subprocess.run(command, cwd=self.repo.folder, env=environment, check=True, capture_output=True, timeout=60)
 
-    @property
+    @functools.cached_property
     def record(self) -> RepositoryRecord:
-        """What the local provider shows."""
+        """What the local provider shows. Made once: it asks git who the repository is, and whoever waits asks hundreds of times a second."""
         return RepositoryRecord(Path(self.environment["FIXWRIGHT_STATE_DIR"]) / "local", describe(self.server).external_id)
 
     def checks(self, commit: str) -> list[CheckRecord]:
