@@ -105,7 +105,7 @@ class Running:
 
     @functools.cached_property
     def record(self) -> RepositoryRecord:
-        """What the local provider shows. Made once: it asks git who the repository is, and whoever waits asks hundreds of times a second."""
+        """What the local provider shows. Made once: it asks git who the repository is, and whoever waits looks all the time."""
         return RepositoryRecord(Path(self.environment["FIXWRIGHT_STATE_DIR"]) / "local", describe(self.server).external_id)
 
     def checks(self, commit: str) -> list[CheckRecord]:
