@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from pipeline.errors import EngineError, SandboxUnavailable
+from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable
 from pipeline.messages import HOLD, INTERACTIVE, Envelope, ProposeFix, RequestFix, RunFix
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import Finding, Judged
@@ -83,6 +83,8 @@ def run_fix(context: Context, message: RunFix) -> None:
             control = context.control()
             engines = context.engines(control)
             proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines)
+        except SandboxBusy:
+            raise  # the fix stays running, and the next attempt begins its proof anew
         except (EngineError, SandboxUnavailable) as failure:
             error = failure.message
     if patch is not None and proof is not None and proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import SandboxBusy
 from pipeline.model.finding import Finding
-from pipeline.model.fix import FileEdit, Patch, Proof, ProofWord
+from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord
 from pipeline.policy import Policy
 from pipeline.ports import Control, Fixer
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.prove import Engines, prove
 from pipeline.stages.sources import RepositoryFiles, put
+from pipeline.triage import proof as gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,11 @@ def mend(
         if patch is None:
             yield Outcome(finding, None, None)
             continue
-        proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines)
+        try:
+            proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines)
+        except SandboxBusy as failure:
+            # There is no other attempt here, and the patches before this one are not to be lost with it.
+            proof = gate.decide_proof([ProofCheck(gate.GONE, None, failure.message)], ())
         outcome = Outcome(finding, patch, proof)
         if outcome.accepted:
             files.apply(patch)

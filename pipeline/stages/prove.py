@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pipeline.scanners
-from pipeline.errors import EngineError, SandboxUnavailable, Superseded
+from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable, Superseded
 from pipeline.model.finding import Finding, Location
 from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, TestRun
 from pipeline.model.ids import BlobId
@@ -177,7 +177,8 @@ def prove(
         A proof with its word. An engine or sandbox that is missing makes it "could not check", never a pass.
 
     Raises:
-        Superseded: nobody wants the answer any more; GitError from `files`.
+        Superseded: nobody wants the answer any more; SandboxBusy: no program could be started just now, which says nothing of the patch;
+            GitError from `files`.
     """
     started = time.monotonic()
     step = _Steps(cancelled or control.cancelled)
@@ -192,6 +193,8 @@ def prove(
             eyes = engines or Engines(control)
             infos = eyes.infos()
             checks += _engine_checks(finding, patch, eyes, step)
+        except SandboxBusy:
+            raise  # not "could not check": in a moment it can
         except (EngineError, SandboxUnavailable) as failure:
             log.warning("fix.not_checked", extra={"code": failure.code})
             checks.append(ProofCheck(gate.GONE, None, failure.message))
@@ -262,6 +265,8 @@ def _test_checks(patch: Patch, files: RepositoryFiles, policy: Policy, step: _St
     try:
         with private_folder("tests") as folder:
             return _run_all(_Bench(plan, files, patch, folder, policy.tests.timeout), step)
+    except SandboxBusy:
+        raise
     except SandboxUnavailable as failure:
         return [ProofCheck(gate.TESTS, None, failure.message)], gate.not_proven(None, None, guarded=False)
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import EngineError, HostRejected, SandboxUnavailable
+from pipeline.errors import EngineError, HostRejected, SandboxBusy, SandboxUnavailable
 from pipeline.messages import Envelope, StartReview
 from pipeline.messages import Speak as SpeakMessage
 from pipeline.model.finding import BaselineState, Judged, Standing
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 AHEAD_FINDINGS = 5
 AHEAD_SECONDS = 20.0
 """The fixers run ahead for so many new findings and so long, before anything is said (ARCHITECTURE, "The one path", 9)."""
+BUSY_ATTEMPTS = 3
+"""While no program can be started nothing is said, so often; then without what could not be checked: a person waits to read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ def _offers(context: Context, review: Review, policy: Policy, speakable: Sequenc
                 finding=judged.finding, patch=patch, files=files, policy=policy, control=control, run_tests=False, engines=engines
             )
         except (EngineError, SandboxUnavailable) as failure:
+            if isinstance(failure, SandboxBusy) and context.claimed.attempts < BUSY_ATTEMPTS:
+                raise
             log.warning("fix.not_checked_ahead", extra={"review_id": review.id, "code": failure.code})
             break
         if proof.word in (ProofWord.RESCANNED, ProofWord.VERIFIED):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from pipeline.errors import SandboxUnavailable
+from pipeline.errors import SandboxBusy, SandboxUnavailable
 from pipeline.model.fix import TestRun
 from pipeline.policy import Policy
 from pipeline.ports import SourceFiles
@@ -64,6 +64,9 @@ def plan_tests(files: SourceFiles, policy: Policy, changed: Sequence[str]) -> Te
 
     Args:
         changed: paths of the patch.
+
+    Raises:
+        SandboxBusy: an interpreter could not be asked just now.
     """
     if policy.tests.command:
         return _from_policy(policy.tests.command)
@@ -87,7 +90,7 @@ def run_tests(plan: TestPlan, folder: Path, seconds: float) -> TestRun:
         seconds: wall-clock limit.
 
     Raises:
-        SandboxUnavailable: no isolation that keeps them from the network works here.
+        SandboxUnavailable: no isolation that keeps them from the network works here; SandboxBusy: not just now.
     """
     if plan.said:
         return TestRun("", (), (), 0, 0.0, plan.said)
@@ -247,6 +250,8 @@ def _interpreter(program: str) -> _Interpreter | None:
     try:
         done = process.run([program, "-I", "-c", _ASK], limits=Limits(wall=20, cpu=20, output=1 << 20), env=environment, cwd=Path("/"))
         return TypeAdapter(_Interpreter).validate_json(done.stdout) if done.ok else None
+    except SandboxBusy:
+        raise  # it is there, and was not even asked
     except (SandboxUnavailable, ValidationError, json.JSONDecodeError):
         return None
 
