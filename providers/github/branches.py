@@ -5,15 +5,14 @@ Sources: docs REST "Git database" (blobs, trees, commits, references), "About co
 
 from __future__ import annotations
 
-import hashlib
-import re
 from base64 import b64encode
 from collections.abc import Mapping
 
 from pydantic import Field
 
+from pipeline.branches import FOLDER, REGULAR, TIP_KEPT, Present, check_fits, check_ours, no_folder, not_ours, steps_of
 from pipeline.errors import HostNotFound, HostRejected
-from pipeline.model.fix import BranchCommit, FileEdit
+from pipeline.model.fix import BranchCommit
 from pipeline.model.ids import CommitId
 from pipeline.model.target import CommitRef, SourceRepository
 from pipeline.payloads import Sha
@@ -21,13 +20,6 @@ from pipeline.ports import HostMemory
 from providers.github.api import Api, repository_path
 from providers.github.auth import PROPOSE
 from providers.github.client import Answer, Json
-
-OURS = "fixwright/"
-"""Prefix of every branch that we ever write."""
-REGULAR, EXECUTABLE, FOLDER = "100644", "100755", "040000"
-TIP_KEPT = 90 * 86_400.0
-"""Seconds for which we remember which commit we put at the tip of a branch."""
-_BRANCH = re.compile(r"fixwright/[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*\Z")
 
 
 class _Sha(Answer):
@@ -73,8 +65,7 @@ def ensure_branch(api: Api, memory: HostMemory, repository: SourceRepository, co
     Blobs, trees and commits are content-addressed or invisible until a branch points to them: only the last request has an effect, and
     it is not made when the branch already holds that tree on that parent.
     """
-    if not _BRANCH.match(commit.branch) or ".." in commit.branch or commit.branch.endswith((".", ".lock")):
-        raise HostRejected(f"{commit.branch!r} is no branch of ours", hint=f"branches of ours begin with {OURS}")
+    check_ours(commit.branch)
     base = api.get(repository, PROPOSE, repository_path(repository, "git", "commits", commit.parent), _GitCommit)
     tree = _make_tree(api, repository, base.tree.sha, commit)
     if tree == base.tree.sha:
@@ -84,9 +75,7 @@ def ensure_branch(api: Api, memory: HostMemory, repository: SourceRepository, co
     if tip is not None and _holds(tip, tree, commit):
         return CommitRef(repository, CommitId(tip.sha))
     if tip is not None and not _is_ours(api, memory, memory_key, tip):
-        raise HostRejected(
-            f"branch {commit.branch} holds a commit that is not ours ({tip.sha[:7]})", hint="delete or rename that branch, then ask again"
-        )
+        raise not_ours(commit.branch, tip.sha)
     content = {"message": commit.message, "tree": tree, "parents": [commit.parent]}
     made = api.send(repository, PROPOSE, "POST", repository_path(repository, "git", "commits"), content, _GitCommit).sha
     # Before the effect: should its answer get lost, or the effect not happen, we still know either commit as ours.
@@ -138,7 +127,7 @@ def _make_tree(api: Api, repository: SourceRepository, base_tree: str, commit: B
     entries: list[Json] = []
     for edit in commit.patch.edits:
         there = _entry(api, repository, base_tree, edit.path, folders)
-        _check_fits(edit, there)
+        check_fits(edit, there)
         if edit.after is None:
             if there is not None:
                 entries.append({"path": edit.path, "mode": there.mode, "type": "blob", "sha": None})
@@ -152,41 +141,20 @@ def _make_tree(api: Api, repository: SourceRepository, base_tree: str, commit: B
     return api.send(repository, PROPOSE, "POST", repository_path(repository, "git", "trees"), body, _Tree).sha
 
 
-def _check_fits(edit: FileEdit, there: _Entry | None) -> None:
-    """The patch must speak of what is there: the same content, a regular file."""
-    if there is not None and there.mode not in (REGULAR, EXECUTABLE):
-        raise HostRejected(f"{edit.path!r} is no regular file (mode {there.mode})")
-    if edit.before is None:
-        if there is not None and edit.after is not None and not _has_content(there, edit.after):
-            raise HostRejected(f"the patch makes {edit.path!r}, but it exists already")
-    elif there is None or not _has_content(there, edit.before):
-        raise HostRejected(f"{edit.path!r} is not what the patch was made for")
-
-
-def _has_content(entry: _Entry, content: bytes) -> bool:
-    """True when the blob's name is that of `content` (git hashes the length with it)."""
-    algorithm = hashlib.sha256 if entry.sha is not None and len(entry.sha) == 64 else hashlib.sha1
-    return entry.sha == algorithm(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def _entry(api: Api, repository: SourceRepository, base_tree: str, path: str, folders: dict[str, Mapping[str, _Entry]]) -> _Entry | None:
+def _entry(api: Api, repository: SourceRepository, base_tree: str, path: str, folders: dict[str, Mapping[str, _Entry]]) -> Present | None:
     """The entry at `path`, found folder by folder: a whole tree may be too large for one answer. None when there is none."""
-    steps = path.split("/")
-    if any(step in ("", ".", "..") or step.lower() == ".git" or "\\" in step for step in steps) or not _is_text(path):
-        raise HostRejected(f"{path!r} cannot be written through GitHub's API")
+    steps = steps_of(path, "GitHub")
     tree = base_tree
     for depth, step in enumerate(steps):
         if tree not in folders:
             address = repository_path(repository, "git", "trees", tree)
             folders[tree] = {entry.path: entry for entry in api.get(repository, PROPOSE, address, _Tree).tree}
         entry = folders[tree].get(step)
-        if entry is None or depth == len(steps) - 1:
-            return entry
-        if entry.mode != FOLDER or entry.sha is None:  # a link or a submodule would lead elsewhere
-            raise HostRejected(f"{path!r} leads through something that is no folder")
+        if entry is None:
+            return None
+        if depth == len(steps) - 1:
+            return Present(entry.mode, entry.sha)
+        if entry.mode != FOLDER or entry.sha is None:
+            raise no_folder(path)
         tree = entry.sha
     return None
-
-
-def _is_text(path: str) -> bool:
-    return path.isprintable() and path.encode("utf-8", "replace").decode() == path

@@ -9,29 +9,21 @@ of a file), "Repositories" ("List repository tree": names, modes and blobs), "Br
 
 from __future__ import annotations
 
-import hashlib
-import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, Field, ValidationError
 
+from pipeline.branches import FOLDER, TIP_KEPT, Present, blob_name, check_fits, check_ours, no_folder, not_ours, steps_of
 from pipeline.errors import HostNotFound, HostRejected
-from pipeline.model.fix import BranchCommit, FileEdit
+from pipeline.model.fix import BranchCommit
 from pipeline.model.ids import CommitId
 from pipeline.model.target import CommitRef, SourceRepository
 from pipeline.payloads import Sha
 from pipeline.ports import HostMemory
 from providers.gitlab.api import Api
 from providers.gitlab.client import Answer
-
-OURS = "fixwright/"
-"""Prefix of every branch that we ever write."""
-REGULAR, EXECUTABLE, FOLDER = "100644", "100755", "040000"
-KEPT = 90 * 86_400.0
-"""Seconds for which we remember what we put at the tip of a branch."""
-_BRANCH = re.compile(r"fixwright/[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*\Z")
 
 
 class _Commit(Answer):
@@ -92,13 +84,12 @@ class _Desk:
             return None
 
     def remember(self, plan: _Plan) -> None:
-        self.memory.put(self.key, plan.model_dump_json().encode(), KEPT)
+        self.memory.put(self.key, plan.model_dump_json().encode(), TIP_KEPT)
 
 
 def ensure_branch(api: Api, memory: HostMemory, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
     """See `pipeline.ports.CodeHost.ensure_branch`."""
-    if not _BRANCH.match(commit.branch) or ".." in commit.branch or commit.branch.endswith((".", ".lock")):
-        raise HostRejected(f"{commit.branch!r} is no branch of ours", hint=f"branches of ours begin with {OURS}")
+    check_ours(commit.branch)
     desk = _Desk(api, memory, repository, commit.branch)
     actions, blobs = _actions(desk, commit)
     if not actions:
@@ -108,9 +99,7 @@ def ensure_branch(api: Api, memory: HostMemory, repository: SourceRepository, co
     if tip is not None and ((known is not None and known.made == tip.id and known.asks_for(wanted)) or _holds(desk, tip, wanted)):
         return CommitRef(repository, CommitId(tip.id))
     if tip is not None and not _is_ours(desk, tip, known):
-        raise HostRejected(
-            f"branch {commit.branch} holds a commit that is not ours ({tip.id[:7]})", hint="delete or rename that branch, then ask again"
-        )
+        raise not_ours(commit.branch, tip.id)
     # Before the effect: should its answer get lost, or the effect not happen, we still know either commit as ours.
     desk.remember(wanted.model_copy(update={"before": tip.id if tip else ""}))
     made = _write(desk, commit, actions, wanted, force=tip is not None)
@@ -168,7 +157,7 @@ def _holds(desk: _Desk, tip: _Commit, plan: _Plan) -> bool:
     touched = {path for change in listed for path in (change.old_path, change.new_path)}
     if touched != set(plan.blobs):
         return False
-    return all((there.id if (there := _entry(desk, tip.id, path)) else None) == blob for path, blob in plan.blobs.items())
+    return all((there.name if (there := _entry(desk, tip.id, path)) else None) == blob for path, blob in plan.blobs.items())
 
 
 # --- the patch ------------------------------------------------------------------------------------------------------------------------
@@ -180,51 +169,30 @@ def _actions(desk: _Desk, commit: BranchCommit) -> tuple[Sequence[Mapping[str, o
     blobs: dict[str, str | None] = {}
     for edit in commit.patch.edits:
         there = _entry(desk, commit.parent, edit.path)
-        _check_fits(edit, there)
+        check_fits(edit, there)
         if edit.after is None:
             if there is not None:
                 actions.append({"action": "delete", "file_path": edit.path})
                 blobs[edit.path] = None
-        elif there is None or not _has_content(there, edit.after):
+        elif there is None or not there.has(edit.after):
             action = "update" if there is not None else "create"
             content = {"content": b64encode(edit.after).decode(), "encoding": "base64"}
             actions.append({"action": action, "file_path": edit.path, **content})
-            blobs[edit.path] = _blob(edit.after, len(commit.parent))
+            blobs[edit.path] = blob_name(edit.after, len(commit.parent))
     return actions, blobs
 
 
-def _check_fits(edit: FileEdit, there: _Entry | None) -> None:
-    """The patch must speak of what is there: the same content, a regular file."""
-    if there is not None and there.mode not in (REGULAR, EXECUTABLE):
-        raise HostRejected(f"{edit.path!r} is no regular file (mode {there.mode})")
-    if edit.before is None:
-        if there is not None and edit.after is not None and not _has_content(there, edit.after):
-            raise HostRejected(f"the patch makes {edit.path!r}, but it exists already")
-    elif there is None or not _has_content(there, edit.before):
-        raise HostRejected(f"{edit.path!r} is not what the patch was made for")
-
-
-def _has_content(entry: _Entry, content: bytes) -> bool:
-    return entry.id == _blob(content, len(entry.id))
-
-
-def _blob(content: bytes, digits: int) -> str:
-    """Name of a blob; git hashes its length with it. `digits`: of the names in that repository."""
-    algorithm = hashlib.sha256 if digits == 64 else hashlib.sha1
-    return algorithm(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def _entry(desk: _Desk, commit: str, path: str) -> _Entry | None:
+def _entry(desk: _Desk, commit: str, path: str) -> Present | None:
     """What stands at `path` in a commit, found folder by folder: a link or a submodule on the way would lead elsewhere."""
-    steps = path.split("/")
-    if any(step in ("", ".", "..") or step.lower() == ".git" or "\\" in step for step in steps) or not _is_text(path):
-        raise HostRejected(f"{path!r} cannot be written through GitLab's API")
+    steps = steps_of(path, "GitLab")
     for depth in range(len(steps)):
         entry = _folder(desk, commit, "/".join(steps[:depth])).get("/".join(steps[: depth + 1]))
-        if entry is None or depth == len(steps) - 1:
-            return entry
+        if entry is None:
+            return None
+        if depth == len(steps) - 1:
+            return Present(entry.mode, entry.id)
         if entry.mode != FOLDER:
-            raise HostRejected(f"{path!r} leads through something that is no folder")
+            raise no_folder(path)
     return None
 
 
@@ -239,7 +207,3 @@ def _folder(desk: _Desk, commit: str, path: str) -> Mapping[str, _Entry]:
         )
         desk.folders[commit, path] = {entry.path: entry for entry in listed}
     return desk.folders[commit, path]
-
-
-def _is_text(path: str) -> bool:
-    return path.isprintable() and path.encode("utf-8", "replace").decode() == path
