@@ -25,15 +25,12 @@ from pipeline.errors import (
     RateLimited,
 )
 from pipeline.model.target import SourceRepository
-from providers.gitlab.hook_places import MAINTAINER, HookApi, Place
+from providers.gitlab.hook_places import MAINTAINER, PAID, HookApi, Place
 from providers.gitlab.hook_writing import proven, switch_on
 from providers.gitlab.hooks import Act, HookAnswer, Kind, Step, Wanted, drift, is_signed, plan, repairs, same_address
 
 ENDING = (HostUnauthorized, RateLimited, NotConfigured)
 """What no other place would mend: the run ends with it."""
-
-PAID = frozenset({"bronze", "silver", "gold", "premium", "ultimate", "opensource"})
-"""Plans with group webhooks, as the Namespaces API names them. No trials: their end would silence the hook, and nobody would be told."""
 
 State = Literal["removed", "made", "repaired", "kept", "covered", "left", "failed"]
 

@@ -17,8 +17,8 @@ from typing import Final, Protocol
 from pipeline.errors import HostError, HostForbidden, HostNotFound, NotConfigured
 from pipeline.model.setup import Diagnosis
 from pipeline.ports import Configuration, HostMemory
-from providers.gitlab.hook_places import HookApi, Place
-from providers.gitlab.hook_writing import proven, switch_on
+from providers.gitlab.hook_places import PAID, UNTOLD, HookApi, Place
+from providers.gitlab.hook_writing import proven, read_back, switch_on
 from providers.gitlab.hooks import HookAnswer, Kind, Wanted, drift, is_signed, repairs, same_address
 from providers.gitlab.settings import Site
 
@@ -32,6 +32,7 @@ MOST: Final = 300
 """Groups, and projects, that are looked through; `connect` tells of all that it connects, however many."""
 REFUSALS: Final = 3
 """So many places in a row that we are not let into, and the look ends: it is the token's role."""
+TEMPLATE: Final = "custom_webhook_template"
 SHOWN: Final = 20
 """Hooks that `doctor` names."""
 
@@ -115,10 +116,12 @@ class Caretaker:
         if self.known.due():
             try:
                 found = self._found_by_looking()
+                silent = [self._silent(place) for place in {(one.kind, one.id): one for one in (*known, *found)}.values()]
             except HostError:
                 self.known.look_again(SOON)
                 raise
             self.known.add(found)
+            yield from (one for one in silent if one is not None and one.ok is False)
             there = {(one.kind, one.id) for one in known}
             yield from self._tend_all([place for place in found if (place.kind, place.id) not in there])
 
@@ -169,7 +172,8 @@ class Caretaker:
             problems.insert(0, f"GitLab has switched it off{until}, because deliveries failed")
         if problems:
             return Diagnosis(topic, "; ".join(problems), False, hint)
-        return Diagnosis(topic, "on, deliveries are signed" if is_signed(hook, wanted) else "on, with the secret token", True)
+        on = "on, deliveries are signed" if is_signed(hook, wanted) else "on, with the secret token"
+        return self._silent(place, on) or Diagnosis(topic, on, True)
 
     def _tend(self, place: Place) -> Iterator[Diagnosis]:
         ours = self._ours(place)
@@ -185,6 +189,33 @@ class Caretaker:
                 self._api.change(place, hook.id, repairs(hook, wanted))
                 now, said = switch_on(self._api, place, proven(self._api, place, wanted, hook.id), wanted)
                 yield Diagnosis(topic, said, not now.switched_off, f"can GitLab reach {self._url}? see: fixwright doctor gitlab")
+            elif hook.custom_webhook_template:
+                yield self._plain(place, hook)
+
+    def _plain(self, place: Place, hook: HookAnswer) -> Diagnosis:
+        """Take back a template for what is delivered, which makes it unreadable (docs "Custom webhook template")."""
+        topic = f"webhook of {place.path}"
+        self._api.change(place, hook.id, {"url": hook.url, TEMPLATE: ""})
+        if read_back(self._api, place, hook.id).custom_webhook_template:
+            said = "it has a template, with which no delivery can be read, and GitLab keeps it"
+            return Diagnosis(topic, said, False, "empty the field Custom webhook template in its settings")
+        return Diagnosis(topic, "it had a template, with which no delivery can be read: that is taken away", True)
+
+    def _silent(self, place: Place, on: str = "on") -> Diagnosis | None:
+        """Why GitLab may deliver nothing from a group's hook: it makes, shows and tests one also without Premium, as
+        `providers.gitlab.connecting` tells. None where the plan has it. One request, none for a project's."""
+        plan = self._api.plan(place) if place.kind == "group" else "none is needed"
+        topic, instead = f"webhook of {place.path}", f"{_connect(place)} --projects-only"
+        if place.kind == "project" or plan in PAID:
+            return None
+        if plan in UNTOLD:
+            said = f"{on}; GitLab does not say whether it has Premium, without which nothing is delivered from a group's"
+            return Diagnosis(topic, said, None, f"push once; if its Recent events show nothing: {instead}")
+        if "trial" in plan:
+            said = f"{on} until the trial ends ({plan}): webhooks of groups need Premium"
+            return Diagnosis(topic, said, None, f"before it ends: {instead}")
+        said = f"nothing is delivered from it: webhooks of groups need Premium, the plan is {plan}"
+        return Diagnosis(topic, said, False, f"run: {instead}")
 
     def _ours(self, place: Place) -> list[HookAnswer]:
         return [hook for hook in self._api.hooks(place) if same_address(hook.url, self._url)]

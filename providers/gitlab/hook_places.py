@@ -12,6 +12,11 @@ from providers.gitlab.hooks import HookAnswer, Kind
 MAINTAINER = 40
 """Lowest access level that may see and change a project's hooks (docs "Members API", "Project webhooks API")."""
 
+PAID = frozenset({"bronze", "silver", "gold", "premium", "ultimate", "opensource"})
+"""Plans with group webhooks, as the Namespaces API names them. No trials: their end silences the hook, and nobody is told."""
+UNTOLD = frozenset({"", "default"})
+"""What GitLab says to who is no owner, and an instance of one's own to everybody: it may have any licence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

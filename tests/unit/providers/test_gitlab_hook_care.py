@@ -165,6 +165,52 @@ def test_doctor_says_how_each_of_our_hooks_stands_and_changes_nothing(changes: d
     assert api.stands("acme/shop") == [before]
 
 
+@pytest.mark.parametrize(
+    ("plan", "ok", "said"),
+    [
+        ("premium", True, "on, deliveries are signed"),
+        ("free", False, "nothing is delivered from it: webhooks of groups need Premium, the plan is free"),
+        ("ultimate_trial", None, "on, deliveries are signed until the trial ends (ultimate_trial): webhooks of groups need Premium"),
+        ("default", None, "on, deliveries are signed; GitLab does not say whether it has Premium"),
+        ("", None, "on, deliveries are signed; GitLab does not say whether it has Premium"),
+    ],
+)
+def test_a_groups_hook_is_well_only_where_the_plan_delivers_from_it(plan: str, ok: bool | None, said: str) -> None:
+    class Planned(FakeGitlab):
+        def plan(self, group: Place) -> str:
+            return plan
+
+    api, memory = Planned(dict(PLACES)), Memory()
+    api.put("acme", **RIGHT)
+    tended = list(_caretaker(api, memory).tend())
+    (found,) = _caretaker(api, memory).diagnose()
+    assert (found.ok, found.said[: len(said)]) == (ok, said)
+    assert ("fixwright gitlab connect acme --projects-only" in found.hint) is (ok is not True)
+    assert [one.said for one in tended] == ([said] if ok is False else []), "what only may be so is no trouble of every day"
+    assert list(_caretaker(api, memory).tend()) == []
+
+
+def test_a_projects_hook_needs_no_plan() -> None:
+    api = FakeGitlab(dict(PLACES), premium=False)
+    api.put("acme/shop", **RIGHT)
+    (found,) = _caretaker(api, Memory()).diagnose()
+    assert found.ok
+
+
+@pytest.mark.parametrize(("kept", "ok"), [(False, True), (True, False)])
+def test_a_template_of_somebodys_is_taken_back_and_else_told_of(kept: bool, ok: bool) -> None:
+    class Keeping(FakeGitlab):
+        def change(self, place: Place, hook: int, attributes: dict[str, object]) -> HookAnswer:
+            return super().change(place, hook, {name: value for name, value in attributes.items() if not kept or name == "url"})
+
+    api, memory = Keeping(dict(PLACES)), Memory()
+    api.put("acme/shop", **RIGHT, custom_webhook_template='{"object_kind":"push"}')
+    (found,) = _caretaker(api, memory).tend()
+    assert (found.topic, found.ok) == ("webhook of acme/shop", ok)
+    assert bool(api.stands("acme/shop")[0]["custom_webhook_template"]) is kept
+    assert (list(_caretaker(api, memory).tend()) == []) is ok
+
+
 def test_doctor_says_that_no_hook_is_known_and_how_one_is_made() -> None:
     (found,) = _caretaker(FakeGitlab(dict(PLACES)), Memory()).diagnose()
     assert (found.ok, "fixwright gitlab connect" in found.hint) == (None, True)
