@@ -1,0 +1,134 @@
+"""Findings: what they are, where they were seen, how they stand, and what people said of them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+
+from pipeline.store.columns import HostileText, free, hostile, moment, number, refers
+from pipeline.store.tables.base import metadata
+
+_POSITION = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER PRIMARY KEY only
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Text, primary_key=True),
+    refers("repository_id", "repositories"),
+    hostile("fingerprint"),
+    hostile("handle"),
+    hostile("rule_id"),
+    number("severity"),
+    number("confidence"),
+    refers("first_review_id", "reviews"),
+    moment("first_seen_at"),
+    moment("last_seen_at"),
+    UniqueConstraint("repository_id", "fingerprint"),
+    UniqueConstraint("repository_id", "handle"),
+    Index("ix_findings_first_review_id", "first_review_id"),
+)
+"""Identities. What was seen where and when: `occurrences`; how it stands on a branch: `finding_states`."""
+
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("review_id", Text, ForeignKey("reviews.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    refers("finding_id", "findings"),
+    hostile("branch"),
+    Column("commit", Text, nullable=False),
+    hostile("path"),
+    number("line"),
+    Column("finding", Text, nullable=False),
+    hostile("keyed_hash", ""),
+    Index("ix_occurrences_finding_id", "finding_id", "review_id"),
+    Index("ix_occurrences_keyed_hash", "keyed_hash", "review_id"),
+)
+"""What a review saw where. `keyed_hash`: of a secret's value, wherever it stands; empty for what is no secret."""
+
+finding_states = Table(
+    "finding_states",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("branch", HostileText, primary_key=True),
+    Column("finding_id", Text, ForeignKey("findings.id"), primary_key=True),
+    Column("status", Text, nullable=False),
+    moment("since"),
+    refers("review_id", "reviews"),
+    Index("ix_finding_states_finding_id", "finding_id", "status"),
+    Index("ix_finding_states_review_id", "review_id"),
+)
+"""`status`: open, resolved, or merged (a pull request's, which are another branch's now)."""
+
+finding_places = Table(
+    "finding_places",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("branch", HostileText, primary_key=True),
+    Column("path", HostileText, primary_key=True),
+    Column("engine", Text, primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    refers("finding_id", "findings"),
+    number("line"),
+    hostile("seen_with"),
+    Column("commit", Text, nullable=False),
+    Column("finding", Text, nullable=False),
+    moment("at"),
+    Index("ix_finding_places_finding_id", "finding_id", "branch"),
+)
+"""Where a branch has its findings now: of each file what each engine said when it looked last. A finding without any place left is
+resolved. `seen_with`: the version of Fixwright and the digest of the rules that saw it."""
+
+finding_events = Table(
+    "finding_events",
+    metadata,
+    Column("position", _POSITION, primary_key=True, autoincrement=True),
+    refers("finding_id", "findings"),
+    refers("repository_id", "repositories"),
+    refers("review_id", "reviews", nullable=True),
+    hostile("branch"),
+    Column("commit", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    hostile("actor", ""),
+    free("detail", ""),
+    moment("at"),
+    Index("ix_finding_events_finding_id", "finding_id", "position"),
+    Index("ix_finding_events_repository_id", "repository_id", "position"),
+    Index("ix_finding_events_review_id", "review_id"),
+    sqlite_autoincrement=True,
+)
+"""Append only. `kind`: see `pipeline.store.findings.FindingEventKind`. `actor`: login of a person, empty when nobody acted."""
+
+waivers = Table(
+    "waivers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    refers("repository_id", "repositories"),
+    hostile("fingerprint"),
+    hostile("keyed_hash", ""),
+    Column("kind", Text, nullable=False),
+    free("reason"),
+    hostile("person_id"),
+    hostile("person_login"),
+    Column("pull_request", Integer, nullable=True),
+    Column("until", Text, nullable=True),
+    hostile("path", ""),
+    number("line", 0),
+    moment("created_at"),
+    moment("ended_at", nullable=True),
+    moment("expired_at", nullable=True),
+    Index("ix_waivers_repository_id", "repository_id", "fingerprint"),
+)
+"""`kind`: waiver, rotated. `keyed_hash`: of the secret that was rotated, so that another one on the same line is not. `until`: ISO date,
+the last day; null: without an end. `path`, `line`: where the finding stood then. `ended_at`: taken back by a person, or replaced by a
+newer word. `expired_at`: when its end was noticed."""
+
+secret_marks = Table(
+    "secret_marks",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("keyed_hash", Text, primary_key=True),
+    Column("marks", Text, nullable=False),
+    moment("seen_at"),
+    Index("ix_secret_marks_seen_at", "repository_id", "seen_at"),
+)
+"""By what the values that were found in a repository are known again before they would leave (`pipeline.leaks`)."""

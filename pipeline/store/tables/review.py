@@ -1,0 +1,138 @@
+"""Reviews with their scans, and what they led to: fixes and threads."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+
+from pipeline.store.columns import Document, HostileText, free, hostile, moment, number, refers
+from pipeline.store.tables.base import metadata
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Text, primary_key=True),
+    hostile("key"),
+    number("attempt"),
+    refers("installation_id", "installations"),
+    refers("repository_id", "repositories"),
+    hostile("subject"),
+    Column("pull_request", Integer, nullable=True),
+    Column("head", Text, nullable=False),
+    hostile("head_ref"),
+    Column("status", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    hostile("superseded_by", ""),
+    number("pending", 0),
+    Column("conclusion", Text, nullable=True),
+    Column("verdict", LargeBinary, nullable=True),
+    Column("facts", Document, nullable=True),
+    Column("policy", Document, nullable=True),
+    free("policy_source", ""),
+    Column("policy_gaps", Text, nullable=True),
+    Column("policy_record", Document, nullable=True),
+    Column("rests_until", Text, nullable=True),
+    moment("created_at"),
+    moment("updated_at"),
+    moment("settled_at", nullable=True),
+    moment("finished_at", nullable=True),
+    UniqueConstraint("key", "attempt"),
+    Index("ix_reviews_subject", "repository_id", "subject", "status"),
+    Index("ix_reviews_head", "repository_id", "head"),
+    Index("ix_reviews_rests_until", "rests_until"),
+)
+"""Reviews. `subject` is what is judged: `pull_request:12`, or `branch:main` for a push.
+`pending`: unfinished scans. `rests_until`: `Verdict.rests_until` as an ISO date; null when none, or when it was seen that it is over."""
+
+subjects = Table(
+    "subjects",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("subject", HostileText, primary_key=True),
+    Column("open", Boolean, nullable=False),
+    refers("review_id", "reviews", nullable=True),
+    moment("updated_at"),
+    Index("ix_subjects_review_id", "review_id"),
+)
+"""The pull requests and branches that were judged, each with its newest review."""
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Text, primary_key=True),
+    refers("review_id", "reviews", nullable=True),
+    Column("scan_type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("commit", Text, nullable=False),
+    moment("created_at"),
+    moment("updated_at"),
+    UniqueConstraint("review_id", "scan_type"),
+)
+
+scans = Table(
+    "scans",
+    metadata,
+    Column("id", Text, primary_key=True),
+    refers("batch_id", "batches"),
+    refers("review_id", "reviews", nullable=True),
+    Column("scan_type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("required", Boolean, nullable=False),
+    free("error", ""),
+    hostile("blame", ""),
+    moment("created_at"),
+    moment("updated_at"),
+    Index("ix_scans_review_id", "review_id"),
+    Index("ix_scans_batch_id", "batch_id"),
+)
+
+scan_results = Table(
+    "scan_results",
+    metadata,
+    Column("scan_id", Text, ForeignKey("scans.id", ondelete="CASCADE"), primary_key=True),
+    Column("side", Text, primary_key=True),
+    Column("result", LargeBinary, nullable=False),
+    moment("created_at"),
+)
+
+pushers = Table(
+    "pushers",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("pull_request", Integer, primary_key=True),
+    Column("person_id", HostileText, primary_key=True),
+    moment("created_at"),
+)
+"""Who pushed to a pull request, as the host's events said: names in commits can be anybody's."""
+
+fixes = Table(
+    "fixes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    refers("review_id", "reviews"),
+    refers("repository_id", "repositories"),
+    refers("finding_id", "findings"),
+    hostile("fingerprint"),
+    hostile("handle"),
+    Column("status", Text, nullable=False),
+    free("diff", ""),
+    Column("proof", Text, nullable=True),
+    Column("receipt", Text, nullable=True),
+    Column("pull_request", Text, nullable=True),
+    free("error", ""),
+    moment("created_at"),
+    moment("updated_at"),
+    UniqueConstraint("review_id", "fingerprint"),
+    Index("ix_fixes_repository_id", "repository_id", "status"),
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("pull_request", Integer, primary_key=True),
+    Column("remote_id", HostileText, primary_key=True),
+    hostile("fingerprint"),
+    hostile("resolved", ""),
+    moment("created_at"),
+)
+"""Threads that we opened: the host's number -> what they are about. `resolved`: by whom ("us", "person"), empty while it is open."""
