@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from pipeline.errors import NotConfigured
-from pipeline.model.loopback import is_loopback
+from pipeline.model.loopback import refuse_plain, split_address
 from pipeline.ports import Configuration, Setting
 
 _APP_ID = re.compile(r"[0-9]{1,20}|Iv[0-9A-Za-z.]{2,60}")
@@ -43,21 +43,13 @@ class Site:
     def of(cls, configuration: Configuration) -> Site:
         """The configured one. Raises NotConfigured when API_URL is no https address, or http to another machine."""
         url = (configuration.get("API_URL") or DEFAULT_API_URL).strip().rstrip("/")
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("https", "http") and bool(parts.hostname) and not (parts.username or parts.query or parts.fragment)
-            _ = parts.port  # raises for a port that is no number
-        except ValueError:
-            usable = False
-        if not usable:
+        parts = split_address(url)
+        if parts is None or parts.username or parts.query or parts.fragment:
             raise NotConfigured(
                 "the address of GitHub's API is not one", hint=f"set FIXWRIGHT_GITHUB_API_URL to {DEFAULT_API_URL} or https://HOST/api/v3"
             )
-        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-            raise NotConfigured(
-                f"GitHub's API at {parts.hostname} is asked over http: what the App's key signs and every token would travel in clear",
-                hint=f"set FIXWRIGHT_GITHUB_API_URL to https://{parts.netloc}{parts.path}; http is only for this machine itself",
-            )
+        risk = "what the App's key signs and every token"
+        refuse_plain(parts, named="GitHub's API", what=risk, setting="FIXWRIGHT_GITHUB_API_URL")
         return cls(url)
 
     @property

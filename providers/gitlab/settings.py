@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from pipeline.errors import NotConfigured
-from pipeline.model.loopback import is_loopback
+from pipeline.model.loopback import refuse_plain, split_address
 from pipeline.ports import Configuration, Setting
 
 DEFAULT_URL = "https://gitlab.com"
@@ -48,21 +48,12 @@ class Site:
     def of(cls, configuration: Configuration) -> Site:
         """The configured one. Raises NotConfigured when URL is no https address, or http to another machine."""
         url = (configuration.get("URL") or DEFAULT_URL).strip().rstrip("/").removesuffix("/api/v4")
-        try:
-            parts = urlsplit(url)
-            usable = bool(_URL.match(url)) and bool(parts.hostname)
-            _ = parts.port  # raises for a port that is no number
-        except ValueError:
-            usable = False
-        if not usable:
+        parts = split_address(url)
+        if parts is None or not _URL.match(url):
             raise NotConfigured(
                 "the address of GitLab is not one", hint=f"set FIXWRIGHT_GITLAB_URL to {DEFAULT_URL} or the address of your own GitLab"
             )
-        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-            raise NotConfigured(
-                f"GitLab at {parts.hostname} is asked over http: every token would travel in clear",
-                hint=f"set FIXWRIGHT_GITLAB_URL to https://{parts.netloc}{parts.path}; http is only for this machine itself",
-            )
+        refuse_plain(parts, named="GitLab", what="every token", setting="FIXWRIGHT_GITLAB_URL")
         return cls(f"{parts.scheme}://{_authority(url)}")
 
     @property
