@@ -105,7 +105,8 @@ class SettingsOfHosts:
             raise StoreError("there is no database to keep these settings in")
         with self._database.work() as work:
             work.instances.save(self._seal, provider, instance, settings)
-        self._look = None
+        with self._lock:  # who looks just now saw what stood there before, and must not be the last to say so
+            self._look = None
 
     def _among(self, stored: Mapping[tuple[str, str], Configuration], provider: str, instance: str) -> Configuration:
         base = self._base.get(provider, {})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -34,12 +35,19 @@ class Processes:
         self.database = Database.open(f"sqlite:///{folder / 'fixwright.db'}")
         self.database.migrate()
 
-    def process(self, environment: Mapping[str, str] | None = None, *, key: str = KEY, offline: bool = False) -> SettingsOfHosts:
+    def process(
+        self,
+        environment: Mapping[str, str] | None = None,
+        *,
+        key: str = KEY,
+        offline: bool = False,
+        clock: Callable[[], float] | None = None,
+    ) -> SettingsOfHosts:
         """A process with this environment."""
         settings = read_settings({"FIXWRIGHT_STATE_DIR": str(self.folder), "FIXWRIGHT_SECRET_KEY": key, **(environment or {})})
         seal = Seal(settings.subkey("instances"))
         database = None if offline else self.database
-        return SettingsOfHosts(settings, discover_plugins().providers, database, seal, clock=lambda: self.now)
+        return SettingsOfHosts(settings, discover_plugins().providers, database, seal, clock=clock or (lambda: self.now))
 
 
 @pytest.fixture
@@ -57,6 +65,33 @@ def test_what_one_process_stores_another_knows_within_seconds(processes: Process
     processes.now += FRESH
     assert worker.of("github", "")["APP_ID"] == "7"
     assert worker.of("github", "ghe.test")["APP_ID"] == "7", "a name that nobody stored anything for means the default one"
+
+
+def test_who_was_looking_while_something_was_stored_does_not_hide_it(processes: Processes) -> None:
+    looked, go_on = threading.Event(), threading.Event()
+
+    def clock() -> float:
+        """Asked when the store was read, before what it said is kept."""
+        if threading.current_thread().name == "looking":
+            looked.set()
+            assert go_on.wait(60)
+        return processes.now
+
+    web = processes.process(clock=clock)
+    web.save("github", "", STORED)
+    looking = threading.Thread(target=web.of, args=("github", ""), name="looking")
+    looking.start()
+    assert looked.wait(60)
+    saving = threading.Thread(target=web.save, args=("github", "", {**STORED, "APP_ID": "8"}))
+    saving.start()
+    other = processes.process()
+    while other.of("github", "")["APP_ID"] != "8":  # it is stored
+        processes.now += FRESH
+    processes.now = 1_000.0
+    go_on.set()
+    looking.join(60)
+    saving.join(60)
+    assert web.of("github", "")["APP_ID"] == "8"
 
 
 def test_every_host_is_told_the_address_that_it_can_reach_us_at(processes: Processes) -> None:
