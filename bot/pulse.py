@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import socket
 import time
 from contextlib import suppress
@@ -22,18 +23,30 @@ log = logging.getLogger(__name__)
 Kind = Literal["web", "relay", "worker"]
 
 FOLDER = "alive"
-"""Below the state folder: one empty file for each process, `kind.host.pid`, whose time is that of the last heartbeat."""
+"""Below the state folder: one empty file for each process, `kind.host-namespace.pid`, whose time is that of the last heartbeat."""
 _KEEP_SECONDS = 86_400.0
+
+_BORN = secrets.token_hex(4)
 
 
 def process_name() -> str:
-    """Name of this process: `host:pid`."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Name of this process: `host:pid-` and what no other one has. Containers can share the name of a host, and in each of them numbers
+    begin at 1: one that is taken for another loses its messages when the other's child dies, and counts their crashes."""
+    return f"{socket.gethostname()}:{os.getpid()}-{_BORN}"
+
+
+def _here() -> str:
+    """This host, and the namespace in which our number counts: whoever asks for the health of a container is in the same one."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())  # pid_namespaces(7): `pid:[4026531836]`
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()}-{namespace.strip('pid:[]')}"
 
 
 def silent_here(state: Path, kind: Kind) -> float | None:
     """Seconds since a process of this kind was heard of on this machine; None when none was within a day."""
-    silent = [_silent(file) for file in (state / FOLDER).glob(f"{kind}.{socket.gethostname()}.*")]
+    silent = [_silent(file) for file in (state / FOLDER).glob(f"{kind}.{_here()}.*")]
     return min((seconds for seconds in silent if seconds < _KEEP_SECONDS), default=None)
 
 
@@ -73,7 +86,7 @@ class Pulse:
     def __init__(self, database: Database, kind: Kind, state: Path) -> None:
         self._database = database
         self._kind = kind
-        self._file = state / FOLDER / f"{kind}.{socket.gethostname()}.{os.getpid()}"
+        self._file = state / FOLDER / f"{kind}.{_here()}.{os.getpid()}"
         self._pid = os.getpid()
         self._last = float("-inf")
 

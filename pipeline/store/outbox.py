@@ -178,7 +178,7 @@ class Outbox:
         """Take a message when it is due, or when the lease of who had it expired; None when it is not to be had.
 
         Args:
-            owner: who claims, for people who look: `host:pid`.
+            owner: who claims: `host:pid-birth`, the same for no two processes.
             seconds: length of the lease by the clock of the database.
             scans: how many scans of one repository may run at a time. One too many is not to be had now; the relay publishes it again
                 when there is room.

@@ -36,7 +36,7 @@ class Running:
     id: str
     kind: str
     owner: str
-    """`host:pid` of the worker."""
+    """`host:pid-birth` of the worker."""
     attempt: int
     lease_seconds: float
     """Until its lease ends; negative when it has, and the sweep has not seen it yet."""

@@ -24,7 +24,7 @@ class Process:
     """One process of this installation."""
 
     id: str
-    """`host:pid`."""
+    """`host:pid-birth`."""
     kind: str
     """web, relay or worker."""
     alive: bool

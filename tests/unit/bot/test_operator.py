@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from bot import pulse
 from bot.cli import main
 from bot.cli.queue import MOST
 from bot.cli.status import look, text
-from bot.pulse import Pulse
+from bot.jobs import take_back
+from bot.pulse import Pulse, silent_here
 from bot.settings import read_settings
 from bot.wiring import wire
 from pipeline.messages import Envelope, PurgeRepository, SettleReview
@@ -91,6 +96,46 @@ def test_a_process_that_falls_silent_is_not_taken_for_alive(bench: Bench, capsys
     with database.work() as work:
         work.transaction.execute(update(processes).where(processes.c.kind == "relay").values(seen_at=database_now() - 60))
     assert [trouble for trouble in _status(capsys)["troubles"] if "no relay process lives" in trouble]
+
+
+def test_two_processes_with_one_host_name_and_number_are_two() -> None:
+    """As in two containers: each counts its processes from 1, and a host name can be given to both."""
+    first, second = (_once_more(pulse).process_name() for _ in range(2))
+    place = f"{socket.gethostname()}:{os.getpid()}-"
+    assert first.startswith(place)
+    assert second.startswith(place)
+    assert first != second
+
+
+def _once_more(module: ModuleType) -> ModuleType:
+    """As another process has it that begins now."""
+    spec = module.__spec__
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_a_worker_takes_back_what_it_held_and_not_what_its_namesake_holds(bench: Bench) -> None:
+    with bench.app.database.work() as work:
+        for key in ("mine", "theirs"):
+            work.outbox.send(Envelope(SettleReview(ReviewId(key)), key))
+    owners = {key: _once_more(pulse).process_name() for key in ("mine", "theirs")}
+    with bench.app.database.work() as work:
+        for message in work.outbox.publishable(10):
+            found = work.transaction.execute(select(outbox.c.key).where(outbox.c.id == message.message_id)).scalar_one()
+            assert work.outbox.claim(message.message_id, owners[found]) is not None
+        take_back(work, owners["mine"])
+        held = work.transaction.execute(select(outbox.c.key, outbox.c.status, outbox.c.crashes)).all()
+    assert sorted(tuple(row) for row in held) == [("mine", "pending", 1), ("theirs", "running", 0)]
+
+
+def test_a_container_is_not_taken_for_alive_as_its_namesake_lives(tmp_path: Path) -> None:
+    """They share the state folder."""
+    (tmp_path / "alive").mkdir()
+    (tmp_path / "alive" / f"worker.{socket.gethostname()}-4000000000.{os.getpid()}").touch()
+    assert silent_here(tmp_path, "worker") is None
 
 
 def test_a_process_takes_its_word_back_when_it_ends(bench: Bench) -> None:
