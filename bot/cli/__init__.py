@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import pkgutil
+import resource
 import sys
 import threading
 import traceback
@@ -23,6 +24,7 @@ OK, FOUND, USAGE, UNCHECKED = 0, 1, 2, 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; never shows a traceback for a person's mistake."""
+    _leave_no_core()
     sys.excepthook = _crashed
     if threading.excepthook is threading.__excepthook__:  # who has set another one (a test run) wants to know of it
         threading.excepthook = _thread_crashed
@@ -42,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\nfixwright: interrupted", file=sys.stderr)
         return 130
     return code
+
+
+def _leave_no_core() -> None:
+    """No process of ours, and none that it starts, leaves a core file (core(5)): keys, tokens and what was found would stand in it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 class _Parser(argparse.ArgumentParser):

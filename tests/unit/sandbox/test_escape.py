@@ -203,6 +203,10 @@ def test_memory_runs_out_at_the_limit_and_is_told(any_level: Level) -> None:
     assert finished.seconds < 15
 
 
+def test_no_core_file_is_left(any_level: Level) -> None:
+    assert inside(any_level, "ulimit -Sc; ulimit -Hc").stdout == b"0\n0\n"
+
+
 def test_memory_of_many_processes_counts_together(any_level: Level) -> None:
     finished = inside(any_level, "for i in 1 2 3 4; do head -c 100M /dev/zero | tail -c 100M | (sleep 5; cat >/dev/null) & done; wait")
     assert finished.out_of_memory
