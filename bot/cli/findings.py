@@ -21,7 +21,7 @@ from pipeline.model.finding import Finding, Standing, Suppression, SuppressionKi
 from pipeline.model.scan import Coverage, EngineRun
 from pipeline.model.target import SourceRepository
 from pipeline.phrases import not_checked, plural, short, what, where
-from pipeline.store.findings import FindingEvent, ListedFinding
+from pipeline.store.seen import FindingEvent, ListedFinding
 from pipeline.store.sweeps import Listing
 from pipeline.triage.handles import parse_handle
 

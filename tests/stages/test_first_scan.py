@@ -19,7 +19,7 @@ from pipeline.model.target import Installation
 from pipeline.ports import Control
 from pipeline.stages.give_up import give_up
 from pipeline.stages.sweep import SLICE_FILES
-from pipeline.store.findings import ListedFinding
+from pipeline.store.seen import ListedFinding
 from pipeline.store.sweeps import AT_ONCE
 from pipeline.store.tables import outbox, repositories, reviews
 from tests.fakes import FailingScanner, LineScanner

@@ -96,7 +96,7 @@ finding_events = Table(
     Index("ix_finding_events_review_id", "review_id"),
     sqlite_autoincrement=True,
 )
-"""Append only. `kind`: see `pipeline.store.findings.FindingEventKind`. `actor`: login of a person, empty when nobody acted."""
+"""Append only. `kind`: see `pipeline.store.seen.FindingEventKind`. `actor`: login of a person, empty when nobody acted."""
 
 waivers = Table(
     "waivers",
