@@ -79,8 +79,8 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def _serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
-    with _Server(("127.0.0.1", 0), handler) as server:
+def _serving(handler: type[socketserver.BaseRequestHandler], port: int = 0) -> Iterator[int]:
+    with _Server(("127.0.0.1", port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -91,8 +91,8 @@ def _serving(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
 
 
 @contextmanager
-def tls_before(upstream: Address, authority: Authority) -> Iterator[Address]:
-    """Ends TLS with the authority's certificate in front of a plain server."""
+def tls_before(upstream: Address, authority: Authority, port: int = 0) -> Iterator[Address]:
+    """Ends TLS with the authority's certificate in front of a plain server, on a port of its own unless told otherwise."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.chain)
 
@@ -105,8 +105,8 @@ def tls_before(upstream: Address, authority: Authority) -> Iterator[Address]:
             ):
                 _carry(near, far)
 
-    with _serving(Handler) as port:
-        yield "127.0.0.1", port
+    with _serving(Handler, port) as taken:
+        yield "127.0.0.1", taken
 
 
 @dataclass

@@ -37,8 +37,13 @@ def main() -> int:
     """0: all passed; 1: some did not; 2: usage."""
     args = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what a row has mounted or stopped is put right on the way out
-    args.results.mkdir(parents=True, exist_ok=True)
     pairs = [pair for pair in PAIRS if (not args.pair or pair.name in args.pair) and args.host in (None, pair.host)]
+    if args.list:
+        print(
+            "\n".join(f"{pair.name:23} {fault.key}{f' ({step})' if step else ''}" for pair in pairs for fault, step in _steps(pair, args))
+        )
+        return 0
+    args.results.mkdir(parents=True, exist_ok=True)
     if args.anew:
         for pair in pairs:
             _forget(_results(args.results, pair), args.row)
@@ -68,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--step", help="only this step")
     parser.add_argument("--pair", action="append", choices=[pair.name for pair in PAIRS], help="only these servers")
     parser.add_argument("--host", choices=EVERY, help="only before this host")
+    parser.add_argument("--list", action="store_true", help="name the runs, and begin none")
     parser.add_argument("--quick", action="store_true", help="only the fast subset")
     parser.add_argument("--anew", action="store_true", help="forget what passed before (of these rows, with --row)")
     parser.add_argument("--changes", type=int, default=CHANGES, help="pull requests of a run")

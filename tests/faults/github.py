@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from tests.faults.hosts import Change, Delivery, Fix, Home, Host, Thread, Verdict
+from tests.faults.doubles import DoubledChange, DoubledHost
+from tests.faults.hosts import Delivery, Fix, Home, Posted, Thread, Verdict
 from tests.stages.github import app_key
+from tests.worlds.github.hooks import sign
 from tests.worlds.github.model import PullRequest, Repository, ReviewComment
 from tests.worlds.github.world import GithubWorld
 from tests.worlds.record import Effect
@@ -19,12 +22,12 @@ def of(home: Home) -> Repository:
     return home
 
 
-class GithubChange(Change):
+class GithubChange(DoubledChange[Repository, PullRequest]):
     """A pull request."""
 
     def __init__(self, world: GithubWorld, pull: PullRequest) -> None:
+        super().__init__(world, pull, pull.number, pull.head_ref)
         self.world, self.pull = world, pull
-        self.number, self.branch = pull.number, pull.head_ref
 
     @property
     def head(self) -> str:
@@ -62,37 +65,49 @@ class GithubChange(Change):
         thread = next(c for c in self._first() if c.original.path == path)
         self.world.reply_in_thread(who, thread.id, text)
 
-    def comment(self, who: str, text: str) -> None:
-        self.world.comment(who, self.pull, text)
+    def rewrite(self, who: str, text: str) -> None:
+        with self.world.github.state.lock:
+            comment = next(c for c in reversed(self.pull.review_comments) if c.user.login == who)
+            old, comment.body = comment.body, text
+            self.world.github.actions.events.review_comment_edited(comment, comment.user, old)
 
-    def close(self) -> None:
-        self.world.close("ada", self.pull)
+    def drop_thread(self) -> None:
+        with self.world.github.state.lock:
+            thread = self._first()[0].thread
+            self.pull.threads.remove(thread)
 
-    def merge(self) -> None:
-        self.world.merge("ada", self.pull)
+    def forge(self, who: str) -> None:
+        ours = self._first()[0]
+        self.world.review_comment(who, self.pull, ours.original.path, ours.original.line or 1, ours.body)
 
     def retarget(self, branch: str) -> None:
         self.world.edit_pull_request("ada", self.pull, base=branch)
 
 
-class GithubHost(Host):
+class GithubHost(DoubledHost[Repository, PullRequest]):
     """One app."""
 
     name = "github"
     path = "/webhooks/github"
     event = "pull_request"
+    opened = "opened"
+    head_at = ("pull_request", "head", "sha")
+    samples = (("pull_request", "opened"), ("push", None), ("pull_request_review_comment", "created"), ("check_suite", "requested"))
+    closes_with_branch = True
+    keeps_checks = True
     functions: ClassVar = {
         "ensure_check": "providers.github.checks:ensure_check",
         "ensure_threads": "providers.github.threads:ensure_threads",
         "ensure_branch": "providers.github.branches:ensure_branch",
         "ensure_pull_request": "providers.github.pulls:ensure_pull_request",
         "ensure_reply": "providers.github.comments:ensure_reply",
+        "open_threads": "pipeline.limits:Limits._count_created",  # what all that people see goes through, under the lock of all who write
     }
     world: GithubWorld
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         self.world = GithubWorld(folder / "github", private_key_pem=app_key())
+        super().__init__(self.world, folder, Repository)
 
     def settings(self) -> Mapping[str, str]:
         key = self._folder / "app.pem"
@@ -105,35 +120,36 @@ class GithubHost(Host):
             "FIXWRIGHT_GITHUB_API_URL": self.world.api_url,
         }
 
-    def repository(self, name: str, owner: str, files: Mapping[str, str], *, private: bool = True) -> Repository:
-        made = self.world.create_repository(owner, name, files=files, private=private)
-        self.world.set_permission("ada", made, "write")
-        self.world.set_permission("bert", made, "write")
-        self.world.set_permission("eve", made, "read")
-        return made
+    def _made(self, name: str, owner: str, files: Mapping[str, str], *, private: bool) -> Repository:
+        return self.world.create_repository(owner, name, files=files, private=private)
 
-    def commit(self, home: Home, branch: str, files: Mapping[str, str | bytes | None], message: str) -> str:
-        return self.world.commit(of(home), branch, files, message)
-
-    def force_push(self, home: Home, branch: str, files: Mapping[str, str | bytes | None], message: str) -> str:
-        return self.world.force_push(of(home), branch, files, message)
-
-    def reset_branch(self, home: Home, branch: str, sha: str) -> None:
-        self.world.reset_branch(of(home), branch, sha)
-
-    def delete_branch(self, home: Home, branch: str) -> None:
-        self.world.delete_branch(of(home), branch)
+    def _let_in(self, place: Repository, who: str, *, writes: bool) -> None:
+        self.world.set_permission(who, place, "write" if writes else "read")
 
     def open(self, home: Home, branch: str, title: str, *, draft: bool = False) -> GithubChange:
-        return GithubChange(self.world, self.world.open_pull_request("ada", of(home), branch, "main", title, draft=draft))
-
-    def opening(self, head: str) -> Delivery:
-        mine = [one for one in self.world.hooks.of("pull_request", "opened") if one.payload["pull_request"]["head"]["sha"] == head]
-        assert len(mine) == 1
-        return mine[0]
+        return GithubChange(self.world, self.world.open_pull_request("ada", self.of(home), branch, "main", title, draft=draft))
 
     def again(self, identity: str) -> None:
         self.world.hooks.again(self.world.hooks.find(identity))
+
+    def robot(self, home: Home) -> str:
+        return "helper[bot]"
+
+    def forgeries(self, identity: str) -> Sequence[Posted]:
+        true = self.world.hooks.find(identity)
+        unsigned = {k: v for k, v in true.headers.items() if not k.startswith("X-Hub-Signature")}
+        return (
+            Posted(true.headers, true.body.replace(b'"opened"', b'"closed"', 1)),
+            Posted(unsigned, true.body),
+            Posted({**unsigned, "X-Hub-Signature": true.headers["X-Hub-Signature"]}, true.body),
+            Posted(self.world.hooks.forged(identity, "a wrong secret of these tests").headers, true.body),
+            Posted({**true.headers, "X-Hub-Signature-256": sign(self.world.webhook_secret, b"")}, true.body),
+        )
+
+    def anew(self, delivery: Delivery, body: bytes) -> Posted:
+        headers = self.world.hooks.find(delivery.id).headers
+        fresh = {"X-GitHub-Delivery": str(uuid.uuid4()), "X-Hub-Signature-256": sign(self.world.webhook_secret, body)}
+        return Posted({**headers, **fresh}, body)
 
     def ours(self, effect: Effect) -> bool:
         return "fixwright" in effect.actor

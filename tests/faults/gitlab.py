@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from pipeline.markers import mark_in
-from tests.faults.hosts import Change, Delivery, Fix, Home, Host, Thread, Verdict
+from tests.faults.doubles import DoubledChange, DoubledHost
+from tests.faults.hosts import Delivery, Fix, Home, Posted, Thread, Verdict
+from tests.worlds.gitlab.hooks import new_signing_token
 from tests.worlds.gitlab.model import MergeRequest, Note, Project, User
 from tests.worlds.gitlab.world import GitlabWorld
 from tests.worlds.record import Effect
@@ -24,12 +28,12 @@ def of(home: Home) -> Project:
     return home
 
 
-class GitlabChange(Change):
+class GitlabChange(DoubledChange[Project, MergeRequest]):
     """A merge request. It has no page: what is in no thread stands in a note."""
 
     def __init__(self, world: GitlabWorld, request: MergeRequest) -> None:
+        super().__init__(world, request, request.iid, request.source_branch)
         self.world, self.request = world, request
-        self.number, self.branch = request.iid, request.source_branch
 
     @property
     def head(self) -> str:
@@ -93,78 +97,98 @@ class GitlabChange(Change):
         note = next(one for one in self.first() if one.original_position is not None and one.original_position.new_path == path)
         self.world.reply_in_discussion(who, note, text)
 
-    def comment(self, who: str, text: str) -> None:
-        self.world.comment(who, self.request, text)
+    def rewrite(self, who: str, text: str) -> None:
+        note = next(one for one in reversed(self.world.notes(self.request)) if one.author.username == who)
+        self.world.edit_note(who, note, text)
 
-    def close(self) -> None:
-        self.world.close("ada", self.request)
+    def drop_thread(self) -> None:
+        for note in reversed(self.first()[0].discussion.notes):
+            self.world.delete_note(note)
 
-    def merge(self) -> None:
-        self.world.merge("ada", self.request)
+    def forge(self, who: str) -> None:
+        ours = self.first()[0]
+        assert ours.original_position is not None
+        self.world.comment_on_line(who, self.request, ours.original_position.new_path, ours.original_position.new_line or 1, ours.body)
 
     def retarget(self, branch: str) -> None:
         self.world.retarget("ada", self.request, branch)
 
 
-class GitlabHost(Host):
+class GitlabHost(DoubledHost[Project, MergeRequest]):
     """One instance, with hooks that are never switched off: the rows that need it give a project a hook of its own."""
 
     name = "gitlab"
     path = "/webhooks/gitlab"
     event = "merge_request"
+    opened = "open"
+    head_at = ("object_attributes", "last_commit", "id")
+    samples = (("merge_request", "open"), ("push", None), ("note", None), ("user_add_to_team", None))
+    closes_with_branch = False
+    keeps_checks = False
     functions: ClassVar = {
         "ensure_check": "providers.gitlab.statuses:ensure_status",
         "ensure_threads": "providers.gitlab.discussions:ensure_threads",
         "ensure_branch": "providers.gitlab.branches:ensure_branch",
         "ensure_pull_request": "providers.gitlab.merge_requests:ensure_pull_request",
         "ensure_reply": "providers.gitlab.notes:ensure_reply",
+        "open_threads": "providers.gitlab.drafts:Drafts.publish",  # under the lock of all who have drafts there
     }
     world: GitlabWorld
 
     def __init__(self, folder: Path) -> None:
         self.world = GitlabWorld(folder / "gitlab")
+        super().__init__(self.world, folder, Project)
         self.world.hooks.auto_disable = False
-        self.token = self.world.token_for(BOT)
+        self.token, self.signing_token = self.world.token_for(BOT), new_signing_token()
 
     def settings(self) -> Mapping[str, str]:
         return {
             "FIXWRIGHT_GITLAB_URL": self.world.url,
             "FIXWRIGHT_GITLAB_TOKEN": self.token,
             "FIXWRIGHT_GITLAB_WEBHOOK_SECRET": self.world.webhook_secret,
+            "FIXWRIGHT_GITLAB_SIGNING_TOKEN": self.signing_token,
         }
 
-    def repository(self, name: str, owner: str, files: Mapping[str, str], *, private: bool = True) -> Project:
+    def _made(self, name: str, owner: str, files: Mapping[str, str], *, private: bool) -> Project:
         group = self.world.create_group(owner)
         made = self.world.create_project(owner, name, files=files, visibility="private" if private else "public")
         self.world.set_access(BOT, group, "developer")
         self.world.set_access("ada", made, "maintainer")
-        self.world.set_access("bert", made, "developer")
-        self.world.set_access("eve", made, "reporter")
         return made
 
-    def commit(self, home: Home, branch: str, files: Mapping[str, str | bytes | None], message: str) -> str:
-        return self.world.commit(of(home), branch, files, message)
-
-    def force_push(self, home: Home, branch: str, files: Mapping[str, str | bytes | None], message: str) -> str:
-        return self.world.force_push(of(home), branch, files, message)
-
-    def reset_branch(self, home: Home, branch: str, sha: str) -> None:
-        self.world.reset_branch(of(home), branch, sha)
-
-    def delete_branch(self, home: Home, branch: str) -> None:
-        self.world.delete_branch(of(home), branch)
+    def _let_in(self, place: Project, who: str, *, writes: bool) -> None:
+        if who != "ada":
+            self.world.set_access(who, place, "developer" if writes else "reporter")
 
     def open(self, home: Home, branch: str, title: str, *, draft: bool = False) -> GitlabChange:
-        return GitlabChange(self.world, self.world.open_merge_request("ada", of(home), branch, "main", title, draft=draft))
-
-    def opening(self, head: str) -> Delivery:
-        found = self.world.hooks.of("merge_request", "open")
-        mine = [one for one in found if one.payload["object_attributes"]["last_commit"]["id"] == head]
-        assert len(mine) == 1
-        return mine[0]
+        return GitlabChange(self.world, self.world.open_merge_request("ada", self.of(home), branch, "main", title, draft=draft))
 
     def again(self, identity: str) -> None:
         self.world.hooks.again(self.world.hooks.find(identity))
+
+    def robot(self, home: Home) -> str:
+        return self.world.owner_of(self.world.token_of(self.of(home), name="helper")).username
+
+    def forgeries(self, identity: str) -> Sequence[Posted]:
+        """A secret token proves who sends, and nothing of what is sent; a signature, where there is one, must be right beside it."""
+        true, now = self.world.hooks.find(identity), self.world.gitlab.state.seconds()
+        signed, bare = true.signed(now, self.signing_token), {k: v for k, v in true.headers.items() if k != "X-Gitlab-Token"}
+        return (
+            Posted(bare, true.body),
+            Posted({**bare, "X-Gitlab-Token": "a wrong secret of these tests"}, true.body),
+            Posted({**bare, "X-Gitlab-Token": self.world.webhook_secret[:-1]}, true.body),
+            Posted({**true.headers, "X-Gitlab-Signature": "0" * 64}, true.body),
+            Posted(signed, true.body.replace(b'"open"', b'"close"', 1)),
+            Posted({**signed, "webhook-id": str(uuid.uuid4())}, true.body),
+            Posted(true.signed(now, new_signing_token()), true.body),
+            Posted(true.signed(now - 3_600, self.signing_token), true.body),
+        )
+
+    def anew(self, delivery: Delivery, body: bytes) -> Posted:
+        identity = str(uuid.uuid4())
+        found = self.world.hooks.find(delivery.id)
+        fresh = replace(found, id=identity, headers=found.headers | {"Idempotency-Key": identity}, body=body)
+        return Posted(fresh.signed(self.world.gitlab.state.seconds(), self.signing_token), body)
 
     def ours(self, effect: Effect) -> bool:
         return effect.actor == BOT

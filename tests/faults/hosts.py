@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from tests.worlds.bare import BareRepository
 from tests.worlds.faults import Faults
@@ -24,8 +24,36 @@ class Attempt(Protocol):
         """0: nobody answered in time."""
 
 
+class Parcel(Protocol):
+    """What is posted to us."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All that say what it is and prove it."""
+
+    @property
+    def body(self) -> bytes:
+        """As it is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Something that is not quite what the host sent."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class Delivery(Protocol):
     """One event on its way to us."""
+
+    @property
+    def body(self) -> bytes:
+        """What is sent."""
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The body as JSON."""
 
     @property
     def id(self) -> str:
@@ -49,6 +77,9 @@ class Hooks(Protocol):
     @property
     def deliveries(self) -> Sequence[Delivery]:
         """All so far, oldest first."""
+
+    def of(self, event: str, action: str | None = None) -> Sequence[Delivery]:
+        """All of an event so far, oldest first."""
 
     def redeliver(self, identity: str) -> int:
         """Once more under the same id; the status."""
@@ -188,6 +219,18 @@ class Change(ABC):
         """A person writes beside threads."""
 
     @abstractmethod
+    def rewrite(self, who: str, text: str) -> None:
+        """Somebody changes the newest of his words in threads."""
+
+    @abstractmethod
+    def drop_thread(self) -> None:
+        """Somebody deletes the oldest of our threads."""
+
+    @abstractmethod
+    def forge(self, who: str) -> None:
+        """Somebody else says word by word what we said in our oldest thread, at the same place."""
+
+    @abstractmethod
     def close(self) -> None:
         """Its author closes it."""
 
@@ -210,6 +253,12 @@ class Host(ABC):
     """What a delivery about a pull request is called."""
     functions: ClassVar[Mapping[str, str]]
     """Of its provider: what a `Point` that begins with `HERE` stands for."""
+    samples: ClassVar[Sequence[tuple[str, str | None]]]
+    """Event and action of deliveries that we understand, each of which has come by the time that a review has ended."""
+    closes_with_branch: ClassVar[bool]
+    """True where a pull request is closed with its branch."""
+    keeps_checks: ClassVar[bool]
+    """True where a second check of a head stands beside the first one, and does not take its place."""
     world: World
 
     @abstractmethod
@@ -247,6 +296,18 @@ class Host(ABC):
     @abstractmethod
     def again(self, identity: str) -> None:
         """Queue a delivery once more under the same id."""
+
+    @abstractmethod
+    def robot(self, home: Home) -> str:
+        """A program that may write in a repository as people do."""
+
+    @abstractmethod
+    def forgeries(self, identity: str) -> Sequence[Posted]:
+        """Copies of a delivery of which none is proven: altered, unsigned, or signed by somebody else."""
+
+    @abstractmethod
+    def anew(self, delivery: Delivery, body: bytes) -> Posted:
+        """A delivery of the same event under an identity that was never seen, with another body and all proofs."""
 
     @abstractmethod
     def ours(self, effect: Effect) -> bool:

@@ -26,6 +26,10 @@ SETTLING: Final = 90.0
 Names = Literal["database", "queue"]
 
 
+class DidNotStrike(Exception):
+    """What was to break was never met: the run proves nothing."""
+
+
 class NotChecked(Exception):
     """Something that this fault needs is not here; its text names it."""
 
@@ -45,6 +49,8 @@ class Run:
     """Messages that must be dead in the end."""
     more: list[Callable[[], list[str]]] = field(default_factory=list)
     """Problems that only this row knows of."""
+    _awaited: str = ""
+    """The blow that has not hit yet."""
     _cured: float | None = None
     _took_over: float | None = None
 
@@ -59,11 +65,28 @@ class Run:
         return [self.begin() for _ in range(self.changes)]
 
     def strike(self, point: Point, seconds: float = 60.0) -> Callable[[], Struck]:
-        """Order a blow; the answer waits until it has hit. A function of the host's provider may go by `HERE` and its common name."""
+        """Order a blow; the answer waits until it has hit. A function of the host's provider may go by `HERE` and its common name.
+
+        Raises DidNotStrike (the answer does) when nobody came there within `seconds`.
+        """
         if point.where.startswith(HERE):
             point = replace(point, where=self.stand.host.functions[point.where.removeprefix(HERE)])
         self.stand.orders.give(point)
-        return lambda: self.stand.wait(f"{point.where} in {point.process}", self.stand.orders.struck, seconds)
+        self._awaited = f"{point.where} in {point.process}"
+        return lambda: self._hit(seconds)
+
+    def _hit(self, seconds: float) -> Struck:
+        deadline = time.monotonic() + seconds
+        while (struck := self.stand.orders.struck()) is None:
+            if time.monotonic() > deadline:
+                raise DidNotStrike(self._awaited)
+            time.sleep(0.05)
+        self._awaited = ""
+        return struck
+
+    def missed(self) -> list[str]:
+        """What was ordered and has never struck."""
+        return [*([self._awaited] if self._awaited else []), *self.stand.host.world.faults.untouched]
 
     def cured(self, at: float | None = None) -> None:
         """The fault is over, now or at a moment of the monotonic clock: from here on it is timed."""
@@ -209,7 +232,12 @@ def run_one(stand: Stand, alike: Seen, fault: Fault, step: str, *, seed: int, ch
     names = (stand.pair.name, fault.key, step, seed)
     try:
         fault.strike(run)
+        missed = run.missed()
+        if missed:
+            raise DidNotStrike("; ".join(missed))
         problems, recovery = _settle(run)
+    except DidNotStrike as missed:
+        return Result(*names, passed=False, recovery=0.0, said=f"did not strike: {missed}\n{stand.tails()}")
     except NotChecked as missing:
         return Result(*names, passed=False, recovery=0.0, said=str(missing), checked=False)
     except Exception:  # noqa: BLE001  # the boundary of a row: whatever it met is its result

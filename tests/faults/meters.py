@@ -14,6 +14,7 @@ from types import TracebackType
 import httpx
 
 from pipeline.sandbox.supervise import descendants
+from tests.faults.hosts import Parcel
 from tests.faults.stand import Stand
 from tests.worlds.github.hooks import Delivery
 
@@ -89,11 +90,11 @@ def again_as_new(delivery: Delivery) -> Delivery:
     return replace(delivery, id=identity, headers=delivery.headers | {"X-GitHub-Delivery": identity}, attempts=[])
 
 
-def send(client: httpx.Client, stand: Stand, delivery: Delivery) -> Answer:
+def send(client: httpx.Client, stand: Stand, parcel: Parcel) -> Answer:
     """Deliver it, and time it."""
     begun = time.monotonic()
     try:
-        status = client.post(f"{stand.url}/webhooks/github", content=delivery.body, headers=delivery.headers).status_code
+        status = client.post(f"{stand.url}{stand.host.path}", content=parcel.body, headers=parcel.headers).status_code
     except httpx.HTTPError:
         status = 0
     return Answer(status, time.monotonic() - begun)

@@ -11,7 +11,6 @@ from tests.faults.matrix import ANY, KILLED, Fault, Result, rows
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 
 LATER = {
-    "the rest of the host, its limits and its deliveries, before GitLab": "GitLab's own faults",
     "a fix is refined while workers die": "refining fixes",
     "47 a model that hangs, lies or is talked into something": "models",
     "48 an outgoing webhook to a private address": "outgoing webhooks",

@@ -10,8 +10,8 @@ from tests.databases import Postgres, postgres
 from tests.engines import needs_engines
 from tests.faults.__main__ import SEED
 from tests.faults.lives import faultless
-from tests.faults.matrix import rows, run_one, steps_of
-from tests.faults.servers import POSTGRES_REDIS, SQLITE_VALKEY, Pair, QueueServer
+from tests.faults.matrix import Fault, rows, run_one, steps_of
+from tests.faults.servers import GITLAB_SQLITE_VALKEY, POSTGRES_REDIS, SQLITE_VALKEY, Pair, QueueServer
 from tests.faults.stand import Stand
 
 __all__ = ["postgres"]
@@ -20,10 +20,17 @@ pytestmark = [needs_engines, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def _subjects() -> Iterator[tuple[str, Pair]]:
-    """Each file of rows, on the two whole pairs in turn."""
-    names = sorted({fault.strike.__module__.rpartition(".")[2] for fault, _ in steps_of(rows(), quick=True) if "github" in fault.hosts})
+    """Each file of rows, on the two whole pairs in turn; and those that are GitLab's alone before GitLab."""
+    quick = [fault for fault, _ in steps_of(rows(), quick=True)]
+    names = sorted({_module(fault) for fault in quick if "github" in fault.hosts})
     for number, name in enumerate(names):
         yield name, (SQLITE_VALKEY, POSTGRES_REDIS)[number % 2]
+    for name in sorted({_module(fault) for fault in quick if fault.hosts == ("gitlab",)}):
+        yield name, GITLAB_SQLITE_VALKEY
+
+
+def _module(fault: Fault) -> str:
+    return fault.strike.__module__.rpartition(".")[2]
 
 
 @pytest.mark.parametrize(("subject", "pair"), [pytest.param(*one, id=f"{one[0]} on {one[1].name}") for one in _subjects()])

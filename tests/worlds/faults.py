@@ -67,6 +67,7 @@ class _Rule:
     times: int
     action: Action
     skip: int
+    struck: bool = False
 
 
 class Faults:
@@ -90,6 +91,12 @@ class Faults:
         with self._lock:
             return any(rule.times > 0 for rule in self._rules)
 
+    @property
+    def untouched(self) -> list[str]:
+        """Method and expression of each order that no request has met so far."""
+        with self._lock:
+            return [f"{rule.method} {rule.path.pattern}" for rule in self._rules if not rule.struck]
+
     def clear(self) -> None:
         """Drop all orders."""
         with self._lock:
@@ -104,5 +111,6 @@ class Faults:
                         rule.skip -= 1
                         continue
                     rule.times -= 1
+                    rule.struck = True
                     return rule.action
         return None

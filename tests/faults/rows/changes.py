@@ -43,25 +43,26 @@ def forced(run: Run) -> None:
     run.more.append(of_the_old)
 
 
-@fault(41, "a pull request changes in the middle of a scan", steps=("closed", "merged", "branch deleted", "base changed"))
+@fault(41, "a pull request changes in the middle of a scan", steps=("closed", "merged", "branch deleted", "base changed"), hosts=EVERY)
 def changed(run: Run) -> None:
-    world = run.stand.world
-    own = run.stand.repository(f"changes-{run.step.replace(' ', '-')}") if run.step != "base changed" else None
+    host = run.stand.host
+    own = run.stand.new_home(f"changes-{run.step.replace(' ', '-')}") if run.step != "base changed" else None
     life = held(run, own)
     if run.step == "closed":
-        world.close("ada", life.pull)
+        life.change.close()
     elif run.step == "merged":
-        world.merge("ada", life.pull)
+        life.change.merge()
     elif run.step == "branch deleted":
-        world.delete_branch(life.repository, life.pull.head_ref)
+        host.delete_branch(life.home, life.change.branch)
     else:
-        base = f"base-{run.stand.made}"
-        world.reset_branch(life.repository, base, life.repository.refs["refs/heads/main"])
-        world.edit_pull_request("ada", life.pull, base=base)
-        life.checks_wanted = 2
-    if own is not None:
+        base, tip = f"base-{run.stand.made}", life.home.git.branch("main")
+        assert tip is not None
+        host.reset_branch(life.home, base, tip)
+        life.change.retarget(base)
+        life.checks_wanted = 2 if host.keeps_checks else 1
+    if own is not None and (run.step != "branch deleted" or host.closes_with_branch):
         life.conclusion = "cancelled"
-        run.more.append(lambda: ["it was spoken of"] if life.pull.review_comments else [])
+        run.more.append(lambda: ["it was spoken of"] if life.change.threads() else [])
     let_go(run)
 
 

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,9 @@ import psycopg
 from sqlalchemy import make_url, select
 
 from pipeline.store.tables import deliveries
+from tests.faults.hosts import Delivery
 from tests.faults.matrix import NotChecked, Run, fault
 from tests.faults.stand import NAMES, Stand
-from tests.worlds.github.hooks import Delivery
 
 DELIVERED = "deliveries, outbox"
 """The tables that a delivery is written to."""
@@ -33,17 +33,17 @@ class Told:
 
     def __init__(self, stand: Stand) -> None:
         self._stand = stand
-        stand.world.hooks.wait()
-        self._before = len(stand.world.hooks.deliveries)
+        stand.hooks.wait()
+        self._before = len(stand.hooks.deliveries)
 
     @property
-    def deliveries(self) -> list[Delivery]:
+    def deliveries(self) -> Sequence[Delivery]:
         """All since then."""
-        return self._stand.world.hooks.deliveries[self._before :]
+        return self._stand.hooks.deliveries[self._before :]
 
     def answers(self) -> list[int]:
         """To the first attempts."""
-        self._stand.world.hooks.wait()
+        self._stand.hooks.wait()
         return [one.attempts[0].status for one in self.deliveries]
 
     def deliver_refused(self) -> None:
@@ -52,7 +52,7 @@ class Told:
             self._stand.wait("a delivery that is taken", partial(self._taken, identity), 20)
 
     def _taken(self, identity: str) -> bool:
-        return self._stand.world.hooks.redeliver(identity) == 202
+        return self._stand.hooks.redeliver(identity) == 202
 
     def lost(self) -> list[str]:
         """What was acknowledged and is not there. Raises StoreError."""

@@ -1,4 +1,4 @@
-"""GitLab that fails, loses answers, asks us to wait, lies or does not know us any more: rows 21 to 26 in its own words."""
+"""GitLab that fails, loses answers, asks us to wait, or lies: rows 21 to 25 in its own words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 
 from tests.faults.gitlab import GitlabHost, of
 from tests.faults.hosts import HostName
+from tests.faults.lives import Life
 from tests.faults.matrix import Run, fault
 from tests.faults.meters import Memory
 from tests.faults.rows.host import LIES, MOST_GROWN, answers, asked_to_fix
@@ -41,7 +42,9 @@ WRITES = ("status begun", "status ended", "thread drafted", "threads published",
 FIX_WRITES = ("reaction", "branch", "merge request made", "answer")
 WAIT = 6
 """Seconds that GitLab asks us to wait."""
-EXPIRED = b'{"error": "invalid_token", "error_description": "Token is expired. You can either do re-authorization or token refresh."}'
+UNNAMED = 60
+"""Seconds that we wait when it does not say how long (`pipeline.limits.SECONDARY_WAIT`)."""
+REFUSED_POSITION = b"""{"message": "400 Bad request - Note {:line_code=>[\"can't be blank\", \"must be a valid line code\"]}"}"""
 
 
 def gitlab(run: Run) -> GitlabHost:
@@ -50,9 +53,9 @@ def gitlab(run: Run) -> GitlabHost:
     return run.stand.host
 
 
-def gitlab_project(run: Run, name: str) -> Project:
+def gitlab_project(run: Run, name: str, owner: str = "octo") -> Project:
     """One of the row's own."""
-    return of(run.stand.new_home(name))
+    return of(run.stand.new_home(name, owner))
 
 
 def failed(run: Run) -> list[str]:
@@ -97,7 +100,7 @@ def gitlab_fails_in_a_fix(run: Run) -> None:
     patient(run, since, before)
 
 
-@fault(22, "GitLab does it and its answer is lost", steps=WRITES, hosts=ONLY)
+@fault(22, "GitLab does it and its answer is lost", steps=WRITES, quick=("threads published",), hosts=ONLY)
 def gitlab_loses_its_answer(run: Run) -> None:
     """A status that is set twice is refused with 400, which is no failure of ours."""
     (method, path, skip), faults = REVIEW_CALLS[run.step], run.stand.host.world.faults
@@ -117,23 +120,64 @@ def gitlab_loses_its_answer_in_a_fix(run: Run) -> None:
     run.cured()
 
 
-@fault(23, "GitLab asks us to wait", steps=("retry-after",), hosts=ONLY)
+@fault(23, "GitLab asks us to wait", steps=("retry-after", "reset", "without a time", "notes without a time"), hosts=ONLY)
 def gitlab_limits(run: Run) -> None:
-    """Its limits count by user: nothing at all is asked of it before the time has come."""
-    world = run.stand.host.world
+    """Its limits count by user: nothing at all is asked of it before the time has come. Those of notes count by themselves."""
+    world, notes = run.stand.host.world, run.step.startswith("notes")
+    wait = UNNAMED if run.step.endswith("without a time") else WAIT
+    headers = {"retry-after": {"retry-after": str(WAIT)}, "reset": {"ratelimit-reset": str(int(time.time()) + WAIT)}}.get(run.step, {})
     run.stand.quiet()
     since = len(world.asked)
-    world.faults.add("POST", r"/statuses/\w+$", Status(429, b"Retry later\n", {"content-type": "text/plain", "retry-after": str(WAIT)}))
-    run.begin()
+    method, path, _ = REVIEW_CALLS["threads published" if notes else "status begun"]
+    world.faults.add(method, path, Status(429, b"Retry later\n", {"content-type": "text/plain", **headers}))
+    life = run.begin()
     run.stand.wait("a refusal", lambda: not world.faults.open)
     struck = next(one.at for one in world.asked[since:] if one.status == 429)
-    run.cured(time.monotonic() + WAIT)
+    run.cured(time.monotonic() + wait)
 
     def early() -> list[str]:
-        mine = [one for one in world.asked[since:] if "/api/v4/" in one.path and struck + 0.5 < one.at < struck + WAIT - 1]
+        mine = [one for one in world.asked[since:] if "/api/v4/" in one.path and struck + 0.5 < one.at < struck + wait - 1]
+        if notes:
+            mine = [one for one in mine if one.method == "POST" and one.path.endswith(("/notes", "/bulk_publish", "/discussions"))]
         return [f"asked {one.at - struck:.1f} s after: {one.method} {one.path}" for one in mine]
 
     run.more.append(early)
+    if notes:
+        run.stand.wait("the verdict, which is no note", lambda: life.finished, wait / 2)
+    time.sleep(max(0.0, run.since - time.monotonic()))
+
+
+@fault(21, "GitLab refuses a position on the diff", steps=("one", "all"), quick=("one",), hosts=ONLY)
+def gitlab_places_nothing(run: Run) -> None:
+    """What has no thread stands in the note instead, and nothing is lost."""
+    world = run.stand.host.world
+    refusals = len(run.alike.threads) if run.step == "all" else 1
+    refusal = Status(400, REFUSED_POSITION, {"content-type": "application/json"})
+    world.faults.add("POST", "/draft_notes$", refusal, times=refusals)
+    life = run.begin(alike=False)
+    run.stand.wait("all refusals", lambda: not world.faults.open)
+    run.cured()
+    run.more.append(lambda: _told_elsewhere(run, life, len(run.alike.threads) - refusals))
+
+
+def _told_elsewhere(run: Run, life: Life, threads: int) -> list[str]:
+    there, page = {thread.path for thread in life.change.threads()}, "\n".join(life.change.pages())
+    untold = [path for path, _ in run.alike.threads if path not in there and path not in page]
+    return ([f"threads on {sorted(there)}, {threads} expected"] if len(there) != threads else []) + [
+        f"{path} is not told" for path in untold
+    ]
+
+
+@fault(24, "a GitLab that never answers for one project", hosts=ONLY)
+def gitlab_hangs(run: Run) -> None:
+    mine, other = gitlab_project(run, "slow", "sleepers"), gitlab_project(run, "prompt", "neighbour")
+    run.stand.host.world.faults.add("POST", rf"/projects/{mine.id}/statuses/", Delay(600.0))
+    first = run.begin(mine, alike=False)
+    run.stand.wait("a request that hangs", lambda: not run.stand.host.world.faults.open)
+    neighbour = run.begin(other, alike=False)
+    run.stand.wait("the neighbour's status", lambda: neighbour.finished, 20)
+    assert not first.finished, "it was to hang"
+    run.cured()
 
 
 @fault(24, "a slow GitLab, a cut connection, half an answer", steps=("slow", "cut", "half"), hosts=ONLY)
@@ -158,32 +202,3 @@ def gitlab_lies(run: Run) -> None:
         stand.quiet()
     assert memory.grew < MOST_GROWN, f"a worker grew by {memory.grew >> 20} MB"
     assert stand.log().count("message.fault") == before, "an answer of GitLab was taken for a fault of ours"
-
-
-@fault(26, "a token of GitLab that has expired, until somebody mends it", hosts=ONLY)
-def gitlab_expired(run: Run) -> None:
-    world = run.stand.host.world
-    refusal = Status(401, EXPIRED, {"content-type": "application/json"})
-    world.faults.add("*", "/api/v4/", refusal, times=10_000)
-    since = len(world.asked)
-    run.begin()
-    run.stand.wait("a refusal", lambda: any(one.status == 401 for one in world.asked[since:]))
-    world.faults.clear()
-    run.cured()
-
-
-@fault(42, "a project of GitLab moves in the middle of a scan", steps=("renamed", "public"), hosts=ONLY)
-def gitlab_moves(run: Run) -> None:
-    host, stand = gitlab(run), run.stand
-    own = gitlab_project(run, f"moving-{run.step}")
-    stand.engine.hold()
-    run.begin(own, alike=False)
-    stand.wait("an engine at work", stand.engine.at_work)
-    if run.step == "renamed":
-        host.world.rename_project(own, "another-name")
-    else:
-        host.world.set_visibility(own, "public")
-    stand.hooks.wait()
-    stand.wait("what was said to be understood", lambda: stand.unfinished("accept_event") == 0)
-    stand.engine.release()
-    run.cured()

@@ -27,7 +27,7 @@ STEPS = {
     "scanned": Point("pipeline.stages.scan:run_scan", "return"),
     "settled": Point("pipeline.stages.settle:settle_review", "return"),
     "check about to end, under its lock": Point("pipeline.stages.announce:show_check", "call"),
-    "thread about to open, under its lock": Point("pipeline.limits:Limits._count_created", "call"),
+    "thread about to open, under its lock": Point("host:open_threads", "call"),
     "check ended, not noted": Point("pipeline.stages.publish:_publish_head", "return"),
     "threads opened, not noted": Point("host:ensure_threads", "return"),
 }
