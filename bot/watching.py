@@ -133,7 +133,7 @@ def _comments(seen: Seen, now: Snapshot, installation: Installation) -> Iterator
     for posted in now.comments:
         if posted.sender.bot or posted.written < seen.since or posted.comment.id in seen.comments or not _commands(posted):
             continue
-        event = CommentEvent(installation, posted.comment, posted.sender, posted.body)
+        event = CommentEvent(installation, posted.comment, posted.sender, posted.body, written=posted.written.timestamp())
         kind = "line" if posted.comment.in_thread else "talk"
         says = f"{_name(posted.comment.pull_request)} {posted.sender.login} wrote a command"
         yield Difference(event, f"comment:{kind}:{posted.comment.id}", says, lasting=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from pipeline.messages import Message
-from pipeline.model.event import CommentRef, Delivery, MissedDelivery, OpenPullRequest, Received, Snapshot
+from pipeline.model.event import CommentEvent, CommentRef, Delivery, MissedDelivery, OpenPullRequest, Received, Snapshot
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import BranchCommit, Patch, PullRequestDraft
 from pipeline.model.ids import CommitId, Handle, ReviewId
@@ -220,9 +220,13 @@ class CodeHost(Protocol):
     def authors(self, ref: PullRequestRef) -> Sequence[UserRef]:
         """Who wrote or committed its commits, as far as the host knows accounts for them; each once. May be empty."""
 
-    def confirms(self, comment: CommentRef, sender: UserRef, body: str) -> bool:
-        """Whether the comment stands there now, `sender` wrote it, and it says `body`. Asked before a command is done, as a delivery may be
-        proven and yet say what somebody made up. False also for one that was edited since, and one that we may not see."""
+    def written(self, event: CommentEvent) -> float | None:
+        """When the comment was written, in seconds since 1970 by the host's clock; infinite where only new ones are told of. Asked before a
+        command is done, as a delivery may be proven and yet say what somebody made up, or what was done long ago.
+
+        None when it does not stand there now, its sender did not write it, or it says something else: also one that was edited since, and
+        one that we may not see.
+        """
 
     def acknowledge(self, comment: CommentRef) -> None:
         """Show that a command was seen (a reaction). Failure to do so is not an error of the command."""

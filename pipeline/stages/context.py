@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.errors import HostNotFound, InternalFault, NotConfigured, Superseded, Undisclosed
 from pipeline.leaks import Filter, marker_of
 from pipeline.messages import BATCH, PURGE_AFTER
-from pipeline.model.event import CommentRef, OpenPullRequest, Snapshot
+from pipeline.model.event import CommentEvent, CommentRef, OpenPullRequest, Snapshot
 from pipeline.model.finding import Finding
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId, ReviewId
@@ -189,9 +189,9 @@ class FencedHost:
         """See `CodeHost.authors`."""
         return self.host.authors(ref)
 
-    def confirms(self, comment: CommentRef, sender: UserRef, body: str) -> bool:
-        """See `CodeHost.confirms`."""
-        return self.host.confirms(comment, sender, body)
+    def written(self, event: CommentEvent) -> float | None:
+        """See `CodeHost.written`."""
+        return self.host.written(event)
 
     def acknowledge(self, comment: CommentRef) -> None:
         """See `CodeHost.acknowledge`."""

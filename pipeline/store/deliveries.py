@@ -24,6 +24,10 @@ KIND = "deliveries"
 ROW_SECONDS = 7 * 86_400.0
 """Ids are kept for a week: hosts deliver again for three days (GitHub, "Redelivering webhooks")."""
 
+COMMAND_SECONDS = ROW_SECONDS - 86_400.0
+"""A command that was written longer ago is not begun: that it was done may be forgotten by now, so that whoever delivers it once more would
+have it done twice. A day less than ids are kept, as the clocks of a host and of the database differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCount:
@@ -53,7 +57,7 @@ class Deliveries:
 
     def claim_command(self, provider: str, instance: str, identity: str) -> bool:
         """True for the first who asks with this identity of a command, in a transaction that is kept: several deliveries may tell of one.
-        Remembered as long as deliveries are. No delivery has such an id: hosts' ids have no `#`."""
+        Remembered as long as deliveries are (see `COMMAND_SECONDS`). No delivery has such an id: hosts' ids have no `#`."""
         row = {
             "id": new_id(),
             "provider": provider,

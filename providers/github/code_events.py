@@ -77,6 +77,7 @@ def _issue_comment(reading: Reading) -> Event | None:
         comment=CommentRef(PullRequestRef(reading.repository(event), event.issue.number), str(event.comment.id)),
         sender=user_of(event.sender, ours=reading.is_ours(event.comment.performed_via_github_app)),
         body=event.comment.body or "",
+        written=event.comment.created_at.timestamp(),
     )
 
 
@@ -89,6 +90,7 @@ def _review_comment(reading: Reading) -> Event | None:
         comment=CommentRef(ref, str(event.comment.id), in_thread=True, thread=str(root)),
         sender=user_of(event.sender, ours=reading.is_ours(event.comment.performed_via_github_app)),
         body=event.comment.body or "",
+        written=event.comment.created_at.timestamp(),
     )
 
 

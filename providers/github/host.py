@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.errors import HostForbidden, HostRejected
-from pipeline.model.event import CommentRef, OpenPullRequest, Snapshot
+from pipeline.model.event import CommentEvent, CommentRef, OpenPullRequest, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
 from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Thread, ThreadRef
@@ -127,10 +128,10 @@ class GitHubHost:
         """The accounts that GitHub sees behind the addresses in the commits."""
         return pulls.authors(self._api, ref)
 
-    def confirms(self, comment: CommentRef, sender: UserRef, body: str) -> bool:  # noqa: ARG002  # the port's signature
-        """Always, without a request: a delivery is signed with the App's own secret, which GitHub and we alone know, and GitHub lets nobody
-        write what it says (docs "Validating webhook deliveries")."""
-        return True
+    def written(self, event: CommentEvent) -> float | None:
+        """As the delivery says, without a request: it is signed with the App's own secret, which GitHub and we alone know, and GitHub lets
+        nobody write what it says (docs "Validating webhook deliveries"). Messages of an earlier version do not have it: they are new."""
+        return math.inf if event.written is None else event.written
 
     def acknowledge(self, comment: CommentRef) -> None:
         """Eyes."""

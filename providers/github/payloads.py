@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from pipeline.payloads import Number, Payload, Sha, Text, without_dots
 
 FullName = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}\z"), AfterValidator(without_dots)]
 """It becomes a part of addresses."""
 Login = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9_.\-\[\]]{1,100}\z")]
+
+Moment = Annotated[AwareDatetime, Field(strict=False)]
+"""`2026-01-15T12:00:00Z`: JSON has no times."""
 
 
 class User(Payload):
@@ -141,6 +144,7 @@ class IssueCommentBody(Payload):
 
     id: Number
     body: Text | None = None
+    created_at: Moment
     performed_via_github_app: AppBadge | None = None
 
 
@@ -156,6 +160,7 @@ class ReviewCommentBody(Payload):
 
     id: Number
     body: Text | None = None
+    created_at: Moment
     in_reply_to_id: Number | None = None
     performed_via_github_app: AppBadge | None = None
 

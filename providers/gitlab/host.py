@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pipeline.errors import HostForbidden, HostRejected
-from pipeline.model.event import CommentRef, OpenPullRequest, Snapshot
+from pipeline.model.event import CommentEvent, CommentRef, OpenPullRequest, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
 from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Thread, ThreadRef
@@ -116,9 +116,9 @@ class GitLabHost:
 
     # --- writing ---
 
-    def confirms(self, comment: CommentRef, sender: UserRef, body: str) -> bool:
+    def written(self, event: CommentEvent) -> float | None:
         """One request: whoever keeps a webhook may let GitLab deliver any text in our name for it (`custom_webhook_template`)."""
-        return notes.confirms(self._api, comment, sender, body)
+        return notes.written(self._api, event)
 
     def acknowledge(self, comment: CommentRef) -> None:
         """Eyes."""

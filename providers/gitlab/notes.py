@@ -10,13 +10,13 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from pipeline.errors import HostError, HostForbidden, HostNotFound
 from pipeline.escaping import cut
 from pipeline.markers import MARK_ROOM, MarkKind, encoded, mark_in, marked, same_text
-from pipeline.model.event import CommentRef
-from pipeline.model.target import PullRequestRef, UserRef
+from pipeline.model.event import CommentEvent, CommentRef
+from pipeline.model.target import PullRequestRef
 from pipeline.ports import Capabilities
 from providers.gitlab.api import Account, Api
 from providers.gitlab.client import Answer, Nothing
@@ -48,6 +48,7 @@ class Note(Answer):
     """`DiffNote` on a diff, `DiscussionNote` in another thread, None alone."""
     body: str | None = ""
     author: Author | None = None
+    created_at: AwareDatetime | None = None
     system: bool = False
     resolvable: bool = False
     resolved: bool = False
@@ -112,9 +113,10 @@ def ensure_reply(api: Api, comment: CommentRef, topic: str, body: str, limits: C
         log.warning("gitlab.not_answered", extra={"number": ref.number, "note": comment.id, "code": exc.code})
 
 
-def confirms(api: Api, comment: CommentRef, sender: UserRef, body: str) -> bool:
-    """See `pipeline.ports.CodeHost.confirms`. One that says in which discussion it stands is looked for there, so that nobody's command is
+def written(api: Api, event: CommentEvent) -> float | None:
+    """See `pipeline.ports.CodeHost.written`. One that says in which discussion it stands is looked for there, so that nobody's command is
     taken to another thread."""
+    comment, sender = event.comment, event.sender
     ref, number = comment.pull_request, int(comment.id)
     what = f"note {number} of merge request {ref.number}"
     try:
@@ -124,11 +126,12 @@ def confirms(api: Api, comment: CommentRef, sender: UserRef, body: str) -> bool:
             notes = [api.get(ref.repository, lambda p: _of(p, ref).notes.get(number), Note, what=what)]
     except (HostForbidden, HostNotFound) as exc:
         log.info("gitlab.note_unseen", extra={"number": ref.number, "note": number, "code": exc.code})
-        return False
+        return None
     note = next((one for one in notes if one.id == number and not one.system), None)
-    if note is None or note.author is None:
-        return False
-    return (str(note.author.id), note.author.username) == (sender.id, sender.login) and same_text(note.body, body)
+    if note is None or note.author is None or note.created_at is None:
+        return None
+    as_told = (str(note.author.id), note.author.username) == (sender.id, sender.login) and same_text(note.body, event.body)
+    return note.created_at.timestamp() if as_told else None
 
 
 def acknowledge(api: Api, comment: CommentRef) -> None:

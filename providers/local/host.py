@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import math
 import pwd
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import GitError, HostForbidden, HostNotFound, HostRejected, HostUnavailable, PatchRefused, UsageError
-from pipeline.model.event import CommentRef, OpenPullRequest, Posted, Snapshot
+from pipeline.model.event import CommentEvent, CommentRef, OpenPullRequest, Posted, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
 from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Thread, ThreadRef
@@ -206,11 +207,13 @@ class LocalHost:
         """Names in commits are no accounts here: anybody may write any."""
         return ()
 
-    def confirms(self, comment: CommentRef, sender: UserRef, body: str) -> bool:
-        """From the record."""
+    def written(self, event: CommentEvent) -> float | None:
+        """From the record. When is not in it: a delivery whose signature is minutes old is refused, so that only new ones are told of."""
+        comment = event.comment
         said = self.record(comment.pull_request.repository).conversation(comment.pull_request.number)
         place = next((t.comments for t in said.threads if t.id == comment.thread), []) if comment.thread else said.comments
-        return any((c.id, c.author, c.body) == (comment.id, sender.login, body) for c in place)
+        as_told = any((c.id, c.author, c.body) == (comment.id, event.sender.login, event.body) for c in place)
+        return math.inf if as_told else None
 
     def acknowledge(self, comment: CommentRef) -> None:
         """Nobody looks at a reaction here; the answer follows."""

@@ -17,6 +17,7 @@ from pipeline.stages.accept.lines import Line, as_typed, parse_lines
 from pipeline.stages.accept.sending import send
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import tellable
+from pipeline.store.deliveries import COMMAND_SECONDS
 from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,13 @@ def comment(context: Context, message: AcceptEvent, event: CommentEvent) -> None
         with context.finish():
             return
     host = context.host(event.installation)
-    if not host.confirms(event.comment, event.sender, event.body):
-        log.warning("command.not_confirmed", extra={"comment": event.comment.id, "number": event.comment.pull_request.number})
+    written = host.written(event)
+    if written is None or written < context.database.now() - COMMAND_SECONDS:
+        said = {"comment": event.comment.id, "number": event.comment.pull_request.number}
+        if written is None:
+            log.warning("command.not_confirmed", extra=said)
+        else:
+            log.warning("command.too_old", extra=said)
         with context.finish():
             return
     permission = host.permission(event.comment.pull_request.repository, event.sender)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -78,9 +79,12 @@ def pull(action: str, **more: Any) -> Payload:
     return common(action=action, pull_request={"number": 3, "head": {"sha": HEAD, "repo": None}}, **more)
 
 
+WRITTEN = "2026-01-15T12:00:00Z"
+
+
 def comment(action: str = "created", **more: Any) -> Payload:
     issue = {"number": 3, "pull_request": {"url": "https://api.github.com/repos/octo/shop/pulls/3"}}
-    return common(**{"action": action, "issue": issue, "comment": {"id": 99, "body": "/fix K7Q"}} | more)
+    return common(**{"action": action, "issue": issue, "comment": {"id": 99, "body": "/fix K7Q", "created_at": WRITTEN}} | more)
 
 
 # --- believed ---
@@ -291,6 +295,13 @@ def test_a_comment_on_a_pull_request() -> None:
     assert isinstance(event, CommentEvent)
     assert (event.body, event.comment.id, event.comment.pull_request.number) == ("/fix K7Q", "99", 3)
     assert (event.comment.in_thread, event.comment.thread, event.finding_marker) == (False, "", "")
+    assert event.written == datetime(2026, 1, 15, 12, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize("written", [None, "", "yesterday", "2026-01-15T12:00:00", [], {}])
+def test_a_comment_of_which_nobody_knows_when_it_was_written_is_odd(written: object) -> None:
+    with pytest.raises(MalformedDelivery, match="created_at"):
+        deliver("issue_comment", comment(comment={"id": 99, "body": "/fix", "created_at": written}))
 
 
 @pytest.mark.parametrize(
@@ -302,14 +313,14 @@ def test_edited_comments_and_comments_on_issues_do_not_concern_us(payload: Paylo
 
 
 def test_an_empty_comment_has_an_empty_body() -> None:
-    event = deliver("issue_comment", comment(comment={"id": 99, "body": None})).event
+    event = deliver("issue_comment", comment(comment={"id": 99, "body": None, "created_at": WRITTEN})).event
     assert isinstance(event, CommentEvent)
     assert event.body == ""
 
 
 def test_a_review_comment_carries_the_first_comment_of_its_thread() -> None:
     def received(**more: Any) -> CommentEvent:
-        body = {"id": 100, "body": "/fix", **more}
+        body = {"id": 100, "body": "/fix", "created_at": WRITTEN, **more}
         event = deliver("pull_request_review_comment", common(action="created", pull_request={"number": 3}, comment=body)).event
         assert isinstance(event, CommentEvent)
         return event
@@ -330,7 +341,7 @@ def test_a_review_comment_carries_the_first_comment_of_its_thread() -> None:
     ],
 )
 def test_what_a_machine_wrote_is_marked(sender: Payload, through: Payload | None, bot: bool) -> None:
-    payload = comment(sender=sender, comment={"id": 99, "body": "x", "performed_via_github_app": through})
+    payload = comment(sender=sender, comment={"id": 99, "body": "x", "created_at": WRITTEN, "performed_via_github_app": through})
     event = deliver("issue_comment", payload, configuration={"WEBHOOK_SECRET": SECRET, "APP_ID": "1234"}).event
     assert isinstance(event, CommentEvent)
     assert event.sender.bot is bot
