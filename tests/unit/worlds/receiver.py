@@ -43,7 +43,7 @@ def receiving() -> Iterator[Receiver]:
     server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    box.url = f"http://127.0.0.1:{server.server_address[1]}/webhooks/gitlab"
+    box.url = f"http://127.0.0.1:{server.server_address[1]}/webhooks"
     try:
         yield box
     finally:

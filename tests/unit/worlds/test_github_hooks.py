@@ -5,62 +5,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.unit.worlds.conftest import Scene
+from tests.unit.worlds.receiver import Receiver, receiving
 from tests.worlds import faults
 from tests.worlds.github import GithubWorld
 from tests.worlds.github.faults import secondary_limit
 from tests.worlds.github.hooks import sign
 
 
-@dataclass
-class Receiver:
-    """An app's end point that remembers what came."""
-
-    url: str = ""
-    status: int = 202
-    seen: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-
-class Server(ThreadingHTTPServer):
-    """A server that lets all senders wait: a full queue is answered with a reset, and the standard library's holds five."""
-
-    request_queue_size = 128
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    box = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            box.seen.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(box.status)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    box.url = f"http://127.0.0.1:{server.server_address[1]}/webhooks/github"
-    yield box
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with receiving() as box:
+        yield box
 
 
 def test_an_event_arrives_signed_with_githubs_headers(scene: Scene, receiver: Receiver) -> None:

@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from gitlab import Gitlab
 
-ROOT = Path(__file__).parents[3]
-
-
-class Process:
-    """A running double: what it printed, and its persons."""
-
-    def __init__(self, state: Path) -> None:
-        command = [sys.executable, "-m", "tests.worlds.gitlab", "--state", str(state), "--relative", "/gitlab"]
-        self.running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self.running.stdout is not None
-        self.facts: dict[str, Any] = json.loads(self.running.stdout.readline())
-
-    def ask(self, verb: str, **arguments: Any) -> httpx.Response:
-        """One verb."""
-        return httpx.post(f"{self.facts['control_url']}{verb}", json=arguments, timeout=60, trust_env=False)
-
-    def do(self, verb: str, **arguments: Any) -> Any:
-        """One verb that works; its answer."""
-        answer = self.ask(verb, **arguments)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+from tests.unit.worlds.process import Process, process_of
 
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
-    made = Process(tmp_path / "state")
-    yield made
-    made.running.send_signal(signal.SIGTERM)
-    assert made.running.wait(60) == 0
-    assert made.running.stdout is not None
-    made.running.stdout.close()
+    with process_of("gitlab", tmp_path / "state", "--relative", "/gitlab") as made:
+        yield made
 
 
 def test_a_double_of_its_own_is_driven_over_http(process: Process) -> None:

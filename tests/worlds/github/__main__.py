@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import signal
-import threading
 from pathlib import Path
 
+from tests.worlds.control import serve_until_a_signal
 from tests.worlds.github.control import Control
 from tests.worlds.github.world import GithubWorld
 
@@ -23,15 +21,8 @@ def main() -> None:
     key = arguments.state / "app.pem"
     key.touch(mode=0o600)
     key.write_text(world.private_key_pem)
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    world.answer_control(Control(world).handle)
-    world.serve()
     facts = {"api_url": world.api_url, "graphql_url": world.graphql_url, "git_url": world.git_url, "app_id": world.app_id}
-    print(json.dumps(facts | {"private_key": str(key), "webhook_secret": world.webhook_secret}), flush=True)
-    stopped.wait()
-    world.stop()
+    serve_until_a_signal(world, Control(world), facts | {"private_key": str(key), "webhook_secret": world.webhook_secret})
 
 
 if __name__ == "__main__":

@@ -1,31 +1,21 @@
-"""The persons' side over HTTP, for a double that runs in a process of its own: `POST /_world/VERB` with a JSON object.
-
-Only there when asked for (`python -m tests.worlds.github` does), because nothing guards it but the loopback address.
-"""
+"""What the persons of the double do when they are asked to over HTTP."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping
 
-from tests.worlds.bare import GitFailed
-from tests.worlds.exchange import Response
+from tests.worlds.control import Arguments, Verb, Verbs
 from tests.worlds.github.anchors import Unplaceable
 from tests.worlds.github.model import PullRequest, Repository
 from tests.worlds.github.world import GithubWorld
 
-ROOT = "/_world/"
-Arguments = dict[str, Any]
 
-
-class Control:
+class Control(Verbs):
     """Carries out one verb after the other on a world."""
 
     def __init__(self, world: GithubWorld) -> None:
         self._world = world
-        self._verbs: Mapping[str, Callable[[Arguments], Any]] = {
+        verbs: Mapping[str, Verb] = {
             "create_repository": self._create_repository,
             "set_permission": lambda given: self._world.set_permission(repository=self._repository(given), **given),
             "commit": lambda given: {"sha": self._world.commit(self._repository(given), **given)},
@@ -37,20 +27,8 @@ class Control:
             "close": lambda given: self._world.close(pull=self._pull(given), **given),
             "webhook_url": self._webhook_url,
             "token_for": lambda given: {"token": self._world.token_for(**given)},
-            "effects": lambda _: [asdict(effect) for effect in self._world.effects],
-            "violations": lambda _: [str(violation) for violation in self._world.violations],
         }
-
-    def handle(self, path: str, body: bytes) -> Response:
-        """404 for an unknown verb, 400 with the reason for what the world refuses."""
-        work = self._verbs.get(path.removeprefix(ROOT))
-        if work is None:
-            return _answer(404, {"message": f"verbs: {', '.join(self._verbs)}"})
-        try:
-            made = work(json.loads(body or b"{}"))
-        except (TypeError, ValueError, LookupError, GitFailed, Unplaceable) as error:
-            return _answer(400, {"message": f"{type(error).__name__}: {error}"})
-        return _answer(200, {} if made is None else made)
+        super().__init__(world, verbs, Unplaceable)
 
     def _repository(self, given: Arguments) -> Repository:
         """The repository named `owner/name` in the arguments, which is taken out of them. Raises LookupError."""
@@ -73,7 +51,3 @@ class Control:
 
 def _shown(pull: PullRequest) -> Arguments:
     return {"number": pull.number, "head": pull.head_sha, "base": pull.base_sha}
-
-
-def _answer(status: int, body: object) -> Response:
-    return Response(status, json.dumps(body).encode(), {"content-type": "application/json"})

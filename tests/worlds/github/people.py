@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
 
-from tests.worlds.bare import NO_COMMIT, Entry, Person
 from tests.worlds.github.actions import Draft
 from tests.worlds.github.core import Github
 from tests.worlds.github.model import (
@@ -22,17 +19,22 @@ from tests.worlds.github.model import (
     Role,
     Status,
 )
-
-Files = Mapping[str, str | bytes | None]
-"""Path -> content; None removes the file."""
-Made = TypeVar("Made")
+from tests.worlds.github.state import State
+from tests.worlds.pushing import Files, Pushing
 
 
-class People:
+class People(Pushing[Repository]):
     """Persons, organizations and what they click and push. All of it is told to the app by webhook."""
 
     github: Github
     app: App
+
+    @property
+    def _state(self) -> State:
+        return self.github.state
+
+    def _look_at_refs(self, place: Repository, login: str) -> None:
+        self.github.actions.look_at_refs(place, self.user(login))
 
     # --- people ---
 
@@ -127,73 +129,6 @@ class People:
                 installed.repositories = covered - {repository.id}
             return repository
 
-    def commit(
-        self,
-        repository: Repository,
-        branch: str,
-        files: Files,
-        message: str = "Change",
-        author: str = "ada",
-        *,
-        base: str | None = None,
-        pusher: str = "",
-    ) -> str:
-        """Push one commit to a branch, which is made from `base` (default: the default branch) when new. Returns its sha.
-
-        `pusher`: who pushes it, when that is not whom the commit names.
-        """
-        with self.github.state.lock:
-            sha = self._commit(repository, branch, files, message, author, base)
-            self.github.actions.look_at_refs(repository, self.user(pusher or author))
-            return sha
-
-    def _commit(self, repository: Repository, branch: str, files: Files, message: str, author: str, base: str | None) -> str:
-        git = repository.git
-        tip = git.branch(branch)
-        parent = tip or git.resolve(base or repository.default_branch)
-        sha = self._write(repository, parent, files, message, author)
-        git.set_ref(f"refs/heads/{branch}", sha, tip or NO_COMMIT)
-        return sha
-
-    def _write(self, repository: Repository, parent: str | None, files: Files, message: str, author: str) -> str:
-        git = repository.git
-        entries = []
-        for path, content in files.items():
-            known = git.entry(parent, path) if parent else None
-            blob = None if content is None else git.write_blob(content.encode() if isinstance(content, str) else content)
-            entries.append(Entry(known.mode if known else "100644", path, blob))
-        tree = git.write_tree(parent, entries)
-        person = Person(author, f"{author}@example.com", int(self.github.state.seconds()))
-        return git.write_commit(tree, [parent] if parent else [], message + "\n", person, person)
-
-    def force_push(
-        self,
-        repository: Repository,
-        branch: str,
-        files: Files,
-        message: str = "Start over",
-        author: str = "ada",
-        *,
-        base: str | None = None,
-    ) -> str:
-        """Replace a branch by one commit on `base` (default: the default branch). Returns its sha."""
-        with self.github.state.lock:
-            sha = self._write(repository, repository.git.resolve(base or repository.default_branch), files, message, author)
-            return self.reset_branch(repository, branch, sha, author)
-
-    def reset_branch(self, repository: Repository, branch: str, sha: str, author: str = "ada") -> str:
-        """Point a branch at any commit."""
-        with self.github.state.lock:
-            repository.git.set_ref(f"refs/heads/{branch}", sha)
-            self.github.actions.look_at_refs(repository, self.user(author))
-            return sha
-
-    def delete_branch(self, repository: Repository, branch: str, user: str = "ada") -> None:
-        """Remove a branch; an open pull request of it is closed."""
-        with self.github.state.lock:
-            repository.git.delete_ref(f"refs/heads/{branch}")
-            self.github.actions.look_at_refs(repository, self.user(user))
-
     def fork(self, repository: Repository, owner: str, *, install: bool = False) -> Repository:
         """A fork in another account; the app is not on it unless told so."""
         with self.github.state.lock:
@@ -201,12 +136,6 @@ class People:
             if install:
                 self.install(owner, [fork])
             return fork
-
-    def read(self, repository: Repository, revision: str, path: str) -> bytes | None:
-        """Content of a file in a branch or commit."""
-        commit = repository.git.resolve(revision)
-        entry = repository.git.entry(commit, path) if commit else None
-        return repository.git.read_blob(entry.sha) if entry and entry.sha else None
 
     # --- pull requests ---
 
@@ -313,18 +242,6 @@ class People:
         with self.github.state.lock:
             known = self.github.state
             repository.statuses.append(Status(known.new_id("status"), sha, state, context, None, None, self.user(user), known.now()))
-
-    def _locked(self, work: Callable[[], Made]) -> Made:
-        with self.github.state.lock:
-            return work()
-
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
-        """Until something is so. Raises TimeoutError."""
-        until = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > until:
-                raise TimeoutError("it did not come to be")
-            time.sleep(0.02)
 
 
 def suggestion(body: str) -> str | None:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import shutil
-import threading
-import time
-from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +22,7 @@ from tests.worlds.github.model import (
     Role,
     Thread,
 )
+from tests.worlds.state import Memory
 
 Found = TypeVar("Found")
 
@@ -46,35 +42,19 @@ _FIRST = {
 }
 
 
-class State:
+class State(Memory):
     """Accounts, repositories and what hangs on them. Read and change it with `lock` held."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "repositories"
-        shutil.rmtree(self.folder, ignore_errors=True)  # the rest lives in memory: what an earlier process left is nobody's
-        self.folder.mkdir(parents=True)
-        self.lock = threading.RLock()
-        self.offset = 0.0
-        """Seconds that the world's clock is ahead of the machine's."""
+        super().__init__(folder, _FIRST)
         self.accounts: dict[str, Account] = {}
         self.repositories: dict[int, Repository] = {}
         self.installations: dict[int, Installation] = {}
         self.apps: dict[int, App] = {}
-        self._ids: dict[str, Iterator[int]] = defaultdict(itertools.count)
-        for kind, first in _FIRST.items():
-            self._ids[kind] = itertools.count(first)
-
-    def seconds(self) -> float:
-        """Now by the world's clock, in seconds since 1970."""
-        return time.time() + self.offset
 
     def now(self) -> datetime:
         """Now by the world's clock, to the second as GitHub shows it."""
         return datetime.fromtimestamp(int(self.seconds()), UTC)
-
-    def new_id(self, kind: str) -> int:
-        """The next number of a kind."""
-        return next(self._ids[kind])
 
     def account(self, login: str, kind: str = "User") -> Account:
         """The account of that name, made when new."""

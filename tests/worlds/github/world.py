@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +18,6 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.worlds.exchange import Response
-from tests.worlds.faults import Faults
 from tests.worlds.github.core import Github
 from tests.worlds.github.git_http import Gate
 from tests.worlds.github.hooks import Hooks
@@ -28,8 +26,8 @@ from tests.worlds.github.model import App, CheckRun, Installation, PullRequest, 
 from tests.worlds.github.owners import Owners
 from tests.worlds.github.people import People
 from tests.worlds.github.web import Web
-from tests.worlds.record import Asked, Effect, Ledger, Violation
-from tests.worlds.server import Server
+from tests.worlds.record import Effect
+from tests.worlds.world import World
 
 PERMISSIONS = {"contents": "write", "checks": "write", "pull_requests": "write", "issues": "write", "statuses": "read", "metadata": "read"}
 """What the app is given unless a test says otherwise."""
@@ -66,7 +64,7 @@ def public_of(private_key_pem: str) -> str:
     return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
 
-class GithubWorld(People, Owners):
+class GithubWorld(World, People, Owners):
     """A running double with one app. Everything that a person can do is a method; the app does its part over HTTP."""
 
     def __init__(
@@ -82,7 +80,7 @@ class GithubWorld(People, Owners):
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.github = Github(folder)
-        self._server = Server(self.github, Gate(self.github), port=port)
+        super().__init__(self.github, Gate(self.github), port=port)
         self.github.shapes.api = self.github.shapes.web = self._server.url
         self._server.application.page = Web(self.github).handle
         self.github.hooks.url = webhook_url
@@ -98,25 +96,8 @@ class GithubWorld(People, Owners):
     @contextlib.contextmanager
     def start(cls, folder: Path, *, webhook_url: str | None = None, permissions: Mapping[str, str] | None = None) -> Iterator[GithubWorld]:
         """A world that lives for one `with`, its repositories under `folder`."""
-        world = cls(folder / "github", webhook_url=webhook_url, permissions=permissions)
-        world.serve()
-        try:
+        with cls(folder / "github", webhook_url=webhook_url, permissions=permissions).running() as world:
             yield world
-        finally:
-            world.stop()
-
-    def answer_control(self, control: Callable[[str, bytes], Response]) -> None:
-        """Let `control` answer below `/_world/`."""
-        self._server.application.control = control
-
-    def serve(self) -> None:
-        """Begin to answer."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Stop answering and sending."""
-        self.github.hooks.close()
-        self._server.stop()
 
     # --- where things are ---
 
@@ -166,26 +147,6 @@ class GithubWorld(People, Owners):
         """Deliveries: `hooks.deliveries`, `redeliver`, `deliver_copies`, `wait`."""
         return self.github.hooks
 
-    @property
-    def faults(self) -> Faults:
-        """Failures on order."""
-        return self.github.faults
-
-    @property
-    def asked(self) -> Ledger[Asked]:
-        """Every request."""
-        return self.github.record.asked
-
-    @property
-    def effects(self) -> Ledger[Effect]:
-        """Every accepted change, in order."""
-        return self.github.record.effects
-
-    @property
-    def violations(self) -> Ledger[Violation]:
-        """Departures from GitHub's published interface, by the caller or by this double. Tests hold it against []."""
-        return self.github.record.violations
-
     def notifying_calls(self, pull: PullRequest) -> list[Effect]:
         """Changes of a pull request for which people got a mail."""
         return self.github.record.notifying(pull.repository.full_name, pull.number)
@@ -199,10 +160,6 @@ class GithubWorld(People, Owners):
         """Check runs, oldest first, of one commit or of all."""
         runs = [run for suite in repository.suites for run in suite.runs if sha in (None, suite.head_sha)]
         return sorted(runs, key=lambda run: run.id)
-
-    def advance(self, seconds: float) -> None:
-        """Set the world's clock ahead: tokens expire."""
-        self.github.state.offset += seconds
 
     # --- credentials ---
 

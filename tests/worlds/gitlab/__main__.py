@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-import signal
-import threading
 from pathlib import Path
 
-from tests.worlds.gitlab.control import ROOT, Control
+from tests.worlds.control import ROOT, serve_until_a_signal
+from tests.worlds.gitlab.control import Control
 from tests.worlds.gitlab.world import GitlabWorld
 
 
@@ -21,16 +19,9 @@ def main() -> None:
     parser.add_argument("--webhook-url", help="where webhooks go")
     arguments = parser.parse_args()
     world = GitlabWorld(arguments.state, port=arguments.port, webhook_url=arguments.webhook_url, relative=arguments.relative)
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    world.answer_control(Control(world).handle)
-    world.serve()
     control = world.url.removesuffix(world.gitlab.root) + ROOT
     facts = {"url": world.url, "api_url": world.api_url, "control_url": control, "webhook_secret": world.webhook_secret}
-    print(json.dumps(facts), flush=True)
-    stopped.wait()
-    world.stop()
+    serve_until_a_signal(world, Control(world), facts)
 
 
 if __name__ == "__main__":

@@ -1,33 +1,23 @@
-"""The persons' side over HTTP, for a double that runs in a process of its own: `POST /_world/VERB` with a JSON object.
-
-Only there when asked for (`python -m tests.worlds.gitlab` does), because nothing guards it but the loopback address.
-"""
+"""What the persons of the double do when they are asked to over HTTP."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping
 
-from tests.worlds.bare import GitFailed
-from tests.worlds.exchange import Response
+from tests.worlds.control import Arguments, Verb, Verbs
 from tests.worlds.gitlab.actions import Impossible
 from tests.worlds.gitlab.model import MergeRequest, Project
 from tests.worlds.gitlab.state import find_discussion
 from tests.worlds.gitlab.talk import BadNote
 from tests.worlds.gitlab.world import GitlabWorld
 
-ROOT = "/_world/"
-Arguments = dict[str, Any]
 
-
-class Control:
+class Control(Verbs):
     """Carries out one verb after the other on a world. `project` is a full path, `number` an iid."""
 
     def __init__(self, world: GitlabWorld) -> None:
         self._world = world
-        self._verbs: Mapping[str, Callable[[Arguments], Any]] = {
+        verbs: Mapping[str, Verb] = {
             "create_project": self._create_project,
             "set_access": lambda given: self._world.set_access(place=self._project(given), **given),
             "commit": lambda given: {"sha": self._world.commit(self._project(given), **given)},
@@ -40,20 +30,8 @@ class Control:
             "webhook_url": self._webhook_url,
             "token_for": self._token_for,
             "token_of": lambda given: {"token": self._world.token_of(self._project(given), **given)},
-            "effects": lambda _: [asdict(effect) for effect in self._world.effects],
-            "violations": lambda _: [str(violation) for violation in self._world.violations],
         }
-
-    def handle(self, path: str, body: bytes) -> Response:
-        """404 for an unknown verb, 400 with the reason for what the world refuses."""
-        work = self._verbs.get(path.removeprefix(ROOT))
-        if work is None:
-            return _answer(404, {"message": f"verbs: {', '.join(self._verbs)}"})
-        try:
-            made = work(json.loads(body or b"{}"))
-        except (TypeError, ValueError, LookupError, GitFailed, Impossible, BadNote) as error:
-            return _answer(400, {"message": f"{type(error).__name__}: {error}"})
-        return _answer(200, {} if made is None else made)
+        super().__init__(world, verbs, Impossible, BadNote)
 
     def _project(self, given: Arguments) -> Project:
         """The project named in the arguments, which is taken out of them. Raises LookupError."""
@@ -87,7 +65,3 @@ class Control:
 
 def _shown(request: MergeRequest) -> Arguments:
     return {"number": request.iid, "head": request.head, "base": request.version.refs.base}
-
-
-def _answer(status: int, body: object) -> Response:
-    return Response(status, json.dumps(body).encode(), {"content-type": "application/json"})

@@ -6,32 +6,24 @@ Source: GitLab docs, "Webhooks" (delivery headers, signing tokens, auto-disabled
 from __future__ import annotations
 
 import base64
-import contextlib
 import fnmatch
 import hashlib
 import hmac
 import json
-import queue
 import re
 import secrets
-import ssl
-import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any, Literal, Protocol
 
-import httpx
+from tests.worlds.gitlab.model import Json
+from tests.worlds.sending import Attempt, Sending
 
-Json = dict[str, Any]
 Kind = Literal["project", "group", "system", "world", "check"]
 """Where a hook hangs. `world`: on nothing that the API knows; the double's own, which is told of everything. `check`: it is no webhook but
 an external status check."""
 
-PATIENCE = 10.0
-"""Seconds that GitLab waits for an answer (`webhook_timeout`, default)."""
 TEMPORARY_AFTER, PERMANENT_AFTER = 4, 40
 """Failures in a row after which a hook is switched off for a while, and for good ("Auto-disabled webhooks", 17.11)."""
 FIRST_BACKOFF, LONGEST_BACKOFF = 60.0, 86_400.0
@@ -129,14 +121,6 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try. `status` 0: nobody answered in time."""
-
-    at: float
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
 class Delivery:
     """One event on its way to one hook. Every attempt carries the same `Idempotency-Key`."""
 
@@ -205,7 +189,7 @@ class Event:
         return about.get("action") if isinstance(about, dict) else None
 
 
-class Hooks:
+class Hooks(Sending[Delivery]):
     """All receivers and the way out of the double. The world's own hook without `url`: its events are kept but not sent."""
 
     def __init__(self, clock: Clock, address: Callable[[], str] = lambda: "") -> None:
@@ -213,8 +197,6 @@ class Hooks:
         self.address = address
         """Base address of the double, the header X-Gitlab-Instance."""
         self.version = "19.4.1"
-        self.paused = False
-        """True: events are kept until somebody delivers them, as when the machine of the receiver is down."""
         self.auto_disable = True
         """False: as a self-managed instance without the flag `auto_disabling_web_hooks`."""
         self.enterprise = True
@@ -228,11 +210,7 @@ class Hooks:
         self.own = Hook(0, "world", 0, "", 0.0, token=secrets.token_hex(20))
         """The world's own hook."""
         self.registered: dict[int, Hook] = {}
-        self.deliveries: list[Delivery] = []
-        self._waiting: queue.Queue[Delivery | None] = queue.Queue()
-        self._client = httpx.Client(timeout=PATIENCE, trust_env=False, verify=_certificates())
-        self._thread = threading.Thread(target=self._run, name="gitlab-world-hooks", daemon=True)
-        self._thread.start()
+        super().__init__()
 
     @property
     def url(self) -> str | None:
@@ -286,22 +264,13 @@ class Hooks:
         number, at = 9_000_000 + len(self.deliveries), self._clock.seconds()
         return Delivery(identity, number, hook, event.name, event.action, event.trigger, headers, body, at, project=event.project)
 
-    def _run(self) -> None:
-        while (delivery := self._waiting.get()) is not None:
-            try:
-                if self.executable(delivery.hook):  # it may have been switched off since
-                    self.attempt(delivery)
-            finally:
-                self._waiting.task_done()
-        self._waiting.task_done()
+    def is_due(self, delivery: Delivery) -> bool:
+        """False when its hook has been switched off since."""
+        return self.executable(delivery.hook)
 
     def attempt(self, delivery: Delivery, *tokens: str) -> int:
         """Send it now, whatever the state of its hook; returns the status, 0 when nobody answered."""
-        status = 0
-        if url := delivery.hook.url:
-            with contextlib.suppress(httpx.HTTPError):
-                headers = delivery.signed(self._clock.seconds(), *tokens)
-                status = self._client.post(url, content=delivery.body, headers=headers).status_code
+        status = self.post(delivery.hook.url, delivery.body, delivery.signed(self._clock.seconds(), *tokens))
         now, well = self._clock.seconds(), 200 <= status < 400
         delivery.attempts.append(Attempt(now, status))
         if well or self.executable(delivery.hook):  # one more failure of a hook that is off changes nothing
@@ -310,28 +279,10 @@ class Hooks:
 
     # --- what tests do with it ---
 
-    def find(self, identity: str) -> Delivery:
-        """A delivery by its id. Raises KeyError."""
-        return next((delivery for delivery in self.deliveries if delivery.id == identity), None) or _unknown(identity)
-
     def of(self, event: str, action: str | None = None, *, hook: Hook | None = None) -> Sequence[Delivery]:
         """All deliveries of an event to a hook (default: the world's own) so far, oldest first."""
         receiver = hook or self.own
         return [d for d in self.deliveries if d.hook is receiver and d.event == event and action in (None, d.action)]
-
-    def redeliver(self, identity: str) -> int:
-        """Send it once more under the same id, now; returns the status."""
-        return self.attempt(self.find(identity))
-
-    def again(self, delivery: Delivery) -> None:
-        """Queue it once more under the same id."""
-        self._waiting.put(delivery)
-
-    def deliver_copies(self, identity: str, count: int, *, at_once: int = 16) -> list[int]:
-        """Send `count` copies under the same id, `at_once` of them in parallel; returns the statuses."""
-        delivery = self.find(identity)
-        with ThreadPoolExecutor(at_once) as pool:
-            return list(pool.map(lambda _: self.attempt(delivery), range(count)))
 
     def forged(self, identity: str, secret: str) -> Delivery:
         """A copy with another secret token and no signing token, for tests of refusals. It is not sent."""
@@ -339,20 +290,6 @@ class Hooks:
         return replace(
             delivery, headers=delivery.headers | {"X-Gitlab-Token": secret}, hook=replace(delivery.hook, token=secret, signing_tokens=())
         )
-
-    def wait(self) -> None:
-        """Until everything that was queued so far has been tried once."""
-        self._waiting.join()
-
-    def close(self) -> None:
-        """Stop sending; what still waits is dropped."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._waiting.get_nowait()
-                self._waiting.task_done()
-        self._waiting.put(None)
-        self._thread.join(PATIENCE + 5)
-        self._client.close()
 
 
 def _branch_fits(hook: Hook, event: Event) -> bool:
@@ -378,13 +315,3 @@ def _filled(template: str | None, payload: Json) -> Json:
 
     filled: Json = json.loads(re.sub(r"\{\{(.+?)\}\}", value, template))
     return filled
-
-
-@cache
-def _certificates() -> ssl.SSLContext:
-    """For all worlds of a process: reading the certificates takes longer than starting a world."""
-    return httpx.create_ssl_context(trust_env=False)
-
-
-def _unknown(identity: str) -> Delivery:
-    raise KeyError(identity)

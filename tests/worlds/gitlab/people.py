@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
 
-from tests.worlds.bare import NO_COMMIT, Entry, Person
 from tests.worlds.gitlab.core import Gitlab
 from tests.worlds.gitlab.model import Award, Discussion, Level, Member, MergeRequest, Namespace, Note, Position, Project, User
 from tests.worlds.gitlab.positions import lines_of
+from tests.worlds.gitlab.state import State
 from tests.worlds.gitlab.suggestions import appliable, lines_at
-
-Files = Mapping[str, str | bytes | None]
-"""Path -> content; None removes the file."""
-Made = TypeVar("Made")
+from tests.worlds.pushing import Files, Pushing
 
 
-class People:
+class People(Pushing[Project]):
     """Persons and what they click and push. Hooks are told of all of it."""
 
     gitlab: Gitlab
+
+    @property
+    def _state(self) -> State:
+        return self.gitlab.state
+
+    def _look_at_refs(self, place: Project, login: str) -> None:
+        self.gitlab.actions.look_at_refs(place, self.user(login))
 
     # --- people and places ---
 
@@ -158,54 +160,6 @@ class People:
 
     # --- code ---
 
-    def commit(
-        self, project: Project, branch: str, files: Files, message: str = "Change", author: str = "ada", *, base: str | None = None
-    ) -> str:
-        """Push one commit to a branch, which is made from `base` (default: the default branch) when new. Returns its sha."""
-        with self.gitlab.state.lock:
-            sha = self._commit(project, branch, files, message, author, base)
-            self.gitlab.actions.look_at_refs(project, self.user(author))
-            return sha
-
-    def _commit(self, project: Project, branch: str, files: Files, message: str, author: str, base: str | None) -> str:
-        git = project.git
-        tip = git.branch(branch)
-        parent = tip or git.resolve(base or project.default_branch or "main")
-        sha = self._write(project, parent, files, message, author)
-        git.set_ref(f"refs/heads/{branch}", sha, tip or NO_COMMIT)
-        return sha
-
-    def _write(self, project: Project, parent: str | None, files: Files, message: str, author: str) -> str:
-        git = project.git
-        entries = []
-        for path, content in files.items():
-            known = git.entry(parent, path) if parent else None
-            blob = None if content is None else git.write_blob(content.encode() if isinstance(content, str) else content)
-            entries.append(Entry(known.mode if known else "100644", path, blob))
-        person = Person(author, f"{author}@example.com", int(self.gitlab.seconds()))
-        return git.write_commit(git.write_tree(parent, entries), [parent] if parent else [], message + "\n", person, person)
-
-    def force_push(
-        self, project: Project, branch: str, files: Files, message: str = "Start over", author: str = "ada", *, base: str | None = None
-    ) -> str:
-        """Replace a branch by one commit on `base` (default: the default branch). Returns its sha."""
-        with self.gitlab.state.lock:
-            parent = project.git.resolve(base or project.default_branch or "main")
-            return self.reset_branch(project, branch, self._write(project, parent, files, message, author), author)
-
-    def reset_branch(self, project: Project, branch: str, sha: str, author: str = "ada") -> str:
-        """Point a branch at any commit."""
-        with self.gitlab.state.lock:
-            project.git.set_ref(f"refs/heads/{branch}", sha)
-            self.gitlab.actions.look_at_refs(project, self.user(author))
-            return sha
-
-    def delete_branch(self, project: Project, branch: str, user: str = "ada") -> None:
-        """Remove a branch; an open merge request of it stays open, and cannot be merged."""
-        with self.gitlab.state.lock:
-            project.git.delete_ref(f"refs/heads/{branch}")
-            self.gitlab.actions.look_at_refs(project, self.user(user))
-
     def push_tag(self, project: Project, name: str, sha: str = "", user: str = "ada") -> str:
         """Push a light tag on a commit (default: the tip of the default branch). Raises LookupError."""
         with self.gitlab.state.lock:
@@ -215,12 +169,6 @@ class People:
             project.git.set_ref(f"refs/tags/{name}", commit)
             self.gitlab.actions.look_at_refs(project, self.user(user))
             return commit
-
-    def read(self, project: Project, revision: str, path: str) -> bytes | None:
-        """Content of a file in a branch or commit."""
-        commit = project.git.resolve(revision)
-        entry = project.git.entry(commit, path) if commit else None
-        return project.git.read_blob(entry.sha) if entry and entry.sha else None
 
     # --- merge requests ---
 
@@ -379,18 +327,6 @@ class People:
         if found is None:
             raise KeyError("no such token")
         found.revoked = True
-
-    def _locked(self, work: Callable[[], Made]) -> Made:
-        with self.gitlab.state.lock:
-            return work()
-
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
-        """Until something is so. Raises TimeoutError."""
-        until = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > until:
-                raise TimeoutError("it did not come to be")
-            time.sleep(0.02)
 
 
 def _set_path(project: Project, path: str) -> None:

@@ -14,6 +14,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from tests.worlds.bare import BareRepository, FileDiff
 from tests.worlds.gitlab.model import End, Position, Refs
@@ -163,15 +164,7 @@ def old_to_new(file: FileDiff | None, line: int) -> int | None:
         return line
     if file.status == "removed" or (file.patch is None and file.additions + file.deletions):
         return None
-    shift = 0
-    for known in lines_of(file.patch):
-        if known.sign == "-" and known.old == line:
-            return None
-        if known.sign == "+" and known.old <= line:
-            shift += 1
-        elif known.sign == "-" and known.old < line:
-            shift -= 1
-    return line + shift
+    return _across(file.patch, line, "old")
 
 
 def new_to_old(file: FileDiff | None, line: int) -> int | None:
@@ -180,14 +173,20 @@ def new_to_old(file: FileDiff | None, line: int) -> int | None:
         return line
     if file.status == "added":
         return None
-    shift = 0
-    for known in lines_of(file.patch):
-        if known.sign == "+" and known.new == line:
+    return _across(file.patch, line, "new")
+
+
+def _across(patch: str | None, line: int, side: Literal["old", "new"]) -> int | None:
+    """Where a line of one side of a patch is on the other; None when no other side has it."""
+    own, shift = "-" if side == "old" else "+", 0
+    for known in lines_of(patch):
+        at = known.old if side == "old" else known.new
+        if known.sign == own and at == line:
             return None
-        if known.sign == "-" and known.new <= line:
-            shift += 1
-        elif known.sign == "+" and known.new < line:
+        if known.sign == own and at < line:
             shift -= 1
+        elif known.sign not in (own, " ") and at <= line:
+            shift += 1
     return line + shift
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-import shutil
-import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.worlds.bare import BareRepository
 from tests.worlds.gitlab.model import AccessToken, Discussion, Level, Member, MergeRequest, Namespace, Note, Project, User
+from tests.worlds.state import Memory
 
 OWN_REFS = ("refs/merge-requests", "refs/pipelines", "refs/keep-around")
 """Refs that GitLab keeps itself and nobody may push."""
@@ -39,35 +36,21 @@ _FIRST = {
 }
 
 
-class State:
+class State(Memory):
     """Users, groups, projects and what hangs on them. Read and change it with `lock` held."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "repositories"
-        shutil.rmtree(self.folder, ignore_errors=True)  # the rest lives in memory: what an earlier process left is nobody's
-        self.folder.mkdir(parents=True)
-        self.lock = threading.RLock()
-        self.offset = 0.0
-        """Seconds that the world's clock is ahead of the machine's."""
+        super().__init__(folder, _FIRST)
         self.users: dict[str, User] = {}
         self.namespaces: dict[int, Namespace] = {}
         self.projects: dict[int, Project] = {}
         self.moved: dict[str, int] = {}
         """Old path in lower case -> the project that lay there."""
         self.tokens: list[AccessToken] = []
-        self._ids: dict[str, Iterator[int]] = {kind: itertools.count(first) for kind, first in _FIRST.items()}
-
-    def seconds(self) -> float:
-        """Now by the world's clock, in seconds since 1970."""
-        return time.time() + self.offset
 
     def now(self) -> datetime:
         """Now by the world's clock, to the millisecond as GitLab shows it."""
         return datetime.fromtimestamp(int(self.seconds() * 1000) / 1000, UTC)
-
-    def new_id(self, kind: str) -> int:
-        """The next number of a kind."""
-        return next(self._ids[kind])
 
     # --- users and groups ---
 

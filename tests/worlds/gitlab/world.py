@@ -10,27 +10,25 @@ with GitlabWorld.start(tmp_path) as world:
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.worlds.exchange import Response
-from tests.worlds.faults import Faults
 from tests.worlds.gitlab.core import Gitlab
 from tests.worlds.gitlab.git_http import Gate
 from tests.worlds.gitlab.model import Discussion, MergeRequest, Note
 from tests.worlds.gitlab.people import People
 from tests.worlds.gitlab.services import Services
-from tests.worlds.record import Asked, Effect, Ledger, Violation
-from tests.worlds.server import Server
+from tests.worlds.record import Effect
+from tests.worlds.world import World
 
 
-class GitlabWorld(People, Services):
+class GitlabWorld(World, People, Services):
     """A running double. Everything that a person can do is a method; the bot does its part over HTTP."""
 
     def __init__(self, folder: Path, *, port: int = 0, webhook_url: str | None = None, relative: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.gitlab = Gitlab(folder, relative)
-        self._server = Server(self.gitlab, Gate(self.gitlab), port=port)
+        super().__init__(self.gitlab, Gate(self.gitlab), port=port)
         self.gitlab.shapes.web = self._server.url + self.gitlab.root
         self.gitlab.hooks.url = webhook_url
 
@@ -38,25 +36,8 @@ class GitlabWorld(People, Services):
     @contextlib.contextmanager
     def start(cls, folder: Path, webhook_url: str | None = None, relative: str = "") -> Iterator[GitlabWorld]:
         """A world that lives for one `with`, its repositories under `folder`; `relative`: the path below which it lives."""
-        world = cls(folder / "gitlab", webhook_url=webhook_url, relative=relative)
-        world.serve()
-        try:
+        with cls(folder / "gitlab", webhook_url=webhook_url, relative=relative).running() as world:
             yield world
-        finally:
-            world.stop()
-
-    def answer_control(self, control: Callable[[str, bytes], Response]) -> None:
-        """Let `control` answer below `/_world/`."""
-        self._server.application.control = control
-
-    def serve(self) -> None:
-        """Begin to answer."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Stop answering and sending."""
-        self.gitlab.hooks.close()
-        self._server.stop()
 
     # --- where things are ---
 
@@ -72,33 +53,9 @@ class GitlabWorld(People, Services):
 
     # --- what happened ---
 
-    @property
-    def faults(self) -> Faults:
-        """Failures on order."""
-        return self.gitlab.faults
-
-    @property
-    def asked(self) -> Ledger[Asked]:
-        """Every request."""
-        return self.gitlab.record.asked
-
-    @property
-    def effects(self) -> Ledger[Effect]:
-        """Every accepted change, in order."""
-        return self.gitlab.record.effects
-
-    @property
-    def violations(self) -> Ledger[Violation]:
-        """Departures from GitLab's documented interface, by the caller or by this double. Tests hold it against []."""
-        return self.gitlab.record.violations
-
     def notifying_calls(self, request: MergeRequest) -> list[Effect]:
         """Changes of a merge request for which people got a mail: a new note or discussion, never an edit."""
         return self.gitlab.record.notifying(request.project.full_path, request.iid)
-
-    def advance(self, seconds: float) -> None:
-        """Set the world's clock ahead: tokens expire, hooks that were switched off come back."""
-        self.gitlab.state.offset += seconds
 
     def let_positions_fall(self, times: int = 1) -> None:
         """The next notes with a wrong position become plain ones instead of being refused, as seen on some instances."""

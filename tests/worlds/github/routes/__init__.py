@@ -1,33 +1,8 @@
 """The operations, one subject a file. Importing this package registers them all."""
 
 from tests.worlds.github.call import ROUTES
-from tests.worlds.github.routes import (
-    advisories,
-    apps,
-    checks,
-    code,
-    contents,
-    git_data,
-    issues,
-    pulls,
-    reactions,
-    repositories,
-    reviews,
-    users,
-)
+from tests.worlds.loading import import_all
 
-__all__ = [
-    "ROUTES",
-    "advisories",
-    "apps",
-    "checks",
-    "code",
-    "contents",
-    "git_data",
-    "issues",
-    "pulls",
-    "reactions",
-    "repositories",
-    "reviews",
-    "users",
-]
+__all__ = ["LOADED", "ROUTES"]
+
+LOADED = import_all(__name__, __path__)

@@ -1,44 +1,6 @@
 """The API of the double, a file for each page of GitLab's documentation. Importing this registers all of it."""
 
-from tests.worlds.gitlab.routes import (
-    access_tokens,
-    awards,
-    branches,
-    commits,
-    discussions,
-    draft_notes,
-    files,
-    groups,
-    hooks,
-    members,
-    merge_requests,
-    notes,
-    projects,
-    repositories,
-    status_checks,
-    statuses,
-    users,
-    versions,
-)
+from tests.worlds.loading import import_all
 
-LOADED = (
-    access_tokens,
-    awards,
-    branches,
-    commits,
-    discussions,
-    draft_notes,
-    files,
-    groups,
-    hooks,
-    members,
-    merge_requests,
-    notes,
-    projects,
-    repositories,
-    status_checks,
-    statuses,
-    users,
-    versions,
-)
+LOADED = import_all(__name__, __path__)
 """The modules, so that whoever imports them uses them."""

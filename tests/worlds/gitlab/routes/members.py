@@ -50,55 +50,42 @@ def _one(call: Call, members: dict[int, Member]) -> Answer:
     return Answer(body=_shown(call, member))
 
 
+def _place(call: Call) -> Project | Namespace:
+    return call.project if call.template.startswith("/projects/") else call.group
+
+
+def _everybody(call: Call) -> dict[int, Member]:
+    """Whose own namespace a project lies in is a member too: GitLab writes that down when the project is made."""
+    place = _place(call)
+    if isinstance(place, Namespace) or place.namespace.owner is None:
+        return _all(place)
+    owner = place.namespace.owner
+    return _all(place) | {owner.id: Member(owner, place.level(owner), place.created_at)}
+
+
 @operation("GET", "/projects/:id/members")
-def of_project(call: Call) -> Answer:
+@operation("GET", "/groups/:id/members")
+def direct(call: Call) -> Answer:
     """Direct members."""
-    return _list(call, _direct(call.project))
+    return _list(call, _direct(_place(call)))
 
 
 @operation("GET", "/projects/:id/members/:user")
-def one_of_project(call: Call) -> Answer:
+@operation("GET", "/groups/:id/members/:user")
+def one(call: Call) -> Answer:
     """A direct member."""
-    return _one(call, _direct(call.project))
+    return _one(call, _direct(_place(call)))
 
 
 @operation("GET", "/projects/:id/members/all")
-def all_of_project(call: Call) -> Answer:
+@operation("GET", "/groups/:id/members/all")
+def everybody(call: Call) -> Answer:
     """Members, also by a group above."""
-    return _list(call, _all(call.project) | _owner(call))
+    return _list(call, _everybody(call))
 
 
 @operation("GET", "/projects/:id/members/all/:user")
-def one_of_all_of_project(call: Call) -> Answer:
-    """A member, also by a group above."""
-    return _one(call, _all(call.project) | _owner(call))
-
-
-def _owner(call: Call) -> dict[int, Member]:
-    """Whose own namespace it lies in is a member too: GitLab writes that down when the project is made."""
-    owner = call.project.namespace.owner
-    return {owner.id: Member(owner, call.project.level(owner), call.project.created_at)} if owner else {}
-
-
-@operation("GET", "/groups/:id/members")
-def of_group(call: Call) -> Answer:
-    """Direct members."""
-    return _list(call, _direct(call.group))
-
-
-@operation("GET", "/groups/:id/members/:user")
-def one_of_group(call: Call) -> Answer:
-    """A direct member."""
-    return _one(call, _direct(call.group))
-
-
-@operation("GET", "/groups/:id/members/all")
-def all_of_group(call: Call) -> Answer:
-    """Members, also by a group above."""
-    return _list(call, _all(call.group))
-
-
 @operation("GET", "/groups/:id/members/all/:user")
-def one_of_all_of_group(call: Call) -> Answer:
+def one_of_all(call: Call) -> Answer:
     """A member, also by a group above."""
-    return _one(call, _all(call.group))
+    return _one(call, _everybody(call))
