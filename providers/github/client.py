@@ -15,6 +15,7 @@ import selectors
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import copy_context
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from pipeline.errors import HostError, HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable, RateLimited
+from pipeline.fence import before_a_write
 from pipeline.limits import SECONDARY_WAIT
 from pipeline.tally import TALLY
 from providers.github.failures import failure
@@ -46,6 +48,8 @@ OPEN_CLIENTS = 4
 
 OpenClient = Callable[[str], httpx.AsyncClient]
 """Makes the HTTP client for an API host; the composition hands in the guarded one of the sandbox."""
+READS = ("GET", "HEAD")
+"""Requests that change nothing."""
 Json = Mapping[str, object]
 _Result = TypeVar("_Result")
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -97,6 +101,8 @@ class _Caller(gidgethub.abc.GitHubAPI):
             parts = urlsplit(url)
             if (parts.scheme, parts.netloc) != self._origin:  # the host names the next page and the new place; our token stays here
                 raise HostGarbage(f"GitHub sent {what} to another server")
+            if method not in READS:
+                before_a_write()
             self.spent += 1
             try:
                 response = await self._http.request(method, url, headers=sent, content=body)
@@ -150,7 +156,7 @@ class _Line:
     def run(self, call: Coroutine[object, object, _Result]) -> _Result:
         """Until it is done. What a signal's handler raises ends it here and now, and nothing of it goes on with a later call."""
         try:
-            return self.runner.run(call)
+            return self.runner.run(call, context=copy_context())  # a runner keeps the one in which it was used first
         except (KeyboardInterrupt, BaseExceptionGroup) as raised:
             self._cancel()
             call.close()  # it may not even have begun

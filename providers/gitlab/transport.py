@@ -30,6 +30,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from pipeline.errors import HostGarbage, HostUnavailable
+from pipeline.fence import before_a_write
 from pipeline.sandbox.net import MAX_BODY
 from pipeline.sandbox.outward import proxy_for, tls
 from pipeline.tally import TALLY
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from requests.models import PreparedRequest, Response
 
 USER_AGENT = "fixwright"
+READS = ("GET", "HEAD")
+"""Requests that change nothing."""
 CONNECT, READ = 5.0, 30.0
 """Seconds: to connect, and for each wait for more of an answer."""
 TOTAL = 60.0
@@ -171,12 +174,14 @@ class Guarded(HTTPAdapter):
         cert: object = None,  # noqa: ARG002
         proxies: object = None,  # noqa: ARG002
     ) -> Response:
-        """One request. Raises `requests.RequestException` only."""
+        """One request. Raises `requests.RequestException`; of ours only what `before_a_write` raises."""
         url = str(request.url)
         parts = urlsplit(url)
         if f"{parts.scheme}://{parts.netloc}" != self._origin:
             raise AnotherServer(f"{parts.scheme}://{parts.netloc[:200]} is not {self._origin}", request=request)
         proxy = proxy_for(url)
+        if request.method not in READS:
+            before_a_write()
         try:
             response = super().send(
                 request, stream=True, timeout=(CONNECT, READ), verify=True, proxies={parts.scheme: proxy} if proxy else None

@@ -15,6 +15,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import HostGarbage, HostUnavailable
+from pipeline.fence import before_a_write
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -170,6 +171,7 @@ class RepositoryRecord:
             json.dump(value.model_dump(mode="json"), file, indent=1, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())
+        before_a_write()
         temporary.replace(path)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import HostForbidden, HostNotFound, HostRejected
+from pipeline.errors import HostForbidden, HostNotFound, HostRejected, LeaseLost
+from pipeline.fence import Fence, fenced
 from pipeline.model.event import OpenPullRequest
 from pipeline.model.fix import BranchCommit, FileEdit, Patch, PullRequestDraft
 from pipeline.model.ids import CommitId
@@ -250,6 +251,18 @@ def test_a_check_in_progress_becomes_the_finished_one(world: World) -> None:
     (seen,) = world.checks(commit.commit)
     assert (seen.status, seen.conclusion, seen.title) == ("completed", "failure", "2 block")
     assert running == finished
+
+
+def test_who_was_overtaken_in_the_middle_of_a_call_writes_nothing_any_more(world: World) -> None:
+    def taken_over() -> None:
+        raise LeaseLost("another worker has it")
+
+    host, commit = world.host(), CommitRef(world.source, head_of(world))
+    with fenced(Fence(0.0, taken_over)), pytest.raises(LeaseLost):
+        host.ensure_check(commit, check())
+    assert not world.checks(commit.commit)
+    host.ensure_check(commit, check())
+    assert len(world.checks(commit.commit)) == 1
 
 
 @pytest.mark.parametrize("conclusion", list(Conclusion))
