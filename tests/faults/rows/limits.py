@@ -24,8 +24,8 @@ def limited(run: Run) -> None:
     since = len(world.asked)
     world.faults.add("POST", f"{own.full_name}/check-runs$", actions[run.step])
     run.begin(own, alike=False)
-    run.stand.wait("a refusal", lambda: not world.faults.open)
-    struck = next(one.at for one in world.asked[since:] if one.status in (403, 429))
+    # A request is written down when it has been answered, a moment after its fault is used up.
+    struck = run.stand.wait("a refusal", lambda: next((one.at for one in world.asked[since:] if one.status in (403, 429)), None))
     until = struck + WAIT - 1  # what is asked at the same moment has left before the answer was there
     run.cured(time.monotonic() + WAIT)
 
