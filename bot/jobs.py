@@ -1,4 +1,5 @@
-"""Outbox -> RQ. The queue only wakes workers up: losing it costs latency, never work. With worker.py the only importer of rq."""
+"""Outbox -> RQ. The queue only wakes workers up: losing it costs latency, never work. With forks.py and worker.py the only
+importer of rq."""
 
 from __future__ import annotations
 
@@ -210,12 +211,11 @@ def take_back(work: Work, owner: str = "") -> None:
         owner: all that this one holds, as it is known to be dead; empty: what leases have run out for.
     """
     for dead in work.outbox.expire(owner):
-        log.error(
-            "message.given_up",
-            extra={"message_id": dead.id, "delivery_id": dead.delivery_id, "kind": dead.kind, "crashes": dead.crashes},
-        )
+        error = WorkerCrashed(f"the worker crashed {dead.crashes} times on it")
+        about = {"message_id": dead.id, "delivery_id": dead.delivery_id, "kind": dead.kind}
+        log.error("message.given_up", extra={**about, "code": error.code, "error": error.message})
         if dead.message is not None:
-            give_up(work, dead.message, WorkerCrashed(f"the worker crashed {dead.crashes} times on it"))
+            give_up(work, dead.message, error)
 
 
 @dataclass(frozen=True, slots=True)

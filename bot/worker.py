@@ -1,29 +1,23 @@
-"""Runs messages: claims one, does it, goes on with the next of the same review. With jobs.py the only importer of rq."""
+"""Runs messages: claims one, does it, goes on with the next of the same review. The worker itself is in forks.py."""
 
 from __future__ import annotations
 
 import logging
-import os
 import random
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
-from resource import struct_rusage
-from types import FrameType
 from typing import ClassVar
 
 import redis
-from redis.client import Pipeline
-from rq import Queue, Worker
+from rq import Queue
 from rq.exceptions import StopRequested
-from rq.executions import Execution
-from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from bot.forks import MAINTENANCE_SECONDS, MONITORING_SECONDS, WORKER_TTL, MessageWorker, Stopping
 from bot.jobs import QUEUES, take_back
 from bot.logs import configure_logs
 from bot.overtime import Watch, limit
@@ -57,7 +51,6 @@ from pipeline.messages import (
     WithdrawReview,
 )
 from pipeline.model.ids import MessageId
-from pipeline.sandbox.service import die_with_parent
 from pipeline.sandbox.upkeep import free_bytes
 from pipeline.sandbox.workfolder import WorkFolder, work_folder
 from pipeline.stages.context import Context
@@ -74,22 +67,10 @@ BACKOFF = (5.0, 30.0, 120.0, 600.0, 3600.0)
 """Seconds before another attempt, each with full jitter on its upper half."""
 ATTEMPTS = 1 + len(BACKOFF)
 
-WORKER_TTL, MONITORING_SECONDS, MAINTENANCE_SECONDS = 25, 5, 5
-"""RQ's own defaults notice a killed worker after minutes; these after seconds. Our leases are quicker still and are what counts."""
-
-LOST_LEASE_EXIT, OVERTIME_EXIT, ORPHAN_EXIT = 75, 76, 77
+LOST_LEASE_EXIT, OVERTIME_EXIT = 75, 76
 
 QUEUE_SECONDS = 2.0
 """After which a queue that refused is tried again."""
-
-STOP_SECONDS = 4.0
-"""How long a message may go on after SIGTERM before it is given back. Looked at every MONITORING_SECONDS; `up` waits 15 s."""
-
-
-class Stopping(KeyboardInterrupt):
-    """SIGTERM reached the process that works a message. Not an `Exception`: no stage may take it for a fault and go on. And of the kind
-    that asyncio lets through: any other is to it a fault of the connection, and the message would fail instead of being given back."""
-
 
 ANSWERS = (PublishCheck, WithdrawReview, EndCheck, ShowCheck, Speak, Reply, ProposeFix)
 """What a host waits for. A check that is in progress may not stay so because the host was away for an afternoon."""
@@ -119,103 +100,6 @@ def retry_in(attempts: int, cap: float, last: int = ATTEMPTS) -> float | None:
     base = min(BACKOFF[min(attempts, len(BACKOFF)) - 1], cap)
     # Jitter spreads a herd; it needs no secrecy.
     return base * (0.5 + random.random() / 2)  # noqa: S311
-
-
-class MessageWorker(Worker):
-    """A forking RQ worker whose death is noticed in seconds, and that gives back what it cannot finish before it has to end."""
-
-    max_connection_wait_time = 2.0
-    """RQ's own patience with a queue that is away grows to a minute."""
-    folder: WorkFolder | None = None
-    """Where the messages keep their temporary files; emptied after each, however it ended."""
-    pulse: Pulse | None = None
-    watch: Watch | None = None
-    lost: Callable[[], None] = staticmethod(lambda: None)
-    """Called when a child did not end well."""
-    _stop_at: float | None = None
-
-    @property
-    def stopping(self) -> bool:
-        """True when it was asked to stop."""
-        return self._stop_at is not None
-
-    _status: int | None = os.EX_OK
-    """Of the last child, as wait(2) gives it; None when somebody else heard of its end."""
-
-    def get_heartbeat_ttl(self, job: Job, working_time: float = 0) -> int:  # noqa: ARG002  # RQ's signature
-        """RQ adds a minute to this by default; our leases make that useless."""
-        return MONITORING_SECONDS + 10
-
-    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
-        """Called while a message is worked. A queue that is away must not end the work: nothing of it lies there."""
-        if self._stop_at is not None and time.monotonic() >= self._stop_at:
-            self._give_back()
-        if self.watch is not None and (why := self.watch.trouble()):
-            log.error("worker.child_hangs", extra={"message_id": job.id, "why": why})
-            self.kill_horse(signal.SIGKILL)
-        try:
-            super().maintain_heartbeats(job, execution)
-        except (redis.RedisError, OSError) as error:
-            log.warning("worker.queue_down", extra={"error": type(error).__name__})
-
-    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """RQ calls it every 10 s while we wait and every 5 s while a message is worked: the store is told, too."""
-        if self.pulse is not None:
-            self.pulse.beat()
-        super().heartbeat(timeout, pipeline)
-
-    def wait_for_horse(self) -> tuple[int | None, int | None, struct_rusage | None]:
-        """How the child ended is remembered for when RQ, which asks the queue first, is done with it."""
-        ended = super().wait_for_horse()
-        self._status = ended[1]
-        return ended
-
-    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
-        """Wait for the child; then clear what a killed one left, and give back at once what it held."""
-        self._status = os.EX_OK
-        try:
-            super().monitor_work_horse(job, queue, execution)
-        finally:
-            if self.watch is not None:
-                self.watch.end()
-            if self.folder is not None:
-                self.folder.clear()
-            if self._status != os.EX_OK:
-                self.lost()
-
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """SIGTERM: the message may go on for STOP_SECONDS."""
-        self._stop_at = time.monotonic() + STOP_SECONDS
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ has no types there
-
-    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # RQ's signature
-        """A second SIGTERM: the message is given back at once. RQ would kill the child, which counts as a crash."""
-        self._give_back()
-
-    def set_shutdown_requested_date(self) -> None:
-        """For people who look into the queue; it may be gone by now."""
-        try:
-            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]  # RQ has no types there
-        except (redis.RedisError, OSError) as error:
-            log.info("worker.stopping_without_queue", extra={"error": type(error).__name__})
-
-    def _give_back(self) -> None:
-        if self.horse_pid:
-            self.kill_horse(signal.SIGTERM)
-
-    def setup_work_horse_signals(self) -> None:
-        """In the child: SIGTERM, and our parent's death, give the message back."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, _stop)
-        die_with_parent(signal.SIGTERM)
-        if os.getppid() != self.pid:  # it died before we could ask to be told; nothing is claimed yet
-            os._exit(ORPHAN_EXIT)
-
-
-def _stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # a signal handler's signature
-    # Once: what is cleared up on the way out must not be interrupted again.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Stopping
 
 
 class _Current:
@@ -436,11 +320,13 @@ def _again(app: App, claimed: Claimed, error: FixwrightError, seconds: float | N
                 return
             work.outbox.fail(claimed.id, claimed.epoch, error_code=error.code, retry_in=seconds, waits_for=waits_for)
             if seconds is None:
-                log.error("message.given_up", extra={"kind": claimed.message.kind, "code": error.code, "error": error.message})
                 give_up(work, claimed.message, error)
     except StoreError as failure:
         # The lease runs out and the sweep takes the message back.
         log.warning("message.failure_not_recorded", extra={"code": failure.code})
+        return
+    if seconds is None:
+        log.error("message.given_up", extra={"kind": claimed.message.kind, "code": error.code, "error": error.message})
 
 
 def _give_back(app: App, claimed: Claimed, seconds: float = 0.0, waits_for: str = "") -> None:
@@ -476,14 +362,14 @@ def _lease(app: App, claimed: Claimed) -> Iterator[None]:
     def renew() -> None:
         while not done.wait(RENEW_SECONDS):
             watch.beat()
-            if watch.trouble() and not done.is_set():
+            if (why := watch.trouble()) and not done.is_set():
                 # The worker sees it, too; but it may be gone, and this process is what it left.
-                log.error("worker.hangs", extra={"kind": claimed.message.kind})
+                log.error("message.hangs", extra={"kind": claimed.message.kind, "why": why})
                 app.lease.end(OVERTIME_EXIT)
                 return
             try:
                 if not _renew(app, claimed) and not done.is_set():
-                    log.warning("worker.lease_lost")
+                    log.warning("message.lease_lost", extra={"kind": claimed.message.kind, "attempt": claimed.attempts})
                     app.lease.end(LOST_LEASE_EXIT)
                     return
             except StoreError as error:

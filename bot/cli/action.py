@@ -20,10 +20,10 @@ from bot import __version__
 from bot.cli import OK, UNCHECKED
 from bot.cli.processes import alone
 from bot.cli.watch import Session, code_of, say, stopped_by_signals
+from bot.forks import Stopping
 from bot.logs import configure_logs
 from bot.settings import read_settings
 from bot.wiring import App
-from bot.worker import Stopping
 from pipeline.errors import NotConfigured, UsageError
 from pipeline.escaping import escape
 from pipeline.model.event import CommentEvent, CommentRef, Event, MergeGroupEvent, PushEvent

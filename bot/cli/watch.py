@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from bot.alone import Alone
 from bot.cli import FOUND, OK, UNCHECKED
 from bot.cli.processes import alone
+from bot.forks import Stopping
 from bot.logs import configure_logs
 from bot.settings import read_settings
 from bot.watching import Watch
 from bot.wiring import App
-from bot.worker import Stopping
 from pipeline import phrases
 from pipeline.errors import (
     HostError,

@@ -47,7 +47,7 @@ def drop_unused(mirrors: Path, seconds: float) -> int:
         if last_used(path) < time.time() - seconds:
             with contextlib.suppress(GitError):  # in use after all
                 drop_mirror(path)
-                log.info("mirror.dropped", extra={"mirror": path.name, "reason": "unused"})
+                log.info("mirror.unused", extra={"mirror": path.name})
                 dropped += 1
     for left in mirrors.glob(".dropped-*"):
         if left.stat().st_mtime < time.time() - _LEFT_SECONDS:

@@ -82,7 +82,7 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
             # Who removed a repository wants it forgotten, whatever it is that fails.
             work.outbox.send(Envelope(message, f"purge:{message.repository}:{new_id()}", priority=BATCH, delay=DAY))
         case _:
-            log.error("message.given_up", extra={"kind": message.kind, "code": error.code})
+            pass  # nobody waits for it, or a sweep finds what it would have done
 
 
 def _not_shown(work: Work, identifier: ReviewId) -> None:

@@ -196,7 +196,10 @@ def prove(
         except SandboxBusy:
             raise  # not "could not check": in a moment it can
         except (EngineError, SandboxUnavailable) as failure:
-            log.warning("fix.not_checked", extra={"code": failure.code})
+            if run_tests:
+                log.warning("fix.not_checked", extra={"code": failure.code})
+            else:
+                log.warning("fix.not_checked_ahead", extra={"code": failure.code})
             checks.append(ProofCheck(gate.GONE, None, failure.message))
     if run_tests and all(check.passed for check in checks):
         said, unproven = _test_checks(patch, files, policy, step)

@@ -29,7 +29,7 @@ def queued_change(context: Context, message: StartReview) -> Change | None:
     except HostNotFound:
         policy_commit = None
     if policy_commit is None:
-        log.info("queue.commit_dropped", extra={"commit": message.after})
+        log.info("merge_queue.commit_dropped", extra={"commit": message.after})
         return None
     return Change(
         repository=message.repository,

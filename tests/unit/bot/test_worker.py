@@ -14,11 +14,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, select, update
 
+from bot.forks import Stopping
 from bot.wiring import Lease
-from bot.worker import BACKOFF, LOST_LEASE_EXIT, Stopping, load_hosts, retry_in
-from pipeline.errors import HostForbidden, HostUnavailable, ObjectsRefused, RateLimited
-from pipeline.model.ids import MessageId
+from bot.worker import BACKOFF, LOST_LEASE_EXIT, load_hosts, retry_in
+from pipeline.errors import HostForbidden, HostUnavailable, NotConfigured, ObjectsRefused, RateLimited
+from pipeline.messages import Envelope, Reply
+from pipeline.model.event import CommentRef
+from pipeline.model.ids import InstallationId, MessageId
 from pipeline.model.scan import ScanType
+from pipeline.model.target import Installation, PullRequestRef
 from pipeline.store.columns import database_now
 from pipeline.store.tables import outbox
 from providers.local import LocalProvider
@@ -127,6 +131,19 @@ def test_a_failure_that_stays_is_said_at_once(scene: Scene) -> None:
     assert (scene.scan().status, scene.scan().attempts) == ("dead", 1)
     (check,) = scene.bench.checks(scene.repo, scene.head)
     assert (check.status, check.conclusion) == ("completed", "action_required")
+
+
+def test_a_message_is_said_to_be_given_up_once(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """Of a kind that leaves nothing to be done for who waits."""
+    not_set_up = Installation(InstallationId("1"), "github", "", "octo", "octo")
+    comment = CommentRef(PullRequestRef(scene.repo.source, 1), "1")
+    with scene.bench.app.database.work() as work:
+        work.outbox.send(Envelope(Reply(not_set_up, comment, "a-topic", "An answer."), "reply:nowhere"))
+    scene.bench.work_key("reply:nowhere")
+    with scene.bench.app.database.read() as work:
+        (row,) = work.transaction.execute(select(outbox.c.status, outbox.c.error_code).where(outbox.c.key == "reply:nowhere")).all()
+    assert tuple(row) == ("dead", NotConfigured.code)
+    assert caplog.messages.count("message.given_up") == 1
 
 
 def test_what_somebody_pushed_calls_no_operator(scene: Scene) -> None:

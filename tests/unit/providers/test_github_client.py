@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 import httpx
 import pytest
 
-from bot.worker import Stopping
+from bot.forks import Stopping
 from pipeline.errors import HostGarbage, HostUnavailable
 from providers.github.client import Answer, Client, close_line, path
 from tests.unit.providers.github_wire import Wire
