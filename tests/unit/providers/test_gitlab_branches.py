@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,25 +12,12 @@ from pipeline.model.ids import CommitId
 from pipeline.model.review import Change
 from tests.contract.world import BASE, CHANGED
 from tests.unit.providers.github_wire import Memory
-from tests.unit.providers.gitlab_place import Place, at_ease, running
+from tests.unit.providers.gitlab_place import Place
 from tests.worlds.faults import Abort, Status
-from tests.worlds.gitlab import GitlabWorld
 
 BRANCH = "fixwright/k7q-12345678"
 MENDED = CHANGED.replace("line 10 changed\n", "line 10 mended\n").encode()
 EDIT = FileEdit("app.py", CHANGED.encode(), MENDED)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitlabWorld]:
-    with running(tmp_path_factory.mktemp("world")) as made:
-        yield made
-
-
-@pytest.fixture
-def place(world: GitlabWorld) -> Iterator[Place]:
-    yield Place(world)
-    at_ease(world)
 
 
 def wanted(place: Place, *edits: FileEdit) -> BranchCommit:

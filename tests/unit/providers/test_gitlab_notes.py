@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,21 +12,8 @@ from pipeline.model.event import CommentRef
 from pipeline.model.report import Check
 from pipeline.model.review import Conclusion
 from providers.gitlab.notes import NOTHING_OPEN
-from tests.unit.providers.gitlab_place import Place, at_ease, running
+from tests.unit.providers.gitlab_place import Place, at_ease
 from tests.worlds.gitlab import GitlabWorld
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitlabWorld]:
-    with running(tmp_path_factory.mktemp("world")) as made:
-        yield made
-
-
-@pytest.fixture
-def place(world: GitlabWorld) -> Iterator[Place]:
-    yield Place(world)
-    at_ease(world)
-
 
 # --- the sticky one ---
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from pipeline.errors import HostForbidden
@@ -11,24 +9,12 @@ from pipeline.model.ids import CommitId
 from pipeline.model.report import Check, CheckState
 from pipeline.model.review import Conclusion
 from pipeline.model.target import CommitRef
-from tests.unit.providers.gitlab_place import Place, at_ease, running
+from tests.unit.providers.gitlab_place import Place, at_ease
 from tests.worlds.gitlab import GitlabWorld
 
 SCANNING = Check("k", "Scanning", "", None)
 FAILED = Check("k", "1 blocks", "", Conclusion.FAILURE)
 CLEAN = Check("k", "No new findings", "", Conclusion.SUCCESS)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitlabWorld]:
-    with running(tmp_path_factory.mktemp("world")) as made:
-        yield made
-
-
-@pytest.fixture
-def place(world: GitlabWorld) -> Iterator[Place]:
-    yield Place(world)
-    at_ease(world)
 
 
 def counts(place: Place) -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from pipeline.errors import HostUnavailable
 from pipeline.markers import marked, unmarked
 from pipeline.model.report import Thread, ThreadRef
-from tests.unit.providers.gitlab_place import Place, at_ease, running
+from tests.unit.providers.gitlab_place import Place, at_ease
 from tests.worlds.faults import Abort
 from tests.worlds.gitlab import GitlabWorld
 from tests.worlds.gitlab.model import Discussion
@@ -19,18 +19,6 @@ LINES = [f"line {n}" for n in range(1, 41)]
 
 def text(lines: Sequence[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitlabWorld]:
-    with running(tmp_path_factory.mktemp("world")) as made:
-        yield made
-
-
-@pytest.fixture
-def place(world: GitlabWorld) -> Iterator[Place]:
-    yield Place(world)
-    at_ease(world)
 
 
 def thread(number: int, path: str, first: int, last: int = 0, body: str = "") -> Thread:
