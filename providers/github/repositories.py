@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from pydantic import model_validator
 
-from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.errors import HostForbidden, HostGarbage, HostNotFound
 from pipeline.model.event import OpenPullRequest
 from pipeline.model.ids import CommitId
 from pipeline.model.report import AdvisoryDraft
@@ -143,7 +143,10 @@ def policy_parent(api: Api, repository: SourceRepository) -> PolicyFile | None:
     where = f"{parent.full_name}: {PARENT_FILE}"
     if found.type != "file" or found.encoding != "base64" or found.size > MAX_POLICY:
         return PolicyFile(NO_POLICY, where)
-    return PolicyFile(b64decode(found.content), where)
+    try:
+        return PolicyFile(b64decode("".join(found.content.split()), validate=True), where)
+    except ValueError as error:  # also where it is no ASCII
+        raise HostGarbage(f"GitHub's answer with {where} is not what it documents: content ({type(error).__name__})") from None
 
 
 def draft_advisory(api: Api, repository: SourceRepository, draft: AdvisoryDraft) -> str:

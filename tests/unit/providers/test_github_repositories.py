@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.errors import HostForbidden, HostGarbage, HostNotFound
 from pipeline.model.ids import InstallationId
 from pipeline.model.report import AdvisoryDraft
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository
@@ -15,7 +16,7 @@ from pipeline.ports import CodeHost
 from providers.github.client import close_line
 from providers.github.provider import GitHubProvider
 from providers.github.repositories import MAX_POLICY, NO_POLICY
-from tests.unit.providers.github_wire import Memory, private_key
+from tests.unit.providers.github_wire import REPOSITORY, Memory, Reply, Seen, Wire, private_key
 from tests.worlds.github.model import Repository
 from tests.worlds.github.world import PERMISSIONS, GithubWorld
 
@@ -103,6 +104,19 @@ def test_a_folder_in_the_place_of_the_owners_policy_is_no_policy_that_parses(wor
     found = app(world, shop).policy_parent(source(world, shop))
     assert found is not None
     assert found.content == NO_POLICY
+
+
+@pytest.mark.parametrize("content", ["%%%", "A", "\u00e9", "QUJD\x00"], ids=["other signs", "half", "no ASCII", "NUL"])
+def test_an_owners_policy_that_arrives_broken_is_asked_for_again(content: str) -> None:
+    def handler(seen: Seen) -> Reply | None:
+        if not seen.path.endswith("/contents/fixwright.yml"):
+            return None
+        return httpx.Response(200, json={"type": "file", "encoding": "base64", "content": content, "size": 3})
+
+    with pytest.raises(HostGarbage) as caught:
+        Wire(handler).host().policy_parent(REPOSITORY)
+    assert caught.value.retryable
+    assert content not in caught.value.message
 
 
 def test_the_owners_own_repository_has_nobody_above_it(world: GithubWorld) -> None:
