@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
 PROVIDER ?= local
+DOUBLES := $(patsubst tests/worlds/%/demo.py,%,$(wildcard tests/worlds/*/demo.py))
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -10,7 +11,7 @@ DEV := $(VENV)/.installed-dev
 
 .PHONY: demo run test faults soak check bench parity engines clean help
 help:
-	@echo "make demo    watch a pull request being scanned, answered and fixed (PROVIDER=github or gitlab: against a double of that host)"
+	@echo "make demo    watch a pull request being scanned, answered and fixed (PROVIDER=$(subst $() $(),|,$(DOUBLES)): against a double of that host)"
 	@echo "make test    set up and run the tests"
 	@echo "make faults  the whole fault matrix, written to docs/reliability.md (ARGS='--row 13': one row; ARGS=--quick: some)"
 	@echo "make run     serve"
@@ -38,13 +39,14 @@ $(DEV): requirements-dev.txt $(STAMP)
 engines: $(STAMP)
 	@$(BIN)/fixwright engines install >/dev/null
 
-ifneq ($(filter github gitlab,$(PROVIDER)),)
-# The doubles of hosts live with the tests and need what they need.
-demo: $(DEV) engines
-	@$(BIN)/python -m tests.worlds.$(PROVIDER).demo
-else
+ifeq ($(PROVIDER),local)
 demo: $(STAMP) engines
 	@$(BIN)/fixwright demo
+else
+# The doubles of hosts live with the tests and need what they need.
+demo: $(if $(wildcard tests/worlds/$(PROVIDER)/demo.py),$(DEV) engines)
+	@test -e tests/worlds/$(PROVIDER)/demo.py || { echo "there is no double of $(PROVIDER): one of local $(DOUBLES)" >&2; exit 2; }
+	@$(BIN)/python -m tests.worlds.$(PROVIDER).demo
 endif
 
 run: $(STAMP) engines

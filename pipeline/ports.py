@@ -31,6 +31,7 @@ from pipeline.model.target import (
     SourceRepository,
     UserRef,
 )
+from pipeline.policy import PolicyPlaces
 
 # --- code hosts -----------------------------------------------------------------------------------------------------------------------
 
@@ -73,6 +74,8 @@ class Capabilities:
     """False once the host has refused to let us write at all (the read-only token of a fork's job): then nothing is shown there."""
     unwritable: tuple[str, ...] = ()
     """Folders, each ending in `/`, whose files we never write through the host: a fix of them is shown as a suggestion or a patch."""
+    policies: PolicyPlaces = field(default_factory=PolicyPlaces)
+    """Where the policy of a repository may stand, and that of its owner."""
     local_git: bool = False
     """True when repositories are folders on our own disk: git may then read paths, which it never may for a host behind a network."""
 
@@ -290,6 +293,9 @@ class Provider(Protocol):
     """A kind of code host."""
 
     name: str
+    """In addresses, settings and the store: a letter in lower case, then letters and digits."""
+    title: str
+    """What people call it: `GitHub`."""
     capabilities: Capabilities
     settings: tuple[Setting, ...]
     setup_command: str

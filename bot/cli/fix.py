@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pipeline.fixers
 from bot.cli import show
+from bot.cli.folders import policy_places
 from bot.settings import engines_dir
 from pipeline.errors import EngineMissing, UsageError
 from pipeline.escaping import visible
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.path.is_dir():
         raise UsageError(f"{args.path} is no folder")
     control = RunControl(engines_dir(), lambda: True)
-    judgement = judge_folder(args.path, None, None, control)
+    judgement = judge_folder(args.path, None, None, control, policy_places())
     missing = [gap for gap in judgement.verdict.coverage.breaking if not gap.path and gap.blame == "us"]
     if missing:
         raise EngineMissing(missing[0].reason, engine=missing[0].engine, hint="fixwright engines install")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from bot.cli.instances import forget, instance_named, show_all
+from bot.cli.instances import forget, instance_named, setup_address, show_all
 from bot.cli.processes import stored
 from bot.pages.links import SetupLinks, Target
-from bot.settings import Settings
 from pipeline.errors import UsageError
 from pipeline.ports import Configuration
 
@@ -36,7 +35,7 @@ def run_link(args: argparse.Namespace) -> int:
             raise UsageError(
                 "the default instance is set by the environment", hint="unset FIXWRIGHT_GITHUB_APP_ID and the others, or name another one"
             )
-        print(setup_address(app.settings, SetupLinks(app.memory).make(Target(instance))))
+        print(setup_address(app.settings, SetupLinks(app.memory).make(Target(instance, PROVIDER))))
     return 0
 
 
@@ -48,11 +47,6 @@ def run_list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command 
 def run_remove(args: argparse.Namespace) -> int:
     """Forget it."""
     return forget(PROVIDER, args.instance, "delete its App in GitHub's settings too")
-
-
-def setup_address(settings: Settings, token: str) -> str:
-    """The whole address that a person opens."""
-    return f"{settings.url.replace('://0.0.0.0', '://127.0.0.1')}/setup?token={token}"
 
 
 def _described(known: Configuration) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bot.cli.processes import stored
 from bot.configurations import DEFAULT
+from bot.settings import Settings
 from bot.wiring import App
 from pipeline.errors import UsageError
 from pipeline.escaping import visible
@@ -54,6 +55,11 @@ def show_all(provider: str, describe: Callable[[Configuration], str], setup: str
         for name in app.configurations.locked(provider):
             print(f"{name or 'default':24} cannot be opened: it was stored with another FIXWRIGHT_SECRET_KEY")
     return 0
+
+
+def setup_address(settings: Settings, token: str) -> str:
+    """The whole address of /setup that a person opens; `token`: see `bot.pages.links`."""
+    return f"{settings.url.replace('://0.0.0.0', '://127.0.0.1')}/setup?token={token}"
 
 
 def forget(provider: str, given: str, left: str) -> int:

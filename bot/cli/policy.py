@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli import OK, USAGE
+from bot.cli.folders import policy_places
 from bot.cli.naming import NAME, find_repository
 from bot.cli.processes import stored
 from pipeline import rulebook
@@ -21,7 +22,6 @@ from pipeline.phrases import short
 from pipeline.policy import (
     DEFAULTS,
     KEYS,
-    PLACES,
     Effective,
     Policy,
     PolicyDocument,
@@ -80,12 +80,12 @@ def _effective(folder: Path, base: str | None, parent: Path | None) -> Effective
     worktree = Worktree.open(folder)
     try:
         if base is None:
-            own = read_document("local", worktree.read)
+            own = read_document(policy_places(), worktree.read)
         else:
             if not worktree.is_git:
                 raise UsageError(f"{folder} is no git repository, so there is no revision {base}", hint="leave --base out")
             commit = worktree.named(base)
-            own = read_document("local", reader(worktree.as_mirror(), commit), short(commit))
+            own = read_document(policy_places(), reader(worktree.as_mirror(), commit), short(commit))
     except PolicyInvalid as error:
         raise _placed(error, error.path) from None
     return merge(own, None if parent is None else _parsed(parent))
@@ -172,9 +172,10 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _here(folder: Path) -> Path:
-    found = next((folder / place for place in PLACES["local"] if (folder / place).is_file()), None)
+    places = policy_places().files
+    found = next((folder / place for place in places if (folder / place).is_file()), None)
     if found is None:
-        raise UsageError("there is no policy file here", hint=f"it would be one of {', '.join(PLACES['local'])}")
+        raise UsageError("there is no policy file here", hint=f"it would be one of {', '.join(places)}")
     return found
 
 

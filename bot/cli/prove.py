@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from bot import __version__
+from bot.cli.folders import policy_places
 from bot.settings import engines_dir, state_dir
 from pipeline.errors import PatchRefused, UsageError
 from pipeline.escaping import visible
@@ -37,7 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 accepted (the first line says verified or re-scanned), 1 refused, 3 could not check; a usage error is raised."""
     files, base = _state(args.repo, args.base)
-    policy, _ = load_policy("local", files.read)
+    policy, _ = load_policy(policy_places(), files.read)
     engines = Engines(RunControl(engines_dir(), lambda: True))
     try:
         patch = parse_diff(_read_patch(args.patch), files)

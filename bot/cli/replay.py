@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--host", choices=sorted(discover_plugins().providers), help="who is to have sent it (default: the one that is set up)"
     )
-    parser.add_argument("--event", default="", help="value of X-GitHub-Event or X-Gitlab-Event, for example pull_request")
+    parser.add_argument("--event", default="", help="name of the event, as the host gives it in a header: pull_request, Push Hook")
     parser.add_argument("--delivery", default="", help="id of the delivery; a new one unless given")
     parser.set_defaults(run=run)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pipeline.reports
 from bot import __version__
 from bot.cli import show
+from bot.cli.folders import policy_places
 from bot.settings import engines_dir
 from pipeline.errors import UsageError
 from pipeline.escaping import visible
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.path.is_dir():
         raise UsageError(f"{args.path} is no folder")
     began, started = time.time(), time.monotonic()
-    judgement = judge_folder(args.path, args.base, types, RunControl(engines_dir(), lambda: True))
+    judgement = judge_folder(args.path, args.base, types, RunControl(engines_dir(), lambda: True), policy_places())
     report = _report(judgement, began, time.monotonic() - started)
     renderers = discover(pipeline.reports, "RENDERER", Renderer)
     for one in documents:

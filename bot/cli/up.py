@@ -8,11 +8,12 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Mapping
 
-from bot.cli.github import setup_address
+from bot.cli.instances import setup_address
 from bot.embedded import Queue, answers, open_queue
 from bot.logs import configure_logs
 from bot.pages.links import SetupLinks, Target
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes
     try:
         app = wire(settings, queue.url)
         app.database.migrate()
-        _offer_setup(app)
+        offer_setup(app)
         app.database.dispose()
         supervisor.run(stop)
     finally:
@@ -83,13 +84,19 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def _offer_setup(app: App) -> None:
+def offer_setup(app: App) -> None:
     """Where no host behind a network is set up, say where to go: to the person at this terminal, not to a log."""
     hosts = {name: provider for name, provider in app.plugins.providers.items() if not provider.capabilities.local_git}
-    if not any(app.configurations.instances(name) for name in hosts):
-        link = setup_address(app.settings, SetupLinks(app.memory).make(Target(first=True)))
-        print(f"Set up GitHub in a browser (this link works once, for a day):\n  {link}")
-        print("Set up GitLab with an access token:\n  fixwright gitlab setup", flush=True)
+    if any(app.configurations.instances(name) for name in hosts):
+        return
+    with_browser = [name for name, provider in hosts.items() if provider.setup is not None]
+    for name, provider in hosts.items():
+        if provider.setup is not None and with_browser == [name]:  # only one link works at a time
+            link = setup_address(app.settings, SetupLinks(app.memory).make(Target(provider=name, first=True)))
+            print(f"Set up {provider.title} in a browser (this link works once, for a day):\n  {link}")
+        elif provider.setup_command:
+            print(f"Set up {provider.title}:\n  {provider.setup_command}")
+    sys.stdout.flush()
 
 
 class Supervisor:

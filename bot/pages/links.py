@@ -23,7 +23,7 @@ LINK_SECONDS = 24 * 3600.0
 SESSION_SECONDS = 2 * 3600.0
 """For which the browser that followed it may go on."""
 ATTEMPT_SECONDS = 3600.0
-"""For which an attempt is known; a code of GitHub's manifest flow lives as long."""
+"""For which an attempt is known; a code that a host gives lives no longer."""
 EXCHANGE_SECONDS = 90.0
 """How long one callback may keep a repeated one waiting."""
 
@@ -37,6 +37,8 @@ class Target:
 
     instance: str | None = None
     """Name of the instance, which may exist and is then replaced; None: the default one while it is free, else a new one."""
+    provider: str = ""
+    """Whose instance; empty for the only host that is set up with a browser."""
     first: bool = False
     """Made because nothing was set up: worth nothing once something is, by whatever way."""
 

@@ -40,6 +40,7 @@ class SetupPages:
     ) -> None:
         self._settings, self._configurations, self._threads = settings, configurations, threads
         self._setups = {name: provider.setup for name, provider in providers.items() if provider.setup is not None}
+        self._commands = {name: providers[name].setup_command for name in self._setups}
         self._links = SetupLinks(memory)
 
     def routes(self) -> list[Route]:
@@ -68,14 +69,14 @@ class SetupPages:
     def show(self, request: Request) -> Response:
         """The questions; or, with a link's token, the button that follows the link. A look never uses a link up: chats and scanners of
         mail fetch every address that they see."""
-        name, setup = next(iter(self._setups.items()))
-        if token := request.query_params.get("token", ""):
-            if self._holds(self._links.leads_to(token)) is None:
-                return self._closed(used=True)
-            return views.opening(setup, token)
-        if self._holds(self._links.target(_session(request))) is None:
-            return self._closed()
-        return views.questions(name, setup, {"public_url": self._public_url(request)})
+        token = request.query_params.get("token", "")
+        target = self._holds(self._links.leads_to(token) if token else self._links.target(_session(request)))
+        if target is None:
+            return self._closed(used=bool(token))
+        name = self._named(target)
+        if token:
+            return views.opening(self._setups[name], token)
+        return views.questions(name, self._setups[name], {"public_url": self._public_url(request)})
 
     def follow(self, request: Request) -> Response:
         """The way to the questions, for the browser that comes first, without the token in the address."""
@@ -95,7 +96,7 @@ class SetupPages:
         setup, target = self._setups.get(name), self._holds(self._links.target(session))
         if setup is None:
             return views.trouble("There is no such page", "This version sets up nothing of that name.", "Begin at /setup.", 404)
-        if target is None:
+        if target is None or self._named(target) != name:
             return self._closed()
         if self._foreign(request):
             return _from_elsewhere()
@@ -126,11 +127,11 @@ class SetupPages:
                 return views.trouble(
                     "This answer belongs to no setup of this browser",
                     f"{setup.host_word} sent the browser back with a mark that we did not give it, or gave more than an hour ago.",
-                    "Open the setup link again; when it was used already, make another: fixwright github setup-link",
+                    f"Open the setup link again; when it was used already, make another: {self._commands[name]}",
                     403,
                 )
             if attempt.outcome is not None:
-                return views.done(setup, attempt.outcome, attempt.hook_url)
+                return views.done(name, setup, attempt.outcome, attempt.hook_url)
             return self._exchange(setup, session, state, attempt, code)
 
     def _exchange(self, setup: Setup, session: str, state: str, attempt: Attempt, code: str) -> Response:
@@ -151,31 +152,36 @@ class SetupPages:
             return views.trouble(
                 "The App's key could not be stored",
                 f"{error.message}. {setup.host_word} made the App {made.name} and gives its key only once.",
-                f"Delete that App in {setup.host_word}'s settings, and begin again: fixwright {attempt.provider} setup-link",
+                f"Delete that App in {setup.host_word}'s settings, and begin again: {self._commands[attempt.provider]}",
                 503,
             )
         outcome = Outcome(made.name, made.owner, made.next_url)
         self._links.end(session, state, attempt, outcome)
         log.info("setup.done", extra={"provider": attempt.provider, "instance": attempt.instance or "(default)", "name_of_app": made.name})
-        return views.done(setup, outcome, attempt.hook_url, doubt=_doubt(setup, made.settings))
+        return views.done(attempt.provider, setup, outcome, attempt.hook_url, doubt=_doubt(setup, made.settings))
 
     async def installed(self, request: Request) -> Response:
         """Where the host sends a browser after repositories were chosen. Says what comes next, to anybody, and knows nothing."""
-        setup = self._setups.get(request.path_params["provider"])
+        name = request.path_params["provider"]
+        setup = self._setups.get(name)
         if setup is None:
             return views.trouble("There is no such page", "This version sets up nothing of that name.", "Begin at /setup.", 404)
-        return views.installed(setup)
+        return views.installed(name, setup)
 
     def _closed(self, *, used: bool = False) -> Response:
         """The page without its questions: nobody who should not see them learns more than that."""
         configured = any(self._configurations.instances(name) for name in self._setups)
-        return views.closed(configured=configured, used=used)
+        return views.closed(self._commands.values(), configured=configured, used=used)
 
     def _holds(self, target: Target | None) -> Target | None:
         """The target while it may be set up: what a first start offers ends with the first instance, also one of the environment."""
-        if target is not None and target.first and all(self._configurations.instances(name) for name in self._setups):
+        if target is None or self._named(target) not in self._setups:
             return None
-        return target
+        return None if target.first and self._configurations.instances(self._named(target)) else target
+
+    def _named(self, target: Target) -> str:
+        """Name of the provider that is set up; empty where there is none to choose."""
+        return target.provider or next(iter(self._setups), "")
 
     def _is_secret(self, request: Request) -> bool:
         """True where the browser speaks TLS: with us, or with the proxy in front of us, which the address of Fixwright tells."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.responses import Response
 
@@ -74,7 +74,7 @@ def review(setup: Setup, form: SetupForm, public_url: str, hook_url: str, *, unr
     warning = note(
         "warn",
         tag("strong", f"{setup.host_word} cannot reach {public_url}. "),
-        "That address leads every machine to itself, and GitHub.com refuses it. Go back and give the address of a proxy or tunnel "
+        "That address leads every machine to itself, and a public host refuses it. Go back and give the address of a proxy or tunnel "
         "in front of Fixwright.",
         role="alert",
     )
@@ -123,7 +123,7 @@ def review(setup: Setup, form: SetupForm, public_url: str, hook_url: str, *, unr
     )
 
 
-def done(setup: Setup, outcome: Outcome, hook_url: str, doubt: FixwrightError | None = None) -> Response:
+def done(provider: str, setup: Setup, outcome: Outcome, hook_url: str, doubt: FixwrightError | None = None) -> Response:
     """The App is there and its key is stored; what remains is to let it into repositories."""
     trouble_ = (
         note(
@@ -131,7 +131,7 @@ def done(setup: Setup, outcome: Outcome, hook_url: str, doubt: FixwrightError | 
             tag("strong", f"{setup.host_word} did not accept the new key yet. "),
             clean(f"{doubt.message}. {doubt.hint} ", machine=True),
             "It is stored; this tells more: ",
-            tag("code", "fixwright doctor github"),
+            tag("code", f"fixwright doctor {provider}"),
             role="alert",
         )
         if doubt
@@ -148,7 +148,7 @@ def done(setup: Setup, outcome: Outcome, hook_url: str, doubt: FixwrightError | 
     )
 
 
-def installed(setup: Setup) -> Response:
+def installed(provider: str, setup: Setup) -> Response:
     """The last page: what to expect."""
     return page(
         "Installed",
@@ -162,12 +162,12 @@ def installed(setup: Setup) -> Response:
             tag("li", "Under a thread, ", tag("code", "/fix"), " answers with a fix that was proved."),
             tag("li", "Make the check required in the branch's rules when it should block."),
         ),
-        tag("p", "No check? ", tag("code", "fixwright doctor github"), " tries each hop and says what to do.", class_="soft"),
+        tag("p", "No check? ", tag("code", f"fixwright doctor {provider}"), " tries each hop and says what to do.", class_="soft"),
     )
 
 
-def closed(*, configured: bool, used: bool) -> Response:
-    """There is nothing to be set up here by this browser."""
+def closed(commands: Iterable[str], *, configured: bool, used: bool) -> Response:
+    """There is nothing to be set up here by this browser. `commands` make new links, one for each host."""
     if used:
         what = "This link does not work any more: it was used, replaced by a newer one, or is older than a day."
     elif configured:
@@ -178,7 +178,10 @@ def closed(*, configured: bool, used: bool) -> Response:
         "Setup is closed",
         tag("h1", "Setup is closed"),
         tag("p", what),
-        tag("p", "On the machine where Fixwright runs, ", tag("code", "fixwright github setup-link"), " makes a link that works once."),
+        *[
+            tag("p", "On the machine where Fixwright runs, ", tag("code", command), " makes a link that works once.")
+            for command in commands
+        ],
         status=410 if configured or used else 403,
     )
 

@@ -4,14 +4,15 @@ Read from the base branch at the base commit, never from the change itself. The 
 """
 
 from pipeline.policy.difference import differences, say_differences, say_effect, show
-from pipeline.policy.edit import PARENTS, PolicyEdit, policy_edit
+from pipeline.policy.edit import PolicyEdit, policy_edit
 from pipeline.policy.merge import FREE, KEYS, Effective, loosens, merge, stands_in, value_of
 from pipeline.policy.odd import Warned, warnings_of
 from pipeline.policy.parse import (
     DEFAULTS,
+    FILE,
     MAX_BYTES,
-    PLACES,
     PolicyDocument,
+    PolicyPlaces,
     json_schema,
     load_policy,
     parse_document,
@@ -35,11 +36,10 @@ from pipeline.policy.schema import (
 
 __all__ = [
     "DEFAULTS",
+    "FILE",
     "FREE",
     "KEYS",
     "MAX_BYTES",
-    "PARENTS",
-    "PLACES",
     "Decision",
     "Effective",
     "Engines",
@@ -50,6 +50,7 @@ __all__ = [
     "Policy",
     "PolicyDocument",
     "PolicyEdit",
+    "PolicyPlaces",
     "PolicyRecord",
     "PolicyScope",
     "Speak",

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from pipeline.errors import PolicyInvalid
 from pipeline.model.review import Remark
 from pipeline.policy.difference import differences, say_differences
 from pipeline.policy.merge import Effective, merge
-from pipeline.policy.parse import PLACES, PolicyDocument, parse_document, read_document
+from pipeline.policy.parse import FILE, PolicyDocument, PolicyPlaces, parse_document, read_document
 from pipeline.policy.schema import Policy
-
-PARENTS: Mapping[str, tuple[str, str]] = {"github": (".github", "fixwright.yml"), "gitlab": ("fixwright", "fixwright.yml")}
-"""Where an owner's policy stands, by provider: the name of the owner's repository, and the file in it."""
 
 Read = Callable[[str], bytes | None]
 
@@ -31,7 +28,7 @@ class PolicyEdit:
 
 def policy_edit(
     *,
-    provider: str,
+    places: PolicyPlaces,
     repository: str,
     changed: Collection[str],
     base: Read,
@@ -42,24 +39,25 @@ def policy_edit(
     """Read what a change would make of the policy.
 
     Args:
+        places: where policies stand on this host.
         repository: `owner/name`; the owner's policy stands in a repository of its own.
         changed: paths that the change touches.
         base, head: contents of files before and after the change.
         in_force: the policy that judges the change.
         parent: the owner's policy above it.
     """
-    own = _own_edit(provider, changed, head, in_force, parent)
-    above = _parent_edit(provider, repository, changed, base, head)
+    own = _own_edit(places, changed, head, in_force, parent)
+    above = _parent_edit(places, repository, changed, base, head)
     return PolicyEdit((*own.notes, *above.notes), (*own.mistakes, *above.mistakes), own.after)
 
 
-def _own_edit(provider: str, changed: Collection[str], head: Read, in_force: Policy, parent: PolicyDocument | None) -> PolicyEdit:
-    touched = [path for path in PLACES.get(provider, PLACES["local"]) if path in changed]
+def _own_edit(places: PolicyPlaces, changed: Collection[str], head: Read, in_force: Policy, parent: PolicyDocument | None) -> PolicyEdit:
+    touched = [path for path in places.files if path in changed]
     if not touched:
         return PolicyEdit()
     said = f"This change edits {' and '.join(touched)}; the policy of the base is in force here."
     try:
-        after = merge(read_document(provider, head), parent)
+        after = merge(read_document(places, head), parent)
     except PolicyInvalid as error:
         broken = f"{error.path}:{error.line}: {error.message}. Merged like this, it could not be used."
         return PolicyEdit((said, broken), _mistakes(error))
@@ -68,8 +66,8 @@ def _own_edit(provider: str, changed: Collection[str], head: Read, in_force: Pol
     return PolicyEdit((f"{said} {would}", *after.notes), (), after if different else None)
 
 
-def _parent_edit(provider: str, repository: str, changed: Collection[str], base: Read, head: Read) -> PolicyEdit:
-    name, path = PARENTS.get(provider, ("", ""))
+def _parent_edit(places: PolicyPlaces, repository: str, changed: Collection[str], base: Read, head: Read) -> PolicyEdit:
+    name, path = places.owner_repository, FILE
     owner, _, own_name = repository.rpartition("/")
     if not name or own_name.lower() != name or path not in changed:
         return PolicyEdit()

@@ -12,12 +12,8 @@ from pydantic import ValidationError
 from pipeline.errors import PolicyInvalid
 from pipeline.policy.schema import Policy
 
-PLACES: Mapping[str, tuple[str, ...]] = {
-    "github": (".github/fixwright.yml", ".fixwright.yml"),
-    "gitlab": (".gitlab/fixwright.yml", ".fixwright.yml"),
-    "local": (".github/fixwright.yml", ".gitlab/fixwright.yml", ".fixwright.yml"),
-}
-"""Where the policy may stand, by provider; the first one that exists is taken."""
+FILE = "fixwright.yml"
+"""Name of every policy file; one at the top of a repository has a dot before it, but for an owner's."""
 
 MAX_BYTES = 64 * 1024
 
@@ -43,6 +39,21 @@ _WORDS = {
     "tuple_type": "is a list",
 }
 """Our words for errors that pydantic tells in Python's."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPlaces:
+    """Where policies stand on one host; its provider says it (`Capabilities.policies`)."""
+
+    folders: tuple[str, ...] = ()
+    """Folders for files about the host itself, in which the policy of a repository may stand too (`.github`), in order."""
+    owner_repository: str = ""
+    """Name of the repository whose `fixwright.yml` is the policy above all repositories of its owner; empty where there is none."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of a repository's policy; the first one that exists is taken."""
+        return (*(f"{folder}/{FILE}" for folder in self.folders), f".{FILE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +187,18 @@ def _lines(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:
             yield from _lines(value, f"{prefix}{number}.")
 
 
-def read_document(provider: str, read: Callable[[str], bytes | None], at: str = "") -> PolicyDocument:
+def read_document(places: PolicyPlaces, read: Callable[[str], bytes | None], at: str = "") -> PolicyDocument:
     """The policy file of one state of a repository, where there is one; else the defaults.
 
     Args:
-        provider: name of the code host, which decides the places that are looked at.
+        places: those of the code host.
         read: content of a file of that state, None when it does not exist.
         at: which state that is, for people: the first digits of a commit, or nothing.
 
     Raises:
         PolicyInvalid: see `parse_policy`; `path` says which file.
     """
-    for path in PLACES.get(provider, PLACES["local"]):
+    for path in places.files:
         content = read(path)
         if content is not None:
             try:
@@ -202,9 +213,9 @@ DEFAULTS = "defaults"
 """Where a policy stands that stands nowhere."""
 
 
-def load_policy(provider: str, read: Callable[[str], bytes | None]) -> tuple[Policy, str]:
+def load_policy(places: PolicyPlaces, read: Callable[[str], bytes | None]) -> tuple[Policy, str]:
     """The policy of a repository alone, and where it stands (`defaults` when there is no file). Raises PolicyInvalid."""
-    document = read_document(provider, read)
+    document = read_document(places, read)
     return document.policy, document.where
 
 

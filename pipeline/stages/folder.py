@@ -17,7 +17,7 @@ from pipeline.model.review import Verdict
 from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult, ScanType
 from pipeline.phrases import short
 from pipeline.plugins import discover
-from pipeline.policy import Policy, PolicyDocument, PolicyEdit, merge, policy_edit, read_document, record_of
+from pipeline.policy import Policy, PolicyDocument, PolicyEdit, PolicyPlaces, merge, policy_edit, read_document, record_of
 from pipeline.ports import Control, Scanner
 from pipeline.sandbox.git import Changed, Mirror, Worktree
 from pipeline.stages.examine import SideFile, examine_sides
@@ -90,11 +90,14 @@ def available_scanners(types: Sequence[ScanType] | None) -> dict[ScanType, Scann
     return {scan_type: found[scan_type] for scan_type in types}
 
 
-def judge_folder(path: Path, base: str | None, types: Sequence[ScanType] | None, control: Control) -> Judgement:
+def judge_folder(path: Path, base: str | None, types: Sequence[ScanType] | None, control: Control, places: PolicyPlaces) -> Judgement:
     """Scan a folder, whole or against a revision.
 
     Without a base every file is looked at and every finding is reported. With one, the change from the merge base to what lies on the
     disk is judged, and for secrets every commit on the way.
+
+    Args:
+        places: where the folder's policy may stand.
 
     Raises:
         UsageError: no such folder or revision; PolicyInvalid; GitError.
@@ -102,15 +105,15 @@ def judge_folder(path: Path, base: str | None, types: Sequence[ScanType] | None,
     worktree = Worktree.open(path)
     scanners = available_scanners(types)
     if base is None:
-        return _whole(worktree, scanners, control)
+        return _whole(worktree, scanners, control, places)
     if not worktree.is_git:
         raise UsageError(f"{path} is no git repository, so there is no base to compare with", hint="leave --base out")
-    return _against(worktree, worktree.named(base), scanners, control)
+    return _against(worktree, worktree.named(base), scanners, control, places)
 
 
-def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Control) -> Judgement:
+def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Control, places: PolicyPlaces) -> Judgement:
     on_disk = dict(worktree.files(MAX_FILES + 1))
-    document = _policy(lambda name: _read(on_disk.get(name)))
+    document = _policy(places, lambda name: _read(on_disk.get(name)))
     policy = document.policy
     # Every file is looked at: what the folder itself says about exclusions counts only once it stands in a base.
     everything = policy.model_copy(update={"paths": type(policy.paths)()})
@@ -131,11 +134,13 @@ def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Co
     return Judgement(verdict, policy, document.where, None, _excerpts(verdict, on_disk), worktree.head())
 
 
-def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType, Scanner], control: Control) -> Judgement:
+def _against(
+    worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType, Scanner], control: Control, places: PolicyPlaces
+) -> Judgement:
     head = worktree.resolve("HEAD")
     base = worktree.merge_base(revision, head) or revision
     mirror = worktree.as_mirror()
-    document = _policy(reader(mirror, revision), revision)
+    document = _policy(places, reader(mirror, revision), revision)
     policy = document.policy
     changed = worktree.changed_since(base)
     on_disk = dict(worktree.files(MAX_FILES))
@@ -151,7 +156,7 @@ def _against(worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType,
     compared = compare_sides(sides["base"], sides["head"], sides["history"], changed)
     added = worktree.added_lines(base, sorted({f.location.path for f in compared.new}))
     edit = policy_edit(
-        provider="local",
+        places=places,
         repository="",
         changed={c.path for c in changed},
         base=reader(mirror, revision),
@@ -170,10 +175,10 @@ def _contents(on_disk: Mapping[str, Path], findings: Sequence[Finding]) -> dict[
     return {path: content for path in sorted(paths) if (content := _read(on_disk.get(path))) is not None}
 
 
-def _policy(read: Callable[[str], bytes | None], commit: str = "") -> PolicyDocument:
+def _policy(places: PolicyPlaces, read: Callable[[str], bytes | None], commit: str = "") -> PolicyDocument:
     """The policy in force. An error names the file and the line, which nobody else says on a command line, and so do the others."""
     try:
-        return read_document("local", read, short(commit))
+        return read_document(places, read, short(commit))
     except PolicyInvalid as error:
         first = _placed(error, error.path)
         first.others = tuple(_placed(other, error.path) for other in error.others)

@@ -144,7 +144,8 @@ def settle_whole(context: Context, message: SettleReview) -> None:
     verdict = _ledger(policy, parts, entries, more, gaps)
     findings = [f for part in parts for f in part.findings if not f.rule.shadow and f.location.path not in moved]
     looked = Looked(_looked_at(context, policy, parts, entries, more, moved), seen_with(parts, context.places.version))
-    ruling = read_ruling(review, policy, record, mirror, (), findings)
+    places = context.provider(review.installation).capabilities.policies
+    ruling = read_ruling(review, places, policy, record, mirror, (), findings)
     failed = next((gap for gap in verdict.coverage.gaps if not gap.path and gap.gap_class is GapClass.ERROR), None)
     digest = "" if failed else engines_digest(context.plugins.scanners, context.control())
     with context.finish() as work:

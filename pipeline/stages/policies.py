@@ -16,7 +16,7 @@ from pipeline.model.review import Change, Review
 from pipeline.model.scan import Gap, GapClass
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.phrases import short
-from pipeline.policy import DEFAULTS, MAX_BYTES, PARENTS, Effective, Policy, PolicyDocument, merge, parse_document, read_document, record_of
+from pipeline.policy import DEFAULTS, MAX_BYTES, Effective, Policy, PolicyDocument, merge, parse_document, read_document, record_of
 from pipeline.ports import PolicyFile
 from pipeline.sandbox.git import Mirror
 from pipeline.stages.context import Context
@@ -63,9 +63,10 @@ def policy_in_force(context: Context, review: Review, mirror: Mirror) -> InForce
         HostError: the owner's policy cannot be asked for, and none is known from before: it is tried again later.
     """
     change = review.change
+    places = context.provider(review.installation).capabilities.policies
     parent = _parent(context, review.installation, change.repository)
     try:
-        own = read_document(review.installation.provider, reader(mirror, change.policy_commit), short(change.policy_commit))
+        own = read_document(places, reader(mirror, change.policy_commit), short(change.policy_commit))
     except PolicyInvalid as error:
         return _instead(context, change, parent, error)
     return InForce(merge(own, parent.document), parent.notes, parent.gaps, own)
@@ -126,7 +127,7 @@ def _parent(context: Context, installation: Installation, repository: SourceRepo
     """The owner's policy; when it is broken or cannot be reached, the last good one."""
     # A group may lie in a group (`acme/web/shop`): each has a policy of its own.
     owner, _, name = repository.full_name.lower().rpartition("/")
-    if name == PARENTS.get(installation.provider, ("", ""))[0]:
+    if name == context.provider(installation).capabilities.policies.owner_repository:
         return _Parent()  # the owner's policy stands above all others, and above nothing of its own
     key = f"policy-parent:{installation.provider}:{installation.instance}:{installation.external_id}:{owner}"
     try:

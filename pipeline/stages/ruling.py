@@ -9,7 +9,7 @@ from datetime import date
 from pipeline.model.finding import BaselineState, Finding, Judged, Standing
 from pipeline.model.ids import BlobId, CommitId, Handle
 from pipeline.model.review import Change, Review, Verdict
-from pipeline.policy import Policy, PolicyEdit, PolicyRecord, policy_edit, say_effect
+from pipeline.policy import Policy, PolicyEdit, PolicyPlaces, PolicyRecord, policy_edit, say_effect
 from pipeline.sandbox.git import Changed, Mirror
 from pipeline.stages.policies import reader
 from pipeline.stages.sources import MAX_SOURCE
@@ -78,13 +78,19 @@ def _place(finding: Finding, said: CodeIgnore) -> str:
 
 
 def read_ruling(
-    review: Review, policy: Policy, record: PolicyRecord, mirror: Mirror, changed: Sequence[Changed], new: Sequence[Finding]
+    review: Review,
+    places: PolicyPlaces,
+    policy: Policy,
+    record: PolicyRecord,
+    mirror: Mirror,
+    changed: Sequence[Changed],
+    new: Sequence[Finding],
 ) -> Ruling:
     """Read everything that the decision needs, before the transaction in which it is made."""
     change = review.change
     head = reader(mirror, change.head)
     edit = policy_edit(
-        provider=review.installation.provider,
+        places=places,
         repository=change.repository.full_name,
         changed={c.path for c in changed} if not change.whole else (),
         base=reader(mirror, change.policy_commit),

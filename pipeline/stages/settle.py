@@ -91,7 +91,9 @@ def _look(
     paths = sorted({finding.location.path for finding in compared.new})
     added = mirror.added_lines(change.base, change.head, paths) if paths else {}
     coverage = ledger(sides["head"], sides["history"], changed, gaps)
-    return _Seen(compared, sides, changed, added, coverage, read_ruling(review, policy, record, mirror, changed, compared.new))
+    places = context.provider(review.installation).capabilities.policies
+    ruling = read_ruling(review, places, policy, record, mirror, changed, compared.new)
+    return _Seen(compared, sides, changed, added, coverage, ruling)
 
 
 def _decide(work: Work, repository: RepositoryId, change: Change, seen: _Seen, taken: Mapping[Handle, str], today: date) -> Verdict:

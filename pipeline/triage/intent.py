@@ -7,13 +7,12 @@ import binascii
 import fnmatch
 import re
 from collections.abc import Iterable
-from itertools import chain
 from urllib.parse import quote
 
 from pipeline.model.finding import Finding, Location
 from pipeline.model.fix import FileEdit, Patch
 from pipeline.patches import added_lines, removed_lines
-from pipeline.policy import PLACES
+from pipeline.policy import FILE
 
 MAX_FILES = 5
 """A fix of one finding that touches more is not the smallest one."""
@@ -61,7 +60,7 @@ _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("the list of code owners", ("CODEOWNERS",)),
-    ("a policy of Fixwright", tuple(dict.fromkeys(chain.from_iterable(PLACES.values())))),
+    ("a policy of Fixwright", (FILE, f".{FILE}")),
     (
         "what an engine leaves out",
         (

@@ -12,6 +12,7 @@ from pipeline.limits import pause_of
 from pipeline.model.event import Delivery, MissedDelivery, Received
 from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
+from pipeline.policy import PolicyPlaces
 from pipeline.ports import Capabilities, CodeHost, Configuration, HostMemory, Setting, Setup
 from pipeline.sandbox.net import async_client
 from providers.github import deliveries
@@ -25,6 +26,7 @@ from providers.github.limits import Limits
 from providers.github.manifest import GitHubSetup
 from providers.github.memo import Memo
 from providers.github.receive import receive, signed
+from providers.github.repositories import PARENT_REPOSITORY
 from providers.github.settings import SETTINGS, AppSettings, Site
 
 CAPABILITIES = Capabilities(
@@ -36,6 +38,7 @@ CAPABILITIES = Capabilities(
     buttons=3,
     advisories=True,
     unwritable=(".github/workflows/",),
+    policies=PolicyPlaces((".github",), owner_repository=PARENT_REPOSITORY),
 )
 """Sources beside the fields of `Capabilities`."""
 
@@ -54,6 +57,7 @@ class GitHubProvider:
     """
 
     name: str = "github"
+    title: str = "GitHub"
     capabilities: Capabilities = CAPABILITIES
     settings: tuple[Setting, ...] = SETTINGS
     setup_command: str = "fixwright github setup-link"

@@ -12,6 +12,7 @@ from pipeline.limits import pause_of
 from pipeline.model.event import Delivery, MissedDelivery, Received
 from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.model.target import Installation
+from pipeline.policy import PolicyPlaces
 from pipeline.ports import OUR_URL, Capabilities, CodeHost, Configuration, HostMemory, Setting, Setup
 from providers.gitlab.api import Api
 from providers.gitlab.client import OpenLine, guarded, load
@@ -19,6 +20,7 @@ from providers.gitlab.diagnose import Doctor
 from providers.gitlab.hook_api import GitlabHooks
 from providers.gitlab.hook_care import Caretaker
 from providers.gitlab.host import GitLabHost
+from providers.gitlab.projects import PARENT_PROJECT
 from providers.gitlab.receive import receive, signed
 from providers.gitlab.settings import SETTINGS, Site, Trust
 
@@ -38,6 +40,7 @@ CAPABILITIES = Capabilities(
     internal_comments=True,
     advisories=False,
     buttons=0,
+    policies=PolicyPlaces((".gitlab",), owner_repository=PARENT_PROJECT),
 )
 """Sources beside the fields of `Capabilities`.
 
@@ -60,6 +63,7 @@ class GitLabProvider:
     """
 
     name: str = "gitlab"
+    title: str = "GitLab"
     capabilities: Capabilities = CAPABILITIES
     settings: tuple[Setting, ...] = SETTINGS
     setup_command: str = "fixwright gitlab setup"

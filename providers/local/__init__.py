@@ -26,6 +26,7 @@ class LocalProvider:
     """Repositories that were connected with `fixwright local connect`."""
 
     name: str = "local"
+    title: str = "local git"
     capabilities: Capabilities = CAPABILITIES
     settings: tuple[Setting, ...] = (
         Setting("WEBHOOK_SECRET", "signs what the post-receive hooks deliver", secret=True, needed="receive"),

@@ -25,6 +25,7 @@ from pipeline.model.target import (
     SourceRepository,
     UserRef,
 )
+from pipeline.policy import PolicyPlaces
 from pipeline.ports import Capabilities, GitCredentials, PolicyFile
 from pipeline.sandbox.localgit import LocalRepository, is_branch_name
 from providers.local.record import (
@@ -43,7 +44,8 @@ OURS = "fixwright[bot]"
 
 BRANCHES = "fixwright/"
 
-CAPABILITIES = Capabilities(redelivers=False, local_git=True)
+CAPABILITIES = Capabilities(redelivers=False, local_git=True, policies=PolicyPlaces((".github", ".gitlab")))
+"""`policies`: such a folder often mirrors a repository of another host, whose policy lies in that host's folder."""
 
 
 GONE = "\n\nGone: "

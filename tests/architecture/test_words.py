@@ -19,8 +19,6 @@ ELSEWHERE = {
     "fixers/secret/__init__.py": "files of a build",
     "triage/intent.py": "files of a build",
     "triage/places.py": "files of a build",
-    "policy/parse.py": "where the policy stands on each host, by the name of its plug-in",
-    "policy/edit.py": "as above",
     "reports/gitlab_sast.py": "a format of one host",
     "reports/gitlab_secrets.py": "a format of one host",
     "gitlabreports.py": "a format of one host",

@@ -89,6 +89,7 @@ ABILITIES: Mapping[str, Ability] = {
         {"gitlab": "a webhook says nothing when it is set: a group is known from its first delivery"},
     ),
     "unwritable": Ability("Folders that no fix is written to", lambda c: ", ".join(f"`{f}`" for f in c.unwritable) or "none", {}),
+    "policies": Ability("Where the policy may stand", lambda c: ", ".join(f"`{f}`" for f in c.policies.files), {}),
     "local_git": Ability(
         "Git reads a folder on our disk",
         lambda c: _yes(c.local_git),

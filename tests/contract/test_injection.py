@@ -451,9 +451,9 @@ def pages(text: str) -> Mapping[str, Response]:
         "opening": setup_views.opening(SETUP, text),
         "questions": setup_views.questions("github", SETUP, given, wrong),
         "review": setup_views.review(SETUP, form, text, text, unreachable=True),
-        "done": setup_views.done(SETUP, Outcome(text, text, "https://github.com/apps/x/installations/new"), text, doubt=wrong),
-        "installed": setup_views.installed(SETUP),
-        "closed": setup_views.closed(configured=True, used=True),
+        "done": setup_views.done("github", SETUP, Outcome(text, text, "https://github.com/apps/x/installations/new"), text, doubt=wrong),
+        "installed": setup_views.installed("github", SETUP),
+        "closed": setup_views.closed(["fixwright github setup-link"], configured=True, used=True),
         "trouble": setup_views.trouble(text, text, text, 403),
     }
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,13 +16,16 @@ from bot.cli import make_parser
 from pipeline.errors import BadSignature, DeliveryRefused, MalformedDelivery, NotConfigured
 from pipeline.lacking import missing
 from pipeline.model.event import CommentEvent, Delivery, PullRequestAction, PullRequestEvent, PushEvent
+from pipeline.policy import FILE
 from pipeline.ports import CodeHost, Provider
+from pipeline.triage.intent import protected_kind
 from tests.contract.differences import NO_PROOF_OF_BODY, NOT_OF_SENDERS, OTHERWISE
 from tests.contract.hosts import PROVIDERS, SENDERS, ground_of
 from tests.contract.world import PREVIOUS, SECRET, Kind, World
 from tests.unit.providers.github_wire import Memory
 
 every_provider = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
+POLICIES = Path(__file__).parents[2] / "docs" / "reference" / "policy.md"
 UNSIGNED = Delivery("any", "", {}, b"{}")
 
 
@@ -38,6 +42,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @every_provider
 def test_its_name_can_stand_in_an_address_and_in_a_variable(provider: Provider) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9]{1,20}", provider.name)
+    assert provider.title.strip() == provider.title != ""
 
 
 @every_provider
@@ -48,6 +53,17 @@ def test_its_limits_are_usable(provider: Provider) -> None:
     assert limits.max_body >= 10_000
     assert limits.max_title >= 50
     assert 1 <= limits.threads <= 20
+
+
+@every_provider
+def test_the_places_of_its_policies_are_documented_and_no_fix_touches_them(provider: Provider) -> None:
+    places = provider.capabilities.policies
+    documented = POLICIES.read_text("utf-8")
+    assert f"| {', '.join(f'`{path}`' for path in places.files)} |" in documented
+    assert f"`{places.owner_repository}`" in documented or not places.owner_repository
+    for path in (*places.files, FILE):
+        assert not path.startswith("/")
+        assert protected_kind(path)
 
 
 @every_provider

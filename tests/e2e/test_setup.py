@@ -22,7 +22,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page as BrowserPage
 
 from bot.asgi import make_asgi
-from bot.cli.github import setup_address
+from bot.cli.instances import setup_address
 from bot.demo.local import free_port
 from bot.pages.links import SetupLinks, Target
 from bot.settings import engines_dir, read_settings

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.cli.folders import policy_places
 from bot.settings import engines_dir
 from pipeline.model.finding import BaselineState, Standing
 from pipeline.model.review import Conclusion, Verdict
@@ -314,7 +315,7 @@ def _by_the_server(tmp_path: Path, repo: LocalRepo) -> Verdict:
 
 
 def _by_the_command_line(repo: LocalRepo) -> Verdict:
-    return judge_folder(repo.folder, "main", None, RunControl(engines_dir(), lambda: True)).verdict
+    return judge_folder(repo.folder, "main", None, RunControl(engines_dir(), lambda: True), policy_places()).verdict
 
 
 def _places(verdict: Verdict) -> set[Place]:
@@ -438,7 +439,7 @@ def test_a_scan_of_everything_shows_what_a_comment_of_the_base_lets_stand(tmp_pa
     )
     repo = LocalRepo(tmp_path / "repository")
     repo.commit({PYTHON: marked, SCRIPT: BAD[SCRIPT]})
-    verdict = judge_folder(repo.folder, None, None, RunControl(engines_dir(), lambda: True)).verdict
+    verdict = judge_folder(repo.folder, None, None, RunControl(engines_dir(), lambda: True), policy_places()).verdict
     stands = {judged.finding.rule.id: (judged.standing, judged.reason) for judged in verdict.judged}
     assert stands == {
         "python.sql-injection": (Standing.WAIVED, "only constants"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.cli.folders import policy_places
 from pipeline.model.scan import ScanType
 from pipeline.sandbox.isolation import Level
 from pipeline.stages.examine import RunControl
@@ -71,5 +72,5 @@ def test_without_the_requirement_limits_are_enough(bench: Bench, repo: LocalRepo
 def test_the_command_line_holds_it_too(repo: LocalRepo) -> None:
     repo.commit({".github/fixwright.yml": REQUIRES, "c.py": "x = 1\n"})
     control = RunControl(nowhere(repo.folder.parent), lambda: True, lambda: Level.LIMITS)
-    verdict = judge_folder(repo.folder, None, None, control).verdict
+    verdict = judge_folder(repo.folder, None, None, control, policy_places()).verdict
     assert verdict.incomplete

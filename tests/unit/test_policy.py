@@ -20,10 +20,10 @@ from pipeline.model.scan import ScanType
 from pipeline.policy import (
     KEYS,
     MAX_BYTES,
-    PLACES,
     Ignore,
     Paths,
     Policy,
+    PolicyPlaces,
     PolicyScope,
     json_schema,
     load_policy,
@@ -391,21 +391,22 @@ def _values(value: object) -> list[object]:
 # --- where it stands ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("provider", [*PLACES, "another"])
-def test_the_first_place_that_exists_counts(provider: str) -> None:
-    places = PLACES.get(provider, PLACES["local"])
-    files = {place: f"tests: {{timeout: {n + 1}}}".encode() for n, place in enumerate(places)}
-    for n, place in enumerate(places):
-        policy, source = load_policy(provider, files.get)
+@pytest.mark.parametrize("folders", [(), (".here",), (".here", ".there")])
+def test_the_first_place_that_exists_counts(folders: tuple[str, ...]) -> None:
+    places = PolicyPlaces(folders)
+    files = {place: f"tests: {{timeout: {n + 1}}}".encode() for n, place in enumerate(places.files)}
+    assert len(files) == len(folders) + 1
+    for n, place in enumerate(places.files):
+        policy, source = load_policy(places, files.get)
         assert (policy.tests.timeout, source) == (n + 1, place)
         del files[place]
-    assert load_policy(provider, files.get) == (Policy(), "defaults")
+    assert load_policy(places, files.get) == (Policy(), "defaults")
 
 
 def test_a_broken_file_is_not_skipped_for_the_next_place() -> None:
-    files = {".github/fixwright.yml": b"gate: [", ".fixwright.yml": b"gate: {block: never}"}
+    files = {".here/fixwright.yml": b"gate: [", ".fixwright.yml": b"gate: {block: never}"}
     with pytest.raises(PolicyInvalid):
-        load_policy("github", files.get)
+        load_policy(PolicyPlaces((".here",)), files.get)
 
 
 # --- the pages ------------------------------------------------------------------------------------------------------------------------

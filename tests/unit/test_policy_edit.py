@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.policy import PARENTS, PLACES, Policy, policy_edit, read_document
+from pipeline.policy import FILE, Policy, PolicyPlaces, policy_edit, read_document
 from pipeline.triage.intent import protected_kind
 
 LAX, STRICT = b"gate: {block: never}\n", b"gate: {block: low}\n"
+HERE, THERE = PolicyPlaces((".here",), owner_repository=".here"), PolicyPlaces((".there", ".there/conf"), owner_repository="policies")
+BARE = PolicyPlaces()
 
 
-def notes(provider: str, repository: str, path: str) -> tuple[str, ...]:
+def notes(places: PolicyPlaces, repository: str, path: str) -> tuple[str, ...]:
     before: dict[str, bytes] = {}
     edit = policy_edit(
-        provider=provider,
+        places=places,
         repository=repository,
         changed={path},
         base=before.get,
@@ -24,40 +26,47 @@ def notes(provider: str, repository: str, path: str) -> tuple[str, ...]:
     return edit.notes
 
 
-@pytest.mark.parametrize("provider", PLACES)
-def test_its_own_places_are_watched_and_the_first_one_counts(provider: str) -> None:
-    for path in PLACES[provider]:
-        (said,) = notes(provider, "acme/shop", path)
+@pytest.mark.parametrize("places", [HERE, THERE, BARE])
+def test_its_own_places_are_watched_and_the_first_one_counts(places: PolicyPlaces) -> None:
+    for path in places.files:
+        (said,) = notes(places, "acme/shop", path)
         assert path in said
         assert "gate.block" in said
-    files = dict.fromkeys(PLACES[provider], LAX) | {PLACES[provider][0]: STRICT}
-    assert read_document(provider, files.get).where.startswith(PLACES[provider][0])
+    files = dict.fromkeys(places.files, LAX) | {places.files[0]: STRICT}
+    assert read_document(places, files.get).where == places.files[0]
+
+
+def test_a_policy_may_stand_in_the_folders_of_its_host_and_then_at_the_top() -> None:
+    assert THERE.files == (".there/fixwright.yml", ".there/conf/fixwright.yml", ".fixwright.yml")
+    assert BARE.files == (".fixwright.yml",)
 
 
 def test_a_place_of_another_host_means_nothing() -> None:
-    assert notes("gitlab", "acme/shop", ".github/fixwright.yml") == ()
-    assert notes("github", "acme/shop", ".gitlab/fixwright.yml") == ()
+    assert notes(THERE, "acme/shop", ".here/fixwright.yml") == ()
+    assert notes(HERE, "acme/shop", ".there/fixwright.yml") == ()
 
 
 @pytest.mark.parametrize(
-    ("provider", "repository", "owner"),
+    ("places", "repository", "owner"),
     [
-        ("github", "acme/.github", "acme"),
-        ("gitlab", "acme/fixwright", "acme"),
-        ("gitlab", "acme/web/Fixwright", "acme/web"),
-        ("gitlab", "acme/fixwright/shop", ""),
-        ("gitlab", "acme/shop", ""),
-        ("local", "acme/fixwright", ""),
+        (HERE, "acme/.here", "acme"),
+        (THERE, "acme/policies", "acme"),
+        (THERE, "acme/web/Policies", "acme/web"),
+        (THERE, "acme/policies/shop", ""),
+        (THERE, "acme/shop", ""),
+        (BARE, "acme/policies", ""),
+        (BARE, "acme/", ""),
     ],
 )
-def test_a_change_of_the_owners_policy_names_whom_it_is_for(provider: str, repository: str, owner: str) -> None:
-    said = notes(provider, repository, PARENTS.get(provider, ("", "fixwright.yml"))[1])
+def test_a_change_of_the_owners_policy_names_whom_it_is_for(places: PolicyPlaces, repository: str, owner: str) -> None:
+    said = notes(places, repository, FILE)
     assert [note.partition(" Once")[0] for note in said] == (
         [f"This change edits fixwright.yml, the policy above every repository of {owner}."] if owner else []
     )
 
 
-@pytest.mark.parametrize("provider", PLACES)
-def test_no_fix_touches_a_policy_or_who_owns_the_code(provider: str) -> None:
-    for path in (*PLACES[provider], ".gitlab/CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS"):
-        assert protected_kind(path)
+@pytest.mark.parametrize("folder", ["", ".here/", "deep/.there/"])
+def test_no_fix_touches_a_policy_or_who_owns_the_code(folder: str) -> None:
+    for name in ("fixwright.yml", ".fixwright.yml", "CODEOWNERS"):
+        assert protected_kind(f"{folder}{name}")
+    assert not protected_kind(f"{folder}fixwright.yml.txt")
