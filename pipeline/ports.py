@@ -142,6 +142,8 @@ class PolicyFile:
     content: bytes
     where: str
     """For people: `acme/.github: fixwright.yml at 9d1f0aa`."""
+    above: PolicyFile | None = None
+    """The policy of an owner in whom this one's lies, as groups do on GitLab: this one may tighten it."""
 
 
 class HostMemory(Protocol):

@@ -5,7 +5,7 @@ Read from the base branch at the base commit, never from the change itself. The 
 
 from pipeline.policy.difference import differences, say_differences, say_effect, show
 from pipeline.policy.edit import PolicyEdit, policy_edit
-from pipeline.policy.merge import FREE, KEYS, Effective, loosens, merge, stands_in, value_of
+from pipeline.policy.merge import FREE, KEYS, Effective, loosens, merge, stands_in, under, value_of
 from pipeline.policy.odd import Warned, warnings_of
 from pipeline.policy.parse import (
     DEFAULTS,
@@ -71,6 +71,7 @@ __all__ = [
     "say_effect",
     "show",
     "stands_in",
+    "under",
     "value_of",
     "warnings_of",
 ]

@@ -1,5 +1,7 @@
 """The owner's policy above a repository's own: what the repository may tighten, and what only the owner's permission loosens. Pure.
 
+Owners may lie in each other, as groups on GitLab do: what holds for a repository below a group holds for a group below another one.
+
 As soon as there is an owner's policy, its values are the floor, its defaults included. A value of the repository stands when it is no
 looser than the owner's, or when the owner lists its key in `allow`; otherwise the owner's stands, and a sentence says so. Keys of which
 no value is tighter than another (labels, reviewers, speaking, tests) are always the repository's.
@@ -170,6 +172,23 @@ def merge(child: PolicyDocument, parent: PolicyDocument | None = None) -> Effect
     return Effective(policy, source, origins, tuple(notes), parent)
 
 
+def under(group: PolicyDocument, above: PolicyDocument) -> tuple[PolicyDocument, tuple[str, ...]]:
+    """The policy of a group that lies in another one, as it stands above repositories; and what it says and does not get, in sentences.
+
+    To the policy above it is what a repository's is: it may tighten, and loosen what that one allows. Nor does it allow more: of what may
+    be loosened above, the keys that it lists itself; without a list those that it leaves alone.
+    """
+    effective = merge(group, above)
+    own, allowed = group.policy, above.policy.allow
+    listed = stands_in(own, "allow")
+    kept = tuple(key for key in allowed if (key in own.allow if listed else not stands_in(own, key)))
+    beyond = [key for key in own.allow if key not in allowed]
+    notes = [f"{group.at('allow')}: {above.where} does not allow to loosen {key}; that it is allowed here says nothing." for key in beyond]
+    policy = effective.policy.model_copy(update={"allow": kept})
+    where = f"{group.where}, under {above.where}"
+    return PolicyDocument(policy, where, origins=effective.origins), (*effective.notes, *notes)
+
+
 def _put_together(child: Policy, parent: Policy, taken: Iterable[str]) -> Policy:
     values = parent.model_dump(exclude_unset=True)
     for key in taken:
@@ -184,7 +203,8 @@ def _put_together(child: Policy, parent: Policy, taken: Iterable[str]) -> Policy
 
 def _origins(document: PolicyDocument, keys: Iterable[str]) -> dict[str, str]:
     wanted = {key for key in keys if stands_in(document.policy, key)}
-    inside = {line: document.at(line) for line in document.lines if _key_of(line) in wanted}
+    stands = document.origins or {line: document.at(line) for line in document.lines}
+    inside = {line: where for line, where in stands.items() if _key_of(line) in wanted}
     return {**dict.fromkeys(wanted, document.where), **inside}
 
 

@@ -66,6 +66,8 @@ class PolicyDocument:
     """For people: `.github/fixwright.yml at 9d1f0aa`, or `defaults` when there is no file."""
     lines: Mapping[str, int] = field(default_factory=dict)
     """Line of each key that stands in the file, by dotted name: `gate.block`, `ignore.0`, `scopes.payments.block`."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Of one that was put together of several files (`pipeline.policy.merge.under`): where each key stands, in place of `lines`."""
 
     def at(self, key: str) -> str:
         """Where a key stands, for people: `.github/fixwright.yml:3 at 9d1f0aa`."""

@@ -16,7 +16,7 @@ from pipeline.model.review import Change, Review
 from pipeline.model.scan import Gap, GapClass
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.phrases import short
-from pipeline.policy import DEFAULTS, MAX_BYTES, Effective, Policy, PolicyDocument, merge, parse_document, read_document, record_of
+from pipeline.policy import DEFAULTS, MAX_BYTES, Effective, Policy, PolicyDocument, merge, parse_document, read_document, record_of, under
 from pipeline.ports import PolicyFile
 from pipeline.sandbox.git import Mirror
 from pipeline.stages.context import Context
@@ -128,7 +128,9 @@ def _parent(context: Context, installation: Installation, repository: SourceRepo
     # A group may lie in a group (`acme/web/shop`): each has a policy of its own.
     owner, _, name = repository.full_name.lower().rpartition("/")
     if name == context.provider(installation).capabilities.policies.owner_repository:
-        return _Parent()  # the owner's policy stands above all others, and above nothing of its own
+        if "/" not in owner:
+            return _Parent()  # the owner's policy stands above all others, and above nothing of its own
+        owner = f"{owner}/{name}"  # a group's own is ruled by what stands above that group alone
     key = f"policy-parent:{installation.provider}:{installation.instance}:{installation.external_id}:{owner}"
     try:
         found = _asked(context, installation, repository, key)
@@ -143,9 +145,9 @@ def _parent(context: Context, installation: Installation, repository: SourceRepo
         _remember(context, f"{key}:last", None)
         return _Parent()
     try:
-        document = parse_document(found.content, found.where)
+        document, notes = _read(found)
     except PolicyInvalid as error:
-        where = f"{found.where}:{error.line}" if error.line else found.where
+        where = f"{error.path}:{error.line}" if error.line else error.path
         known = _last_parent(context, key)
         if known is not None:
             said = f"{where}: {error.message}. The owner's policy cannot be used; its last good version is in force."
@@ -154,13 +156,28 @@ def _parent(context: Context, installation: Installation, repository: SourceRepo
             None, (), (Gap("policy", "", f"the owner's policy cannot be used ({where}: {error.message})", GapClass.ERROR, "us"),)
         )
     _remember(context, f"{key}:last", found)
-    return _Parent(document)
+    return _Parent(document, notes)
+
+
+def _read(found: PolicyFile) -> tuple[PolicyDocument, tuple[str, ...]]:
+    """An owner's policy under those of the owners that it lies in, and what it says and does not get. Raises PolicyInvalid, whose `path`
+    says which file."""
+    try:
+        document = parse_document(found.content, found.where)
+    except PolicyInvalid as error:
+        error.path = found.where
+        raise
+    if found.above is None:
+        return document, ()
+    above, notes = _read(found.above)
+    document, more = under(document, above)
+    return document, (*notes, *more)
 
 
 def _last_parent(context: Context, key: str) -> PolicyDocument | None:
     known = _unpack(context.memory.get(f"{key}:last") or b"")
     try:
-        return None if known is None else parse_document(known.content, known.where)
+        return None if known is None else _read(known)[0]
     except PolicyInvalid:  # this version is stricter than the one that kept it
         return None
 
@@ -182,11 +199,19 @@ def _remember(context: Context, key: str, found: PolicyFile | None) -> None:
 
 
 def _pack(found: PolicyFile | None) -> bytes:
-    return b"" if found is None else json.dumps([found.where, found.content.hex()]).encode()
+    """The nearest owner's first."""
+    rows = []
+    while found is not None:
+        rows.append([found.where, found.content.hex()])
+        found = found.above
+    return json.dumps(rows).encode() if rows else b""
 
 
 def _unpack(packed: bytes) -> PolicyFile | None:
-    if not packed:
-        return None
-    where, content = json.loads(packed)
-    return PolicyFile(bytes.fromhex(content), where)
+    found: PolicyFile | None = None
+    rows = json.loads(packed) if packed else []
+    if rows and isinstance(rows[0], str):  # of a version that knew one alone
+        rows = [rows]
+    for where, content in reversed(rows):
+        found = PolicyFile(bytes.fromhex(content), where, found)
+    return found

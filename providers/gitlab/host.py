@@ -66,7 +66,7 @@ class GitLabHost:
         return 0
 
     def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:
-        """`fixwright.yml` in the project `fixwright` of the nearest group that has one."""
+        """`fixwright.yml` in the project `fixwright` of the nearest group that has one, below those of the groups around it."""
         return projects.policy_parent(self._api, repository)
 
     def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:  # noqa: ARG002  # the port's signature

@@ -164,12 +164,14 @@ def tip(api: Api, repository: SourceRepository, branch: str) -> CommitId:
 
 
 def policy_parent(api: Api, repository: SourceRepository) -> PolicyFile | None:
-    """`fixwright.yml` of the project `fixwright` in the nearest group that has one which the token reads."""
-    for name in _parents(repository.full_name):
+    """`fixwright.yml` of the project `fixwright` in the nearest group that has one which the token reads, below those of the groups that
+    this group lies in: who keeps a group within one cannot let pass what that one stops."""
+    above: PolicyFile | None = None
+    for name in reversed(list(_parents(repository.full_name))):
         found = _policy(api, repository, name)
         if found is not None:
-            return found
-    return None
+            above = replace(found, above=above)
+    return above
 
 
 def may_write(api: Api) -> bool:

@@ -239,7 +239,7 @@ def test_what_is_closed_while_it_is_looked_at_ends_as_cancelled(gitlab: GitlabBe
     assert gitlab.dead() == []
 
 
-def test_the_policy_of_the_group_stands_above_its_projects_and_a_groups_own_above_its(gitlab: GitlabBench) -> None:
+def test_the_policy_of_the_group_stands_above_its_projects_and_those_of_groups_in_it_only_tighten(gitlab: GitlabBench) -> None:
     gitlab.world.create_project("acme", "fixwright", files={"fixwright.yml": "gate: {block: never}\n"})
     above = gitlab.change(gitlab.project(OLD), {"c.txt": "BAD new\n"})
     inner = gitlab.world.create_project("acme/web", "fixwright", files={"fixwright.yml": "gate: {block: low}\n"})
@@ -247,9 +247,16 @@ def test_the_policy_of_the_group_stands_above_its_projects_and_a_groups_own_abov
     shop = gitlab.world.create_project("acme/web", "shop", files=OLD)
     gitlab.world.set_access("ada", shop, "developer")
     below = gitlab.change(shop, {"c.txt": "BAD new\n"})
+    gitlab.world.create_project("acme/web/lax", "fixwright", files={"fixwright.yml": "gate: {block: never}\nallow: [gate.block]\n"})
+    store = gitlab.world.create_project("acme/web/lax", "store", files={**OLD, ".fixwright.yml": "gate: {block: never}\n"})
+    gitlab.world.set_access("ada", store, "developer")
+    lax = gitlab.change(store, {"c.txt": "BAD new\n"})
     gitlab.settle()
     assert [s.status for s in gitlab.statuses(above.project, above.head)] == ["success"]
     assert [s.status for s in gitlab.statuses(shop, below.head)] == ["failed"]
+    assert [s.status for s in gitlab.statuses(store, lax.head)] == ["failed"]
+    said = "".join(note.body for note in gitlab.our_notes(lax))
+    assert said.count("would loosen") == 2, "the group's file says it, and the project's own"
 
 
 def test_a_push_to_the_protected_default_branch_is_scanned_though_no_status_may_stand_there(

@@ -21,6 +21,7 @@ from pipeline.policy import (
     merge,
     parse_document,
     stands_in,
+    under,
     value_of,
 )
 from pipeline.policy.patterns import matches
@@ -120,6 +121,20 @@ def test_nothing_passes_below_an_owner_who_allows_nothing(parent: Policy, child:
     assert policy.waivers.days <= parent.waivers.days
     assert parent.waivers.by_author or not policy.waivers.by_author
     assert policy.warns(Severity.LOW) or not parent.warns(Severity.LOW)
+
+
+@given(policies, policies, policies)
+def test_nor_does_it_below_a_group_that_lies_in_another_one(top: Policy, group: Policy, child: Policy) -> None:
+    group = group.model_copy(update={"allow": tuple(key for key in KEYS if key not in FREE)})
+    above, _ = under(document(group, "group.yml"), document(top, "top.yml"))
+    policy = merge(document(child), above).policy
+    assert above.policy.allow == ()
+    assert blocked(top) <= blocked(above.policy) <= blocked(policy)
+    for path in _PATHS:
+        assert top.excluded(path) or not policy.excluded(path)
+    assert ignored(policy, date(2027, 1, 31)) <= ignored(top, date(2027, 1, 31))
+    assert set(top.engines.required) <= set(policy.engines.required)
+    assert policy.waivers.days <= top.waivers.days
 
 
 @given(policies, policies)
@@ -277,3 +292,41 @@ def test_scopes_and_ignores_survive_being_kept_and_read_again() -> None:
     kept = Policy.model_validate_json(policy.model_dump_json(exclude_unset=True))
     assert kept == policy
     assert [key for key in KEYS if stands_in(kept, key)] == ["scopes", "ignore"]
+
+
+# --- groups that lie in each other ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("group", "allowed"),
+    [
+        ("", ("gate.block", "paths.exclude")),
+        ("gate: {warn: high}\n", ("gate.block", "paths.exclude")),
+        ("gate: {block: low}\n", ("paths.exclude",)),
+        ("gate: {block: low}\nallow: [gate.block]\n", ("gate.block",)),
+        ("allow: []\n", ()),
+        ("allow: [schedule, gate.block]\n", ("gate.block",)),
+    ],
+)
+def test_a_group_allows_no_more_than_the_one_that_it_lies_in(group: str, allowed: tuple[str, ...]) -> None:
+    top = parse_document(b"allow: [gate.block, paths.exclude]\n", "top.yml")
+    found, notes = under(parse_document(group.encode(), "group.yml"), top)
+    assert found.policy.allow == allowed
+    said = "group.yml:1: top.yml does not allow to loosen schedule; that it is allowed here says nothing."
+    assert (said in notes) is ("schedule" in group)
+
+
+def test_a_group_within_another_loosens_what_that_one_allows_and_the_rest_is_said() -> None:
+    top = parse_document(b"gate: {block: medium}\nwaivers: {days: 10}\nallow: [waivers.days]\n", "top.yml")
+    group = parse_document(b"gate:\n  block: never\n  confidence: low\nwaivers: {days: 20}\n", "group.yml")
+    found, notes = under(group, top)
+    assert (found.policy.gate.block, found.policy.gate.confidence, found.policy.waivers.days) == ("medium", "low", 20)
+    assert notes == ("group.yml:2: gate.block would loosen what top.yml says and does not allow; the owner's value stands.",)
+    merged = merge(parse_document(b"waivers: {days: 30}\n", "own.yml"), found)
+    assert merged.policy.waivers.days == 20
+    assert merged.source == "own.yml, under group.yml, under top.yml"
+    assert {key: merged.origin(key) for key in ("gate.block", "gate.confidence", "waivers.days")} == {
+        "gate.block": "top.yml:1",
+        "gate.confidence": "group.yml:3",
+        "waivers.days": "group.yml:4",
+    }

@@ -296,9 +296,10 @@ def file(text: bytes, **changed: object) -> Mapping[str, object]:
 DEEP = replace(REPOSITORY, full_name="acme/web/shop/cart")
 
 
-def test_the_nearest_group_with_a_policy_rules() -> None:
+def test_the_nearest_group_with_a_policy_rules_below_those_around_it() -> None:
     wire = parents({"acme/fixwright": file(b"top"), "acme/web/fixwright": file(b"near")})
-    assert wire.host().policy_parent(DEEP) == PolicyFile(b"near", "acme/web/fixwright: fixwright.yml")
+    top = PolicyFile(b"top", "acme/fixwright: fixwright.yml")
+    assert wire.host().policy_parent(DEEP) == PolicyFile(b"near", "acme/web/fixwright: fixwright.yml", top)
 
 
 def test_a_project_without_the_file_lets_the_group_above_rule() -> None:
@@ -317,7 +318,7 @@ def test_the_policys_own_project_is_ruled_from_above() -> None:
 def test_without_any_there_is_no_policy() -> None:
     wire = Wire()
     assert wire.host().policy_parent(DEEP) is None
-    assert wire.paths() == [f"/projects/{name}%2Ffixwright" for name in ("acme%2Fweb%2Fshop", "acme%2Fweb", "acme")]
+    assert wire.paths() == [f"/projects/{name}%2Ffixwright" for name in ("acme", "acme%2Fweb", "acme%2Fweb%2Fshop")]
 
 
 def test_a_project_that_was_moved_away_rules_no_more() -> None:
