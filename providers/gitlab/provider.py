@@ -134,7 +134,7 @@ class GitLabProvider:
         try:
             Trust.of(configuration)
             found.extend(Caretaker(GitlabHooks(api), memory, api.site, configuration, hook_url).tend())
-        except NotConfigured:  # nobody delivers: `fixwright watch` looks by itself
+        except NotConfigured:  # without a secret no delivery is believed: there is no webhook of ours to look after
             pass
         except HostError as error:  # the end of the token is told all the same
             found.append(Diagnosis("webhooks", error.message, False, error.hint))

@@ -98,3 +98,10 @@ ABILITIES: Mapping[str, Ability] = {
     "writes": Ability("May write until the host refuses", lambda c: _yes(c.writes), {}),
 }
 """Field of `Capabilities` -> its row. A field without one fails the suite."""
+
+WATCH = "`fixwright watch` looks by itself where nothing can be delivered"
+NOT_WATCHED: Mapping[str, str] = {
+    "gitlab": 'where GitLab cannot deliver to us, a job of its own CI scans each merge request (the guide "GitLab CI")',
+    "local": "hooks of git on the same disk tell of every push",
+}
+"""Provider that `bot.cli.watch` does not look at -> why not."""

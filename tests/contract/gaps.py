@@ -13,7 +13,7 @@ A_PERSON = "what a person's token writes is written by that person"
 _PERSON = {
     "test_a_check_arrives_whole_and_twice_is_once": NO_PAGE,
     "test_a_check_in_progress_becomes_the_finished_one": ONE_CONTEXT,
-    "test_a_finished_check_can_change_its_mind": NO_PAGE,
+    "test_a_finished_check_can_change_its_mind": ONE_CONTEXT,
     "test_another_key_is_another_check_and_another_commit_too": ONE_CONTEXT,
     "test_a_pull_request_is_opened_once_and_edited_afterwards": A_PERSON,
 }

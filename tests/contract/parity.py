@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
+from bot.cli import watch
 from tests.contract import test_code_hosts, test_providers
-from tests.contract.differences import ABILITIES, NOT_OF_SENDERS, OTHERWISE
+from tests.contract.differences import ABILITIES, NOT_OF_SENDERS, NOT_WATCHED, OTHERWISE, WATCH
 from tests.contract.gaps import ASKED_AT_DOORS, DOORS, GAPS
 from tests.contract.hosts import PROVIDERS
 
@@ -125,7 +126,7 @@ def behaviour_table(module: ModuleType, columns: Mapping[str, str], notes: Notes
 
 
 def ability_table(notes: Notes) -> list[str]:
-    """What each host can do (`pipeline.ports.Capabilities`)."""
+    """What each host can do (`pipeline.ports.Capabilities`), and which one we look at unasked."""
     titles = {"github": "GitHub", "gitlab": "GitLab", "local": "local git"}
     lines = [_row(["", *(titles.get(name, name) for name in PROVIDERS)]), _row(["---"] * (len(PROVIDERS) + 1))]
     for ability in ABILITIES.values():
@@ -134,7 +135,8 @@ def ability_table(notes: Notes) -> list[str]:
             shown = ability.shown(provider.capabilities)
             row.append(f"no {notes.sign(ability.why[name])}" if shown == "no" else shown)
         lines.append(_row(row))
-    return lines
+    looked_at = [HELD if name == watch.PROVIDER else f"no {notes.sign(NOT_WATCHED[name])}" for name in PROVIDERS]
+    return [*lines, _row([WATCH, *looked_at])]
 
 
 def render() -> str:
