@@ -11,13 +11,14 @@ import pytest
 
 from providers.local.record import CheckRecord
 from tests.engines import copy_with, needs_engines
+from tests.fakes import LineScanner
 from tests.harness import Bench, LocalRepo
 
 pytestmark = [needs_engines, pytest.mark.slow]
 
 ENGINES = ("semgrep", "betterleaks")
-SECONDS = "2"
-"""Time limit of one engine run in these tests."""
+HANGS = ("hangs", "ignores SIGTERM")
+"""Faults that only a time limit ends. It is short for them, and long for all others: a busy machine takes seconds to start a program."""
 
 FAULTS = {
     "missing": (None, "action_required", "is not installed"),
@@ -39,9 +40,13 @@ NOTHING_SEEN = {
 """A well-formed answer of an engine that looked at no file."""
 
 
-def _check(tmp_path: Path, engine: str, script: str | None, policy: str = "") -> CheckRecord:
+def _check(tmp_path: Path, engine: str, script: str | None, policy: str = "", seconds: str = "60") -> CheckRecord:
+    """The check of a change where `engine` is replaced by a script. The other engine answers at once: what it does is another test's."""
     folder = copy_with(tmp_path / "engines", engine, script)
-    bench = Bench(tmp_path, environment={"FIXWRIGHT_ENGINES_DIR": str(folder), "FIXWRIGHT_ENGINE_SECONDS": SECONDS})
+    bench = Bench(tmp_path, environment={"FIXWRIGHT_ENGINES_DIR": str(folder), "FIXWRIGHT_ENGINE_SECONDS": seconds})
+    real = bench.app.plugins.scanners
+    bench.use(scanners=[one if one.name == engine else LineScanner(kind) for kind, one in real.items()])
+    assert [scanner.name for scanner in bench.app.plugins.scanners.values()].count(engine) == 1
     repo = LocalRepo(tmp_path / "work" / "shop")
     repo.commit({"a.py": "x = 1\n"} | ({".fixwright.yml": policy} if policy else {}))
     head = repo.commit({"b.py": "y = 2\n"}, branch="feature")
@@ -55,7 +60,7 @@ def _check(tmp_path: Path, engine: str, script: str | None, policy: str = "") ->
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_engine_is_never_green(tmp_path: Path, engine: str, fault: str) -> None:
     script, conclusion, said = FAULTS[fault]
-    check = _check(tmp_path, engine, script)
+    check = _check(tmp_path, engine, script, seconds="2" if fault in HANGS else "60")
     assert (check.status, check.conclusion) == ("completed", conclusion)
     assert check.title.startswith("Could not check")
     assert engine in check.title
