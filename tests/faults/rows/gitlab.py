@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from providers.gitlab.transport import READ
 from tests.faults.gitlab import GitlabHost, of
 from tests.faults.hosts import HostName
 from tests.faults.lives import Life
@@ -174,10 +175,11 @@ def gitlab_hangs(run: Run) -> None:
     run.stand.host.world.faults.add("POST", rf"/projects/{mine.id}/statuses/", Delay(600.0))
     first = run.begin(mine, alike=False)
     run.stand.wait("a request that hangs", lambda: not run.stand.host.world.faults.open)
+    begun = time.monotonic()
     neighbour = run.begin(other, alike=False)
     run.stand.wait("the neighbour's status", lambda: neighbour.finished, 20)
     assert not first.finished, "it was to hang"
-    run.cured()
+    run.cured(begun + READ)  # until then it is not known to hang
 
 
 @fault(24, "a slow GitLab, a cut connection, half an answer", steps=("slow", "cut", "half"), hosts=ONLY)

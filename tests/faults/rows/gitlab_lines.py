@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from urllib.parse import urlsplit
 
+from bot.demo.local import free_port
 from tests.faults.matrix import Run, fault
 from tests.faults.rows.gitlab import ONLY, gitlab, gitlab_project
 from tests.faults.stand import NAMES, Stand
@@ -42,13 +43,17 @@ def gitlab_line(run: Run) -> None:
     trusted, foreign = (make_authority(stand.folder / name, "localhost") for name in ("trusted", "foreign"))
     world = urlsplit(gitlab(run).world.url)
     upstream = (world.hostname or "", world.port or 0)
-    with tls_before(upstream, trusted) as (_, port):
-        pass
+    port = free_port()
     with over_tls(run, trusted, port):
         project = gitlab_project(run, "secure", "secured")
+        with tls_before(upstream, trusted, port):
+            before = run.begin(project, alike=False)
+            stand.wait("a finished status", lambda: before.finished)
+            stand.quiet()
+        told = stand.log().count(SAID[run.step])
         with nullcontext() if run.step == "nobody listens" else tls_before(upstream, foreign, port):
             life = run.begin(project, alike=False)
-            stand.wait("a failure", lambda: SAID[run.step] in stand.log())
+            stand.wait("a failure", lambda: stand.log().count(SAID[run.step]) > told)
             assert not life.checks, "it was told to somebody else"
         with tls_before(upstream, trusted, port):
             run.cured()
