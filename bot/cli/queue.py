@@ -15,7 +15,7 @@ from pipeline.escaping import visible
 from pipeline.stages.revive import drop as drop_letter
 from pipeline.stages.revive import retry as retry_letter
 from pipeline.store.identifiers import new_id
-from pipeline.store.outbox import DeadMessage
+from pipeline.store.letters import DeadMessage
 from pipeline.store.overview import Running, Waiting
 from pipeline.store.transaction import chunks
 from pipeline.store.work import Work

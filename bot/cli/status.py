@@ -20,7 +20,7 @@ from pipeline import engines
 from pipeline.errors import FixwrightError, StoreError
 from pipeline.escaping import visible
 from pipeline.sandbox.upkeep import free_bytes
-from pipeline.store.outbox import DeadMessage
+from pipeline.store.letters import DeadMessage
 from pipeline.store.overview import LastDelivery, Retried, Running, Waiting
 from pipeline.store.processes import Process
 from pipeline.store.spool import DAMAGED

@@ -25,7 +25,7 @@ from pipeline.model.review import Review, ReviewStatus
 from pipeline.stages.again import start_again
 from pipeline.stages.endcheck import send_end
 from pipeline.stages.give_up import fail_review
-from pipeline.store.outbox import DeadMessage
+from pipeline.store.letters import DeadMessage
 from pipeline.store.work import Work
 
 

@@ -13,23 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import Discriminator, TypeAdapter
-from sqlalchemy import ColumnElement, Row, and_, case, delete, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, not_, or_, select, update
 
 from pipeline.errors import LeaseLost
 from pipeline.messages import AcceptEvent, Envelope, Message
 from pipeline.model.ids import MessageId
 from pipeline.store.belongs import belongs
-from pipeline.store.codec import Codec, Unreadable
+from pipeline.store.codec import Unreadable
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
+from pipeline.store.letters import MESSAGE, DeadMessage, Letters, dead_message, free_in
 from pipeline.store.publishing import SCAN, Published, too_many_scans
 from pipeline.store.seal import Vault
 from pipeline.store.spoken import closed, opened
 from pipeline.store.tables import outbox
-from pipeline.store.transaction import Transaction, chunks
+from pipeline.store.transaction import chunks
 from pipeline.trail import current
 
 LEASE_SECONDS: Final = 8.0
@@ -49,8 +49,6 @@ NO_LIMIT: Final = 1_000_000
 
 KEEP_SECONDS: Final = 7 * 86_400.0
 """Done messages are kept so long, as their keys make sending them again a no-op."""
-
-MESSAGE: Codec[Message] = Codec(TypeAdapter(Annotated[Message, Discriminator("kind")]))
 
 _pending: ColumnElement[bool] = outbox.c.status == "pending"
 _running: ColumnElement[bool] = outbox.c.status == "running"
@@ -82,23 +80,6 @@ class Claimed:
     """See `pipeline.store.belongs`."""
     early: float = 0.0
     """Seconds by which it was taken before it was due, to find out whether its host answers again; 0.0 as a rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadMessage:
-    """A message that was given up. `message` is None when this version cannot read it."""
-
-    id: MessageId
-    key: str
-    group: str
-    kind: str
-    message: Message | None
-    error_code: str
-    attempts: int
-    crashes: int
-    delivery_id: str = ""
-    finished_at: float = 0.0
-    """When it was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +117,8 @@ def encode_envelope(envelope: Envelope, vault: Vault) -> tuple[str, str, str, st
     return (*fixed, *belongs(message, current()))
 
 
-class Outbox:
+class Outbox(Letters):
     """Messages. Part of a `Work`."""
-
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
 
     def send(self, *envelopes: Envelope) -> None:
         """Put messages in; one whose key was ever sent before is left out."""
@@ -289,16 +267,16 @@ class Outbox:
             ended = {"status": "dead", "lease_until": None, "error_code": error_code, "finished_at": database_now()}
             self._held(message_id, epoch, ended)
         else:
-            self._held(message_id, epoch, {"error_code": error_code, **_due_in(retry_in), "waits_for": waits_for})
+            self._held(message_id, epoch, {"error_code": error_code, **free_in(retry_in), "waits_for": waits_for})
 
     def release(self, message_id: MessageId, epoch: int, retry_in: float = 0.0, *, waits_for: str = "") -> None:
         """Give a message back without blame (shutdown, a host that asks us to wait): the attempt is not counted. Raises LeaseLost."""
-        self._held(message_id, epoch, {"attempts": outbox.c.attempts - 1, **_due_in(retry_in), "waits_for": waits_for})
+        self._held(message_id, epoch, {"attempts": outbox.c.attempts - 1, **free_in(retry_in), "waits_for": waits_for})
 
     def host_answers(self, host: str) -> int:
         """All that wait for this host are due now; how many those are."""
         waiting = (_pending, outbox.c.waits_for == host, outbox.c.due_at > database_now())
-        released = self._transaction.changed(update(outbox).where(*waiting).values({**_due_in(0.0), "waits_for": ""}))
+        released = self._transaction.changed(update(outbox).where(*waiting).values({**free_in(0.0), "waits_for": ""}))
         self._transaction.sent |= released > 0
         return released
 
@@ -371,11 +349,11 @@ class Outbox:
             )
             .returning(outbox)
         ).all()
-        again = {"crashes": outbox.c.crashes + 1, "error_code": WORKER_CRASHED, **_due_in(0.0)}
+        again = {"crashes": outbox.c.crashes + 1, "error_code": WORKER_CRASHED, **free_in(0.0)}
         # One that expired since the statement above is for the next sweep: a last crash must not be counted as one that gives another try.
         if self._transaction.changed(update(outbox).where(lost, ~_last_crash).values(again)):
             self._transaction.sent = True
-        return [_dead(row) for row in dead]
+        return [dead_message(row) for row in dead]
 
     def due_in(self, before: int) -> float | None:
         """Seconds until a message more urgent than `before` wants a worker, 0.0 when one does now; None when none waits."""
@@ -387,7 +365,7 @@ class Outbox:
 
     def give_back_all(self) -> int:
         """Whoever held messages is gone, through no fault of theirs (a restored backup): they are due again. How many."""
-        values = {"attempts": outbox.c.attempts - 1, **_due_in(0.0)}
+        values = {"attempts": outbox.c.attempts - 1, **free_in(0.0)}
         given = self._transaction.changed(update(outbox).where(_running).values(values))
         self.publish_again()
         return given
@@ -425,32 +403,6 @@ class Outbox:
         error = self._transaction.execute(failed.order_by(outbox.c.id.desc()).limit(1)).scalar_one_or_none()
         return Progress(ahead, error or "")
 
-    def dead(self, limit: int) -> list[DeadMessage]:
-        """Messages that were given up, the latest first."""
-        statement = select(outbox).where(outbox.c.status == "dead").order_by(outbox.c.finished_at.desc(), outbox.c.id).limit(limit)
-        return [_dead(row) for row in self._transaction.execute(statement)]
-
-    def dead_ids(self) -> list[MessageId]:
-        """All messages that were given up, the oldest first, however many."""
-        statement = select(outbox.c.id).where(outbox.c.status == "dead").order_by(outbox.c.finished_at, outbox.c.id)
-        return [MessageId(found) for found in self._transaction.execute(statement).scalars()]
-
-    def letter(self, message_id: MessageId) -> DeadMessage | None:
-        """A message that was given up; None when it is not dead."""
-        row = self._transaction.execute(select(outbox).where(outbox.c.id == message_id, outbox.c.status == "dead")).one_or_none()
-        return None if row is None else _dead(row)
-
-    def revive(self, message_id: MessageId) -> bool:
-        """Try a dead message again, with its counters at zero. False when it is not dead."""
-        values = {"attempts": 0, "crashes": 0, "error_code": "", "finished_at": None, **_due_in(0.0)}
-        revived = self._transaction.changed(update(outbox).where(outbox.c.id == message_id, outbox.c.status == "dead").values(values)) == 1
-        self._transaction.sent |= revived
-        return revived
-
-    def bury(self, message_id: MessageId) -> bool:
-        """Forget a dead message. False when it is not dead."""
-        return self._transaction.changed(delete(outbox).where(outbox.c.id == message_id, outbox.c.status == "dead")) == 1
-
     def purge(self, *, keep_seconds: float = KEEP_SECONDS, limit: int = 1000) -> int:
         """Delete up to `limit` messages that were done so long ago; how many were. Dead ones stay for people."""
         old = (
@@ -464,20 +416,6 @@ class Outbox:
 
 def _room(scans: int) -> tuple[ColumnElement[bool], ...]:
     return () if scans >= NO_LIMIT else (not_(too_many_scans(scans)),)
-
-
-def _due_in(seconds: float) -> dict[str, Any]:
-    due = database_now() + seconds
-    return {"status": "pending", "owner": "", "lease_until": None, "due_at": due, "publish_at": due, "publishes": 0}
-
-
-def _dead(row: Row[Any]) -> DeadMessage:
-    try:
-        message = MESSAGE.load(row.body)
-    except Unreadable:
-        message = None
-    moments = (row.delivery_id, row.finished_at or 0.0)
-    return DeadMessage(MessageId(row.id), row.key, row.group, row.kind, message, row.error_code, row.attempts, row.crashes, *moments)
 
 
 def _lost(message_id: MessageId, epoch: int) -> LeaseLost:

@@ -31,7 +31,7 @@ from pipeline.model.scan import ScanType
 from pipeline.model.target import PullRequestRef, UserRef
 from pipeline.stages.give_up import give_up
 from pipeline.stages.revive import drop, retry
-from pipeline.store.outbox import DeadMessage
+from pipeline.store.letters import DeadMessage
 from pipeline.store.tables import outbox
 from tests.fakes import LineScanner
 from tests.harness import INSTALLATION, Bench, LocalRepo, git
