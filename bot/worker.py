@@ -35,6 +35,7 @@ from pipeline.errors import (
     RateLimited,
     StoreError,
 )
+from pipeline.fence import Fence, fenced
 from pipeline.leaks import within
 from pipeline.messages import (
     AcceptEvent,
@@ -339,16 +340,16 @@ def _give_back(app: App, claimed: Claimed, seconds: float = 0.0, waits_for: str 
         log.info("message.nothing_to_give_back", extra={"code": failure.code})
 
 
-def _renew(app: App, claimed: Claimed) -> bool:
-    """False when somebody else has the message. Raises StoreError: we cannot know."""
+def _renew(app: App, claimed: Claimed) -> None:
+    """Raises LeaseLost when somebody else has the message, StoreError when we cannot know."""
     try:
         with app.database.work() as work:
             work.outbox.renew(claimed.id, claimed.epoch, app.lease.seconds)
-        return True
     except LeaseLost:
         # Or it was finished under this very lease: we waited with its renewal for the transaction that did it.
         with app.database.read() as work:
-            return work.outbox.is_done(claimed.id, claimed.epoch)
+            if not work.outbox.is_done(claimed.id, claimed.epoch):
+                raise
 
 
 @contextmanager
@@ -358,6 +359,7 @@ def _lease(app: App, claimed: Claimed) -> Iterator[None]:
     done = threading.Event()
     watch = _Current.watch or Watch()
     watch.begin(limit(claimed.message, app.settings.engine_seconds, app.settings.message_cap))
+    fence = Fence(app.lease.seconds, partial(_renew, app, claimed))
 
     def renew() -> None:
         while not done.wait(RENEW_SECONDS):
@@ -368,17 +370,20 @@ def _lease(app: App, claimed: Claimed) -> Iterator[None]:
                 app.lease.end(OVERTIME_EXIT)
                 return
             try:
-                if not _renew(app, claimed) and not done.is_set():
+                fence.renewed()
+            except LeaseLost:
+                if not done.is_set():
                     log.warning("message.lease_lost", extra={"kind": claimed.message.kind, "attempt": claimed.attempts})
                     app.lease.end(LOST_LEASE_EXIT)
-                    return
+                return
             except StoreError as error:
                 log.warning("worker.lease_not_renewed", extra={"code": error.code})
 
     thread = threading.Thread(target=copy_context().run, args=(renew,), name="lease", daemon=True)
     thread.start()
     try:
-        yield
+        with fenced(fence):
+            yield
     finally:
         done.set()
         watch.end()
