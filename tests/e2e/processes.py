@@ -175,14 +175,18 @@ class Running:
         """Of the database that it uses."""
         return self.environment.get("DATABASE_URL") or f"sqlite:///{self.folder / 'state' / 'fixwright.db'}"
 
-    def processes_left(self) -> list[str]:
-        """Commands of processes that still have our folder in their environment or arguments, also engines in the sandbox."""
+    def processes_now(self) -> dict[int, str]:
+        """Commands of processes that have our folder in their environment or arguments, also engines in the sandbox, by their numbers."""
         mark = str(self.folder)
-        left = []
-        for pid, arguments in processes():
-            if pid != os.getpid() and (any(mark in word for word in arguments) or mark in _environment(pid)):
-                left.append(" ".join(arguments))
-        return left
+        return {
+            pid: " ".join(arguments)
+            for pid, arguments in processes()
+            if pid != os.getpid() and (any(mark in word for word in arguments) or mark in _environment(pid))
+        }
+
+    def processes_left(self) -> list[str]:
+        """Commands of those that should be gone."""
+        return list(self.processes_now().values())
 
     def folders_left(self) -> list[str]:
         """Temporary files: what a worker that waits for work keeps, its own empty folder, is none."""
