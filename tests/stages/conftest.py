@@ -1,4 +1,4 @@
-"""A bench with instant engines, and one before the double of GitHub. On SQLite, and what is marked `ON_BOTH` on PostgreSQL too."""
+"""A bench with instant engines, and one before the double of each host. On SQLite, and what is marked `ON_BOTH` on PostgreSQL too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tests.databases import database_url, postgres, postgres_template
 from tests.fakes import GoodFixer, LineScanner
 from tests.harness import Bench, LocalRepo
 from tests.stages.github import GithubBench, app_key
+from tests.stages.gitlab import GitlabBench
 from tests.worlds.github.world import GithubWorld
+from tests.worlds.gitlab.world import GitlabWorld
 
 __all__ = ["database_url", "postgres", "postgres_template"]
 
@@ -41,6 +43,16 @@ def github(tmp_path: Path, chosen: str) -> Iterator[GithubBench]:
     made.close()
     world.stop()
     assert world.violations == []
+
+
+@pytest.fixture
+def gitlab(tmp_path: Path) -> Iterator[GitlabBench]:
+    """Nothing that was asked or written may be against GitLab's description of its API."""
+    with GitlabWorld.start(tmp_path) as world:
+        made = GitlabBench(tmp_path, world)
+        yield made
+        made.close()
+        assert world.violations == []
 
 
 @pytest.fixture

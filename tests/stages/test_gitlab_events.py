@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from sqlalchemy import select
 
 from pipeline.store.tables import installations, outbox, repositories, reviews
 from tests.fakes import LineScanner
 from tests.stages.gitlab import GitlabBench
 from tests.stages.wired import KeyScanner
-from tests.worlds.gitlab.world import GitlabWorld
 
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}
-
-
-@pytest.fixture
-def gitlab(tmp_path: Path) -> Iterator[GitlabBench]:
-    """Nothing that was asked or written may be against GitLab's description of its API."""
-    with GitlabWorld.start(tmp_path) as world:
-        made = GitlabBench(tmp_path, world)
-        yield made
-        made.close()
-        assert world.violations == []
 
 
 def states(gitlab: GitlabBench) -> dict[str, str]:

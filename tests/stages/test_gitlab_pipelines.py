@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -23,20 +22,9 @@ from tests.stages.gitlab import GitlabBench
 from tests.stages.wired import KeyScanner
 from tests.worlds.gitlab.model import MergeRequest
 from tests.worlds.gitlab.pipelines import Pipeline
-from tests.worlds.gitlab.world import GitlabWorld
 
 OLD = {"a.txt": "fine\n"}
 BAD = {"c.txt": "BAD new\n"}
-
-
-@pytest.fixture
-def gitlab(tmp_path: Path) -> Iterator[GitlabBench]:
-    """Nothing that was asked or written may be against GitLab's description of its API."""
-    with GitlabWorld.start(tmp_path) as world:
-        made = GitlabBench(tmp_path, world)
-        yield made
-        made.close()
-        assert world.violations == []
 
 
 def said(gitlab: GitlabBench, pipeline: Pipeline) -> list[str]:

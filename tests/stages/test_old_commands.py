@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -15,19 +13,10 @@ from pipeline.store.tables import deliveries
 from tests.harness import Bench
 from tests.stages.github import GithubBench
 from tests.stages.gitlab import GitlabBench
-from tests.worlds.gitlab.world import GitlabWorld
 
 DAY = 86_400.0
 OLD = {"a.txt": "fine\n"}
 NEW = {"c.txt": "fine\nBAD\n"}
-
-
-@pytest.fixture
-def gitlab(tmp_path: Path) -> Iterator[GitlabBench]:
-    with GitlabWorld.start(tmp_path) as world:
-        made = GitlabBench(tmp_path, world)
-        yield made
-        made.close()
 
 
 def age(bench: Bench, seconds: float) -> None:

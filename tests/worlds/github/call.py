@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.worlds.exchange import Given
 from tests.worlds.github.model import Account, Json, PullRequest, Repository
 from tests.worlds.github.tokens import Caller
 
@@ -38,19 +39,11 @@ def invalid(resource: str, field_name: str, message: str, code: str = "custom") 
 
 
 @dataclass(slots=True)
-class Answer:
-    """What a handler gives back. `items`: a list to be cut into pages, wrapped under `key` when GitHub does so."""
+class Answer(Given):
+    """`key`: under what the items are wrapped when GitHub does so."""
 
-    status: int = 200
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    items: Sequence[Any] | None = None
-    show: Callable[[Any], Json] | None = None
-    """Makes the JSON of an item: only the page's items are shown."""
     key: str = ""
     wrapping: Json = field(default_factory=dict)
-    raw: bytes | None = None
-    """Bytes of another media type, in place of JSON."""
 
 
 def listed(items: Sequence[Any], show: Callable[[Any], Json], key: str = "", **wrapping: object) -> Answer:

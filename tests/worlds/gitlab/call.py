@@ -7,9 +7,10 @@ project) and gives an `Answer` (`Answer(201, json)`, `listed(items, show)`), or 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.worlds.exchange import Given
 from tests.worlds.gitlab.limits import Exceeded
 from tests.worlds.gitlab.model import Discussion, Json, Level, MergeRequest, Namespace, Note, Project, User
 from tests.worlds.gitlab.state import find_discussion, find_note
@@ -67,19 +68,10 @@ def too_many(exceeded: Exceeded) -> Refused:
 
 
 @dataclass(slots=True)
-class Answer:
-    """What a handler gives back. `items`: a list to be cut into pages."""
+class Answer(Given):
+    """`key`: the number of an item, of lists that GitLab also pages by keyset."""
 
-    status: int = 200
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    items: Sequence[Any] | None = None
-    show: Callable[[Any], Json] | None = None
-    """Makes the JSON of an item: only the page's items are shown."""
     key: Callable[[Any], int] | None = None
-    """The number of an item, of lists that GitLab also pages by keyset."""
-    raw: bytes | None = None
-    """Bytes of another media type, in place of JSON."""
 
 
 def listed(items: Iterable[Any], show: Callable[[Any], Json], *, key: Callable[[Any], int] | None = None) -> Answer:

@@ -91,14 +91,7 @@ class PlacePayloads(Parts):
     def subgroup(self, group: Namespace, name: str, now: datetime) -> Json:
         """`subgroup_*`."""
         parent = group.parent or group
-        return {
-            "created_at": moment(group.created_at),
-            "updated_at": moment(now),
-            "event_name": name,
-            "name": group.name,
-            "path": group.path,
-            "full_path": group.full_path,
-            "group_id": group.id,
+        return _group(group, name, now) | {
             "parent_group_id": parent.id,
             "parent_name": parent.name,
             "parent_path": parent.path,
@@ -107,15 +100,18 @@ class PlacePayloads(Parts):
 
     def group(self, group: Namespace, name: str, old_path: str, now: datetime) -> Json:
         """`group_*`, for system hooks."""
-        whole = {
-            "created_at": moment(group.created_at),
-            "updated_at": moment(now),
-            "event_name": name,
-            "name": group.name,
-            "path": group.path,
-            "full_path": group.full_path,
-            "group_id": group.id,
-            "owner_email": None,
-            "owner_name": None,
-        }
+        whole = _group(group, name, now) | {"owner_email": None, "owner_name": None}
         return whole | ({"old_path": old_path.rpartition("/")[2], "old_full_path": old_path} if old_path else {})
+
+
+def _group(group: Namespace, name: str, now: datetime) -> Json:
+    """What every event about a group says."""
+    return {
+        "created_at": moment(group.created_at),
+        "updated_at": moment(now),
+        "event_name": name,
+        "name": group.name,
+        "path": group.path,
+        "full_path": group.full_path,
+        "group_id": group.id,
+    }
