@@ -4,7 +4,6 @@ there."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,16 +18,6 @@ from tests.worlds.gitlab.world import GitlabWorld
 
 OLD = {"a.txt": "fine\nBAD old\nfine\n", "b.txt": "fine\n"}
 TWO = {"a.txt": OLD["a.txt"] + "BAD new\n", "c.txt": f"fine\ntoken = {VALUE}\n"}
-
-
-@pytest.fixture
-def gitlab(tmp_path: Path) -> Iterator[GitlabBench]:
-    """Nothing that was asked or written may be against GitLab's description of its API."""
-    with GitlabWorld.start(tmp_path) as world:
-        made = GitlabBench(tmp_path, world)
-        yield made
-        made.close()
-        assert world.violations == []
 
 
 def threads(gitlab: GitlabBench, request: MergeRequest) -> list[Discussion]:
