@@ -9,10 +9,10 @@ from typing import Literal
 
 from pipeline import phrases
 from pipeline.escaping import can_be_suggested, code, cut, escape, fenced, prose, sentence, size, visible
+from pipeline.model.command import Situation
 from pipeline.model.finding import Finding, Judged, Standing, SuppressionKind
 from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
 from pipeline.model.review import Conclusion, ReviewStatus, Verdict
-from pipeline.ports import Situation
 
 Topic = Literal[
     "permission",

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.model.command import CommandCall
 from pipeline.model.finding import BaselineState, Finding, Judged, Standing
 from pipeline.phrases import where
-from pipeline.ports import CommandCall, ReviewView
+from pipeline.ports import ReviewView
 
 OPEN = (Standing.BLOCKS, Standing.WARNS)
 """What stands in the way, or is at least listed."""

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from pipeline.messages import Message
+from pipeline.model.command import CommandCall, Situation
 from pipeline.model.event import CommentEvent, CommentRef, Delivery, MissedDelivery, OpenPullRequest, Received, Snapshot
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import BranchCommit, Patch, PullRequestDraft
 from pipeline.model.ids import CommitId, Handle, ReviewId
 from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Report, Thread, ThreadRef
-from pipeline.model.review import ReviewStatus, Verdict
+from pipeline.model.review import Verdict
 from pipeline.model.scan import EngineInfo, Output, ScanRequest, ScanType
 from pipeline.model.setup import Diagnosis, Question, SetupForm, SetupRequest, SetupResult, Upkeep
 from pipeline.model.target import (
@@ -421,34 +422,6 @@ class Renderer(Protocol):
 
     def render(self, report: Report) -> bytes:
         """The whole document. Everything that came from a repository is escaped for this format."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommandCall:
-    """A slash command as somebody wrote it. The sender's permission was checked against `Command.permission` already."""
-
-    name: str
-    arguments: str
-    """Rest of the line, stripped; hostile text."""
-    sender: UserRef
-    comment: CommentRef
-    installation: Installation
-    finding_marker: str = ""
-    """Fingerprint of the thread in which it was written, or empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """How far the newest review of a pull request is."""
-
-    head: CommitId
-    status: ReviewStatus
-    seconds: float = 0.0
-    """Since it was made."""
-    ahead: int = 0
-    """How many messages are due before its next one; 0 when one of them is being worked."""
-    error: str = ""
-    """Code of the last failure in its work; empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True)

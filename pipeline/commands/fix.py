@@ -5,8 +5,9 @@ from __future__ import annotations
 from pipeline.answers import render_answer
 from pipeline.choosing import choose
 from pipeline.messages import Message, Reply, RequestFix
+from pipeline.model.command import CommandCall
 from pipeline.model.target import Permission
-from pipeline.ports import CommandCall, ReviewView
+from pipeline.ports import ReviewView
 
 
 class FixCommand:

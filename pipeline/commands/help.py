@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pipeline.answers import render_help
 from pipeline.messages import Message, Reply
+from pipeline.model.command import CommandCall
 from pipeline.model.target import Permission
-from pipeline.ports import CommandCall, ReviewView
+from pipeline.ports import ReviewView
 
 
 class HelpCommand:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pipeline.answers import render_answer, render_waiver_answer
 from pipeline.choosing import choose
 from pipeline.messages import Message, Reply, Waive
+from pipeline.model.command import CommandCall
 from pipeline.model.finding import Standing, SuppressionKind
 from pipeline.model.target import Permission
-from pipeline.ports import CommandCall, ReviewView
+from pipeline.ports import ReviewView
 
 STANDINGS = (Standing.BLOCKS, Standing.WARNS, Standing.WAIVED)
 OFF = "off"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pipeline.answers import render_answer
 from pipeline.messages import Message, Reply, StartReview
+from pipeline.model.command import CommandCall
 from pipeline.model.review import ReviewStatus
 from pipeline.model.target import Permission
-from pipeline.ports import CommandCall, ReviewView
+from pipeline.ports import ReviewView
 
 LIVE = (ReviewStatus.PLANNED, ReviewStatus.SCANNING, ReviewStatus.SETTLING)
 

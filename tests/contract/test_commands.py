@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import pipeline.commands
 import providers
 from pipeline.messages import Message, Reply, RequestFix, StartReview, Waive
+from pipeline.model.command import CommandCall, Situation
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import (
     BaselineState,
@@ -33,7 +34,7 @@ from pipeline.model.ids import CommitId, Handle, InstallationId, ReviewId
 from pipeline.model.review import ReviewStatus
 from pipeline.model.target import Installation, Permission, PullRequestRef, SourceRepository, UserRef
 from pipeline.plugins import discover
-from pipeline.ports import Command, CommandCall, Provider, ReviewView, Situation
+from pipeline.ports import Command, Provider, ReviewView
 from pipeline.stages.accept.lines import COMMAND, as_typed, is_near, parse_lines, pattern
 
 COMMANDS = discover(pipeline.commands, "COMMAND", Command)

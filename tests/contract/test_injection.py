@@ -32,6 +32,7 @@ from bot.pages.links import Outcome
 from pipeline.answers import Topic, WaiverTopic
 from pipeline.errors import UsageError
 from pipeline.escaping import visible
+from pipeline.model.command import Situation
 from pipeline.model.finding import Finding, Judged, Standing, Suppression, SuppressionKind
 from pipeline.model.fix import FileEdit, Fix, FixStatus, Patch, Proof, ProofCheck, ProofWord, Receipt
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
@@ -39,7 +40,7 @@ from pipeline.model.report import Check, Report
 from pipeline.model.review import Remark, ReviewStatus
 from pipeline.model.setup import Granted, SetupForm
 from pipeline.plugins import discover
-from pipeline.ports import Capabilities, Renderer, Situation
+from pipeline.ports import Capabilities, Renderer
 from pipeline.reports.markdown import Convention
 from pipeline.reports.markdown.check import render_summary
 from pipeline.trail import Trail, following

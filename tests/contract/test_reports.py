@@ -25,6 +25,7 @@ from pipeline.answers import (
     render_waive_lines,
     render_waiver_answer,
 )
+from pipeline.model.command import Situation
 from pipeline.model.finding import Finding, Standing, Suppression, SuppressionKind
 from pipeline.model.fix import FileEdit, Fix, FixStatus, Patch, Proof, ProofCheck, ProofWord, Receipt
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
@@ -32,7 +33,7 @@ from pipeline.model.report import Check, Report
 from pipeline.model.review import Conclusion, ReviewStatus
 from pipeline.model.target import PullRequestRef, SourceRepository
 from pipeline.plugins import discover
-from pipeline.ports import Capabilities, Renderer, Situation
+from pipeline.ports import Capabilities, Renderer
 from pipeline.reports.markdown import (
     render_check,
     render_comment,

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected
 from pipeline.messages import HOLD, INTERACTIVE, AcceptEvent, Message, Reply, StartReview
+from pipeline.model.command import CommandCall, Situation
 from pipeline.model.event import CommentEvent
 from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.target import Permission
-from pipeline.ports import Capabilities, Command, CommandCall, ReviewView, Situation
+from pipeline.ports import Capabilities, Command, ReviewView
 from pipeline.reports.markdown import render_answer
 from pipeline.stages.accept.lines import Line, as_typed, parse_lines
 from pipeline.stages.accept.sending import send
