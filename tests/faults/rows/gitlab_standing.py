@@ -92,7 +92,7 @@ def gitlab_token_ends(run: Run) -> None:
 
 @fault(27, "a role in GitLab that was taken away", hosts=ONLY)
 def gitlab_forbidden(run: Run) -> None:
-    """A reporter reads and speaks, and sets no status: what was begun stays as it is, and a person is told."""
+    """A reporter reads and speaks, and sets no status: what was begun stays as it is, the threads are opened, and a person is told."""
     stand, host = run.stand, gitlab(run)
     project = gitlab_project(run, "forbidden", "stingy")
     life = scanned(run, project)
@@ -100,7 +100,7 @@ def gitlab_forbidden(run: Run) -> None:
     since, told = len(host.world.asked), stand.log().count("code=HOST_FORBIDDEN")
     host.world.set_access(BOT, project.namespace, "reporter")
     let_go(run)
-    run.given_up += 1
+    run.more.append(lambda: [] if len(life.change.threads()) == len(run.alike.threads) else ["not all threads were opened"])
     run.more.append(lambda: [] if stand.log().count("code=HOST_FORBIDDEN") > told else ["the operator is not told"])
     run.more.append(lambda: stormed(list(host.world.asked[since:]), project, 2))
     run.more.append(lambda: [problem for problem in life.problems() if "twice" in problem])
