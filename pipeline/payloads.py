@@ -1,4 +1,4 @@
-"""Bodies of deliveries: one JSON object of bounded depth, and the fields of it that we use.
+"""Bodies of deliveries: one JSON object of bounded depth, and the fields of it that we use. Also those of refusals.
 
 A provider says with `Payload` and the types below what it uses. It is checked strictly, because it ends in the store, in addresses and in
 git; what is not used may be missing or of any type.
@@ -6,6 +6,7 @@ git; what is not used may be missing or of any type.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
@@ -16,6 +17,9 @@ from pipeline.errors import MalformedDelivery
 
 MAX_DEPTH = 64
 """Nesting that we accept; the hosts' deepest payloads have less than ten levels."""
+
+MAX_REFUSAL = 100_000
+"""Bytes of a refusal that are looked at; what it says to people is much shorter."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -61,6 +65,15 @@ def read_object(body: bytes, content_type: str = "") -> Mapping[str, object]:
     if _deeper_than(value, MAX_DEPTH):
         raise MalformedDelivery(f"the body is nested deeper than {MAX_DEPTH} levels")
     return value
+
+
+def read_refusal(body: bytes) -> Mapping[str, object]:
+    """The JSON object with which a host says no; empty when it said something else, or too much. It never makes a second error."""
+    try:
+        answer: object = json.loads(body[:MAX_REFUSAL])
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def read_fields(model: type[_Model], payload: Mapping[str, object], name: str, host: str) -> _Model:

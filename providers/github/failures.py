@@ -6,7 +6,6 @@ Sources: docs "Rate limits for the REST API" (403 or 429; retry-after first, the
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 
@@ -21,6 +20,7 @@ from pipeline.errors import (
     RateLimited,
 )
 from pipeline.limits import LONGEST_WAIT, SECONDARY_WAIT, number
+from pipeline.payloads import read_refusal
 
 
 def failure(status: int, headers: Mapping[str, str], body: bytes, *, what: str, now: float | None = None) -> HostError:
@@ -71,12 +71,7 @@ def _wait(status: int, headers: Mapping[str, str], said: str, now: float) -> flo
 
 def _message(body: bytes) -> tuple[str, str]:
     """GitHub's own words about the failure, and the address of its page about it; both may be empty."""
-    try:
-        answer = json.loads(body[:100_000])
-    except (ValueError, RecursionError):
-        return "", ""
-    if not isinstance(answer, dict):
-        return "", ""
+    answer = read_refusal(body)
     parts = [str(answer.get("message", ""))]
     errors = answer.get("errors")
     for error in errors[:5] if isinstance(errors, list) else [errors] if isinstance(errors, str) else []:

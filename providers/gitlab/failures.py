@@ -6,7 +6,6 @@ Sources: docs "REST API" (status codes), "Rate limits" (429 with Retry-After, el
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 
@@ -21,6 +20,7 @@ from pipeline.errors import (
     RateLimited,
 )
 from pipeline.limits import LONGEST_WAIT, SECONDARY_WAIT, number
+from pipeline.payloads import read_refusal
 
 ANOTHER = "make one with the scope `api`, then run: fixwright gitlab setup; or set FIXWRIGHT_GITLAB_TOKEN"
 TOKEN_HINT = f"the token is wrong, expired or revoked; {ANOTHER}"
@@ -73,12 +73,7 @@ def _wait(status: int, headers: Mapping[str, str], now: float) -> float | None:
 
 def _message(body: bytes) -> tuple[str, str]:
     """GitLab's own words about the failure, and its code of it; both may be empty. `message` is a text, a list, or an object of lists."""
-    try:
-        answer = json.loads(body[:100_000])
-    except (ValueError, RecursionError):
-        return "", ""
-    if not isinstance(answer, dict):
-        return "", ""
+    answer = read_refusal(body)
     code = answer.get("error")
     parts = [*_texts(answer.get("message"), 3), *_texts(code, 3), *_texts(answer.get("error_description"), 3)]
     return _clean("; ".join(dict.fromkeys(part for part in parts if part)), 500), code if isinstance(code, str) else ""
