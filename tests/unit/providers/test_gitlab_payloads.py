@@ -61,6 +61,7 @@ def taken(payload: object, proof: str) -> Received:
 
 UNDERSTOOD = {
     "push.json": "push",
+    "pipeline.json": "pipeline",
     "note_merge_request.json": "comment",
     "merge_request.json": "pull_request",
     "derived/merge_request_update_push.json": "pull_request",
