@@ -12,8 +12,9 @@ from datetime import timedelta
 
 from tests.faults.gitlab import BOT, GitlabHost
 from tests.faults.lives import Life
-from tests.faults.matrix import Run, fault
+from tests.faults.matrix import SETTLING, Run, fault
 from tests.faults.rows.gitlab import ONLY, gitlab, gitlab_project
+from tests.faults.rows.host import TRIES
 from tests.faults.stand import ROOT, WORKERS
 from tests.worlds.faults import Status
 from tests.worlds.gitlab.hooks import Hook
@@ -141,14 +142,20 @@ LOSSES: dict[str, Callable[[GitlabHost, Project], None]] = {
 
 @fault(42, "a project of GitLab goes away in the middle of a scan", steps=tuple(LOSSES), hosts=ONLY)
 def gitlab_gone(run: Run) -> None:
-    """What is under way at the same moment may be refused once each; nobody asks again for what is gone."""
-    host = gitlab(run)
+    """What is under way at the same moment may be refused once each; nobody asks again for what is gone. Of what GitLab does not tell us
+    each message learns for itself, tries as it does what fails, and is given up: a person is told."""
+    host, untold = gitlab(run), run.step == "not shown to us"
     project = gitlab_project(run, "gone", f"lost-{run.step.replace(' ', '-')}")
     run.lives.remove(scanned(run, project))  # nobody can write there any more: what it shows stays as it is
     since = len(host.world.asked)
     LOSSES[run.step](host, project)
     let_go(run)
-    run.more.append(lambda: stormed(list(host.world.asked[since:]), project, 1))
+    if untold:
+        run.stand.quiet(SETTLING)
+        before, run.given_up = run.given_up, len(run.stand.dead())
+        assert {code for _, code in run.stand.dead()[before:]} <= {"GIT_UNAVAILABLE", "HOST_NOT_FOUND"}, run.stand.dead()
+        run.cured()
+    run.more.append(lambda: stormed(list(host.world.asked[since:]), project, TRIES if untold else 1))
 
 
 # --- hooks: row 31 --------------------------------------------------------------------------------------------------------------------
