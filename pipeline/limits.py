@@ -202,7 +202,7 @@ class Limits:
         known = self._memory.get(self._breaker)
         failures = (_state(known)[0] if known is not None else 0) + 1
         # Several installations of ours would otherwise come back at the same moment. It needs no secrecy.
-        seconds = self._open * (0.5 + random.random() / 2)  # noqa: S311
+        seconds = self._open * (0.5 + random.random() / 2)  # noqa: S311  # jitter, which needs no secrecy
         until = self._clock() + seconds if failures >= FAILURES else 0.0
         if failures == FAILURES:
             log.warning(self._manners.tripped, extra={"failures": failures, "seconds": round(seconds, 1)})

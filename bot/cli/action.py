@@ -109,7 +109,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
+def run(_: argparse.Namespace) -> int:
     """1 when the change is blocked, else 3 when it could not be checked, else 0."""
     job = read_job(os.environ)
     settings = read_settings(environment_of(os.environ))

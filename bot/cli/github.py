@@ -39,7 +39,7 @@ def run_link(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
+def run_list(_: argparse.Namespace) -> int:
     """One line an instance."""
     return show_all(PROVIDER, _described, "setup-link")
 

@@ -131,7 +131,7 @@ def _refuse_environment(app: App, name: str, hint: str) -> None:
         raise NotConfigured("the default instance is set by the environment (FIXWRIGHT_GITLAB_TOKEN and the others)", hint=hint)
 
 
-def run_list(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
+def run_list(_: argparse.Namespace) -> int:
     """One line an instance."""
     return show_all(PROVIDER, lambda known: known.get("URL", DEFAULT_URL), "setup")
 

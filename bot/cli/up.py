@@ -38,7 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
+def run(_: argparse.Namespace) -> int:
     """Until SIGTERM or SIGINT; then the children are stopped in order: web, relay, workers, queue."""
     settings = read_settings()
     configure_logs(settings)

@@ -17,7 +17,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:  # noqa: ARG001  # every command takes them
+def run(_: argparse.Namespace) -> int:
     """Serve until told to stop; what was accepted is on the disk by then."""
     with opened() as app:
         config = uvicorn.Config(

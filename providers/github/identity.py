@@ -82,22 +82,22 @@ class TokenSignIn:
             self._memory.put(self._login, known, LOGIN_KEPT)
         return known.decode()
 
-    def token(self, repository: str, permissions: Permissions, *, not_this: str = "") -> str:  # noqa: ARG002  # the protocol's signature
+    def token(self, repository: str, permissions: Permissions, *, not_this: str = "") -> str:
         """Always the same one."""
         return self._token
 
-    def has(self, repository: str, permissions: Permissions) -> bool:  # noqa: ARG002  # as above
+    def has(self, repository: str, permissions: Permissions) -> bool:
         """It is here."""
         return True
 
-    def may(self, permissions: Permissions) -> bool:  # noqa: ARG002  # as above
+    def may(self, permissions: Permissions) -> bool:
         """Nobody says what a token may do before it is tried."""
         return True
 
     def forget(self) -> None:
         """Nothing was learnt."""
 
-    def with_token(self, repository: str, permissions: Permissions, call: Callable[[str], _Result]) -> _Result:  # noqa: ARG002  # as above
+    def with_token(self, repository: str, permissions: Permissions, call: Callable[[str], _Result]) -> _Result:
         """Do `call`; what GitHub refuses is the token's fault, and there is no other one."""
         try:
             return call(self._token)

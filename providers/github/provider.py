@@ -74,7 +74,7 @@ class GitHubProvider:
         """See `providers.github.diagnose`."""
         return Doctor(self._open_client, self._clock, self.connect).diagnose(configuration, memory, hook_url)
 
-    def tend(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Upkeep:  # noqa: ARG002  # nothing is asked
+    def tend(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Upkeep:
         """Nothing: GitHub switches no hook off, and the key of an App has no end."""
         return Upkeep()
 

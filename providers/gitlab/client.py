@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import importlib
 import os
 import threading
 from collections import OrderedDict, deque
@@ -56,7 +57,7 @@ def guarded(web_url: str, origin: str, token: str) -> Line:
 
 def load() -> None:
     """What the first request of a process would load: a tenth of a second of python-gitlab, and the models of all answers."""
-    import providers.gitlab.transport  # noqa: F401  # for what it imports
+    importlib.import_module("providers.gitlab.transport")  # for what it imports
 
     models = [Answer]
     for model in models:

@@ -69,7 +69,7 @@ class GitLabHost:
         """`fixwright.yml` in the project `fixwright` of the nearest group that has one, below those of the groups around it."""
         return projects.policy_parent(self._api, repository)
 
-    def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:  # noqa: ARG002  # the port's signature
+    def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:
         """See `Capabilities.advisories`."""
         raise HostForbidden("GitLab has no drafts of security advisories")
 
@@ -143,7 +143,7 @@ class GitLabHost:
         ref: PullRequestRef,
         head: CommitId,
         threads_: Sequence[Thread],
-        introduction: str,  # noqa: ARG002  # a review's text would be a thread of its own, for somebody to resolve: the sticky note says it
+        introduction: str,  # a review's text would be a thread of its own, for somebody to resolve: the sticky note says it
     ) -> Sequence[ThreadRef]:
         """Discussions on the diff; several new ones are one review, and one mail."""
         return discussions.ensure_threads(self._api, self._memory, ref, head, threads_, self._limits)

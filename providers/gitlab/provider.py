@@ -118,7 +118,7 @@ class GitLabProvider:
             hook_url=_hook_url(configuration, "" if instance == site.authority else instance),
         )
 
-    def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:  # noqa: ARG002  # the port's signature
+    def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:
         """Nothing: see `CAPABILITIES`."""
         return iter(())
 

@@ -168,11 +168,11 @@ class Guarded(HTTPAdapter):
     def send(
         self,
         request: PreparedRequest,
-        stream: bool = False,  # noqa: ARG002  # the signature of HTTPAdapter; its settings are not asked
-        timeout: object = None,  # noqa: ARG002
-        verify: object = True,  # noqa: ARG002
-        cert: object = None,  # noqa: ARG002
-        proxies: object = None,  # noqa: ARG002
+        stream: bool = False,  # the signature of HTTPAdapter; its settings are not asked
+        timeout: object = None,
+        verify: object = True,
+        cert: object = None,
+        proxies: object = None,
     ) -> Response:
         """One request. Raises `requests.RequestException`; of ours only what `before_a_write` raises."""
         url = str(request.url)
@@ -200,7 +200,7 @@ class Guarded(HTTPAdapter):
             kept["ssl_context"] = tls()
         return host, kept
 
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ARG002  # as in HTTPAdapter
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # as in HTTPAdapter
         """Always against `tls()`: HTTPAdapter would add its own list of authorities."""
         conn.cert_reqs = "CERT_REQUIRED"
 
@@ -216,7 +216,7 @@ class Guarded(HTTPAdapter):
 class _Refusing(HTTPAdapter):
     """For every address that is not GitLab's."""
 
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ARG002  # as in HTTPAdapter
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # as in HTTPAdapter
         """Raises AnotherServer."""
         parts = urlsplit(str(request.url))
         raise AnotherServer(f"{parts.scheme}://{parts.netloc[:200]} is not GitLab", request=request)

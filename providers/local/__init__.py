@@ -44,7 +44,7 @@ class LocalProvider:
         """See `Provider.receive`. Signatures are those of Standard Webhooks (webhook-id, -timestamp, -signature)."""
         return receive.receive(delivery, configuration)
 
-    def signed(self, body: bytes, event: str, delivery: str, configuration: Configuration) -> Mapping[str, str]:  # noqa: ARG002  # as below
+    def signed(self, body: bytes, event: str, delivery: str, configuration: Configuration) -> Mapping[str, str]:
         """As a hook signs."""
         secret = configuration.get("WEBHOOK_SECRET", "")
         if not secret:
@@ -55,11 +55,11 @@ class LocalProvider:
 
     def connect(
         self,
-        installation: Installation,  # noqa: ARG002  # the port's signature
+        installation: Installation,
         configuration: Configuration,
-        memory: HostMemory,  # noqa: ARG002
+        memory: HostMemory,
         *,
-        patient: bool = False,  # noqa: ARG002
+        patient: bool = False,
     ) -> CodeHost:
         """See `Provider.connect`. Nothing needs to be remembered: the disk is the host."""
         folder = configuration.get("RECORD", "")
@@ -67,18 +67,18 @@ class LocalProvider:
             raise NotConfigured("the local provider has no folder for its record", hint="set FIXWRIGHT_LOCAL_RECORD")
         return LocalHost(Path(folder), self.capabilities)
 
-    def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:  # noqa: ARG002  # as above
+    def missed(self, configuration: Configuration, memory: HostMemory, since: datetime) -> Iterator[MissedDelivery]:
         """Nothing: what nobody took the hooks keep in a folder, where the web process looks by itself (`KEPT`)."""
         return iter(())
 
     def redeliver(self, configuration: Configuration, memory: HostMemory, delivery: MissedDelivery) -> None:
         """There is nothing to deliver again."""
 
-    def tend(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Upkeep:  # noqa: ARG002  # as above
+    def tend(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Upkeep:
         """Nothing: no hook is switched off, and nobody signs in."""
         return Upkeep()
 
-    def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:  # noqa: ARG002  # as above
+    def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:
         """The secret, and a folder that can be written."""
         if not configuration.get("WEBHOOK_SECRET"):
             yield Diagnosis("webhook secret", "not set", None, "set FIXWRIGHT_LOCAL_WEBHOOK_SECRET")

@@ -135,11 +135,11 @@ class LocalHost:
         """A disk has no budget."""
         return 0
 
-    def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:  # noqa: ARG002  # the port's signature
+    def policy_parent(self, repository: SourceRepository) -> PolicyFile | None:
         """Nobody owns several repositories here."""
         return None
 
-    def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:  # noqa: ARG002  # the port's signature
+    def draft_advisory(self, repository: SourceRepository, draft: AdvisoryDraft) -> str:
         """See `Capabilities.advisories`."""
         raise HostForbidden("git itself has no advisories")
 
@@ -174,7 +174,7 @@ class LocalHost:
             return Permission.NONE
         return Permission.WRITE if user.login in writers else Permission.READ
 
-    def credentials(self, repository: SourceRepository) -> GitCredentials:  # noqa: ARG002  # the port's signature
+    def credentials(self, repository: SourceRepository) -> GitCredentials:
         """None are needed on our own disk."""
         return GitCredentials()
 
@@ -205,7 +205,7 @@ class LocalHost:
             url=str(self.record(ref.repository).folder / "conversations" / f"{ref.number}.json"),
         )
 
-    def authors(self, ref: PullRequestRef) -> Sequence[UserRef]:  # noqa: ARG002  # the port's signature
+    def authors(self, ref: PullRequestRef) -> Sequence[UserRef]:
         """Names in commits are no accounts here: anybody may write any."""
         return ()
 
@@ -220,7 +220,7 @@ class LocalHost:
     def acknowledge(self, comment: CommentRef) -> None:
         """Nobody looks at a reaction here; the answer follows."""
 
-    def ensure_check(self, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:  # noqa: ARG002  # the disk is read quickly
+    def ensure_check(self, commit: CommitRef, check: Check, known: CheckState | None = None) -> CheckRef:  # the disk is read quickly
         """See the port: the check with this key is replaced or added."""
         record = self.record(commit.repository)
         wanted = CheckRecord(
