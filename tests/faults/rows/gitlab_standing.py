@@ -189,23 +189,28 @@ def gitlab_hook_off(run: Run) -> None:
         lost = run.begin(project, alike=False)
         _fail_until_off(host, project, hook, for_good=run.step == "for good")
         stand.start("web")
+        mended = stand.log().count("host.mended")
         an_hour_later(run)
-        stand.wait("the hook", lambda: host.world.hooks.executable(hook), 30)
+        stand.wait("the hook", lambda: host.world.hooks.executable(hook))
         run.cured()
-        stand.wait("what was lost", lambda: lost.finished, 30)
+        stand.wait("the words about it", lambda: stand.log().count("host.mended") > mended, 10)
+        stand.wait("what was lost", lambda: lost.finished)
         later = run.begin(project, alike=False)
-        stand.wait("what it tells of", lambda: later.finished, 30)
+        stand.wait("what it tells of", lambda: later.finished)
         assert host.world.hooks.of("merge_request", "open", hook=hook)[-1].attempts[-1].status == 202
 
 
 def _fail_until_off(host: GitlabHost, project: Project, hook: Hook, *, for_good: bool) -> None:
-    """What happens is told to nobody who listens, until GitLab gives up: after four times for a minute, after forty for good."""
+    """What happens is told to nobody who listens, until GitLab gives up: after four times for a while, after forty for good."""
     host.world.hooks.wait()
     while host.world.hooks.executable(hook):
         host.world.commit(project, "main", {"counted.txt": f"{hook.failures}\n"}, "Count")
         host.world.hooks.wait()
     if for_good:
         host.world.switch_off(hook, for_good=True)
+    else:  # it has tried again since, each time after twice as long, so that it does not come back by itself within this run
+        hook.failures = 10
+        hook.answered(host.world.gitlab.seconds(), well=False)
     assert hook.status(host.world.gitlab.seconds()) == ("disabled" if for_good else "temporarily_disabled")
 
 
