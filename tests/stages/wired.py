@@ -175,7 +175,7 @@ class WiredBench(Bench, Generic[Delivery]):
             statement = select(func.count()).select_from(reviews).where(reviews.c.head == head)
             return int(work.transaction.execute(statement).scalar_one())
 
-    def _count(self, condition: object) -> int:
+    def _count(self, condition: ColumnElement[bool]) -> int:
         with self.app.database.read() as work:
-            statement = select(func.count()).select_from(outbox).where(condition)  # type: ignore[arg-type]  # any clause
+            statement = select(func.count()).select_from(outbox).where(condition)
             return int(work.transaction.execute(statement).scalar_one())

@@ -193,12 +193,16 @@ def test_a_list_that_is_none_is_garbage(value: object) -> None:
         wire.api().pages(REPOSITORY, lambda project: project.branches.list(iterator=True), Branch, what="branches")
 
 
-def test_nothing_is_tried_again_by_the_library() -> None:
-    for reply in (Said({"message": "slow down"}, 429, {"retry-after": "0"}), Said({}, 502), requests.ConnectionError("no")):
-        wire = Wire(lambda seen, reply=reply: reply)  # type: ignore[misc]  # mypy does not infer a lambda with a default
-        with pytest.raises(HostError):
-            wire.api().get(REPOSITORY, lambda project: project.branches.get("main"), Branch, what="branch main")
-        assert len(wire.asked) == 1
+@pytest.mark.parametrize(
+    "reply",
+    [Said({"message": "slow down"}, 429, {"retry-after": "0"}), Said({}, 502), requests.ConnectionError("no")],
+    ids=["too many", "bad gateway", "no connection"],
+)
+def test_nothing_is_tried_again_by_the_library(reply: Said | Exception) -> None:
+    wire = Wire(lambda seen: reply)
+    with pytest.raises(HostError):
+        wire.api().get(REPOSITORY, lambda project: project.branches.get("main"), Branch, what="branch main")
+    assert len(wire.asked) == 1
 
 
 def test_a_place_that_is_wrong_is_named_and_its_content_is_not() -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -83,8 +83,9 @@ def do(scene: Scene, name: str) -> Any:
             world.comment("ada", request, "This needs work.")
             return scene.told("note")
         case "note_commit" | "note_issue" | "note_snippet":
-            kind = {"note_commit": "Commit", "note_issue": "Issue", "note_snippet": "Snippet"}[name]
-            world.comment_elsewhere(project, kind, "Hello")  # type: ignore[arg-type]  # one of its three words
+            kinds: dict[str, Literal["Commit", "Issue", "Snippet"]]
+            kinds = {"note_commit": "Commit", "note_issue": "Issue", "note_snippet": "Snippet"}
+            world.comment_elsewhere(project, kinds[name], "Hello")
             return scene.told("note")
         case "pipeline":
             world.finish_pipeline(world.run_merge_request_pipeline(request))

@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import BadSignature
 from pipeline.signing import verify
 from tests.unit.worlds.receiver import Receiver, receiving
-from tests.worlds.gitlab.hooks import Event, Hook, Hooks, new_signing_token
+from tests.worlds.gitlab.hooks import Event, Hook, Hooks, Kind, new_signing_token
 
 PUSH = {"object_kind": "push", "event_name": "push", "ref": "refs/heads/main"}
 
@@ -49,9 +49,8 @@ def push(branch: str = "main") -> Event:
     return Event("push_hooks", "push_events", PUSH | {"ref": f"refs/heads/{branch}"}, 7, (3,), branch)
 
 
-def a_hook(kind: str = "project", owner: int = 7, **more: object) -> Hook:
-    hook = Hook(11, "project", owner, "http://127.0.0.1:9/none", 0.0, events={"push_events": True})
-    hook.kind = kind  # type: ignore[assignment]  # parametrized by its words
+def a_hook(kind: Kind = "project", owner: int = 7, **more: object) -> Hook:
+    hook = Hook(11, kind, owner, "http://127.0.0.1:9/none", 0.0, events={"push_events": True})
     for name, value in more.items():
         setattr(hook, name, value)
     return hook

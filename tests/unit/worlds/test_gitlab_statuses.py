@@ -52,9 +52,8 @@ def staged(world: GitlabWorld) -> Scene:
     world.rename_project(project, "shop")
     world.commit(project, "feature", {"app.py": APP.replace("line 20\n", "line twenty\n")})
     request = world.open_merge_request("ada", project, "feature", "main", "Change it")
-    made = Scene(world, project, request, None, None)  # type: ignore[arg-type]  # signed in by the next line
-    made.sign_in(world.token_of(project, "developer"))
-    return made
+    client = gitlab.Gitlab(world.url, private_token=world.token_of(project, "developer"))
+    return Scene(world, project, request, client, client.projects.get(project.full_path))
 
 
 @pytest.fixture
