@@ -44,6 +44,12 @@ MESSAGE_UNREADABLE: Final = "MESSAGE_UNREADABLE"
 UNREADABLE_SECONDS, UNREADABLE_ATTEMPTS = 10.0, 30
 """A message of a newer version waits for a newer worker: during a rolling restart there is one soon."""
 
+RELEASED_TRIES: Final = 3
+"""Attempts after which a message keeps to its times, whoever else gets an answer. While a host answers nobody, no attempt is counted after
+the first few: `pipeline.limits` lets no call through."""
+RELEASE_SECONDS: Final = 1.0
+"""Between an answer and what it releases: the call that failed a moment ago is not made again at once."""
+
 NO_LIMIT: Final = 1_000_000
 """Scans of one repository at a time, where nobody counts them."""
 
@@ -274,9 +280,18 @@ class Outbox(Letters):
         self._held(message_id, epoch, {"attempts": outbox.c.attempts - 1, **free_in(retry_in), "waits_for": waits_for})
 
     def host_answers(self, host: str) -> int:
-        """All that wait for this host are due now; how many those are."""
-        waiting = (_pending, outbox.c.waits_for == host, outbox.c.due_at > database_now())
-        released = self._transaction.changed(update(outbox).where(*waiting).values({**free_in(0.0), "waits_for": ""}))
+        """All that wait for this host are due in a moment; how many those are.
+
+        But not what failed `RELEASED_TRIES` times already: a host may answer everything but one call, and each answer to others would
+        then use up one more of its attempts, in seconds instead of an hour.
+        """
+        waiting = (
+            _pending,
+            outbox.c.waits_for == host,
+            outbox.c.attempts <= RELEASED_TRIES,
+            outbox.c.due_at > database_now() + RELEASE_SECONDS,
+        )
+        released = self._transaction.changed(update(outbox).where(*waiting).values({**free_in(RELEASE_SECONDS), "waits_for": ""}))
         self._transaction.sent |= released > 0
         return released
 

@@ -11,6 +11,7 @@ from pipeline.messages import Envelope, PublishCheck, SettleReview
 from pipeline.model.ids import MessageId, ReviewId
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import database_now
+from pipeline.store.outbox import RELEASE_SECONDS, RELEASED_TRIES
 from pipeline.store.tables import outbox
 from tests.fakes import LineScanner
 from tests.harness import Bench, LocalRepo
@@ -38,4 +39,21 @@ def test_a_try_out_of_turn_that_is_answered_releases_all_that_wait(tmp_path: Pat
         left = (outbox.c.due_at - database_now()).label("left")
         row = work.transaction.execute(select(outbox.c.waits_for, left).where(outbox.c.key == "other")).one()
     bench.close()
-    assert (row.waits_for, row.left <= 0) == ("", True)
+    assert (row.waits_for, row.left <= RELEASE_SECONDS) == ("", True)
+
+
+def test_answers_to_others_do_not_use_up_the_attempts_of_a_call_that_alone_fails(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    failed = {"once": 1, "often": RELEASED_TRIES, "too often": RELEASED_TRIES + 1}
+    with bench.app.database.work() as work:
+        work.outbox.send(*(Envelope(SettleReview(ReviewId(key)), key) for key in failed))
+        for key, attempts in failed.items():
+            waits = {"waits_for": HOST, "attempts": attempts, "due_at": database_now() + 600}
+            work.transaction.execute(update(outbox).where(outbox.c.key == key).values(waits))
+        assert work.outbox.host_answers(HOST) == 2
+    with bench.app.database.read() as work:
+        left = (outbox.c.due_at - database_now()).label("left")
+        rows = {row.key: row.left for row in work.transaction.execute(select(outbox.c.key, left))}
+    bench.close()
+    assert rows["too often"] > 500
+    assert all(0 < rows[key] <= RELEASE_SECONDS for key in ("once", "often"))
