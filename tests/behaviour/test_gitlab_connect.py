@@ -339,7 +339,7 @@ def test_without_secrets_in_the_environment_they_are_made_and_shown_to_be_set(op
     assert [hook.signing_tokens for hook in operator.world.hooks_of(group)] == [(made["FIXWRIGHT_GITLAB_SIGNING_TOKEN"],)]
 
 
-def test_an_address_that_leads_gitlab_to_itself_is_refused(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_leads_gitlab_to_itself_is_refused(operator: Operator) -> None:
     operator.sets(GITLAB_TOKEN="glpat-" + "x" * 20, GITLAB_WEBHOOK_SECRET="x" * 20)
     assert operator.runs("connect", "acme") == 2
     assert "set FIXWRIGHT_URL" in operator.said
