@@ -31,6 +31,8 @@ _KEPT_REFS = 64
 """How many fetched commits keep a ref. A ref tells the server what we have, so that it sends only what differs; objects stay without."""
 _TOGETHER = 32
 """Up to this depth all commits are fetched in one go: a round trip to the server costs more than some commits too many."""
+_BEFORE = (50, 1_000)
+"""Generations of the base that are fetched when a change seems to have more commits than its host says."""
 _NO_TALK = (("fetch.negotiationAlgorithm", "noop"),)
 """For contents: a server that is told which commits we have thinks that we have their contents, too, and sends nothing."""
 _QUIET = (
@@ -100,6 +102,21 @@ class Mirror(Objects):
 
         if wants and not all(self._reaches(commit, depth) for commit, depth in wants):
             self._writing(work, hex_digits=len(wants[0][0]))
+
+    def separate(self, base: CommitId, head: CommitId, commits: int) -> None:
+        """Have as much of what is before `base` as tells the `commits` of a change from those that were there before it.
+
+        A branch that began long ago and took in a newer `base` reaches its beginning by its own line too. As long as the way there from
+        `base` is not here, old commits look like commits of the change, and where our copy ends, like some that were not fetched. Twice is
+        once. After the last of `_BEFORE` it is left so: `history` says what it does not know.
+
+        Raises:
+            What `fetch` raises.
+        """
+        for depth in _BEFORE:
+            if self._between(base, head, commits + 1) <= commits:
+                return
+            self.fetch([(base, depth)])
 
     def ensure_blobs(self, blobs: Iterable[BlobId]) -> None:
         """Have the contents of these, fetched in one go as far as they are missing.
@@ -221,6 +238,11 @@ class Mirror(Objects):
         said = self.git.read("rev-list", "--first-parent", f"--max-count={depth}", "--end-of-options", commit)
         line = said.stdout.decode("ascii").split()
         return len(line) >= depth or line[-1] not in self.boundary()
+
+    def _between(self, base: CommitId, head: CommitId, most: int) -> int:
+        """Commits that `head` has and `base` has not, as far as this copy knows; counted up to `most`."""
+        options = ("--count", f"--max-count={most}", "--end-of-options")
+        return int(self.git.read("rev-list", *options, checked(head), f"^{checked(base)}").stdout)
 
     def _missing(self, blobs: Sequence[BlobId]) -> list[BlobId]:
         if not blobs or not self._exists():

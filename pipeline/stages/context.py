@@ -382,6 +382,8 @@ class Context:
             # How many commits a merge queue put together nobody says; most of them are here already.
             depth = HISTORY + 1 if change.queued else min(change.commits, HISTORY) + 1
             mirror.fetch(list({change.policy_commit: 1, change.base: 1, change.head: depth}.items()))
+            if change.pull_request is not None and not change.queued and change.commits <= HISTORY:
+                mirror.separate(change.base, change.head, change.commits)
             self.fetched.add((mirror.git.git_dir, change))
             self._opened.append((mirror, mirror.incarnation()))  # it may be a new one
         return mirror

@@ -117,6 +117,29 @@ def test_history_that_was_not_fetched_or_exceeds_the_limit_is_never_silently_sho
     assert ([commit.commit for commit in commits], truncated) == (heads[-2:], True)
 
 
+def test_commits_from_before_a_change_are_none_of_it_when_an_old_branch_took_in_a_newer_base(
+    origin: Repository, mirror: Mirror, server: Server
+) -> None:
+    began = origin.commit({"a.py": "0\n"})
+    origin.git("checkout", "-q", "-b", "feature")
+    mine = origin.commit({"mine.py": "1\n"})
+    origin.git("checkout", "-q", "main")
+    for number in range(5):
+        base = origin.commit({"a.py": f"{number + 1}\n"})
+    origin.git("checkout", "-q", "feature")
+    origin.git("merge", "-q", "--no-edit", "main")
+    head = origin.head()
+    mirror.fetch([(began, 1)])
+    mirror.fetch([(head, 3), (base, 1)])
+    assert mirror.history(base, head)[1], "where it ends is not known yet"
+    mirror.separate(base, head, 2)
+    commits, truncated = mirror.history(base, head)
+    assert ([commit.commit for commit in commits], truncated) == ([mine, head], False)
+    asked = len(server.requests)
+    mirror.separate(base, head, 2)
+    assert len(server.requests) == asked
+
+
 def test_a_root_commit_of_a_change_counts(origin: Repository, mirror: Mirror) -> None:
     base = origin.commit({"a.py": "1\n"})
     origin.git("checkout", "-q", "--orphan", "new")
