@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.cli import OK, UNCHECKED
@@ -57,12 +58,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     kind.add_argument("--group-hook", action="store_true", help="one webhook for a group although GitLab does not say that it has Premium")
     connect.add_argument("--status-check", action="store_true", help="also an external status check for each project (Ultimate)")
     connect.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    _other_token(connect)
     _instance(connect, "which GitLab, where several are set up")
     connect.set_defaults(run=run_connect)
     disconnect = actions.add_parser("disconnect", help="remove our webhooks from groups and projects; those of others stay")
     disconnect.add_argument("names", metavar="GROUP_OR_PROJECT", nargs="+", help="as for connect; of a group also what lies below it")
+    _other_token(disconnect)
     _instance(disconnect, "which GitLab, where several are set up")
     disconnect.set_defaults(run=run_disconnect)
+    webhook = actions.add_parser("webhook", help="show address and secrets for a webhook that is made by hand; to a terminal only")
+    _instance(webhook, "which GitLab, where several are set up")
+    webhook.set_defaults(run=run_webhook)
     listing = actions.add_parser("instances", help="list what is set up, and from where")
     listing.set_defaults(run=run_list)
     remove = actions.add_parser("remove", help="forget a stored instance with its token and secrets; its webhooks on GitLab stay")
@@ -76,6 +82,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _instance(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--instance", metavar="NAME", help=text)
+
+
+def _other_token(parser: argparse.ArgumentParser) -> None:
+    # Never the token itself: arguments are shown to everybody on the machine.
+    text = "another access token for this one run, stored nowhere: the first line of FILE; - asks for it, or reads it from stdin"
+    parser.add_argument("--token-file", metavar="FILE", help=text)
 
 
 def _administration(app: App, instance: str, configuration: Configuration) -> Administration:
@@ -119,9 +131,27 @@ def _token(site: Site) -> str:
         )
     except (EOFError, UnicodeDecodeError):
         given = ""
+    return _usable(given, "type it when asked, or hand it in: < FILE")
+
+
+def _token_in(file: str, site: Site) -> str:
+    """The first line of a file; `-` as `_token`. Raises UsageError, never with any of what the file holds."""
+    if file == "-":
+        return _token(site)
+    try:
+        with Path(file).open(encoding="utf-8") as lines:
+            given = lines.readline(MOST_TOKEN + 2)
+    except OSError as error:
+        raise UsageError(f"{file[:200]} cannot be read: {error.strerror}", hint="name a file whose first line is the token") from None
+    except ValueError:  # not UTF-8, or a name that no file can have
+        given = ""
+    return _usable(given, "name a file whose first line is the token")
+
+
+def _usable(given: str, hint: str) -> str:
     token = given.strip()
     if not token or len(token) > MOST_TOKEN or not token.isascii() or any(char.isspace() for char in token):
-        raise UsageError("no access token was given", hint="type it when asked, or: fixwright gitlab setup < FILE")
+        raise UsageError("no access token was given", hint=hint)
     return token
 
 
@@ -134,6 +164,24 @@ def _refuse_environment(app: App, name: str, hint: str) -> None:
 def run_list(_: argparse.Namespace) -> int:
     """One line an instance."""
     return show_all(PROVIDER, lambda known: known.get("URL", DEFAULT_URL), "setup")
+
+
+def run_webhook(args: argparse.Namespace) -> int:
+    """What somebody types into GitLab who makes a webhook, or a system hook, by hand. Raises UsageError where it would land in a file."""
+    with stored() as app:
+        instance = the_one(app, PROVIDER, args.instance)
+        configuration = app.configurations.of(PROVIDER, instance)
+        _ensure_secrets(configuration)
+        if not sys.stdout.isatty():
+            raise UsageError("the secrets of webhooks are shown to a terminal only", hint="run it in one, without | and >")
+        shown = {
+            "URL": hook_url(app.settings, PROVIDER, instance, configuration),
+            "secret token": configuration.get("WEBHOOK_SECRET", ""),
+            "signing token": configuration.get("SIGNING_TOKEN", ""),
+        }
+    for name, value in shown.items():
+        print(f"{name:14} {visible(value) or '(none is set)'}")
+    return OK
 
 
 def run_remove(args: argparse.Namespace) -> int:
@@ -227,7 +275,12 @@ def _opened(app: App, args: argparse.Namespace, *, dry_run: bool = False) -> _Ru
     """Everything that can be wrong before GitLab is changed is looked at, and said. Raises UsageError, NotConfigured, HostError."""
     instance = the_one(app, PROVIDER, args.instance)
     configuration = app.configurations.of(PROVIDER, instance)
-    names = [path_of(name, Site.of(configuration)) for name in args.names]
+    site = Site.of(configuration)
+    names = [path_of(name, site) for name in args.names]
+    if args.token_file is not None:
+        token = _token_in(args.token_file, site)
+        remember(token)
+        configuration = {**configuration, "TOKEN": token}
     administration = _administration(app, instance, configuration)
     url = hook_url(app.settings, PROVIDER, instance, configuration)
     _ensure_secrets(configuration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -343,6 +344,66 @@ def test_an_address_that_leads_gitlab_to_itself_is_refused(operator: Operator) -
     operator.sets(GITLAB_TOKEN="glpat-" + "x" * 20, GITLAB_WEBHOOK_SECRET="x" * 20)
     assert operator.runs("connect", "acme") == 2
     assert "set FIXWRIGHT_URL" in operator.said
+
+
+# --- another token, another hand ---
+
+
+@pytest.mark.parametrize("way", ["file", "stdin"])
+def test_another_token_connects_for_one_run_and_the_stored_one_stays(
+    operator: Operator, group: Namespace, tmp_path: Path, way: str
+) -> None:
+    shop = project(operator, "acme/shop")
+    own = set_up(operator, shop, "developer")
+    stored = operator.configuration()
+    assert operator.runs("connect", "acme/shop") == 3
+    other, file = operator.world.token_of(shop, "maintainer"), tmp_path / "token"
+    file.write_text(f"{other}\n")
+    named, stdin = (str(file), "") if way == "file" else ("-", f"{other}\n")
+    assert operator.runs("connect", "acme/shop", "--token-file", named, stdin=stdin) == 0, operator.said
+    assert states(operator) == [("made", "project", "acme/shop")]
+    (hook,) = operator.world.hooks_of(shop)
+    assert operator.delivers_to(hook) == 202
+    assert (operator.configuration(), stored["TOKEN"]) == (stored, own)
+    assert operator.runs("disconnect", "acme/shop", "--token-file", named, stdin=stdin) == 0
+    assert operator.world.hooks_of(shop) == []
+    assert other not in operator.said
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"two words\n", b"\xff\xfe\n", b"x" * 2_000])
+def test_a_file_without_a_token_is_refused_and_never_quoted(
+    operator: Operator, group: Namespace, tmp_path: Path, content: bytes | None
+) -> None:
+    set_up(operator, group)
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    assert operator.runs("connect", "acme", "--token-file", str(file)) == 2
+    assert ("cannot be read" if content is None else "no access token was given") in operator.said
+    assert "words" not in operator.said
+    assert operator.world.hooks_of(group) == []
+
+
+def test_a_webhook_by_hand_has_what_a_terminal_shows_and_a_file_gets_nothing(
+    operator: Operator, group: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(operator, group)
+    configuration = operator.configuration()
+    secrets = [configuration["WEBHOOK_SECRET"], configuration["SIGNING_TOKEN"]]
+    assert operator.runs("webhook") == 2
+    assert [secret for secret in secrets if secret in operator.said] == []
+    screen, terminal = os.openpty()
+    with os.fdopen(terminal, "w", encoding="utf-8") as out, os.fdopen(screen, "rb", buffering=0) as seen:
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdout", out)
+            assert main(["gitlab", "webhook"]) == 0
+            out.flush()
+        shown = seen.read(4_096).decode()
+    told = [line.rsplit(" ", 1)[1] for line in shown.splitlines()]
+    assert told == [f"{operator.receiver.url}/webhooks/gitlab", *secrets]
+    shop = project(operator, "acme/shop")
+    hook = operator.world.add_hook(shop, told[0], token=told[1])
+    assert operator.delivers_to(hook) == 202
 
 
 # --- tokens and secrets that change ---
