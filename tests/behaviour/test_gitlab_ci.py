@@ -98,6 +98,20 @@ def test_the_guide_lists_every_input_with_its_default_and_every_code_of_the_job(
     assert all(f"{code}" in page for code in job()["allow_failure"]["exit_codes"])
 
 
+def test_the_workflow_in_the_guide_lets_the_job_run_and_makes_no_second_pipeline_for_a_push() -> None:
+    page = (ROOT / "docs" / "guide" / "gitlab-ci.md").read_text("utf-8")
+    shown = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
+    (rules,) = [one["workflow"]["rules"] for one in shown if "workflow" in one]
+    of_merge_requests, of_default_branch = job()["rules"]
+    assert of_default_branch == {"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"}
+    assert rules == [
+        of_merge_requests,
+        {"if": "$CI_COMMIT_BRANCH && $CI_OPEN_MERGE_REQUESTS", "when": "never"},
+        {"if": "$CI_COMMIT_BRANCH"},
+        {"if": "$CI_COMMIT_TAG"},
+    ]
+
+
 def test_the_job_has_only_keys_that_gitlab_knows() -> None:
     assert set(job()) <= {
         *("stage", "image", "rules", "needs", "dependencies", "cache", "inherit", "interruptible"),
