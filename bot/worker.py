@@ -35,7 +35,7 @@ from pipeline.errors import (
     RateLimited,
     StoreError,
 )
-from pipeline.fence import Fence, fenced
+from pipeline.fence import Fence, awake, fenced
 from pipeline.leaks import within
 from pipeline.messages import (
     AcceptEvent,
@@ -193,13 +193,15 @@ def work_message(app: App, message_id: MessageId, *, early: bool = False) -> Non
     """Claim a message and do it, then the next ones of its group; returns when there is nothing left to claim. `early`: see `run`."""
     owner = _Current.name or process_name()
     try:
+        asked = awake()
         with app.database.work() as work:
             claimed = work.outbox.claim(message_id, owner, app.lease.seconds, scans=app.settings.repository_scans, early=early)
         while claimed is not None:
             with following(_trail(claimed)), within():
-                group = _attempt(app, claimed)
+                group = _attempt(app, claimed, asked)
             if not group:
                 return
+            asked = awake()
             with app.database.work() as work:
                 claimed = work.outbox.claim_next(group, owner, app.lease.seconds, scans=app.settings.repository_scans)
     finally:
@@ -212,14 +214,15 @@ def _trail(claimed: Claimed) -> Trail:
     return Trail(claimed.delivery_id, claimed.begun_at, claimed.id, review, claimed.tenant, claimed.repository)
 
 
-def _attempt(app: App, claimed: Claimed) -> str:
-    """One attempt at one message; the group to go on with when it is done, empty when it is not."""
+def _attempt(app: App, claimed: Claimed, asked: float) -> str:
+    """One attempt at one message, whose lease was asked for when `awake` said `asked`; the group to go on with when it is done, empty when
+    it is not."""
     if isinstance(claimed.message, HUNGRY) and free_bytes(app.settings.mirrors_dir) < app.settings.min_free_mb * 1_000_000:
         log.error("disk.full", extra={"kind": claimed.message.kind, "seconds": DISK_SECONDS})
         _give_back(app, claimed, min(DISK_SECONDS, app.settings.retry_cap))
         return ""
     begun = time.monotonic()
-    group = _try(app, claimed)
+    group = _try(app, claimed, asked)
     seconds = time.monotonic() - begun
     TALLY.add("fixwright_messages_total", kind=claimed.message.kind, outcome="done" if group is not None else "not done")
     if group is None:
@@ -238,12 +241,12 @@ def _time_check(app: App, begun_at: float) -> None:
         log.warning("metrics.lost", extra={"code": error.code})
 
 
-def _try(app: App, claimed: Claimed) -> str | None:
+def _try(app: App, claimed: Claimed, asked: float) -> str | None:
     """The group to go on with, None when the message was not done."""
     context = Context(app.database, app.memory, app.plugins, app.places, claimed, fetched=app.fetched)
     fields: dict[str, object] = {"kind": claimed.message.kind, "attempt": claimed.attempts}
     try:
-        with _lease(app, claimed):
+        with _lease(app, claimed, asked):
             perform(context)
     except LeaseLost:
         log.warning("message.lease_lost", extra=fields)
@@ -353,13 +356,13 @@ def _renew(app: App, claimed: Claimed) -> None:
 
 
 @contextmanager
-def _lease(app: App, claimed: Claimed) -> Iterator[None]:
+def _lease(app: App, claimed: Claimed, asked: float) -> Iterator[None]:
     """Renew the lease while the block runs. When it is lost, or the message takes too long, this process ends at once with all that it
     started."""
     done = threading.Event()
     watch = _Current.watch or Watch()
     watch.begin(limit(claimed.message, app.settings.engine_seconds, app.settings.message_cap))
-    fence = Fence(app.lease.seconds, partial(_renew, app, claimed))
+    fence = Fence(app.lease.seconds, partial(_renew, app, claimed), asked)
 
     def renew() -> None:
         while not done.wait(RENEW_SECONDS):

@@ -1,6 +1,6 @@
 """Whether what this process writes to a host is still its work to do.
 
-A worker that was stopped (a frozen container, a paused machine, a laptop's lid) goes on in the middle of a line, beside whoever took its
+A worker that was stopped (a frozen container, a laptop's lid) goes on in the middle of a line, beside whoever took its
 message over meanwhile. A look at the lease before an effect does not help when the stop falls between the look and the request: so the last
 thing before each request that changes something is a look at the clock, which costs nothing, and when it says that the lease may have run
 out, a question to the database. What is left is a stop between that look and the system call, a few microseconds long.
@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["Fence", "before_a_write", "fenced"]
+__all__ = ["Fence", "awake", "before_a_write", "fenced"]
 
 
-def _clock() -> float:
-    """Seconds that go on while the machine sleeps, where the system has such a clock (Linux: `CLOCK_BOOTTIME`)."""
+def awake() -> float:
+    """Seconds that go on while the machine sleeps, where the system has such a clock (Linux: `CLOCK_BOOTTIME`). One thing stops it too: a
+    hypervisor that pauses the whole machine; then only the look at the database before each effect stands between two workers."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
@@ -27,12 +28,12 @@ class Fence:
     Args:
         seconds: how long a lease holds from each renewal.
         renew: renews it. Raises LeaseLost when somebody else has it, StoreUnavailable when that cannot be known.
+        held: what `clock` said right before the lease was asked for.
         clock: seconds that only grow, also while the process is stopped.
     """
 
-    def __init__(self, seconds: float, renew: Callable[[], None], clock: Callable[[], float] = _clock) -> None:
-        self._seconds, self._renew, self._clock = seconds, renew, clock
-        self._held = clock()
+    def __init__(self, seconds: float, renew: Callable[[], None], held: float, clock: Callable[[], float] = awake) -> None:
+        self._seconds, self._renew, self._held, self._clock = seconds, renew, held, clock
 
     def renewed(self) -> None:
         """Renew the lease; it is counted from before the question, as the answer may be late. Raises what `renew` raises."""

@@ -99,7 +99,8 @@ class Limits:
         """Do `call` unless it must wait; learn from how it ends. `headers`: those of the newest answer.
 
         Raises:
-            RateLimited: at once while a pause lasts, the budget is reserved, or the breaker is open.
+            RateLimited: at once while a pause lasts, the budget is reserved, or the breaker is open; and when this call was the one that
+                was let through to see, and was not answered.
         """
         self.refuse()
         failures = self._enter()
@@ -108,8 +109,10 @@ class Limits:
         except RateLimited as limited:
             self._closed(failures)
             raise self._paused(limited) from None
-        except HostUnavailable:
+        except HostUnavailable as unavailable:
             self._failed()
+            if failures >= FAILURES:  # it was only to be seen whether somebody answers again: that costs no attempt, whoever looked
+                raise RateLimited(unavailable.message, retry_after=self._open, hint=unavailable.hint, away=True) from unavailable
             raise
         except HostGarbage:
             raise

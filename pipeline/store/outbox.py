@@ -282,8 +282,8 @@ class Outbox(Letters):
     def host_answers(self, host: str) -> int:
         """All that wait for this host are due in a moment; how many those are.
 
-        But not what failed `RELEASED_TRIES` times already: a host may answer everything but one call, and each answer to others would
-        then use up one more of its attempts, in seconds instead of an hour.
+        But not what failed more than `RELEASED_TRIES` times already: a host may answer everything but one call, and each answer to others
+        would then use up one more of its attempts, in seconds instead of an hour.
         """
         waiting = (
             _pending,

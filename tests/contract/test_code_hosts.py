@@ -258,7 +258,7 @@ def test_who_was_overtaken_in_the_middle_of_a_call_writes_nothing_any_more(world
         raise LeaseLost("another worker has it")
 
     host, commit = world.host(), CommitRef(world.source, head_of(world))
-    with fenced(Fence(0.0, taken_over)), pytest.raises(LeaseLost):
+    with fenced(Fence(0.0, taken_over, 0.0)), pytest.raises(LeaseLost):
         host.ensure_check(commit, check())
     assert not world.checks(commit.commit)
     host.ensure_check(commit, check())

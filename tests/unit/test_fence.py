@@ -15,7 +15,7 @@ class Lease:
         self.now = 1_000.0
         self.renewals = 0
         self.trouble: Exception | None = None
-        self.fence = Fence(8.0, self.renew, lambda: self.now)
+        self.fence = Fence(8.0, self.renew, self.now, lambda: self.now)
 
     def renew(self) -> None:
         self.renewals += 1
@@ -56,7 +56,7 @@ def test_a_renewal_counts_from_its_question_and_not_from_its_late_answer() -> No
         lease.renewals += 1
         lease.now += 5.0
 
-    lease.fence = Fence(8.0, slowly, lambda: lease.now)
+    lease.fence = Fence(8.0, slowly, lease.now, lambda: lease.now)
     lease.fence.renewed()
     lease.now += 3.0
     lease.fence.look()

@@ -145,8 +145,9 @@ def test_an_operator_may_make_the_look_come_sooner() -> None:
         with pytest.raises(HostUnavailable):
             branch(wire.api(memory, settings={RETRY_CAP: "2"}))
     wire.clock.now += 2.1
-    with pytest.raises(HostUnavailable):
+    with pytest.raises(RateLimited):
         branch(wire.api(memory, settings={RETRY_CAP: "2"}))
+    assert len(wire.asked) == FAILURES + 1
 
 
 def test_a_refusal_is_an_answer_and_opens_no_breaker() -> None:
