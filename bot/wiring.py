@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from bot.jobs import Jobs, NoQueue, Wakes
 from bot.logs import known_secrets
 from bot.pressure import Limits, Pressure
 from bot.settings import Settings
+from bot.statefolder import make_state_dir
+from pipeline.errors import NotConfigured
 from pipeline.leaks import remember
 from pipeline.model.review import Change
 from pipeline.plugins import discover
@@ -80,6 +83,9 @@ def wire(settings: Settings, redis_url: str) -> App:
     Raises:
         NotConfigured: a setting is missing or cannot be used; PluginInvalid.
     """
+    # With an own database and an own key a process may do without the folder: what needs it then says so.
+    with suppress(NotConfigured) if settings.own_database else nullcontext():
+        make_state_dir(settings.state_dir)
     remember(*known_secrets(settings.environment), settings.key().hex())
     plugins = discover_plugins()
     database = Database.open(settings.database_url, Vault(Seal(settings.subkey("documents"))))

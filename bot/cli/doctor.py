@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -19,9 +19,10 @@ from bot.configurations import SettingsOfHosts, hook_url
 from bot.embedded import answers, bundled_server
 from bot.jobs import Jobs
 from bot.settings import VARIABLES, Settings, read_settings, variable_of
+from bot.statefolder import check_state_dir
 from bot.wiring import App, discover_plugins
 from pipeline import engines
-from pipeline.errors import EngineError, FixwrightError, QueueUnavailable, SandboxUnavailable
+from pipeline.errors import EngineError, FixwrightError, NotConfigured, QueueUnavailable, SandboxUnavailable
 from pipeline.escaping import visible
 from pipeline.lacking import missing
 from pipeline.ports import Provider
@@ -67,9 +68,7 @@ def run(args: argparse.Namespace) -> int:
         _settings(settings, plugins),
         _machine(),
         _engines(settings),
-        _database(settings),
-        _queue(settings),
-        _hosts(settings, plugins),
+        *_kept(settings, plugins),
     )
     return 0 if show(chain.from_iterable(parts)) else 3
 
@@ -165,10 +164,18 @@ def _engines(settings: Settings) -> Iterator[Line]:
             yield Line(f"engine {name}", error.message, False, error.hint)
 
 
+def _kept(settings: Settings, plugins: Plugins) -> Sequence[Iterable[Line]]:
+    """What the state folder is needed for; where that cannot be used, only this is to be said."""
+    try:
+        check_state_dir(settings.state_dir)
+    except NotConfigured as error:
+        return ([Line("state folder", error.message, False, error.hint)],)
+    return _database(settings), _queue(settings), _hosts(settings, plugins)
+
+
 def _database(settings: Settings) -> Iterator[Line]:
-    kind = "PostgreSQL" if settings.environment.get("DATABASE_URL") else "SQLite in the state folder"
-    path = settings.state_dir / "fixwright.db"
-    if not settings.environment.get("DATABASE_URL") and not path.exists():
+    kind = "PostgreSQL" if settings.own_database else "SQLite in the state folder"
+    if not settings.own_database and not settings.database_file.exists():
         yield Line("database", f"{kind}; `fixwright up` will make it")
         return
     try:
@@ -215,7 +222,7 @@ def _queue(settings: Settings) -> Iterator[Line]:
 
 def _hosts(settings: Settings, plugins: Plugins) -> Iterator[Line]:
     configurations, database = SettingsOfHosts(settings, plugins.providers), None
-    if settings.environment.get("DATABASE_URL") or (settings.state_dir / "fixwright.db").exists():
+    if settings.own_database or settings.database_file.exists():
         database = Database.open(settings.database_url)
         configurations = SettingsOfHosts(settings, plugins.providers, database, Seal(settings.subkey("instances")))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bot.settings import state_dir
+from bot.statefolder import make_state_dir
 from pipeline.receipts import key_id, load_signer, public_pem
 
 
@@ -17,6 +18,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print it; the key is made at the first use."""
-    key = load_signer(state_dir()).public
+    folder = state_dir()
+    make_state_dir(folder)
+    key = load_signer(folder).public
     print(key_id(key) if args.action == "id" else public_pem(key), end="\n" if args.action == "id" else "")
     return 0

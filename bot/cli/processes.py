@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from bot.embedded import address, open_queue
 from bot.logs import configure_logs
 from bot.settings import Settings, read_settings
+from bot.statefolder import make_state_dir
 from bot.wiring import App, wire
 
 
@@ -59,7 +60,8 @@ def stored() -> Iterator[App]:
         NotConfigured, StoreUnavailable, SchemaTooNew: with the setting that is wrong.
     """
     settings = read_settings()
-    (settings.state_dir / "valkey").mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_state_dir(settings.state_dir)
+    (settings.state_dir / "valkey").mkdir(exist_ok=True, mode=0o700)
     app = wire(settings, address(settings))
     try:
         app.database.migrate()

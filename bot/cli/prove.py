@@ -9,6 +9,7 @@ from pathlib import Path
 from bot import __version__
 from bot.cli.folders import policy_places
 from bot.settings import engines_dir, state_dir
+from bot.statefolder import make_state_dir
 from pipeline.errors import PatchRefused, UsageError
 from pipeline.escaping import visible
 from pipeline.model.finding import Finding
@@ -115,7 +116,9 @@ def _say(word: str, reasons: tuple[str, ...]) -> None:
 
 def _write_receipt(place: Path, finding: Finding, patch: Patch, base: Base, proof: Proof) -> None:
     statement = describe(finding=finding, patch=patch, base=base, proof=proof, tool=f"fixwright {__version__}")
-    receipt = load_signer(state_dir()).sign(statement)
+    folder = state_dir()
+    make_state_dir(folder)
+    receipt = load_signer(folder).sign(statement)
     try:
         place.write_bytes(receipt.envelope)
     except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bot.settings import state_dir
+from bot.statefolder import check_state_dir
 from pipeline.errors import GitError, NotConfigured, PatchRefused, ReceiptRefused, UsageError
 from pipeline.escaping import visible
 from pipeline.patches import MAX_DIFF, conceal, diff_digest, parse_diff, render_diff
@@ -53,6 +54,7 @@ def _key(place: Path | None) -> Ed25519PublicKey:
     if place is not None:
         return load_public(_read(place, 10_000))
     folder = state_dir()
+    check_state_dir(folder)
     if not has_key(folder):
         raise NotConfigured(f"there is no signing key in {folder} yet", hint="give the public key that signed it: --key FILE")
     return load_signer(folder).public
