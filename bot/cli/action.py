@@ -32,6 +32,7 @@ from pipeline.model.report import Check, Report
 from pipeline.model.target import PullRequestRef, UserRef
 from pipeline.reports.markdown import render_check
 from pipeline.sandbox.workfolder import work_folder
+from providers.github.payloads import Moment
 
 LARGEST_EVENT = 25_000_000
 """Bytes; GitHub sends no larger payloads (docs "Webhook events and payloads")."""
@@ -70,6 +71,7 @@ class _Comment(_Part):
     id: int
     body: str | None = ""
     user: _User
+    created_at: Moment
     in_reply_to_id: int | None = None
 
 
@@ -184,7 +186,9 @@ def _pull_request(app: App, job: Job, number: int, stop: threading.Event) -> int
 def _comment(app: App, job: Job, number: int, comment: _Comment, stop: threading.Event, *, in_thread: bool) -> int:
     """A command. The job knows nothing of earlier jobs, so that it judges the pull request first.
 
-    Only of a new comment: a workflow without `types` is also started by an edit, which may be somebody else's, and by a deletion.
+    Only of a new comment: a workflow without `types` is also started by an edit, which may be somebody else's, and by a deletion. And
+    only of a young one: who runs an old job again (docs "Re-running workflows and jobs": for 30 days, with the event of then) runs it in a
+    database that has not seen the command, so that its age is all that tells.
     """
     if job.payload.action != "created" or comment.user.type == "Bot":
         return OK
@@ -195,7 +199,8 @@ def _comment(app: App, job: Job, number: int, comment: _Comment, stop: threading
     thread = str(comment.in_reply_to_id or comment.id) if in_thread else ""
     place = CommentRef(PullRequestRef(session.repository, number), str(comment.id), in_thread, thread)
     sender = UserRef(str(comment.user.id), comment.user.login)
-    session.deliver(CommentEvent(session.installation, place, sender, comment.body or ""), f"comment:{comment.id}", stop)
+    written = comment.created_at.timestamp()
+    session.deliver(CommentEvent(session.installation, place, sender, comment.body or "", written=written), f"comment:{comment.id}", stop)
     return OK
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -130,8 +129,9 @@ class GitHubHost:
 
     def written(self, event: CommentEvent) -> float | None:
         """As the delivery says, without a request: it is signed with the App's own secret, which GitHub and we alone know, and GitHub lets
-        nobody write what it says (docs "Validating webhook deliveries"). Messages of an earlier version do not have it: they are new."""
-        return math.inf if event.written is None else event.written
+        nobody write what it says (docs "Validating webhook deliveries"). One that does not say it is of no age that is known, and so not
+        confirmed."""
+        return event.written
 
     def acknowledge(self, comment: CommentRef) -> None:
         """Eyes."""

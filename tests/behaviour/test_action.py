@@ -21,6 +21,7 @@ from bot.settings import engines_dir, read_settings
 from pipeline.errors import NotConfigured, UsageError
 from pipeline.escaping import escape
 from pipeline.model.report import Annotation, Check
+from pipeline.store.deliveries import COMMAND_SECONDS
 from providers.github.client import close_line
 from tests.behaviour.doors import JOB, KEY, OLD, change, shop, with_instant_engines
 from tests.engines import needs_engines
@@ -177,6 +178,29 @@ def test_a_command_is_carried_out_in_the_job_of_its_comment(world: GithubWorld, 
         ours = [c for c in pull.review_comments if c.user.type == "Bot" and c.reply_to is not None]
         assert len(ours) == answers
     assert "permission" in ours[-1].body
+
+
+@pytest.mark.parametrize(("age", "answers"), [(COMMAND_SECONDS - 3600, 2), (COMMAND_SECONDS + 3600, 0)])
+def test_a_job_that_is_run_again_does_no_old_command(world: GithubWorld, tmp_path: Path, age: float, answers: int) -> None:
+    """It gets the event of then, and a database that has not seen it: a young one is done each time, as the documents say."""
+    repository = shop(world)
+    pull = change(world, repository, {"c.txt": "BAD new\n"})
+    Runner(world, repository, tmp_path / "first").run("pull_request", opened(pull))
+    world.advance(-age)
+    made = world.reply_in_thread("ada", pull.review_comments[0].id, "/fix")
+    world.advance(age)
+    payload = {"action": "created", "comment": world.github.shapes.review_comment(made), "pull_request": {"number": pull.number}}
+    for number in range(2):
+        assert Runner(world, repository, tmp_path / f"again{number}").run("pull_request_review_comment", payload) == 0
+    assert len([said for said in pull.review_comments if said.user.type == "Bot" and said.reply_to is not None]) == answers
+
+
+@pytest.mark.parametrize("when", [None, "", "yesterday", "2026-01-15T12:00:00"])
+def test_a_comment_whose_age_the_event_does_not_say_is_no_event(world: GithubWorld, tmp_path: Path, when: str | None) -> None:
+    comment = {"id": 1, "body": "/fix", "user": {"id": 1, "login": "ada"}, **({} if when is None else {"created_at": when})}
+    payload = {"action": "created", "comment": comment, "issue": {"number": 1, "pull_request": {}}}
+    with pytest.raises(UsageError, match="cannot be read"):
+        Runner(world, shop(world), tmp_path / "job").run("issue_comment", payload)
 
 
 @pytest.mark.parametrize("action", ["edited", "deleted"])

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from pipeline.errors import HostError, HostForbidden, HostNotFound, HostRejected, HostUnavailable, RateLimited
-from pipeline.model.event import CommentRef
+from pipeline.model.event import CommentEvent, CommentRef
 from pipeline.model.fix import BranchCommit, FileEdit, Patch, PullRequestDraft
 from pipeline.model.ids import CommitId, InstallationId
 from pipeline.model.report import Annotation, Check, CheckAction, Thread
@@ -127,6 +127,12 @@ def thread(number: int, line: int = 10, end: int = 0, **more: object) -> Thread:
 
 
 # --- reading ---
+
+
+@pytest.mark.parametrize("written", [None, 1_800_000_000.0])
+def test_a_comment_is_as_old_as_its_delivery_says_and_without_that_it_is_not_confirmed(scene: Scene, written: float | None) -> None:
+    event = CommentEvent(scene.installation, CommentRef(scene.ref, "1"), UserRef("1", "ada"), "/fix", written=written)
+    assert scene.host().written(event) == written
 
 
 @pytest.mark.parametrize(
