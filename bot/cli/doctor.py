@@ -59,10 +59,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when everything that is set up works, 3 otherwise."""
-    if args.provider:
-        with stored() as app:
-            return 0 if show(try_host(app, args.provider, args.instance)) else 3
     settings = read_settings()
+    if args.provider:
+        check_state_dir(settings.state_dir)
+        begun = settings.own_database or settings.database_file.exists()
+        with stored(first=True) as app:
+            said = f"there was none in {settings.state_dir}: the processes have another one, or were never started"
+            before = () if begun else (Line("database", said),)
+            return 0 if show(chain(before, try_host(app, args.provider, args.instance))) else 3
     plugins = discover_plugins()
     parts = (
         _settings(settings, plugins),

@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run_link(args: argparse.Namespace) -> int:
     """Print the link; a link that was made before does not work any more."""
     instance = None if args.instance is None else instance_named(args.instance)
-    with stored() as app:
+    with stored(first=True) as app:
         if instance is not None and app.configurations.origin(PROVIDER, instance) == "environment":
             raise UsageError(
                 "the default instance is set by the environment", hint="unset FIXWRIGHT_GITHUB_APP_ID and the others, or name another one"

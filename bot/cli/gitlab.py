@@ -101,7 +101,7 @@ def _administration(app: App, instance: str, configuration: Configuration) -> Ad
 def run_setup(args: argparse.Namespace) -> int:
     """Try the token, then store it with secrets for the webhooks; an instance that is set up already keeps its secrets."""
     name = DEFAULT if args.instance is None else instance_named(args.instance)
-    with stored() as app:
+    with stored(first=True) as app:
         _refuse_environment(app, name, "unset them, or name another instance: --instance NAME")
         known = app.configurations.of(PROVIDER, name) if name in app.configurations.instances(PROVIDER) else {}
         url = args.url or known.get("URL") or app.configurations.of(PROVIDER, name).get("URL") or DEFAULT_URL

@@ -54,7 +54,7 @@ def show(args: argparse.Namespace) -> int:
 
 def create(args: argparse.Namespace) -> int:
     """Make one."""
-    with stored() as app, app.database.work() as work:
+    with stored(first=True) as app, app.database.work() as work:
         work.organizations.create(args.slug, args.name)
     print(f"made {args.slug}; put an installation into it: fixwright organizations move ACCOUNT {args.slug}")
     return OK

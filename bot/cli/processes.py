@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from bot.embedded import address, open_queue
 from bot.logs import configure_logs
 from bot.settings import Settings, read_settings
-from bot.statefolder import make_state_dir
+from bot.statefolder import check_state_dir, make_state_dir
 from bot.wiring import App, wire
+from pipeline.errors import NotConfigured
 
 
 @contextmanager
@@ -52,18 +53,28 @@ def alone(settings: Settings) -> Iterator[App]:
 
 
 @contextmanager
-def stored() -> Iterator[App]:
+def stored(*, first: bool = False) -> Iterator[App]:
     """A wired application for a look at the store, or a change of it, beside the running processes. No queue is started: a message
     that is sent wakes a worker when there is one, and waits otherwise.
 
+    Args:
+        first: the command may be the first one of an installation: where there is no database it is made.
+
     Raises:
         NotConfigured, StoreUnavailable, SchemaTooNew: with the setting that is wrong.
+        NotConfigured: there is no database, or an empty one. It is another one than the processes have, then: nobody would see what is
+            changed in it, and "nothing is there" would be said of the wrong one.
     """
     settings = read_settings()
+    check_state_dir(settings.state_dir)
+    if not first and not settings.own_database and not settings.database_file.exists():
+        raise _no_database(settings)
     make_state_dir(settings.state_dir)
     (settings.state_dir / "valkey").mkdir(exist_ok=True, mode=0o700)
     app = wire(settings, address(settings))
     try:
+        if not first and not app.database.schema():
+            raise _no_database(settings)
         app.database.migrate()
         yield app
     finally:
@@ -83,3 +94,14 @@ def looked_at() -> Iterator[App]:
         yield app
     finally:
         app.database.dispose()
+
+
+def _no_database(settings: Settings) -> NotConfigured:
+    if settings.own_database:
+        return NotConfigured(
+            "the database of DATABASE_URL is empty", hint="is it the one that the running processes have? `fixwright up` fills it"
+        )
+    return NotConfigured(
+        f"there is no database in the state folder {settings.state_dir}",
+        hint="set FIXWRIGHT_STATE_DIR, and be the user, as the running processes have it; `fixwright up` makes a new one",
+    )

@@ -146,6 +146,8 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         made.receiver = Receiver(made)
         threading.Thread(target=made.receiver.serve_forever, args=(0.05,), daemon=True).start()
         made.sets(STATE_DIR=str(tmp_path / "state"), SECRET_KEY=KEY, URL=made.receiver.url)
+        with made.store() as app:  # as `fixwright up` has left it
+            app.database.migrate()
         yield made
         made.receiver.shutdown()
         made.receiver.server_close()

@@ -87,3 +87,37 @@ def test_whichever_command_makes_it_makes_it_for_us_alone(
     finally:
         os.umask(before)
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
+
+
+LOOKS = ["queue list", "queue retry all", "queue drop all", "repositories list", "findings list octo/shop", "organizations list"]
+LOOKS += ["gitlab connect acme", "gitlab disconnect acme", "gitlab rotate", "gitlab instances", "github remove acme"]
+
+
+@pytest.mark.parametrize("command", LOOKS)
+def test_who_looks_into_the_wrong_folder_is_told_so_and_leaves_it_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    state = tmp_path / "state"
+    monkeypatch.setenv("FIXWRIGHT_STATE_DIR", str(state))
+    code, said = run(capsys, *command.split())
+    assert (code, said.splitlines()[0]) == (2, f"fixwright: there is no database in the state folder {state}")
+    assert "FIXWRIGHT_STATE_DIR" in said.splitlines()[1]
+    assert not state.exists()
+
+
+def test_an_empty_database_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "fixwright.db").touch(mode=0o600)
+    monkeypatch.setenv("FIXWRIGHT_STATE_DIR", str(tmp_path))
+    for command in ("queue list", "gitlab instances"):
+        code, said = run(capsys, *command.split())
+        assert (code, "there is no database in the state folder" in said) == (2, True)
+
+
+def test_the_doctor_of_a_host_says_that_it_began_with_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FIXWRIGHT_STATE_DIR", str(tmp_path / "state"))
+    code, said = run(capsys, "doctor", "gitlab")
+    assert (code, said.count(f"there was none in {tmp_path / 'state'}")) == (3, 1)
+    code, said = run(capsys, "doctor", "gitlab")
+    assert (code, "there was none" in said) == (3, False)
