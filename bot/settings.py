@@ -21,6 +21,12 @@ from pipeline.ports import Provider
 
 PREFIX: Final = "FIXWRIGHT_"
 
+THE_KEY: Final = (
+    "set it to the key that the running processes have (as in /etc/fixwright.env); "
+    "only for the very first start make one: head -c 32 /dev/urandom | base64"
+)
+"""Hint where FIXWRIGHT_SECRET_KEY is missing: what was stored with one key is lost to another."""
+
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 
 
@@ -148,7 +154,7 @@ class Settings:
         if self.own_servers:
             raise NotConfigured(
                 "an own database or Redis needs FIXWRIGHT_SECRET_KEY: every process must have the same key",
-                hint="export FIXWRIGHT_SECRET_KEY=$(head -c 32 /dev/urandom | base64)",
+                hint=THE_KEY,
             )
         return _stored_key(self.state_dir / "secret.key")
 
@@ -281,7 +287,7 @@ def _decode_key(text: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != 32:
-        raise NotConfigured("FIXWRIGHT_SECRET_KEY is not 32 bytes of base64", hint="make one: head -c 32 /dev/urandom | base64")
+        raise NotConfigured("FIXWRIGHT_SECRET_KEY is not 32 bytes of base64", hint=THE_KEY)
     return key
 
 

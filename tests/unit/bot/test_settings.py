@@ -29,8 +29,10 @@ def test_the_key_is_made_once_and_only_for_us(tmp_path: Path) -> None:
 
 def test_own_servers_need_an_own_key(tmp_path: Path) -> None:
     settings = read_settings({"FIXWRIGHT_STATE_DIR": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:1"})
-    with pytest.raises(NotConfigured, match="FIXWRIGHT_SECRET_KEY"):
+    with pytest.raises(NotConfigured, match="FIXWRIGHT_SECRET_KEY") as refused:
         settings.key()
+    # A new key would lose what is stored: the one that is there comes first.
+    assert refused.value.hint.startswith("set it to the key that the running processes have")
 
 
 def test_subkeys_differ_by_purpose_and_stay_the_same(tmp_path: Path) -> None:
