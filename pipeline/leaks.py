@@ -168,6 +168,11 @@ def is_telling(letters: bytes) -> bool:
     return len(letters) >= 16 or (len(letters) >= 8 and 0 < digits < len(letters))
 
 
+def may_be_secret(word: str) -> bool:
+    """Whether a word looks more like a value that was made by a machine than like one that a person types."""
+    return is_telling(_letters(word))
+
+
 def _cut(letters: bytes) -> Iterator[bytes]:
     if len(letters) <= _WHOLE:
         if len(letters) >= _WINDOW:

@@ -6,18 +6,20 @@ import argparse
 import importlib
 import os
 import pkgutil
+import re
 import resource
 import sys
 import threading
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
+from typing import NoReturn
 
 import bot.cli
 from bot import __version__
 from pipeline.errors import EngineError, FixwrightError, NotConfigured, PolicyInvalid, SandboxUnavailable, UsageError
 from pipeline.escaping import visible
-from pipeline.leaks import clean
+from pipeline.leaks import REMOVED, clean, may_be_secret
 
 OK, FOUND, USAGE, UNCHECKED = 0, 1, 2, 3
 
@@ -51,6 +53,11 @@ def _leave_no_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+NO_SECRETS = "\n  a token is never an argument, which everybody on this machine can read: it is asked for, or read from stdin"
+
+_OPTION = re.compile(r"--?[a-z][a-z-]{0,30}")
+
+
 class _Parser(argparse.ArgumentParser):
     """Refuses an option that it does not know by itself: the outermost parser would answer with the usage of everything."""
 
@@ -58,8 +65,26 @@ class _Parser(argparse.ArgumentParser):
         """See `argparse`; what is not known is an error of the command that was given it."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            self.error(f"unrecognized arguments: {visible(' '.join(unknown))}")
+            shown = _shown(unknown)
+            hint = NO_SECRETS if any(word.endswith(REMOVED) for word in shown) else ""
+            super().error(f"unrecognized arguments: {visible(clean(' '.join(shown), machine=True))}{hint}")
         return parsed, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """See `argparse`; what it quotes of the call goes through the filter of every other error."""
+        super().error(visible(clean(message, machine=True)))
+
+
+def _shown(words: Sequence[str]) -> list[str]:
+    """Words of a call that nobody understands, without those that may be secrets: a value behind an option, and what no person types."""
+    shown: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        name, has_value, _ = word.partition("=")
+        if _OPTION.fullmatch(name):
+            shown.append(f"{name}={REMOVED}" if has_value else name)
+        else:
+            shown.append(REMOVED if before.startswith("-") or may_be_secret(word) else word)
+    return shown
 
 
 def make_parser(wanted: str = "") -> argparse.ArgumentParser:

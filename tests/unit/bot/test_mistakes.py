@@ -138,6 +138,40 @@ def test_an_option_that_a_command_does_not_have_is_answered_with_its_own_usage(c
     assert "unrecognized arguments: --bogus" in said
 
 
+SECRET = "glpat-" + "x7Kq2mZp9Lw4Rt8Vb3Nd"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gitlab", "setup", "--token", SECRET),
+        ("gitlab", "setup", f"--token={SECRET}"),
+        ("gitlab", "setup", "--token", "hunter2"),
+        ("gitlab", "setup", "--token=hunter2"),
+        ("gitlab", "setup", SECRET),
+        ("gitlab", "setup", "x7Kq2mZp9Lw4Rt8Vb3Nd"),
+    ],
+)
+def test_a_secret_that_was_typed_as_an_argument_is_not_repeated(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    status, said = run(capsys, *words)
+    assert status == 2
+    assert "unrecognized arguments: " in said
+    assert "x7Kq2mZp9Lw4" not in said
+    assert "hunter2" not in said
+    assert "it is asked for, or read from stdin" in said
+
+
+@pytest.mark.parametrize("words", [(SECRET,), ("gitlab", SECRET), ("gitlab", "rotate", "--days", SECRET), ("scan", "--fail-on", SECRET)])
+def test_no_mistake_of_a_call_is_answered_with_a_secret(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    status, said = run(capsys, *words)
+    assert (status, "error: " in said, SECRET in said) == (2, True, False)
+
+
+def test_a_word_too_many_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = run(capsys, "gitlab", "instances", "acme")
+    assert (status, "unrecognized arguments: acme\n" in said, "stdin" in said) == (2, True, False)
+
+
 def test_no_new_handle_is_a_word_and_who_has_one_keeps_it() -> None:
     called = next(f"v1:{n}" for n in range(200_000) if next(candidates(f"v1:{n}")) in WORDS)
     first = next(candidates(called))
