@@ -13,27 +13,30 @@ from pipeline.errors import MalformedDelivery, NotConfigured
 from pipeline.model.event import CommentEvent, CommentRef, Delivery, Event, PullRequestAction, PullRequestEvent, PushEvent, Received
 from pipeline.model.ids import CommitId, InstallationId
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
-from pipeline.payloads import Payload, Sha, read_fields, read_object
+from pipeline.payloads import Payload, Sha, Text, read_fields, read_object
 from pipeline.ports import Configuration
 from pipeline.signing import verify
 
-Text = Annotated[str, Field(min_length=1, max_length=4096)]
+Name = Annotated[Text, Field(min_length=1, max_length=4096)]
+"""What has to be there; no path of a system is longer (Linux: `PATH_MAX`)."""
+Word = Annotated[Text, Field(max_length=4096)]
+"""The same, where it is needed in some events only."""
 
 
 class Repository(Payload):
     """A connected repository."""
 
-    id: Text
-    name: Text
-    path: Text
-    default_branch: Text
+    id: Name
+    name: Name
+    path: Name
+    default_branch: Name
 
 
 class Sender(Payload):
     """Who pushed or wrote: an account of this machine."""
 
-    id: Text
-    login: Text
+    id: Name
+    login: Name
 
 
 class Body(Payload):
@@ -42,16 +45,16 @@ class Body(Payload):
     event: Literal["push", "pull_request", "comment", "ping"]
     repository: Repository
     sender: Sender
-    ref: str = ""
+    ref: Word = ""
     before: Sha | None = None
     after: Sha | None = None
     number: int = 0
     action: PullRequestAction | None = Field(default=None, strict=False)
     head: Sha | None = None
-    comment: str = ""
-    thread: str = ""
-    fingerprint: str = ""
-    body: Annotated[str, Field(max_length=65_536)] = ""
+    comment: Word = ""
+    thread: Word = ""
+    fingerprint: Word = ""
+    body: Annotated[Text, Field(max_length=65_536)] = ""
 
 
 def receive(delivery: Delivery, configuration: Configuration, *, clock: Callable[[], float] = time.time) -> Received:

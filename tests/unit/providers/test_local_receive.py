@@ -112,6 +112,10 @@ def test_a_comment_in_a_thread_brings_its_thread_and_finding() -> None:
         {"repository": {**REPOSITORY, "name": "n" * 5_000}},
         {"sender": None},
         {"body": "b" * 70_000},
+        {"ref": "r" * 5_000},
+        *({name: "a\0b"} for name in ("ref", "comment", "thread", "fingerprint", "body")),
+        *({"repository": {**REPOSITORY, name: "/a\0b"}} for name in REPOSITORY),
+        *({"sender": {"id": "ada", "login": "ada", name: "a\0b"}} for name in ("id", "login")),
     ],
     ids=str,
 )
