@@ -61,6 +61,8 @@ class Capabilities:
     max_title: int = 255
     threads: int = 10
     """How many threads we open at most on one change; the rest stays in the check."""
+    checks_by_pipeline: bool = False
+    """True when a check stands in one pipeline of the host's own CI: one that begins later has none until it is said there, too."""
     redelivers: bool = False
     """True when the host keeps a refused delivery and can deliver it again."""
     tells_installations: bool = True

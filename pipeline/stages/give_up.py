@@ -82,7 +82,8 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
             # Who removed a repository wants it forgotten, whatever it is that fails.
             work.outbox.send(Envelope(message, f"purge:{message.repository}:{new_id()}", priority=BATCH, delay=DAY))
         case _:
-            pass  # nobody waits for it, or a sweep finds what it would have done
+            # Nobody waits for it, or it is found again: by a sweep, and what a ShowCheck would have said by the next walk over open heads.
+            pass
 
 
 def _not_shown(work: Work, identifier: ReviewId) -> None:

@@ -1,8 +1,10 @@
 """FollowHeads: what is open on a host against what was judged. The backstop for every delivery that never came.
 
 A repository is told of by two lists, the open pull requests and the tip of its default branch; both are asked for with their ETags. What
-differs leads to the message that its delivery would have led to: what was judged is not judged again, whoever asks first. An installation
-is walked in slices, each a message of some seconds, and slowly enough to leave four fifths of the host's hourly budget to people.
+differs leads to the message that its delivery would have led to: what was judged is not judged again, whoever asks first. Where a verdict
+belongs to a pipeline (`Capabilities.checks_by_pipeline`) that of each open head is said again, which writes nothing where it stands: the
+one delivery that told of a newer pipeline, or what followed from it, may have been lost. An installation is walked in slices, each a
+message of some seconds, and slowly enough to leave four fifths of the host's hourly budget to people.
 """
 
 from __future__ import annotations
@@ -10,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.errors import HostForbidden, HostGarbage, HostNotFound, HostRejected
-from pipeline.messages import BATCH, AcceptEvent, Envelope, FollowHeads, Message, ScanRepository, StartReview
+from pipeline.messages import BATCH, AcceptEvent, Envelope, FollowHeads, Message, ScanRepository, ShowCheck, StartReview
 from pipeline.model.event import OpenPullRequest, PullRequestAction, PullRequestEvent
-from pipeline.model.ids import CommitId, RepositoryId
+from pipeline.model.ids import CommitId, RepositoryId, ReviewId
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
 from pipeline.ports import CodeHost
 from pipeline.stages.context import Context
@@ -46,6 +48,10 @@ installation that is not let in, or the host itself is ill."""
 CLOSED_AT_ONCE = 20
 """Pull requests of one repository that are asked whether they are closed; two requests each. The next walk goes on."""
 
+PACE = 1.0
+"""Seconds between two verdicts that are said again, each of which costs about five requests: a sixth of the 2,000 that GitLab.com grants in
+a minute (docs "Rate limits on GitLab.com"). A walk takes as much longer as there are open heads, and there is one walk at a time."""
+
 NOBODY = UserRef("0", "")
 """Who closed it nobody told us."""
 
@@ -64,6 +70,8 @@ class _Found:
     heads: int = 0
     missing: list[Envelope] = field(default_factory=list)
     renamed: list[SourceRepository] = field(default_factory=list)
+    settled: list[ReviewId] = field(default_factory=list)
+    """Of open heads whose verdict has to be said again, one for each."""
     refused: bool = False
 
 
@@ -88,6 +96,7 @@ def follow_heads(context: Context, message: FollowHeads) -> None:
         page = work.heads.repositories(message.installation, message.after, SLICE)
     found = _look(context, message, host, page)
     spent = host.spent() - before
+    anew = _anew(context, found.settled)
     ends = found.refused or (len(page) < SLICE and found.repositories == len(page))
     done = replace(
         message,
@@ -100,9 +109,9 @@ def follow_heads(context: Context, message: FollowHeads) -> None:
     with context.finish() as work:
         for repository in found.renamed:
             work.installations.upsert_repository(repository, asked=True)
-        work.outbox.send(*found.missing)
+        work.outbox.send(*found.missing, *anew)
         if not ends:
-            delay = max(BREATH, 3_600.0 * spent / AN_HOUR)
+            delay = max(BREATH, 3_600.0 * spent / AN_HOUR, PACE * len(anew))
             key = f"heads:{context.claimed.id}:{found.last}"
             work.outbox.send(Envelope(done, key, priority=BATCH, delay=delay, group=group_of(message.installation)))
     if found.missing:
@@ -110,6 +119,16 @@ def follow_heads(context: Context, message: FollowHeads) -> None:
     if ends:
         counts = {"repositories": done.repositories, "heads": done.heads, "begun": done.begun, "spent": done.spent}
         log.info("reconcile.done", extra={"provider": message.installation.provider, "what": "heads", **counts})
+
+
+def _anew(context: Context, settled: Sequence[ReviewId]) -> list[Envelope]:
+    """What says these verdicts again, one after the other; while something of a review waits, that says it, or comes first."""
+    with context.database.read() as work:
+        quiet = [review for review in settled if not work.outbox.busy(review)]
+    return [
+        Envelope(ShowCheck(review), f"show_check:{review}:{context.claimed.id}", priority=BATCH, delay=PACE * turn, group=review)
+        for turn, review in enumerate(quiet)
+    ]
 
 
 def _know(context: Context, installation: Installation, seen: Sequence[SourceRepository]) -> None:
@@ -167,6 +186,8 @@ def _missing(
         if not _is_judged(pull, newest):
             as_it_is = (pull.ref.number, pull.head, pull.base_ref, pull.draft, newest.review if newest is not None else "")
             yield _envelope(StartReview(installation, repository, pull_request=pull.ref), number, *as_it_is)
+    if host.capabilities.checks_by_pipeline:
+        found.settled += _settled(pulls, known)
     there = {pull.ref.number for pull in pulls}
     gone = [n for n, head in known.items() if head.is_open and n not in there]
     for closed in sorted(gone)[:CLOSED_AT_ONCE]:
@@ -189,6 +210,12 @@ def _tip(host: CodeHost, repository: SourceRepository, found: _Found) -> CommitI
         if now != repository:
             found.renamed.append(now)
         return None
+
+
+def _settled(pulls: Sequence[OpenPullRequest], known: Mapping[int, KnownHead]) -> Collection[ReviewId]:
+    """A review of each open head that has its verdict: changes with the same head share what is shown there."""
+    judged = {pull.head: known[pull.ref.number] for pull in pulls if _is_judged(pull, known.get(pull.ref.number))}
+    return [newest.review for newest in judged.values() if not newest.live]
 
 
 def _is_judged(pull: OpenPullRequest, known: KnownHead | None) -> bool:

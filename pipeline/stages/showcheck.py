@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from pipeline.errors import HostForbidden, HostNotFound, HostRejected
 from pipeline.messages import ShowCheck, WithdrawReview
 from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.target import CommitRef
@@ -17,11 +18,18 @@ log = logging.getLogger(__name__)
 
 
 def show_check_again(context: Context, message: ShowCheck) -> None:
-    """Show the verdict of a head, or that it is being looked at. Where that stands already, the host's `ensure_check` writes nothing."""
+    """Show the verdict of a head, or that it is being looked at. Where that stands already, the host's `ensure_check` writes nothing.
+
+    What the host refuses there (a role that we lost in one repository, a commit that is gone) is told to the operator and left: the review
+    has its verdict, and a host with many pipelines would make as many dead letters.
+    """
     with context.database.read() as work:
         review = work.reviews.get(message.review)
-    if not _shown_in_progress(context, review):
-        publish_head(context, review.installation, review.change.repository, review.change.head)
+    try:
+        if not _shown_in_progress(context, review):
+            publish_head(context, review.installation, review.change.repository, review.change.head)
+    except (HostForbidden, HostNotFound, HostRejected) as refused:
+        log.warning("check.not_shown_anew", extra={"review_id": review.id, "code": refused.code, "error": refused.message})
     with context.finish():
         return
 

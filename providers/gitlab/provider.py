@@ -35,6 +35,7 @@ CAPABILITIES = Capabilities(
     max_body=65_535,
     max_title=255,
     threads=10,
+    checks_by_pipeline=True,
     redelivers=False,
     tells_installations=False,
     internal_comments=True,
@@ -46,6 +47,7 @@ CAPABILITIES = Capabilities(
 
 - `max_body`: a note takes 1,000,000 characters (docs "Instance limits", "Size of comments"); nobody reads more than what other hosts take.
 - `max_title`: the description of a commit status (docs REST "Commits").
+- `checks_by_pipeline`: a commit status belongs to one pipeline (docs REST "Commits", "Set commit pipeline status").
 - `redelivers`: a delivery can be sent again by number, but nobody lists those of a project without the role Maintainer, and what a hook
   lost while it was switched off was never made: reconciliation finds it.
 - `unwritable`: nothing; GitLab keeps no file from a token with the scope `api`, and a pipeline of a branch runs whatever stands there.

@@ -51,6 +51,7 @@ def _yes(value: bool) -> str:
 
 
 NO_PAGE = "a commit status has a description and an address; the sticky comment carries the table, and that is its page"
+OF_ONE_PIPELINE = "a status belongs to one pipeline: it is said again in each later one, when GitLab tells of it, else within the hour"
 NO_LIST = "GitLab makes none while a webhook is switched off: what was missed is found by comparing, every hour"
 OWN_DISK = "the host is git on our own disk; its hooks keep what nobody took"
 NO_MEMBERS_ONLY = "there is no such comment"
@@ -79,6 +80,9 @@ ABILITIES: Mapping[str, Ability] = {
         "Every command may begin with a slash",
         lambda c: "no" if c.taken_commands else "yes",
         {"gitlab": "GitLab takes `/status` for its own: write `@fixwright status`, which works for every command on every host"},
+    ),
+    "checks_by_pipeline": Ability(
+        "A check counts for every later pipeline of its commit", lambda c: _yes(not c.checks_by_pipeline), {"gitlab": OF_ONE_PIPELINE}
     ),
     "redelivers": Ability(
         "Deliveries that were refused are asked for again", lambda c: _yes(c.redelivers), {"gitlab": NO_LIST, "local": OWN_DISK}

@@ -8,18 +8,22 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from sqlalchemy import select
 
+from bot.duties import walk_heads
 from pipeline.errors import InternalFault
+from pipeline.messages import BATCH, Envelope, FollowHeads
 from pipeline.model.ids import MessageId, ReviewId
 from pipeline.model.review import ReviewStatus
 from pipeline.ports import HostMemory
 from pipeline.stages.context import Context
 from pipeline.stages.give_up import fail_review
+from pipeline.stages.heads import PACE, group_of
 from pipeline.stages.perform import perform
 from pipeline.store.tables import outbox, reviews
 from pipeline.store.work import Work
 from tests.fakes import LineScanner
 from tests.stages.gitlab import GitlabBench
 from tests.stages.wired import KeyScanner
+from tests.worlds import faults
 from tests.worlds.gitlab.model import MergeRequest
 from tests.worlds.gitlab.pipelines import Pipeline
 
@@ -138,6 +142,68 @@ def test_a_pipeline_of_what_was_never_judged_leads_to_nothing(gitlab: GitlabBenc
     again = gitlab.world.run_merge_request_pipeline(request)
     gitlab.settle()
     assert (said(gitlab, again), gitlab.reviews(request.head), gitlab.sent("show_check")) == ([], 0, 0)
+
+
+def walk(gitlab: GitlabBench, key: str) -> None:
+    """What the hourly duty sends, and nothing of what follows."""
+    with gitlab.app.database.work() as work:
+        ((installation, _),) = work.installations.all()
+        work.outbox.send(Envelope(FollowHeads(installation), key, priority=BATCH, group=group_of(installation)))
+    gitlab.work_key(key)
+
+
+def writes(gitlab: GitlabBench) -> int:
+    return sum(asked.method != "GET" for asked in gitlab.world.asked)
+
+
+def test_a_pipeline_that_nobody_told_us_of_has_the_verdict_after_the_next_look_and_then_nothing_is_written(gitlab: GitlabBench) -> None:
+    request = gitlab.change(gitlab.project(OLD), BAD)
+    gitlab.settle()
+    before = written(gitlab, request)
+    again = gitlab.world.run_merge_request_pipeline(request)
+    gitlab.delivered = len(gitlab.told())  # the webhook was switched off
+    assert counts(gitlab, request) is None
+    assert walk_heads(gitlab.app) == 1
+    gitlab.settle()
+    assert counts(gitlab, request) == "failed"
+    assert said(gitlab, again) == ["failed"]
+    known, looks = writes(gitlab), gitlab.sent("show_check")
+    walk(gitlab, "an hour later")
+    gitlab.settle()
+    assert gitlab.sent("show_check") == looks + 1
+    assert (writes(gitlab), said(gitlab, again)) == (known, ["failed"])
+    assert written(gitlab, request) == before
+    assert gitlab.dead() == []
+
+
+def test_open_heads_are_said_again_one_after_the_other_and_never_twice_at_once(gitlab: GitlabBench) -> None:
+    project = gitlab.project(OLD)
+    judged = [gitlab.change(project, {f"{n}.txt": "BAD\n"}, f"feature{n}") for n in range(3)]
+    gitlab.settle()
+    gitlab.world.close("ada", judged[0])
+    gitlab.settle()
+    sent = gitlab.sent("show_check")
+    walk(gitlab, "one")
+    walk(gitlab, "another, while the host is slow")
+    with gitlab.app.database.read() as work:
+        waiting = select(outbox.c.due_at).where(outbox.c.kind == "show_check", outbox.c.status == "pending").order_by(outbox.c.due_at)
+        due = list(work.transaction.execute(waiting).scalars())
+    assert gitlab.sent("show_check") == sent + 2
+    assert [round(one - due[0], 1) for one in due] == [0.0, PACE]
+
+
+@pytest.mark.parametrize("status", [403, 404, 422])
+def test_where_the_host_does_not_let_us_into_a_new_pipeline_somebody_is_told_and_no_letter_is_dead(
+    gitlab: GitlabBench, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    request = gitlab.change(gitlab.project(OLD), BAD)
+    gitlab.settle()
+    gitlab.world.faults.add("POST", "/statuses/", faults.Status(status), times=100)
+    again = gitlab.world.run_merge_request_pipeline(request)
+    gitlab.settle()
+    assert said(gitlab, again) == []
+    assert [record.levelname for record in caplog.records if record.message == "check.not_shown_anew"] == ["WARNING"]
+    assert gitlab.dead() == []
 
 
 class Interrupted(HostMemory):
