@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import GitError, HostForbidden, HostNotFound, HostRejected, HostUnavailable, PatchRefused, UsageError
+from pipeline.fence import before_a_write
 from pipeline.model.event import CommentEvent, CommentRef, OpenPullRequest, Posted, Snapshot
 from pipeline.model.fix import BranchCommit, PullRequestDraft
 from pipeline.model.ids import CommitId
@@ -323,6 +324,7 @@ class LocalHost:
             existing = git.branch(commit.branch)
             if existing is not None and existing != made and not git.is_ours(existing):
                 raise HostRejected(f"branch {commit.branch} exists with commits of other people")
+            before_a_write()  # what `commit` made is a commit that nothing names yet
             git.move_branch(commit.branch, made, existing)
         except PatchRefused as refused:
             raise HostRejected(refused.message) from refused

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from pipeline.model.ids import CommitId
 from pipeline.model.report import AdvisoryDraft, Annotation, Check, CheckAction, Thread
 from pipeline.model.review import Change, Conclusion
 from pipeline.model.target import CommitRef, Permission, PullRequestRef, PullRequestState, UserRef
+from pipeline.ports import CodeHost
 from pipeline.sandbox.git import Mirror
 from tests.contract.gaps import ASKED_AT_DOORS, DOORS, GAPS
 from tests.contract.hosts import GROUNDS, PROVIDERS, Ground, ground_of
@@ -164,7 +167,7 @@ def test_git_fetches_exactly_the_commits_with_the_hosts_credentials(world: World
     mirror = Mirror.open(tmp_path / "mirror.git", world.source.clone_url, host.credentials(world.source), allow_local=local)
     head, base = head_of(world), world.tip("main")
     mirror.fetch([(base, 1), (head, 2)])
-    assert mirror.has(head)
+    assert not mirror.lacking([head])
     assert [changed.path for changed in mirror.changes(base, head)[0]] == ["app.py"]
     assert mirror.file(head, "app.py") == CHANGED.encode()
     assert mirror.added_lines(base, head, ["app.py"]) == {"app.py": [(10, 11), (31, 31)]}
@@ -251,18 +254,6 @@ def test_a_check_in_progress_becomes_the_finished_one(world: World) -> None:
     (seen,) = world.checks(commit.commit)
     assert (seen.status, seen.conclusion, seen.title) == ("completed", "failure", "2 block")
     assert running == finished
-
-
-def test_who_was_overtaken_in_the_middle_of_a_call_writes_nothing_any_more(world: World) -> None:
-    def taken_over() -> None:
-        raise LeaseLost("another worker has it")
-
-    host, commit = world.host(), CommitRef(world.source, head_of(world))
-    with fenced(Fence(0.0, taken_over, 0.0)), pytest.raises(LeaseLost):
-        host.ensure_check(commit, check())
-    assert not world.checks(commit.commit)
-    host.ensure_check(commit, check())
-    assert len(world.checks(commit.commit)) == 1
 
 
 @pytest.mark.parametrize("conclusion", list(Conclusion))
@@ -550,3 +541,76 @@ def test_nothing_of_the_base_was_changed_by_all_that(world: World) -> None:
     assert {path: world.file("main", path) for path in ("tool.sh", "gone.py")} == {
         path: str(BASE[path]).encode() for path in ("tool.sh", "gone.py")
     }
+
+
+# --- what is written under a lease ---
+
+
+def _talks(world: World) -> CodeHost:
+    """A host with the right to write comments: what is refused below is the write itself, and not the request for a token."""
+    world.host().ensure_comment(world.ref, "before", "Said before.")
+    return world.host()
+
+
+def _checks(world: World) -> Callable[[], object]:
+    world.host().prepare(world.source)
+    return partial(world.host().ensure_check, CommitRef(world.source, head_of(world)), check())
+
+
+def _makes_a_branch(world: World) -> Callable[[], object]:
+    world.host().ensure_branch(world.source, branch_commit(world, branch=f"{BRANCH}-before"))
+    return partial(world.host().ensure_branch, world.source, branch_commit(world))
+
+
+def _opens_a_pull_request(world: World) -> Callable[[], object]:
+    commit = world.host().ensure_branch(world.source, branch_commit(world))
+    return partial(world.host().ensure_pull_request, draft(world, commit))
+
+
+def _closes_it(world: World) -> Callable[[], object]:
+    commit = world.host().ensure_branch(world.source, branch_commit(world))
+    ours = world.host().ensure_pull_request(draft(world, commit))
+    return partial(world.host().ensure_closed, ours, "The change is merged.")
+
+
+WRITES: Mapping[str, Callable[[World], Callable[[], object]]] = {
+    "ensure_check": _checks,
+    "ensure_comment": lambda world: partial(_talks(world).ensure_comment, world.ref, "summary", "Two findings."),
+    "ensure_reply": lambda world: partial(_talks(world).ensure_reply, world.comment("/fix"), "fix", "Done."),
+    "ensure_threads": lambda world: partial(_talks(world).ensure_threads, world.ref, head_of(world), [thread(1)], "One."),
+    "ensure_branch": _makes_a_branch,
+    "ensure_pull_request": _opens_a_pull_request,
+    "ensure_closed": _closes_it,
+    "acknowledge": lambda world: partial(_talks(world).acknowledge, world.comment("/fix")),
+    "draft_advisory": lambda world: partial(world.host().draft_advisory, world.source, AdvisoryDraft("SQL", "Why.", "high", ("CWE-89",))),
+}
+"""Verb -> what makes ready for it, and gives the call."""
+UNSEEN = {"acknowledge", "draft_advisory"}
+"""A reaction and a draft are nothing that `World` shows; that they are refused is held all the same."""
+
+
+def seen_on(world: World) -> object:
+    """All that the verbs leave behind for people to see."""
+    pulls = world.pulls()
+    said = [world.comments(PullRequestRef(world.source, pull.number)) for pull in pulls]
+    return (world.checks(head_of(world)), world.threads(), pulls, said, world.tip(BRANCH))
+
+
+def test_every_verb_that_writes_is_tried_by_who_was_overtaken() -> None:
+    ensuring = {name for name, _ in inspect.getmembers(CodeHost, inspect.isfunction) if name.startswith("ensure_")}
+    assert set(WRITES) == ensuring | UNSEEN
+
+
+@pytest.mark.parametrize("verb", WRITES)
+def test_who_was_overtaken_in_the_middle_of_a_call_writes_nothing_any_more(world: World, verb: str) -> None:
+    def taken_over() -> None:
+        raise LeaseLost("another worker has it")
+
+    call = WRITES[verb](world)
+    before = seen_on(world)
+    with fenced(Fence(0.0, taken_over, 0.0)), pytest.raises(LeaseLost):
+        call()
+    assert seen_on(world) == before
+    if verb not in UNSEEN:
+        call()
+        assert seen_on(world) != before
