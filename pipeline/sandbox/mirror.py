@@ -96,11 +96,11 @@ class Mirror(Objects):
 
         def work(remote: Git) -> None:
             for depth, commits in _by_depth(wants):
-                lacking = [commit for commit in commits if not self._reaches(commit, depth)]
+                lacking = self._short([(commit, depth) for commit in commits])
                 if lacking:
                     self._fetch_commits(remote, lacking, depth)
 
-        if wants and not all(self._reaches(commit, depth) for commit, depth in wants):
+        if self._short(wants):
             self._writing(work, hex_digits=len(wants[0][0]))
 
     def separate(self, base: CommitId, head: CommitId, commits: int) -> None:
@@ -224,15 +224,20 @@ class Mirror(Objects):
             log.info("mirror.whole_branches", extra={"mirror": remote.git_dir.name})
             whole = ["--unshallow"] if self.boundary() else []
             remote.fetch(*_QUIET, *whole, "origin", stdin=b"+refs/heads/*:refs/heads/*\n", wall=self.deadline)
-        missing = [commit for commit in commits if not self.has(commit)]
+        missing = self.lacking(commits)
         if missing:
             raise CommitMissing(f"the server does not have commit {missing[0]}")
         _forget_old_refs(remote.git_dir)
 
+    def _short(self, wants: Sequence[tuple[CommitId, int]]) -> list[CommitId]:
+        """Those that are not here, or not with as many generations as asked while there are more."""
+        if not wants or not self._exists():
+            return [commit for commit, _ in wants]
+        lacking = set(self.lacking(commit for commit, _ in wants))
+        return [commit for commit, depth in wants if commit in lacking or not self._reaches(commit, depth)]
+
     def _reaches(self, commit: CommitId, depth: int) -> bool:
-        """True when `commit` is here with as many generations as asked, or with all that it has."""
-        if not self._exists() or not self.has(commit):
-            return False
+        """True when `commit`, which is here, has as many generations as asked, or all that there are."""
         if depth <= 1:
             return True
         said = self.git.read("rev-list", "--first-parent", f"--max-count={depth}", "--end-of-options", commit)

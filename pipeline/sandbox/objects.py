@@ -70,9 +70,18 @@ class Objects:
     git: Git
     """git on that repository."""
 
-    def has(self, commit: CommitId) -> bool:
-        """True when that commit is here."""
-        return self.git.read("cat-file", "-e", f"{checked(commit)}^{{commit}}", codes=(0, 1, 128)).exit_code == 0
+    def lacking(self, commits: Iterable[CommitId]) -> list[CommitId]:
+        """Those of `commits` that are not here, in their order; one question for all. Of a damaged copy, which cannot answer: all."""
+        wanted = list(dict.fromkeys(commits))
+        if not wanted:
+            return []
+        stdin = "".join(f"{checked(commit)}^{{commit}}\n" for commit in wanted).encode()
+        asked = ("cat-file", "--batch-check=%(objecttype)", "--buffer")
+        said = self.git.read(*asked, stdin=stdin, output=len(wanted) * 200, codes=(0, 1, 128))
+        kinds = said.stdout.decode("ascii", "replace").splitlines()
+        if len(kinds) != len(wanted):
+            return wanted
+        return [commit for commit, kind in zip(wanted, kinds, strict=True) if kind != "commit"]
 
     def changes(self, old: CommitId | None, new: CommitId, *, limit: int = 5000) -> tuple[list[Changed], bool]:
         """What differs between two commits, in git's order of paths.

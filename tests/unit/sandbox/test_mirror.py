@@ -256,14 +256,14 @@ def test_a_commit_of_no_branch_is_fetched_all_the_same(origin: Repository, mirro
     pushed_away = origin.commit({"a.py": "2\n"})
     origin.git("reset", "-q", "--hard", "HEAD~1")
     mirror.fetch([(pushed_away, 1)])
-    assert mirror.has(pushed_away)
+    assert not mirror.lacking([pushed_away])
 
 
 def test_the_name_of_a_file_is_not_a_commit(origin: Repository, mirror: Mirror) -> None:
     head = origin.commit({"a.py": "1\n"})
     mirror.fetch([(head, 1)])
     assert mirror.file(head, "a.py")
-    assert not mirror.has(CommitId(origin.at("HEAD:a.py")))
+    assert mirror.lacking([CommitId(origin.at("HEAD:a.py"))])
 
 
 def test_an_empty_repository_has_no_commit(origin: Repository, mirror: Mirror) -> None:
@@ -347,7 +347,7 @@ def test_only_full_names_reach_git(name: str, mirror: Mirror) -> None:
     with pytest.raises(UsageError):
         mirror.fetch([(CommitId(name), 1)])
     with pytest.raises(UsageError):
-        mirror.has(CommitId(name))
+        mirror.lacking([CommitId(name)])
 
 
 def test_a_folder_is_fetched_from_when_the_operator_allows_it(origin: Repository, tmp_path: Path) -> None:
@@ -377,7 +377,7 @@ def test_leftover_locks_of_a_killed_git_do_not_stop_us(origin: Repository, mirro
         (place / name).write_text("")
     head = origin.commit({"a.py": "2\n"})
     mirror.fetch([(head, 1)])
-    assert mirror.has(head)
+    assert not mirror.lacking([head])
     assert not list(place.rglob("*.lock"))
 
 
@@ -456,7 +456,7 @@ def test_a_dropped_mirror_is_gone_and_comes_back(origin: Repository, mirror: Mir
     mirror.drop()
     assert [path.name for path in (tmp_path / "mirrors").iterdir()] == ["one.git.lock"]
     mirror.fetch([(head, 1)])
-    assert mirror.has(head)
+    assert not mirror.lacking([head])
 
 
 def test_a_mirror_whose_damage_is_seen_by_reading_is_dropped_once_whoever_saw_it(origin: Repository, mirror: Mirror) -> None:
