@@ -3,6 +3,7 @@
 Read from the base branch at the base commit, never from the change itself. The file is YAML; errors point at the line.
 """
 
+from pipeline.policy.above import Above, read_above
 from pipeline.policy.difference import differences, say_differences, say_effect, show
 from pipeline.policy.edit import PolicyEdit, policy_edit
 from pipeline.policy.merge import FREE, KEYS, Effective, loosens, merge, stands_in, under, value_of
@@ -40,6 +41,7 @@ __all__ = [
     "FREE",
     "KEYS",
     "MAX_BYTES",
+    "Above",
     "Decision",
     "Effective",
     "Engines",
@@ -65,6 +67,7 @@ __all__ = [
     "parse_document",
     "parse_policy",
     "policy_edit",
+    "read_above",
     "read_document",
     "record_of",
     "say_differences",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.errors import PolicyInvalid
 from pipeline.model.review import Remark
 from pipeline.policy.difference import differences, say_differences
-from pipeline.policy.merge import Effective, merge
+from pipeline.policy.merge import Effective, merge, under
 from pipeline.policy.parse import FILE, PolicyDocument, PolicyPlaces, parse_document, read_document
 from pipeline.policy.schema import Policy
 
@@ -44,10 +44,10 @@ def policy_edit(
         changed: paths that the change touches.
         base, head: contents of files before and after the change.
         in_force: the policy that judges the change.
-        parent: the owner's policy above it.
+        parent: the owner's policy above it; of a group's own, that of the groups that it lies in.
     """
     own = _own_edit(places, changed, head, in_force, parent)
-    above = _parent_edit(places, repository, changed, base, head)
+    above = _parent_edit(places, repository, changed, base, head, parent)
     return PolicyEdit((*own.notes, *above.notes), (*own.mistakes, *above.mistakes), own.after)
 
 
@@ -66,26 +66,37 @@ def _own_edit(places: PolicyPlaces, changed: Collection[str], head: Read, in_for
     return PolicyEdit((f"{said} {would}", *after.notes), (), after if different else None)
 
 
-def _parent_edit(places: PolicyPlaces, repository: str, changed: Collection[str], base: Read, head: Read) -> PolicyEdit:
+def _parent_edit(
+    places: PolicyPlaces, repository: str, changed: Collection[str], base: Read, head: Read, parent: PolicyDocument | None
+) -> PolicyEdit:
     name, path = places.owner_repository, FILE
     owner, _, own_name = repository.rpartition("/")
     if not name or own_name.lower() != name or path not in changed:
         return PolicyEdit()
     said = f"This change edits {path}, the policy above every repository of {owner}."
-    after = head(path)
     try:
-        new = parse_document(after, path).policy if after is not None else Policy()
+        new, notes = _as_floor(head(path), parent)
     except PolicyInvalid as error:
         error.path = path
         return PolicyEdit((said, f"{path}:{error.line}: {error.message}. Merged like this, it could not be used."), _mistakes(error))
-    before = base(path)
     try:
-        old = parse_document(before, path).policy if before is not None else Policy()
+        old, _ = _as_floor(base(path), parent)
     except PolicyInvalid:
-        return PolicyEdit((f"{said} Once merged, it can be used again.",))
+        return PolicyEdit((f"{said} Once merged, it can be used again.", *notes))
     different = differences(old, new)
     would = f"Once merged: {say_differences(different)}." if different else "Once merged, everything would stay as it is."
-    return PolicyEdit((f"{said} {would}",))
+    return PolicyEdit((f"{said} {would}", *notes))
+
+
+def _as_floor(content: bytes | None, parent: PolicyDocument | None) -> tuple[Policy, tuple[str, ...]]:
+    """What an owner's file comes to above repositories, and what it says and does not get. Raises PolicyInvalid."""
+    if content is None:
+        return (Policy() if parent is None else parent.policy), ()
+    document = parse_document(content, FILE)
+    if parent is None:
+        return document.policy, ()
+    group, notes = under(document, parent)
+    return group.policy, notes
 
 
 def _mistakes(error: PolicyInvalid) -> tuple[Remark, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ from pipeline.model.review import Change, Review
 from pipeline.model.scan import Gap, GapClass
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.phrases import short
-from pipeline.policy import DEFAULTS, MAX_BYTES, Effective, Policy, PolicyDocument, merge, parse_document, read_document, record_of, under
-from pipeline.ports import PolicyFile
+from pipeline.policy import DEFAULTS, MAX_BYTES, Effective, Policy, PolicyDocument, merge, read_above, read_document, record_of
+from pipeline.ports import HostMemory, PolicyFile
 from pipeline.sandbox.git import Mirror
 from pipeline.stages.context import Context
 from pipeline.store.work import Work
@@ -28,7 +28,7 @@ PARENT_SECONDS = 60.0
 """How long an owner's policy is taken as it was read: many changes are judged in one minute."""
 
 LAST_GOOD_SECONDS = 400 * 86_400.0
-"""How long the last owner's policy that could be used is kept."""
+"""How long the last version of an owner's policy that could be used is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,10 @@ def reader(mirror: Mirror, commit: CommitId) -> Callable[[str], bytes | None]:
     """Reads the files of a commit. One that is too large to be read is there all the same: its content is no policy."""
 
     def read(path: str) -> bytes | None:
+        if mirror.blob_at(commit, path) is None:  # of most places: one question, not two
+            return None
         content = mirror.file(commit, path)
-        if content is None and mirror.blob_at(commit, path) is not None:
-            return b" " * (MAX_BYTES + 1)
-        return content
+        return b" " * (MAX_BYTES + 1) if content is None else content
 
     return read
 
@@ -99,7 +99,9 @@ def _instead(context: Context, change: Change, parent: _Parent, error: PolicyInv
         return InForce(merge(own, parent.document), (note, *parent.notes), parent.gaps)
     line = f"line {error.line}: " if error.line else ""
     gap = Gap("policy", "", f"the policy file cannot be used ({line}{error.message})", GapClass.ERROR, "us")
-    return InForce(merge(PolicyDocument(Policy(), DEFAULTS), parent.document), parent.notes, (gap, *parent.gaps))
+    # What an owner says of what could not be checked is for the rest: the file might say `fail` itself.
+    strict = PolicyDocument(Policy(on_incomplete="fail"), DEFAULTS)
+    return InForce(merge(strict, parent.document), parent.notes, (gap, *parent.gaps))
 
 
 def _last_good(context: Context, change: Change) -> PolicyDocument | None:
@@ -124,62 +126,82 @@ class _Parent:
 
 
 def _parent(context: Context, installation: Installation, repository: SourceRepository) -> _Parent:
-    """The owner's policy; when it is broken or cannot be reached, the last good one."""
+    """The owner's policy; in the place of what is broken or cannot be reached, the last good one."""
     # A group may lie in a group (`acme/web/shop`): each has a policy of its own.
     owner, _, name = repository.full_name.lower().rpartition("/")
     if name == context.provider(installation).capabilities.policies.owner_repository:
         if "/" not in owner:
             return _Parent()  # the owner's policy stands above all others, and above nothing of its own
         owner = f"{owner}/{name}"  # a group's own is ruled by what stands above that group alone
-    key = f"policy-parent:{installation.provider}:{installation.instance}:{installation.external_id}:{owner}"
+    scope = f"{installation.provider}:{installation.instance}:{installation.external_id}"
+    key = f"policy-parent:{scope}:{owner}"
+    kept = _Kept(context.memory, f"{key}:last", f"policy-good:{scope}:")
     try:
         found = _asked(context, installation, repository, key)
     except HostError as failure:
-        last, known = context.memory.get(f"{key}:last"), _last_parent(context, key)
-        if last is None or (last and known is None):
+        last = kept.last()
+        above = None if last is None else read_above(last, kept.good)
+        if above is None or above.mistakes:
             raise
         log.warning("policy.owner_not_read", extra={"code": failure.code})
+        if above.document is None:
+            return _Parent()
         said = "The owner's policy cannot be read now; the last one that could be is in force."
-        return _Parent(known, (said,)) if known is not None else _Parent()
-    if found is None:
-        _remember(context, f"{key}:last", None)
-        return _Parent()
-    try:
-        document, notes = _read(found)
-    except PolicyInvalid as error:
-        where = f"{error.path}:{error.line}" if error.line else error.path
-        known = _last_parent(context, key)
-        if known is not None:
-            said = f"{where}: {error.message}. The owner's policy cannot be used; its last good version is in force."
-            return _Parent(known, (said,))
-        return _Parent(
-            None, (), (Gap("policy", "", f"the owner's policy cannot be used ({where}: {error.message})", GapClass.ERROR, "us"),)
-        )
-    _remember(context, f"{key}:last", found)
-    return _Parent(document, notes)
+        return _Parent(above.document, (said, *above.notes))
+    above = read_above([(file.where, file.content) for file in _from_nearest(found)], kept.good)
+    kept.keep(found, above.used)
+    gaps = [Gap("policy", "", f"the owner's policy cannot be used ({mistake})", GapClass.ERROR, "us") for mistake in above.mistakes]
+    return _Parent(above.document, above.notes, tuple(gaps))
 
 
-def _read(found: PolicyFile) -> tuple[PolicyDocument, tuple[str, ...]]:
-    """An owner's policy under those of the owners that it lies in, and what it says and does not get. Raises PolicyInvalid, whose `path`
-    says which file."""
-    try:
-        document = parse_document(found.content, found.where)
-    except PolicyInvalid as error:
-        error.path = found.where
-        raise
-    if found.above is None:
-        return document, ()
-    above, notes = _read(found.above)
-    document, more = under(document, above)
-    return document, (*notes, *more)
+class _Kept:
+    """What is remembered of owners' policies: the files that stood above an owner's repositories, and of each file by itself its last good
+    version, which a group finds too that is new."""
+
+    def __init__(self, memory: HostMemory, last: str, good: str) -> None:
+        self._memory, self._last, self._good = memory, last, good
+
+    def last(self) -> list[tuple[str, bytes]] | None:
+        """Where each file stood, and its content as it was in force, the nearest owner's first; None when nobody ever asked."""
+        packed = self._memory.get(self._last)
+        return None if packed is None else [(file.where, file.content) for file in _from_nearest(_unpack(packed))]
+
+    def good(self, where: str) -> bytes | None:
+        """The content of a file when it could last be used."""
+        packed = self._memory.get(self._good_key(where))
+        if packed is None:
+            return dict(self.last() or ()).get(where)
+        known = _unpack(packed)
+        return None if known is None else known.content
+
+    def keep(self, found: PolicyFile | None, used: Mapping[str, bytes]) -> None:
+        """Remember what is in force. A file that is gone has no last good version any more."""
+        for where, _ in self.last() or ():
+            if all(file.where != where for file in _from_nearest(found)):
+                self._put(self._good_key(where), None)
+        for file in _from_nearest(found):
+            if file.where in used:
+                self._put(self._good_key(file.where), PolicyFile(used[file.where], file.where))
+        self._put(self._last, _with(found, used))
+
+    def _good_key(self, where: str) -> str:
+        return f"{self._good}{where.lower()}"
+
+    def _put(self, key: str, file: PolicyFile | None) -> None:
+        packed = _pack(file)
+        if self._memory.get(key) != packed:
+            self._memory.put(key, packed, LAST_GOOD_SECONDS)
 
 
-def _last_parent(context: Context, key: str) -> PolicyDocument | None:
-    known = _unpack(context.memory.get(f"{key}:last") or b"")
-    try:
-        return None if known is None else _read(known)[0]
-    except PolicyInvalid:  # this version is stricter than the one that kept it
-        return None
+def _from_nearest(file: PolicyFile | None) -> Iterator[PolicyFile]:
+    while file is not None:
+        yield file
+        file = file.above
+
+
+def _with(file: PolicyFile | None, used: Mapping[str, bytes]) -> PolicyFile | None:
+    """The same files with the contents that are in force."""
+    return file and PolicyFile(used.get(file.where, file.content), file.where, _with(file.above, used))
 
 
 def _asked(context: Context, installation: Installation, repository: SourceRepository, key: str) -> PolicyFile | None:
@@ -192,18 +214,9 @@ def _asked(context: Context, installation: Installation, repository: SourceRepos
     return found
 
 
-def _remember(context: Context, key: str, found: PolicyFile | None) -> None:
-    packed = _pack(found)
-    if context.memory.get(key) != packed:
-        context.memory.put(key, packed, LAST_GOOD_SECONDS)
-
-
 def _pack(found: PolicyFile | None) -> bytes:
     """The nearest owner's first."""
-    rows = []
-    while found is not None:
-        rows.append([found.where, found.content.hex()])
-        found = found.above
+    rows = [[file.where, file.content.hex()] for file in _from_nearest(found)]
     return json.dumps(rows).encode() if rows else b""
 
 

@@ -294,9 +294,29 @@ def test_a_broken_policy_of_the_owner_leaves_the_last_good_one_in_force(github: 
 
 
 def test_a_policy_of_the_owner_that_never_could_be_used_makes_no_check_green(github: GithubBench) -> None:
-    run = checked(github, shop(github, "gate: ["), {"c.txt": "fine\n"}, "feature")
+    made = shop(github, "gate: [", "gate: {block: never}\non_incomplete: warn\n")
+    run = checked(github, made, {"c.txt": "fine\n"}, "feature")
     assert run.conclusion == "action_required"
     assert "octo/.github: fixwright.yml" in said(run)
+    assert checked(github, made, {"c.txt": "BAD\n"}, "other").conclusion == "failure"
+
+
+def test_a_policy_of_the_owner_that_is_taken_away_is_not_its_last_good_one_any_more(github: GithubBench) -> None:
+    made = shop(github, "gate: {block: never}\n")
+    assert checked(github, made, {"c.txt": "BAD\n"}, "first").conclusion == "success"
+    parent = github.world.github.state.repository("octo", ".github")
+    assert parent is not None
+    github.world.commit(parent, "main", {"fixwright.yml": None, "README.md": "none\n"})
+    a_minute_later(github)
+    assert checked(github, made, {"d.txt": "BAD\n"}, "second").conclusion == "failure"
+    github.world.commit(parent, "main", {"fixwright.yml": "gate: ["})
+    a_minute_later(github)
+    assert checked(github, made, {"e.txt": "fine\n"}, "third").conclusion == "action_required"
+
+
+def test_a_broken_policy_of_a_repository_is_no_matter_of_what_the_owner_says_of_incomplete_checks(github: GithubBench) -> None:
+    run = checked(github, shop(github, "on_incomplete: warn\n", "gate: ["), {"c.txt": "fine\n"}, "feature")
+    assert run.conclusion == "action_required"
 
 
 def test_a_host_that_fails_is_asked_again_before_anything_is_said(github: GithubBench) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.policy import FILE, Policy, PolicyPlaces, policy_edit, read_document
+from pipeline.policy import FILE, Policy, PolicyEdit, PolicyPlaces, parse_document, policy_edit, read_document
 from pipeline.triage.intent import protected_kind
 
 LAX, STRICT = b"gate: {block: never}\n", b"gate: {block: low}\n"
@@ -63,6 +63,49 @@ def test_a_change_of_the_owners_policy_names_whom_it_is_for(places: PolicyPlaces
     assert [note.partition(" Once")[0] for note in said] == (
         [f"This change edits fixwright.yml, the policy above every repository of {owner}."] if owner else []
     )
+
+
+def edited(before: bytes | None, after: bytes | None) -> PolicyEdit:
+    """Of a group's own policy, below another one."""
+    top = parse_document(b"gate: {block: medium}\nallow: [schedule]\n", "acme/policies: fixwright.yml")
+    old, new = ({FILE: content} if content is not None else {} for content in (before, after))
+    return policy_edit(
+        places=THERE,
+        repository="acme/web/policies",
+        changed={FILE},
+        base=old.get,
+        head=new.get,
+        in_force=Policy(),
+        parent=top,
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "would"),
+    [
+        (b"{}", LAX, "Once merged, everything would stay as it is."),
+        (LAX, STRICT, "Once merged: gate.block from medium to low."),
+        (STRICT, None, "Once merged: gate.block from low to medium."),
+        (None, b"gate: {block: low}\nallow: [schedule, ignore]\n", "Once merged: gate.block from medium to low."),
+        (b"allow: [schedule]\n", b"schedule: never\n", 'Once merged: schedule from weekly to never, allow from ["schedule"] to [].'),
+        (b"gate: [", LAX, "Once merged, it can be used again."),
+    ],
+)
+def test_a_change_of_a_groups_policy_is_told_what_it_comes_to_under_the_one_above(
+    before: bytes | None, after: bytes | None, would: str
+) -> None:
+    (said, *refused) = edited(before, after).notes
+    assert said == f"This change edits fixwright.yml, the policy above every repository of acme/web. {would}"
+    if after == LAX:
+        assert refused == [
+            "fixwright.yml:1: gate.block would loosen what acme/policies: fixwright.yml says and does not allow; the owner's value stands."
+        ]
+    elif after is not None and b"ignore" in after:
+        assert refused == [
+            "fixwright.yml:2: acme/policies: fixwright.yml does not allow to loosen ignore; that it is allowed here says nothing."
+        ]
+    else:
+        assert refused == []
 
 
 @pytest.mark.parametrize("folder", ["", ".here/", "deep/.there/"])
