@@ -84,8 +84,8 @@ class _Wanted:
 class _Board:
     """Our statuses, as far as they were looked at. `blank`: nobody has ever tried to write one of that commit."""
 
-    def __init__(self, api: Api, *, blank: bool = False) -> None:
-        self._api, self._blank = api, blank
+    def __init__(self, api: Api, memory: HostMemory, *, blank: bool = False) -> None:
+        self._api, self._memory, self._blank = api, memory, blank
         self._seen: dict[tuple[str, str], Sequence[StatusAnswer]] = {}
 
     def of(self, place: Place) -> Sequence[StatusAnswer]:
@@ -96,14 +96,25 @@ class _Board:
         return self._seen[key]
 
     def newest(self, place: Place) -> StatusAnswer | None:
-        """The one that counts there. One of which GitLab does not say in which pipeline it stands may stand in any."""
+        """The one that counts there. One of which GitLab does not say in which pipeline it stands may stand in any, unless we remember
+        where we put it."""
+        if place.pipeline is None:
+            return next((status for status in self.of(place) if not place.ref or status.ref == place.ref), None)
+        untold = any(status.pipeline_id is None for status in self.of(place))
+        put = (self._memory.get(self._put_key(place)) or b"").decode("utf-8", "replace") if untold else ""
         for status in self.of(place):
-            if place.pipeline is not None:
-                if status.pipeline_id == place.pipeline:
-                    return status
-            elif not place.ref or status.ref == place.ref:
+            if status.pipeline_id == place.pipeline or (status.pipeline_id is None and str(status.id) == put):
                 return status
         return None
+
+    def note(self, place: Place, made: StatusAnswer) -> None:
+        """It was written in that pipeline. Remembered where GitLab will not say so: what says whose pipeline it is (merge request 127559 of
+        gitlab-org/gitlab, 16.3) is older than the filter by `pipeline_id` (17.8), so that nobody can be asked who does not tell."""
+        if place.pipeline is not None and made.pipeline_id is None:
+            self._memory.put(self._put_key(place), str(made.id).encode(), NOTE_KEPT)
+
+    def _put_key(self, place: Place) -> str:
+        return f"gitlab/{self._api.site.authority}/put/{place.project.external_id}/{place.pipeline}"
 
     def look_again(self, place: Place, *, refused: bool) -> StatusAnswer | None:
         """As `newest`, asked now.
@@ -135,7 +146,7 @@ def ensure_status(api: Api, memory: HostMemory, commit: CommitRef, check: Check,
     Raises:
         HostForbidden: we may write nowhere.
     """
-    board = _Board(api, blank=known is not None and not known.id)
+    board = _Board(api, memory, blank=known is not None and not known.id)
     found = places(api, commit)
     key = f"gitlab/{api.site.authority}/begun/{commit.repository.external_id}/{commit.commit}"
     if check.conclusion is None:
@@ -166,7 +177,7 @@ def point_to_comment(api: Api, memory: HostMemory, ref: PullRequestRef, note: No
     head = read(api, ref).head
     if not address or len(address) > TARGET or head is None:
         return
-    board = _Board(api)
+    board = _Board(api, memory)
     for place in places(api, CommitRef(ref.repository, head)):
         if place.pull_request == ref:
             try:
@@ -249,7 +260,7 @@ def _write(api: Api, board: _Board, place: Place, wanted: _Wanted) -> StatusAnsw
     if newest is not None and wanted.said_by(newest):
         return newest
     try:
-        return _post(api, place, wanted)
+        made = _post(api, place, wanted)
     except (HostRejected, HostNotFound) as exc:
         if answered(exc, 409):
             raise HostUnavailable(exc.message) from exc  # another one is being written; GitLab itself has waited for ten seconds
@@ -265,6 +276,8 @@ def _write(api: Api, board: _Board, place: Place, wanted: _Wanted) -> StatusAnsw
         if now is not None and refused:
             raise HostUnavailable(exc.message) from exc  # somebody moved it meanwhile; the next try sees where it stands
         raise
+    board.note(place, made)
+    return made
 
 
 def _post(api: Api, place: Place, wanted: _Wanted) -> StatusAnswer:

@@ -13,6 +13,7 @@ from pipeline.model.report import Check, CheckState
 from pipeline.model.review import Conclusion
 from pipeline.model.target import CommitRef
 from providers.gitlab.statuses import DESCRIPTION, STATES, UNFINISHED, shortened
+from tests.unit.providers.github_wire import Memory
 from tests.unit.providers.gitlab_wire import ME, REPOSITORY, Asked, Said, Wire
 
 HEAD = "e" * 40
@@ -167,6 +168,25 @@ def test_what_says_something_else_is_replaced(there: dict[str, object]) -> None:
     wire = answering(lists)
     assert wire.host().ensure_check(COMMIT, check()).id == "100"
     assert [body["state"] for _, body in posted(wire)] == ["failed"]
+
+
+def test_where_gitlab_does_not_tell_the_pipeline_what_was_said_there_is_not_said_again_and_in_a_newer_one_once() -> None:
+    there: list[dict[str, object]] = []
+    pipelines = [pipeline(5)]
+
+    def handler(asked: Asked) -> Said | None:
+        if asked.method == "POST":
+            there.append({**status(100 + len(there), str(asked.body["state"])), "pipeline_id": None})
+            return Said(there[-1], 201)
+        lists = {**LISTS, "/projects/42/merge_requests/7/pipelines": pipelines, STATUSES: there}
+        return Said(lists[asked.path]) if asked.path in lists else None
+
+    wire, memory = Wire(handler), Memory()
+    assert [wire.host(memory).ensure_check(COMMIT, check()).id for _ in range(3)] == ["100"] * 3
+    pipelines.append(pipeline(6))
+    assert [wire.host(memory).ensure_check(COMMIT, check()).id for _ in range(3)] == ["101"] * 3
+    assert [body["pipeline_id"] for _, body in posted(wire)] == [5, 6]
+    assert wire.host(memory).ensure_check(COMMIT, check(Conclusion.SUCCESS)).id == "102"
 
 
 def test_running_twice_is_once_whatever_gitlab_says_to_the_second() -> None:
