@@ -116,11 +116,11 @@ class Caretaker:
         if self.known.due():
             try:
                 found = self._found_by_looking()
+                self.known.add(found)  # before the plans are asked for, a request a group: a limit that ends that loses none of them
                 silent = [self._silent(place) for place in {(one.kind, one.id): one for one in (*known, *found)}.values()]
             except HostError:
                 self.known.look_again(SOON)
                 raise
-            self.known.add(found)
             yield from (one for one in silent if one is not None and one.ok is False)
             there = {(one.kind, one.id) for one in known}
             yield from self._tend_all([place for place in found if (place.kind, place.id) not in there])

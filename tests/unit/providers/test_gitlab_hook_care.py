@@ -93,6 +93,22 @@ def test_a_look_through_everything_that_a_limit_ended_is_tried_again_within_the_
     assert _said(list(caretaker.tend())) == [("webhook of acme/infra/net", True)]
 
 
+def test_what_was_found_is_remembered_also_when_a_limit_ends_the_question_for_plans() -> None:
+    class Busy(FakeGitlab):
+        def plan(self, group: Place) -> str:
+            raise RateLimited("429", retry_after=60)
+
+    api, memory = Busy(dict(PLACES)), Memory()
+    for path in ("acme", "acme/shop"):
+        api.put(path, **RIGHT)
+    with pytest.raises(RateLimited):
+        list(_caretaker(api, memory).tend())
+    api.put("acme/infra/net", **RIGHT)
+    api.calls.clear()
+    assert list(_caretaker(api, memory).tend()) == []
+    assert api.calls == ["list acme", "list acme/shop"], "within half an hour nothing is looked through again"
+
+
 def test_a_hook_that_somebody_removed_is_told_of_once_and_not_made_again() -> None:
     api, memory = FakeGitlab(dict(PLACES)), Memory()
     number = api.put("acme/shop", **RIGHT)
