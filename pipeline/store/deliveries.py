@@ -28,6 +28,10 @@ COMMAND_SECONDS = ROW_SECONDS - 86_400.0
 """A command that was written longer ago is not begun: that it was done may be forgotten by now, so that whoever delivers it once more would
 have it done twice. A day less than ids are kept, as the clocks of a host and of the database differ."""
 
+AHEAD_SECONDS = ROW_SECONDS - COMMAND_SECONDS
+"""A command that was written so much later than now is not begun either: its host lets somebody date it as he likes (GitLab: an owner, docs
+"Notes API", `created_at`), and it would still count when it is forgotten that it was done."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCount:

@@ -105,3 +105,19 @@ def test_gitlab_a_command_that_may_be_forgotten_is_not_done(gitlab: GitlabBench,
     assert note.awards == []
     assert [record.message for record in caplog.records].count("command.too_old") == 2
     assert gitlab.dead() == []
+
+
+@pytest.mark.parametrize(("ahead", "reviews"), [(0.9 * DAY, 2), (1.1 * DAY, 1)])
+def test_gitlab_a_command_that_somebody_dated_far_ahead_is_not_done(
+    gitlab: GitlabBench, caplog: pytest.LogCaptureFixture, ahead: float, reviews: int
+) -> None:
+    """An owner may give a note any date: it would still be new when it is forgotten that it was done."""
+    request = gitlab.change(gitlab.project(OLD), NEW)
+    gitlab.settle()
+    gitlab.world.advance(ahead)
+    gitlab.world.comment("ada", request, "/scan")
+    gitlab.world.advance(-ahead)
+    gitlab.settle()
+    assert gitlab.reviews(request.head) == reviews
+    assert [record.message for record in caplog.records].count("command.dated_ahead") == 2 - reviews
+    assert gitlab.dead() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Iterable, Mapping
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected
@@ -18,7 +19,7 @@ from pipeline.stages.accept.lines import Line, as_typed, parse_lines
 from pipeline.stages.accept.sending import send
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import tellable
-from pipeline.store.deliveries import COMMAND_SECONDS
+from pipeline.store.deliveries import AHEAD_SECONDS, COMMAND_SECONDS
 from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
@@ -34,13 +35,7 @@ def comment(context: Context, message: AcceptEvent, event: CommentEvent) -> None
         with context.finish():
             return
     host = context.host(event.installation)
-    written = host.written(event)
-    if written is None or written < context.database.now() - COMMAND_SECONDS:
-        said = {"comment": event.comment.id, "number": event.comment.pull_request.number}
-        if written is None:
-            log.warning("command.not_confirmed", extra=said)
-        else:
-            log.warning("command.too_old", extra=said)
+    if not _counts(context, event, host.written(event)):
         with context.finish():
             return
     permission = host.permission(event.comment.pull_request.repository, event.sender)
@@ -67,6 +62,20 @@ def comment(context: Context, message: AcceptEvent, event: CommentEvent) -> None
         if len(lines) > AT_MOST:
             following.append(_say(event, "limit", render_answer("too-many", number=AT_MOST)))
         _send(work, message, _with_one_answer(following))
+
+
+def _counts(context: Context, event: CommentEvent, written: float | None) -> bool:
+    """Whether what was written then (see `CodeHost.written`) is done; if not, why is logged."""
+    said, now = {"comment": event.comment.id, "number": event.comment.pull_request.number}, context.database.now()
+    if written is None:
+        log.warning("command.not_confirmed", extra=said)
+    elif written < now - COMMAND_SECONDS:
+        log.warning("command.too_old", extra=said)
+    elif now + AHEAD_SECONDS < written < math.inf:
+        log.warning("command.dated_ahead", extra=said)
+    else:
+        return True
+    return False
 
 
 def may(permission: Permission, command: Command) -> bool:
