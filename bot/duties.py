@@ -21,7 +21,7 @@ from pipeline.stages.give_up import fail_review
 from pipeline.stages.heads import group_of
 from pipeline.stages.lapse import expire_ignores, expire_waivers
 from pipeline.stages.sweep import begin_next, engines_digest
-from pipeline.stages.tend import EXPIRES
+from pipeline.stages.tend import EXPIRES, TROUBLES
 from pipeline.store.heads import QUIET_SECONDS
 from pipeline.store.identifiers import new_id
 from pipeline.store.migrate import forget_old_copies
@@ -87,7 +87,7 @@ def tidy(app: App) -> None:
         work.tidy()
         work.processes.forget()
         work.counters.forget_gauges(GAUGES)
-        work.counters.forget_gauges((EXPIRES,), older_than=3 * RECONCILE_SECONDS)
+        work.counters.forget_gauges((EXPIRES, TROUBLES), older_than=3 * RECONCILE_SECONDS)
         work.organizations.settle(one_each=app.settings.organization_per_installation)
     forget_old_copies(app.settings.state_dir, COPY_DAYS * DAY)
 

@@ -7,7 +7,7 @@ import platform
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import chain
 
 import redis
@@ -19,6 +19,8 @@ from bot.configurations import SettingsOfHosts, hook_url
 from bot.embedded import answers, bundled_server
 from bot.jobs import Jobs
 from bot.settings import VARIABLES, Settings, read_settings, variable_of
+from bot.standing import LOCKED, THE_KEY_BACK
+from bot.standing import ending as when
 from bot.statefolder import check_state_dir
 from bot.wiring import App, discover_plugins
 from pipeline import engines
@@ -28,7 +30,7 @@ from pipeline.lacking import missing
 from pipeline.ports import Provider
 from pipeline.sandbox.process import best_level, why
 from pipeline.stages.context import Plugins
-from pipeline.stages.tend import EXPIRES, WARN
+from pipeline.stages.tend import EXPIRES, WARN, days_left
 from pipeline.store.engine import Database
 from pipeline.store.seal import Seal
 
@@ -91,14 +93,12 @@ def show(lines: Iterable[Line]) -> bool:
 
 def try_host(app: App, provider: str, instance: str | None = None) -> Iterator[Line]:
     """Every hop between us and each instance of a host."""
-    known = app.configurations.instances(provider)
-    for name in app.configurations.locked(provider):
-        yield Line(
-            f"instance {name or 'default'}", "cannot be opened with this FIXWRIGHT_SECRET_KEY", False, "use the key that it was stored with"
-        )
+    known, locked = app.configurations.instances(provider), app.configurations.locked(provider)
     if instance is not None:
-        known = [name for name in known if (name or "default") == instance]
-    if not known:
+        known, locked = ([name for name in names if (name or "default") == instance] for names in (known, locked))
+    for name in locked:
+        yield Line(f"instance {name or 'default'}", LOCKED, False, THE_KEY_BACK)
+    if not known and not locked:  # to set up what is locked would overwrite it
         command = app.plugins.providers[provider].setup_command
         hint = f"run: {command}" if command else "see docs/guide/settings.md"
         yield Line(f"provider {provider}", f"{instance + ' is ' if instance else ''}not set up", False, hint)
@@ -116,9 +116,8 @@ def ending(database: Database, provider: str, instance: str) -> Iterator[Line]:
         known = [c for c in work.counters.all() if c.name == EXPIRES and c.labels == {"provider": provider, "instance": instance}]
     for counter in known:
         at = datetime.fromtimestamp(counter.value, UTC)
-        left = at - datetime.now(UTC)
-        said = f"ended on {at:%Y-%m-%d}" if left < timedelta() else f"ends on {at:%Y-%m-%d}, in {left.days} days"
-        yield Line("  credential", said, left > WARN, "make another one, and set it here")
+        now = datetime.now(UTC)
+        yield Line("  credential", when(at, now), days_left(at, now) > WARN.days, "make another one, and set it here")
 
 
 def _settings(settings: Settings, plugins: Plugins) -> Iterator[Line]:
@@ -244,9 +243,8 @@ def _instances(
 ) -> Iterator[Line]:
     known = configurations.instances(name)
     for locked in configurations.locked(name):
-        hint = "use the key that it was stored with"
-        yield Line(f"provider {name}", f"{locked or 'default'} cannot be opened with this FIXWRIGHT_SECRET_KEY", False, hint)
-    if not known:
+        yield Line(f"provider {name}", f"{locked or 'default'} {LOCKED}", False, THE_KEY_BACK)
+    if not known and not configurations.locked(name):
         how = f"{provider.setup_command}, or " if provider.setup_command else ""
         needed = next(setting.name for setting in provider.settings if setting.needed == "receive")
         yield Line(f"provider {name}", f"off: needs {how}{variable_of(provider, needed)}")

@@ -108,9 +108,14 @@ def run_setup(args: argparse.Namespace) -> int:
         site = Site.of({"URL": url})
         settings = {**_secrets(known, anew=args.new_secrets), "URL": site.web_url, "TOKEN": _token(site)}
         remember(*(settings[secret] for secret in ("TOKEN", "SIGNING_TOKEN", "WEBHOOK_SECRET")))
-        who = _administration(app, name, settings).who()
+        administration = _administration(app, name, settings)
+        who = administration.who()
         app.configurations.save(PROVIDER, name, settings)
     print(visible(f"{site.authority} is set up as {who}; stored sealed, as the instance {name or 'default'}"))
+    end = administration.ending(who)
+    if end is not None and end.ok is False:
+        print(visible(f"!! {end.said}"))
+        print(visible(f"   {end.hint}"))
     print(f"next: fixwright gitlab connect GROUP{f' --instance {name}' if name else ''}")
     return OK
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from bot.cli import OK, UNCHECKED
 from bot.cli.processes import stored
 from bot.configurations import DEFAULT
 from bot.settings import Settings
+from bot.standing import LOCKED, THE_KEY_BACK
 from bot.wiring import App
-from pipeline.errors import UsageError
+from pipeline.errors import NotConfigured, UsageError
 from pipeline.escaping import visible
 from pipeline.ports import Configuration
 
@@ -26,8 +28,24 @@ def instance_named(given: str) -> str:
 
 
 def the_one(app: App, provider: str, given: str | None) -> str:
-    """The instance that a command is about: the named one, else the only one there is. Raises UsageError."""
-    known = list(app.configurations.instances(provider))
+    """The instance that a command is about: the named one, else the only one there is.
+
+    Raises:
+        UsageError: there are several, or not that one.
+        NotConfigured: nothing is set up; or it cannot be opened.
+    """
+    locked = app.configurations.locked(provider)
+    known = [*app.configurations.instances(provider), *locked]
+    name = _chosen(known, provider, given) if known or given is not None else None
+    if name is None:
+        one = app.plugins.providers[provider]
+        raise NotConfigured(f"{one.title} is not set up", hint=f"run: {one.setup_command}")
+    if name in locked:
+        raise NotConfigured(f"the instance {name or 'default'} {LOCKED}", hint=THE_KEY_BACK)
+    return name
+
+
+def _chosen(known: Sequence[str], provider: str, given: str | None) -> str:
     if given is not None:
         name = instance_named(given)
         if name not in known:
@@ -36,11 +54,11 @@ def the_one(app: App, provider: str, given: str | None) -> str:
     if len(known) > 1 and DEFAULT not in known:
         names = ", ".join(name or "default" for name in known)
         raise UsageError("several instances are set up", hint=f"say which: --instance {names}")
-    return DEFAULT if DEFAULT in known or not known else known[0]
+    return DEFAULT if DEFAULT in known else known[0]
 
 
 def show_all(provider: str, describe: Callable[[Configuration], str], setup: str) -> int:
-    """One line an instance.
+    """One line an instance; 3 when one of them cannot be opened.
 
     Args:
         describe: its settings, without secrets.
@@ -52,9 +70,10 @@ def show_all(provider: str, describe: Callable[[Configuration], str], setup: str
         for name in app.configurations.instances(provider):
             said, origin = describe(app.configurations.of(provider, name)), app.configurations.origin(provider, name)
             print(visible(f"{name or 'default':24} {said}, from {origin}"))
-        for name in app.configurations.locked(provider):
-            print(f"{name or 'default':24} cannot be opened: it was stored with another FIXWRIGHT_SECRET_KEY")
-    return 0
+        locked = app.configurations.locked(provider)
+        for name in locked:
+            print(f"{name or 'default':24} {LOCKED}; {THE_KEY_BACK}")
+    return UNCHECKED if locked else OK
 
 
 def setup_address(settings: Settings, token: str) -> str:

@@ -15,6 +15,7 @@ from bot.kept import spools
 from bot.metrics import queue_trouble
 from bot.pulse import Kind, lives, process_name, silent_here
 from bot.settings import state_dir
+from bot.standing import troubles
 from bot.wiring import App
 from pipeline import engines
 from pipeline.errors import FixwrightError, StoreError
@@ -98,11 +99,13 @@ def look(app: App) -> Report:
         schema, report.database_bytes = app.database.schema(), app.database.size()
         with app.database.read() as work:
             _from_store(report, work)
+        at_hosts = troubles(app)
         report.schema = schema
     except StoreError as error:
         report.troubles.append(f"{error.message}{f': {error.hint}' if error.hint else ''}")
     else:
         _judge(report, app)
+        report.troubles += at_hosts
     _engines(report, app)
     _intake(report, app)
     if report.disk_free_bytes < app.settings.min_free_mb * 1_000_000:

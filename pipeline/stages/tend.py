@@ -21,6 +21,14 @@ WARN: Final = timedelta(days=14)
 EXPIRES: Final = "fixwright_credential_expires_at"
 """Under this name the end of each credential is told to the store: seconds since 1970, by provider and instance."""
 
+TROUBLES: Final = "fixwright_host_troubles"
+"""Under this name is told, likewise, how much the last look found that a person has to see to; a look that failed counts as one."""
+
+
+def days_left(at: datetime, now: datetime) -> int:
+    """Until a credential ends, by the calendar (UTC), as every place counts that tells of it: 1 on the day before."""
+    return (at.astimezone(UTC).date() - now.astimezone(UTC).date()).days
+
 
 def tend(context: Context, message: Tend) -> None:
     """Let the provider look, and tell what it found. A look that fails is not repeated before the next hour's: nothing waits for it."""
@@ -33,6 +41,7 @@ def tend(context: Context, message: Tend) -> None:
             upkeep = provider.tend(configuration, context.memory, message.hook_url)
         except (HostError, NotConfigured) as error:
             log.warning("host.not_tended", extra={**told, "code": error.code, "error": error.message})
+            TALLY.latest(TROUBLES, 1.0, **told)
         else:
             _tell(upkeep, told)
     with context.finish():
@@ -40,6 +49,7 @@ def tend(context: Context, message: Tend) -> None:
 
 
 def _tell(upkeep: Upkeep, told: Mapping[str, str]) -> None:
+    TALLY.latest(TROUBLES, float(sum(one.ok is False for one in upkeep.found)), **told)
     for one in upkeep.found:
         fields = {**told, "topic": one.topic, "what": one.said, "hint": one.hint}
         if one.ok is False:
@@ -49,6 +59,6 @@ def _tell(upkeep: Upkeep, told: Mapping[str, str]) -> None:
     if upkeep.expires is None:
         return
     TALLY.latest(EXPIRES, upkeep.expires.timestamp(), **told)
-    left = upkeep.expires - datetime.now(UTC)
-    if left <= WARN:
-        log.warning("credential.expires", extra={**told, "at": upkeep.expires.isoformat(timespec="seconds"), "days": max(0, left.days)})
+    left = days_left(upkeep.expires, datetime.now(UTC))
+    if left <= WARN.days:
+        log.warning("credential.expires", extra={**told, "at": upkeep.expires.isoformat(timespec="seconds"), "days": max(0, left)})

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from pipeline.errors import HostForbidden, HostRejected, HostUnavailable, NotConfigured
+from pipeline.model.setup import Diagnosis
 from pipeline.ports import Configuration, HostMemory
 from providers.gitlab.api import WRITES, Account, Api, Token
 from providers.gitlab.client import Answer
 from providers.gitlab.connecting import Connector
+from providers.gitlab.diagnose import ending
 from providers.gitlab.hook_api import GitlabHooks
 from providers.gitlab.hook_care import Known, wanted_of
 from providers.gitlab.settings import Trust
@@ -70,6 +72,10 @@ class Administration:
                 hint=f"make one with the scope {WRITES}; a token's scopes cannot be changed",
             )
         return signed
+
+    def ending(self, signed: Signed) -> Diagnosis | None:
+        """When its token ends; None where nobody says."""
+        return None if signed.token is None else ending(signed.token, self._api)
 
     def connector(self, hook_url: str, *, dry_run: bool = False) -> Connector:
         """See `providers.gitlab.connecting`. Raises NotConfigured without secrets."""

@@ -310,6 +310,13 @@ def test_a_token_without_the_scope_or_role_it_needs_is_one_clear_line(
     assert operator.world.hooks_of(project(operator, "acme/shop")) == []
 
 
+@pytest.mark.parametrize("days", [3, 60])
+def test_a_token_that_ends_soon_is_set_up_with_a_warning(operator: Operator, group: Namespace, days: int) -> None:
+    token = operator.world.token_of(group, "owner", days=days)
+    assert operator.runs("setup", "--url", operator.world.url, stdin=f"{token}\n") == 0
+    assert ("!! the token expires on" in operator.said, "in 3 days" in operator.said) == (days == 3, days == 3)
+
+
 def test_a_token_that_ended_stores_nothing(operator: Operator, group: Namespace) -> None:
     token = operator.world.token_of(group, "owner")
     operator.world.revoke(token)

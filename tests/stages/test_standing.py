@@ -10,8 +10,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.cli.doctor import ending
+from bot.cli.status import look
 from bot.duties import tend_hosts
 from bot.metrics import render
+from bot.standing import troubles
 from pipeline.errors import HostUnauthorized
 from pipeline.model.setup import Diagnosis, Upkeep
 from pipeline.ports import Configuration, HostMemory
@@ -67,16 +69,44 @@ def test_what_was_mended_and_what_was_not_are_in_the_log(bench: Bench, caplog: p
 def test_a_credential_that_ends_is_warned_of_two_weeks_ahead(
     bench: Bench, caplog: pytest.LogCaptureFixture, days: int, warned: bool
 ) -> None:
-    ends = datetime.now(UTC) + timedelta(days=days, minutes=5)
+    ends = datetime.now(UTC) + timedelta(days=days)
     look_after(bench, lambda: Upkeep(expires=ends))
     ((labels, seconds),) = metric(bench)
     assert labels == {"provider": "local", "instance": ""}
-    assert seconds == pytest.approx(days * 86_400 + 300, abs=120)
+    assert seconds == pytest.approx(days * 86_400, abs=420)
     warnings = [vars(record)["days"] for record in caplog.records if record.getMessage() == "credential.expires"]
     assert warnings == ([max(0, days)] if warned else [])
     lines = list(ending(bench.app.database, "local", ""))
     assert [line.ok for line in lines] == [not warned]
-    assert ("ended" if days < 0 else f"{days} days") in lines[0].said
+    assert ("ended" if days < 0 else f"in {days} days") in lines[0].said
+
+
+@pytest.mark.parametrize("days", [1, 3])
+def test_days_are_counted_one_way_by_the_calendar(bench: Bench, caplog: pytest.LogCaptureFixture, days: int) -> None:
+    """A token ends with the first moment of its day, as GitLab counts: in the evening before, that is tomorrow, and not in 0 days."""
+    ends = datetime.combine(datetime.now(UTC).date() + timedelta(days=days), datetime.min.time(), UTC)
+    look_after(bench, lambda: Upkeep(expires=ends))
+    metric(bench)
+    (line,) = ending(bench.app.database, "local", "")
+    assert line.said.endswith("in 1 day" if days == 1 else f"in {days} days")
+    assert [vars(record)["days"] for record in caplog.records if record.getMessage() == "credential.expires"] == [days]
+    assert [one for one in troubles(bench.app) if line.said in one]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ((), []),
+        ((Diagnosis("hook", "was switched off; it is on again", ok=True),), []),
+        ((Diagnosis("hook", "is gone", ok=False),), ["1 trouble at the last hourly look; see: fixwright doctor local"]),
+    ],
+)
+def test_what_a_person_has_to_see_to_stands_in_the_status(bench: Bench, found: tuple[Diagnosis, ...], said: list[str]) -> None:
+    title = look_after(bench, lambda: Upkeep(found)).title
+    metric(bench)  # the store is told what was counted
+    known = [f"{title}: {one}" for one in said]
+    assert troubles(bench.app) == known
+    assert [one for one in look(bench.app).troubles if "hourly look" in one] == known
 
 
 def test_a_look_that_fails_is_told_and_waits_for_the_next_hour(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -86,6 +116,8 @@ def test_a_look_that_fails_is_told_and_waits_for_the_next_hour(bench: Bench, cap
     look_after(bench, refused)
     assert [vars(r)["code"] for r in caplog.records if r.getMessage() == "host.not_tended"] == ["HOST_UNAUTHORIZED"]
     assert bench.work() == 0
+    metric(bench)
+    assert len(troubles(bench.app)) == 1
 
 
 def test_the_provider_that_is_not_set_up_is_left_alone(bench: Bench) -> None:

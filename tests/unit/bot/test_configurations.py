@@ -235,6 +235,37 @@ def test_the_doctor_knows_what_was_stored_and_what_cannot_be_opened(fixwright: P
     processes.database.dispose()
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        *((f"gitlab {words}", 2) for words in ("connect acme", "disconnect acme", "rotate")),
+        *((words, 3) for words in ("gitlab instances", "doctor gitlab", "status --json")),
+    ],
+)
+def test_every_command_says_the_same_of_what_cannot_be_opened(
+    fixwright: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, code: int
+) -> None:
+    processes = Processes(fixwright)
+    processes.process().save("gitlab", "", {"TOKEN": "a token of this " + "test"})
+    processes.database.dispose()
+    monkeypatch.setenv("FIXWRIGHT_SECRET_KEY", "AQ" + KEY[2:])
+    assert main(command.split()) == code
+    told = capsys.readouterr()
+    said = told.out + told.err
+    assert said.count("cannot be opened with this FIXWRIGHT_SECRET_KEY") == 1
+    assert "put the key back" in said
+    assert "fixwright gitlab setup" not in said  # it would overwrite what is stored
+
+
+@pytest.mark.parametrize("command", ["gitlab connect acme", "gitlab disconnect acme", "gitlab rotate"])
+def test_where_nothing_is_set_up_the_way_to_set_it_up_comes_first(
+    fixwright: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    Processes(fixwright).database.dispose()
+    assert main(command.split()) == 2
+    assert capsys.readouterr().err == "fixwright: GitLab is not set up\n  run: fixwright gitlab setup\n"
+
+
 def test_the_doctor_says_how_to_set_up_what_is_not(fixwright: Path) -> None:
     code, said = say("doctor", "github", "--instance", "nobody")
     assert code == 3
