@@ -166,8 +166,9 @@ class HostMemory(Protocol):
 
 
 class CodeHost(Protocol):
-    """One code host, signed in to one installation. Raises `HostError` subclasses only. Every `ensure_` reads before it writes:
-    called twice with the same arguments, also after a crash in the middle, it leaves one effect."""
+    """One code host, signed in to one installation. What goes wrong there is raised as `HostError` subclasses; what writes raises besides
+    LeaseLost and StoreUnavailable, of `pipeline.fence.before_a_write`. Every `ensure_` reads before it writes: called twice with the same
+    arguments, also after a crash in the middle, it leaves one effect."""
 
     @property
     def capabilities(self) -> Capabilities:

@@ -259,7 +259,9 @@ atexit.register(close_line)
 class Client:
     """The synchronous face of one GitHub API. Cheap to make: connections belong to the thread.
 
-    Every method raises `HostError` subclasses only. `token` is an installation token, `jwt` the App's own; exactly one is given.
+    What GitHub or the wire does wrong is raised as `HostError` subclasses. A call that writes raises besides what
+    `pipeline.fence.before_a_write` does when the message's lease cannot be shown to hold: LeaseLost, StoreUnavailable. `token` is an
+    installation token, `jwt` the App's own; exactly one is given.
     """
 
     def __init__(self, open_client: OpenClient, api_url: str, graphql_url: str) -> None:

@@ -145,8 +145,9 @@ atexit.register(close_lines)
 class Client:
     """The typed face of one GitLab for one token. Cheap to make: connections belong to the thread.
 
-    Every method raises `HostError` subclasses only. `call` gets python-gitlab's own object and makes its calls there; `what` says for
-    people what is asked for: `merge request 7 of acme/shop`.
+    What GitLab or the wire does wrong is raised as `HostError` subclasses. A call that writes raises besides what
+    `pipeline.fence.before_a_write` does when the message's lease cannot be shown to hold: LeaseLost, StoreUnavailable. `call` gets
+    python-gitlab's own object and makes its calls there; `what` says for people what is asked for: `merge request 7 of acme/shop`.
     """
 
     def __init__(self, open_line: OpenLine, site: Site, token: str) -> None:

@@ -62,12 +62,28 @@ def test_every_part_of_the_domain_has_its_layer_in_the_drawing() -> None:
     """The drawing of 0001, the folder, and the contract in pyproject.toml tell the same."""
     record = (ROOT / "docs" / "decisions" / "0001-house.md").read_text("utf-8")
     drawn = [set(re.findall(r"\w+", line)) for line in re.findall(r"^    ([\w |]+)$", record, re.MULTILINE)]
-    parts = {path.stem for path in (ROOT / "pipeline").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()} - {"__init__"}
+    parts = _parts("pipeline")
     assert set().union(*drawn) == parts
+    assert [layer & parts for layer in _layers("inside pipeline")] == drawn
+
+
+def test_every_part_of_the_edge_has_one_layer() -> None:
+    """import-linter says nothing of a module that no layer names: it may import whatever it likes."""
+    named = [part for layer in _layers("inside bot") for part in layer]
+    assert sorted(_parts("bot") - set(named)) == []
+    assert len(named) == len(set(named))
+
+
+def _parts(package: str) -> set[str]:
+    """Its modules and packages."""
+    found = {path.stem for path in (ROOT / package).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    return found - {"__init__"}
+
+
+def _layers(contract: str) -> list[set[str]]:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
-    layers = next(contract["layers"] for contract in contracts if contract["name"] == "inside pipeline")
-    held = [set(re.findall(r"\w+", layer)) & parts for layer in layers]
-    assert held == drawn
+    layers = next(one["layers"] for one in contracts if one["name"] == contract)
+    return [set(re.findall(r"\w+", layer)) for layer in layers]
 
 
 INTERNAL = {"FIXWRIGHT_EMBEDDED_CHILD", "FIXWRIGHT_TMPDIR"}
