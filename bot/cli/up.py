@@ -51,7 +51,7 @@ def run(_: argparse.Namespace) -> int:
     try:
         app = wire(settings, queue.url)
         app.database.migrate()
-        offer_setup(app)
+        offer_setup(app, terminal=sys.stdout.isatty())
         app.database.dispose()
         supervisor.run(stop)
     finally:
@@ -84,14 +84,18 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def offer_setup(app: App) -> None:
-    """Where no host behind a network is set up, say where to go: to the person at this terminal, not to a log."""
+def offer_setup(app: App, *, terminal: bool) -> None:
+    """Where no host behind a network is set up, say where to go.
+
+    Args:
+        terminal: a person reads this. In a log, which others read too, no link would be safe: there only the command for one is named.
+    """
     hosts = {name: provider for name, provider in app.plugins.providers.items() if not provider.capabilities.local_git}
     if any(app.configurations.instances(name) for name in hosts):
         return
     with_browser = [name for name, provider in hosts.items() if provider.setup is not None]
     for name, provider in hosts.items():
-        if provider.setup is not None and with_browser == [name]:  # only one link works at a time
+        if terminal and provider.setup is not None and with_browser == [name]:  # only one link works at a time
             link = setup_address(app.settings, SetupLinks(app.memory).make(Target(provider=name, first=True)))
             print(f"Set up {provider.title} in a browser (this link works once, for a day):\n  {link}")
         elif provider.setup_command:

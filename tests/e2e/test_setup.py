@@ -100,7 +100,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def fixwright_up(folder: Path) -> Iterator[tuple[str, str]]:
-    """`fixwright up` with nothing set up; its address, and the link that it prints."""
+    """`fixwright up` with nothing set up, its output in a log; its address, and the link that the command makes that it names there."""
     url = f"http://127.0.0.1:{free_port()}"
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FIXWRIGHT_") and k not in ("REDIS_URL", "DATABASE_URL")}
     environment = {
@@ -114,11 +114,14 @@ def fixwright_up(folder: Path) -> Iterator[tuple[str, str]]:
     with log.open("wb") as file:
         process = subprocess.Popen([sys.executable, "-m", "bot.cli", "up"], env=environment, stdout=file, stderr=file)
     try:
-        link = re.compile(rf"{re.escape(url)}/setup\?token=\S+")
-        until(lambda: link.search(log.read_text()) is not None and _answers(url), 60, lambda: log.read_text()[-2000:])
-        found = link.search(log.read_text())
-        assert found is not None
-        yield url, found[0]
+        until(lambda: _answers(url), 60, lambda: log.read_text()[-2000:])
+        assert "token=" not in log.read_text()
+        named = re.search(r"^  fixwright (github setup-link)$", log.read_text(), re.MULTILINE)
+        assert named is not None
+        command = [sys.executable, "-m", "bot.cli", *named[1].split()]
+        link = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+        assert link.startswith(f"{url}/setup?token=")
+        yield url, link
     finally:
         process.terminate()
         process.wait(30)

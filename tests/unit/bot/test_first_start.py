@@ -55,8 +55,8 @@ def app(tmp_path: Path) -> Iterator[App]:
     made.database.dispose()
 
 
-def said(app: App, capsys: pytest.CaptureFixture[str]) -> str:
-    offer_setup(app)
+def said(app: App, capsys: pytest.CaptureFixture[str], *, terminal: bool = True) -> str:
+    offer_setup(app, terminal=terminal)
     return capsys.readouterr().out
 
 
@@ -70,6 +70,13 @@ def test_every_host_behind_a_network_is_offered_as_its_plug_in_says(app: App, ca
     ]
     assert re.search(rf"^  {PUBLIC}/setup\?token=\S+$", offered, re.MULTILINE)
     assert "\n  fixwright third setup\n" in offered
+
+
+def test_a_log_gets_no_link_but_the_command_for_one(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who reads the logs of a machine may be anybody; the link is as good as a password until it is used."""
+    offered = said(app, capsys, terminal=False)
+    assert "token=" not in offered
+    assert offered == "Set up GitHub:\n  fixwright github setup-link\nSet up GitLab:\n  fixwright gitlab setup\n"
 
 
 def test_nothing_is_offered_once_a_host_is_set_up(app: App, capsys: pytest.CaptureFixture[str]) -> None:
