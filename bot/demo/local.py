@@ -14,12 +14,16 @@ import httpx
 
 from bot.demo import content
 from bot.demo.story import DemoFailed, FixAnswer, git, make_repository
+from pipeline.escaping import visible
+from pipeline.leaks import clean
 from pipeline.sandbox.process import Limits, run
 from pipeline.sandbox.service import Service, python
 from providers.local.record import PullRequestRecord, RepositoryRecord
 from providers.local.repository import describe
 
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
+"""A first start on a busy machine takes minutes; one that has ended is not waited for."""
+LINES_SHOWN = 12
 
 
 class LocalDemo:
@@ -45,8 +49,9 @@ class LocalDemo:
     def start(self, environment: Mapping[str, str], log: Path) -> None:
         """`fixwright up` and `fixwright local connect`."""
         self._environment = {**environment, "FIXWRIGHT_LOCAL_WEBHOOK_SECRET": secrets.token_urlsafe(24)}
+        begins = end_of(log)
         self._service = Service.start(python("-m", "bot.cli", "up"), name="fixwright", env=self._environment, log=log)
-        wait_ready(self._service, environment["FIXWRIGHT_URL"], log)
+        wait_ready(self._service, environment["FIXWRIGHT_URL"], log, begins)
         fixwright(self._environment, "local", "connect", str(self.server))
 
     def push(self) -> str:
@@ -114,9 +119,21 @@ def fixwright(environment: Mapping[str, str], *arguments: str, stdin: str = "") 
         raise DemoFailed(f"fixwright {arguments[0]} {arguments[1]}: {said}")
 
 
-def wait_ready(service: Service, url: str, log: Path) -> None:
-    """Until `/readyz` says so. Raises DemoFailed with the end of the log."""
-    deadline = time.monotonic() + READY_SECONDS
+def end_of(log: Path) -> int:
+    """Where in a log what is written from now on begins."""
+    return log.stat().st_size if log.exists() else 0
+
+
+def wait_ready(service: Service, url: str, log: Path, begins: int = 0, seconds: float = READY_SECONDS) -> None:
+    """Until `/readyz` says so. What does not become ready is told with the last lines of its log, on stderr.
+
+    Args:
+        begins: see `end_of`.
+
+    Raises:
+        DemoFailed: the process has ended, or lives and is not ready.
+    """
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
             if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
@@ -126,8 +143,20 @@ def wait_ready(service: Service, url: str, log: Path) -> None:
         if service.exit_code() is not None:
             break
         time.sleep(0.1)
-    tail = log.read_text("utf-8", "replace")[-800:] if log.exists() else ""
-    raise DemoFailed(f"fixwright did not start; the end of its log:\n{tail}")
+    code = service.exit_code()
+    for line in _last_lines(log, begins):
+        print(f"  {visible(clean(line, machine=True))}", file=sys.stderr)
+    if code is not None:
+        raise DemoFailed(f"fixwright ended with code {code} before it was ready", hint=f"its log: {log}")
+    raise DemoFailed(f"fixwright is not ready after {seconds:.0f} s; its process lives", hint=f"is this machine busy? its log: {log}")
+
+
+def _last_lines(log: Path, begins: int) -> list[str]:
+    if not log.exists():
+        return []
+    with log.open("rb") as file:
+        file.seek(begins)
+        return file.read().decode("utf-8", "replace").splitlines()[-LINES_SHOWN:]
 
 
 def free_port() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.cli.demo import tell
-from bot.demo.local import wait_ready
+from bot.demo.local import end_of, wait_ready
 from bot.demo.story import DemoFailed, DemoHost
 from pipeline.errors import FixwrightError
 from pipeline.sandbox.service import Service, python
@@ -39,8 +39,9 @@ class Beside:
 
     def __init__(self, provider: str, environment: Mapping[str, str], settings: Mapping[str, str], log: Path) -> None:
         self.environment = {**environment, **{f"FIXWRIGHT_{provider.upper()}_{name}": value for name, value in settings.items()}}
+        begins = end_of(log)
         self._service = Service.start(python("-m", "bot.cli", "up"), name="fixwright", env=self.environment, log=log)
-        wait_ready(self._service, environment["FIXWRIGHT_URL"], log)
+        wait_ready(self._service, environment["FIXWRIGHT_URL"], log, begins)
         self.hook_url = f"{environment['FIXWRIGHT_URL']}/webhooks/{provider}"
 
     def stop(self) -> None:
