@@ -31,7 +31,7 @@ EVENTS: Final[Mapping[str, bool]] = MappingProxyType(
         # Answers to an internal note are internal too: `/rotated` is written there.
         "confidential_note_events": True,
         "deployment_events": True,
-        # A merge train's commit has no event of its own; its pipeline has.
+        # A pipeline that begins on a head that is judged already needs our status, too; and a merge train's commit has no other event.
         "pipeline_events": True,
         "tag_push_events": False,
         "issues_events": False,
@@ -45,7 +45,8 @@ EVENTS: Final[Mapping[str, bool]] = MappingProxyType(
         "enable_ssl_verification": True,
     }
 )
-"""Switches of a hook. What an instance does not know is not in its answer, and is not missed."""
+"""Switches of a hook; what each is for stands in docs/reference/webhooks.md. What an instance does not know is not in its answer, and is
+not missed."""
 
 GROUP_EVENTS: Final[Mapping[str, bool]] = MappingProxyType(
     {**EVENTS, "member_events": True, "subgroup_events": True, "project_events": True}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from providers.gitlab.hooks import EVENTS, GROUP_EVENTS, Act, HookAnswer, Wanted, drift, is_signed, plan, repairs, same_address
 
+ROOT = Path(__file__).parents[3]
 URL = "https://fixwright.example.com/webhooks/gitlab"
 TOKEN = "-".join(("a", "secret", "token"))
 SIGNING = "whsec_" + "A" * 43 + "="
@@ -129,3 +133,10 @@ def test_the_steps_do_not_depend_on_the_order_of_the_list() -> None:
     assert forward[0] == backward[0]
     assert {step.hook for step in forward if step.act is Act.REMOVE} == {1, 3}
     assert {step.hook for step in backward if step.act is Act.REMOVE} == {1, 3}
+
+
+def test_the_reference_lists_exactly_the_switches_that_are_on_and_whose_they_are() -> None:
+    rows = re.findall(r"^\| `(\w+_events)` \| (each|groups) \|", (ROOT / "docs/reference/webhooks.md").read_text("utf-8"), re.MULTILINE)
+    of_groups = {name: "each" if name in EVENTS else "groups" for name, on in GROUP_EVENTS.items() if on and name.endswith("_events")}
+    assert dict(rows) == of_groups
+    assert len(rows) == len(of_groups)
