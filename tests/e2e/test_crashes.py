@@ -26,6 +26,12 @@ BEGINS = 2.0
 """Seconds from being asked for to an engine at work, where nothing else runs. A machine that needs longer has as much longer to resume:
 work is begun there anew in the same way, and beside the leases that is all that takes time."""
 
+SLOWER = 5.0
+"""Seconds that a machine may have more for that, at most: beyond them the promise would not be held any more, however slow it is."""
+
+FIRST = 20.0
+"""Seconds within which work must have begun at first. Where that takes longer, something else is wrong, or nothing can be measured."""
+
 OURS = {"up", "web", "relay", "worker"}
 """Commands of the processes that are there all the time."""
 
@@ -41,7 +47,7 @@ class Scene:
     asked: float = 0.0
     """When the work was asked for that a test kills."""
     slow: float = 0.0
-    """Seconds that this machine just needed beyond BEGINS."""
+    """Seconds that this machine just needed beyond BEGINS, and SLOWER at most."""
 
     def change(self, branch: str) -> str:
         """Push a branch that adds one secret and one injection."""
@@ -62,8 +68,8 @@ class Scene:
         return said if len(said.threads) == 2 else None
 
     def wait_for_work(self) -> list[int]:
-        found = self.running.wait("an engine at work", self.engine.at_work, 60)
-        self.slow = max(0.0, time.monotonic() - self.asked - BEGINS)
+        found = self.running.wait("an engine at work", self.engine.at_work, FIRST - (time.monotonic() - self.asked))
+        self.slow = min(max(0.0, time.monotonic() - self.asked - BEGINS), SLOWER)
         # bwrap binds the sandbox's life to its own some moments after it was made; what dies before is ended by the clock inside.
         time.sleep(0.5)
         return found
