@@ -49,8 +49,8 @@ CLOSED_AT_ONCE = 20
 """Pull requests of one repository that are asked whether they are closed; two requests each. The next walk goes on."""
 
 PACE = 1.0
-"""Seconds between two verdicts that are said again, each of which costs about five requests: a sixth of the 2,000 that GitLab.com grants in
-a minute (docs "Rate limits on GitLab.com"). A walk takes as much longer as there are open heads, and there is one walk at a time."""
+"""Seconds between two verdicts that are said again, each of which costs three to five requests: a sixth of the 2,000 that GitLab.com grants
+in a minute (docs "Rate limits on GitLab.com"). A walk takes as much longer as there are open heads, and there is one walk at a time."""
 
 NOBODY = UserRef("0", "")
 """Who closed it nobody told us."""
