@@ -335,6 +335,17 @@ def test_while_the_host_fails_the_last_policy_of_the_owner_is_in_force(github: G
     assert "The owner's policy cannot be read now; the last one that could be is in force." in said(run)
 
 
+def test_while_the_host_fails_nothing_is_judged_under_a_policy_of_the_owner_that_never_could_be_used(github: GithubBench) -> None:
+    made = shop(github, "gate: [")
+    assert checked(github, made, {"c.txt": "fine\n"}, "first").conclusion == "action_required"
+    parent = github.world.github.state.repository("octo", ".github")
+    assert parent is not None
+    github.world.commit(parent, "main", {"fixwright.yml": "gate: {block: never}\n"})
+    a_minute_later(github)
+    github.world.faults.add("GET", PARENT, Status(502), times=8)
+    assert checked(github, made, {"d.txt": "BAD\n"}, "second").conclusion == "success", "it is asked for until it is there"
+
+
 def test_a_change_of_the_owners_policy_is_told_what_it_would_change_for_all(github: GithubBench) -> None:
     parent = github.world.create_repository("octo", ".github", files={"fixwright.yml": "gate: {block: high}\n"})
     github.world.set_permission("ada", parent, "write")
