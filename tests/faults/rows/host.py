@@ -78,6 +78,7 @@ def fails(run: Run) -> None:
     run.begin()
     run.stand.wait("three failures", lambda: not run.stand.world.faults.open)
     run.cured()
+    run.stand.quiet()  # only then all that was asked is written down, and all that failed is in the log
     tried(run, since, TRIES)
 
 
@@ -108,6 +109,7 @@ def fails_in_a_fix(run: Run) -> None:
     life.ask("/fix")
     run.stand.wait("a failure", lambda: not run.stand.world.faults.open)
     run.cured()
+    run.stand.wait("an answer", lambda: answers(life))
     tried(run, since, TRIES)
 
 
