@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: demo run test faults soak check bench parity engines clean help
+.PHONY: demo run test faults search soak check bench parity engines clean help
 help:
 	@echo "make demo    watch a pull request being scanned, answered and fixed (PROVIDER=$(subst $() $(),|,$(DOUBLES)): against a double of that host)"
 	@echo "make test    set up and run the tests"
@@ -18,7 +18,8 @@ help:
 	@echo "make check   types, style, import contracts"
 	@echo "make bench   benchmarks (QUICK=1: small)"
 	@echo "make parity  what is held on which code host, written to docs/reference/hosts.md"
-	@echo "make soak    thousands of events and random faults (ARGS=--events 200: a short one)"
+	@echo "make search  the property tests on examples that nobody has seen yet (SEED=N: those of a seed)"
+	@echo "make soak    thousands of events and random faults (ARGS=--events 200: a short one), after make search"
 
 $(VENV)/bin/python:
 	@echo "-- making $(VENV) with $$($(PYTHON) --version)"
@@ -75,7 +76,13 @@ faults: $(DEV) engines
 	@tests/prepare.sh
 	@$(BIN)/python -m tests.faults --write $(ARGS)
 
-soak: $(DEV) engines
+# Hypothesis marks its tests itself. Elsewhere they have the same examples each time (tests/conftest.py).
+search: SEED ?= $(shell $(PYTHON) -c 'import secrets; print(secrets.randbelow(2**32))')
+search: $(DEV) engines
+	@seed=$(SEED); echo "seed $$seed; the same again: make search SEED=$$seed"; \
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m hypothesis --hypothesis-profile=search --hypothesis-seed=$$seed
+
+soak: $(DEV) engines search
 	@tests/prepare.sh
 	@$(BIN)/python -m tests.faults.soak $(ARGS)
 

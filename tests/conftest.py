@@ -10,9 +10,9 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 # A loaded machine is no reason for a property to fail: whole tests have a time limit instead (pytest-timeout). The same commit has the same
-# examples everywhere, so that what is red in one place is red in all; `--hypothesis-profile=search` looks where nobody has looked yet.
+# examples everywhere, so that what is red in one place is red in all; `make search` looks where nobody has looked yet.
 settings.register_profile("fixwright", deadline=None, derandomize=True)
-settings.register_profile("search", deadline=None, derandomize=False)
+settings.register_profile("search", deadline=None, derandomize=False, max_examples=500, print_blob=True)
 settings.load_profile("fixwright")
 
 FIRST = ("/e2e/test_demo.py", "/e2e/test_crashes.py", "/e2e/")
