@@ -10,13 +10,6 @@ from tests.faults.matrix import ANY, KILLED, Fault, Result, rows
 
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 
-LATER = {
-    "a fix is refined while workers die": "refining fixes",
-    "47 a model that hangs, lies or is talked into something": "models",
-    "48 an outgoing webhook to a private address": "outgoing webhooks",
-}
-"""Faults of what does not exist yet, and with what they come."""
-
 
 def render(results: Sequence[Result]) -> str:
     """Markdown."""
@@ -26,10 +19,6 @@ def render(results: Sequence[Result]) -> str:
         if not mine:
             continue
         lines.append(_line(fault, mine))
-    lines += [
-        f"| {what.partition(' ')[0] if what[0].isdigit() else ''} | {what.lstrip('0123456789 ')} | | | comes with {feature} | |"
-        for what, feature in LATER.items()
-    ]
     checked = [one for one in results if one.checked]
     lines.append(f"| | all | {len(checked)} | {sum(one.passed for one in checked)} | {_worst(checked)} | |")
     return "\n".join(lines)
