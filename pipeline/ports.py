@@ -233,8 +233,8 @@ class CodeHost(Protocol):
         """When the comment was written, in seconds since 1970 by the host's clock; infinite where only new ones are told of. Asked before a
         command is done, as a delivery may be proven and yet say what somebody made up, or what was done long ago.
 
-        None when it does not stand there now, its sender did not write it, or it says something else: also one that was edited since, and
-        one that we may not see.
+        None when it does not stand there now, its sender did not write it, or it says something else: also one that was edited since, one
+        that we may not see, and one whose age nobody says.
         """
 
     def acknowledge(self, comment: CommentRef) -> None:
