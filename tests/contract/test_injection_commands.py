@@ -255,6 +255,8 @@ def test_a_terminal_obeys_nothing_that_a_command_prints(
     monkeypatch.setenv("FIXWRIGHT_URL", "http://127.0.0.1:9")
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
+    if command in ("gitlab connect", "gitlab disconnect"):  # which look at no name where nothing is set up
+        monkeypatch.setenv("FIXWRIGHT_GITLAB_TOKEN", "a token of this " + "test")
     whole = ""
     for arguments in RUNS[command]:
         given = [word.replace("HANDLE", handle).replace("REPO", str(repo.folder)) for word in arguments]
