@@ -75,7 +75,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     remove.add_argument("instance", metavar="NAME", help="its name; 'default' for the one without a name")
     remove.set_defaults(run=run_remove)
     rotate = actions.add_parser("rotate", help="exchange a stored token for a new one with the same scopes")
-    rotate.add_argument("--days", type=int, metavar="N", default=DAYS, help=f"how long the new one lives (default: {DAYS})")
+    rotate.add_argument(
+        "--days",
+        type=int,
+        metavar="N",
+        default=DAYS,
+        help=f"how long the new one lives, {LIVES.start} to {LIVES.stop - 1} (default: {DAYS})",
+    )
     _instance(rotate, "which GitLab, where several are set up")
     rotate.set_defaults(run=run_rotate)
 
@@ -105,7 +111,7 @@ def run_setup(args: argparse.Namespace) -> int:
         _refuse_environment(app, name, "unset them, or name another instance: --instance NAME")
         known = app.configurations.of(PROVIDER, name) if name in app.configurations.instances(PROVIDER) else {}
         url = args.url or known.get("URL") or app.configurations.of(PROVIDER, name).get("URL") or DEFAULT_URL
-        site = Site.of({"URL": url})
+        site = _site(url, asked=args.url is not None)
         settings = {**_secrets(known, anew=args.new_secrets), "URL": site.web_url, "TOKEN": _token(site)}
         remember(*(settings[secret] for secret in ("TOKEN", "SIGNING_TOKEN", "WEBHOOK_SECRET")))
         administration = _administration(app, name, settings)
@@ -118,6 +124,17 @@ def run_setup(args: argparse.Namespace) -> int:
         print(visible(f"   {end.hint}"))
     print(f"next: fixwright gitlab connect GROUP{f' --instance {name}' if name else ''}")
     return OK
+
+
+def _site(url: str, *, asked: bool) -> Site:
+    """Raises NotConfigured; UsageError when the address stood in the call, and no setting is to be changed."""
+    try:
+        return Site.of({"URL": url})
+    except NotConfigured as error:
+        if not asked:
+            raise
+        hint = "give GitLab's address, with the path below which it lies: --url https://git.example.org/gitlab"
+        raise UsageError(f"--url {url[:200]}: {error.message}", hint=hint) from None
 
 
 def _secrets(known: Configuration, *, anew: bool) -> dict[str, str]:
@@ -155,8 +172,10 @@ def _token_in(file: str, site: Site) -> str:
 
 def _usable(given: str, hint: str) -> str:
     token = given.strip()
-    if not token or len(token) > MOST_TOKEN or not token.isascii() or any(char.isspace() for char in token):
+    if not token:
         raise UsageError("no access token was given", hint=hint)
+    if len(token) > MOST_TOKEN or not token.isascii() or any(char.isspace() for char in token):
+        raise UsageError("what was given is no access token: one has letters, digits and signs alone, on one line", hint=hint)
     return token
 
 
@@ -197,7 +216,7 @@ def run_remove(args: argparse.Namespace) -> int:
 def run_rotate(args: argparse.Namespace) -> int:
     """Exchange the token. The old one is void at once; the running processes use the new one some seconds later."""
     if args.days not in LIVES:
-        raise UsageError(f"--days must be between {LIVES.start} and {LIVES.stop - 1}")
+        raise UsageError(f"--days must be between {LIVES.start} and {LIVES.stop - 1}, it is {args.days}")
     with stored() as app:
         name = the_one(app, PROVIDER, args.instance)
         _refuse_environment(app, name, "make a new token on GitLab, set it, and restart; or unset them and run: fixwright gitlab setup")

@@ -22,6 +22,7 @@ from bot.wiring import discover_plugins
 from pipeline.errors import HostUnavailable, NotConfigured, UsageError
 from pipeline.lacking import missing
 from pipeline.ports import Provider
+from pipeline.sandbox.hops import first_cause
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         answer = httpx.post(address, content=body, headers=headers, timeout=30)
     except httpx.HTTPError as error:
-        raise HostUnavailable(f"{settings.url} does not answer ({type(error).__name__})", hint="is `fixwright up` running?") from None
+        raise HostUnavailable(f"{settings.url} does not answer: {first_cause(error)}", hint="is `fixwright up` running?") from None
     said: Any = answer.json() if answer.headers.get("content-type", "").startswith("application/json") else answer.text
     print(f"{answer.status_code} {json.dumps(said)}")
     return 0 if answer.is_success else 1

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from pipeline.errors import HostForbidden, HostRejected, HostUnavailable, NotConfigured
+from pipeline.errors import HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable, NotConfigured
 from pipeline.model.setup import Diagnosis
 from pipeline.ports import Configuration, HostMemory
+from pipeline.sandbox.hops import first_cause, way_hint
+from pipeline.sandbox.outward import proxy_for, without_password
 from providers.gitlab.api import WRITES, Account, Api, Token
 from providers.gitlab.client import Answer
 from providers.gitlab.connecting import Connector
@@ -63,8 +65,11 @@ class Administration:
         try:
             signed = Signed(self._api.me(), self._api.token())
         except HostUnavailable as error:
-            hint = "is that address right, and does this machine get there, perhaps through HTTPS_PROXY? its authority: FIXWRIGHT_CA_BUNDLE"
-            raise HostUnavailable(f"{self.site.web_url} cannot be reached ({error.message})", hint=hint) from error
+            raise self._away(error) from error
+        except (HostGarbage, HostNotFound) as error:  # GitLab tells any token whose it is
+            hint = error.hint if isinstance(error, HostGarbage) else ""
+            said = f"what answers at {self.site.web_url} is no GitLab: {error.message}"
+            raise type(error)(said, hint=hint or "is this GitLab's address, with the path below which it lies?") from error
         if signed.token is not None and signed.token.scopes and WRITES not in signed.token.scopes:
             scopes = ", ".join(sorted(signed.token.scopes))
             raise NotConfigured(
@@ -72,6 +77,18 @@ class Administration:
                 hint=f"make one with the scope {WRITES}; a token's scopes cannot be changed",
             )
         return signed
+
+    def _away(self, error: HostUnavailable) -> HostUnavailable:
+        """What stands in the way: something answers in GitLab's place, or nothing does, and why."""
+        url = self.site.web_url
+        if self._api.answered():
+            return HostUnavailable(
+                f"{url} does not work now: {error.message}", hint="GitLab, or a proxy before it, says so: try again later"
+            )
+        proxy = proxy_for(url)
+        through = f" through the proxy {without_password(proxy)}" if proxy else ""
+        hint = f"is that GitLab's address? {way_hint(error)}"
+        return HostUnavailable(f"{url} cannot be reached{through}: {first_cause(error)}", hint=hint)
 
     def ending(self, signed: Signed) -> Diagnosis | None:
         """When its token ends; None where nobody says."""
@@ -97,6 +114,12 @@ class Administration:
             )
         except HostForbidden as error:
             raise HostForbidden(error.message, hint="the token needs the scope api or self_rotate") from None
+        except (HostUnavailable, HostGarbage) as error:
+            hint = (
+                "GitLab may have exchanged it all the same, and the old one is void then: see with `fixwright doctor gitlab`; "
+                "when it is refused, make another one, and run: fixwright gitlab setup"
+            )
+            raise type(error)(error.message, hint=hint) from error
         except HostRejected as error:
             raise HostRejected(error.message, hint="shorter lives may be allowed only: fixwright gitlab rotate --days 90") from None
         if not made.token:

@@ -59,6 +59,9 @@ class Connected:
     """Where hooks of ours stood, and none does any more."""
 
 
+GONE = "where it was deleted its webhooks are gone with it; else give its path as its page has it, or a token whose account sees it"
+
+
 class Connector:
     """Brings hooks to the wanted state.
 
@@ -128,6 +131,8 @@ class Connector:
                 rows = [self._removed(one, self._remove_ours(one)) for one in (place, *below)]
             except ENDING:
                 raise
+            except HostNotFound as error:
+                rows = [Row(name, "project", "failed", error.message, GONE)]
             except FixwrightError as error:
                 rows = [Row(name, "project", "failed", error.message, error.hint)]
             yield from [row for row in rows if row.state != "left"] or rows[:1]

@@ -317,6 +317,30 @@ def test_a_token_that_ends_soon_is_set_up_with_a_warning(operator: Operator, gro
     assert ("!! the token expires on" in operator.said, "in 3 days" in operator.said) == (days == 3, days == 3)
 
 
+def test_a_setup_that_fails_names_what_was_given_and_the_cause(operator: Operator) -> None:
+    given = "glpat-" + "x" * 20
+    assert operator.runs("setup", "--url", "http://127.0.0.1:9", stdin=given) == 3
+    assert "http://127.0.0.1:9 cannot be reached: " in operator.said
+    assert "Connection refused" in operator.said
+    assert operator.runs("setup", "--url", "gitlab.example.org", stdin=given) == 2
+    assert "--url gitlab.example.org: " in operator.said
+    assert "FIXWRIGHT_GITLAB_URL" not in operator.said
+    assert operator.runs("setup", "--url", operator.world.url.removesuffix("/gitlab"), stdin=given) == 3
+    assert "is no GitLab" in operator.said
+    assert "with the path below which it lies?" in operator.said
+    assert operator.runs("setup", stdin="two words") == 2
+    assert "what was given is no access token" in operator.said
+    assert operator.runs("rotate", "--days", "500") == 2
+    assert "--days must be between 2 and 400, it is 500" in operator.said
+
+
+def test_where_a_place_is_gone_nothing_is_left_to_disconnect(operator: Operator, group: Namespace) -> None:
+    set_up(operator, group)
+    assert operator.runs("disconnect", "acme/gone") == 3
+    assert "where it was deleted its webhooks are gone with it" in operator.said
+    assert "gitlab connect" not in operator.said
+
+
 def test_a_token_that_ended_stores_nothing(operator: Operator, group: Namespace) -> None:
     token = operator.world.token_of(group, "owner")
     operator.world.revoke(token)
@@ -388,7 +412,9 @@ def test_a_file_without_a_token_is_refused_and_never_quoted(
     if content is not None:
         file.write_bytes(content)
     assert operator.runs("connect", "acme", "--token-file", str(file)) == 2
-    assert ("cannot be read" if content is None else "no access token was given") in operator.said
+    blank = content in (b"", b"\n", b"\xff\xfe\n")
+    said = "cannot be read" if content is None else "no access token was given" if blank else "what was given is no access token"
+    assert said in operator.said
     assert "words" not in operator.said
     assert operator.world.hooks_of(group) == []
 

@@ -55,9 +55,23 @@ def test_an_old_gitlab_that_says_nothing_of_tokens_is_believed_until_something_i
 def test_a_token_that_ended_and_a_gitlab_that_is_away_are_told_apart() -> None:
     with pytest.raises(HostUnauthorized):
         _administration(Wire(lambda asked: Said({"message": "401 Unauthorized"}, 401))).who()
-    with pytest.raises(HostUnavailable, match=r"^https://gitlab.com cannot be reached") as caught:
+    with pytest.raises(HostUnavailable, match=r"^https://gitlab.com does not work now: GitLab answered 502 ") as caught:
         _administration(Wire(lambda asked: Said({"message": "502"}, 502))).who()
-    assert "HTTPS_PROXY" in caught.value.hint
+    assert "FIXWRIGHT_GITLAB_URL" not in caught.value.hint
+
+
+@pytest.mark.parametrize("answer", [Said({"message": "404"}, 404), Said(None, 200, raw=b"<html>Welcome</html>")])
+def test_what_is_no_gitlab_is_called_so(answer: Said) -> None:
+    with pytest.raises((HostNotFound, HostGarbage), match=r"^what answers at https://gitlab.com is no GitLab: ") as caught:
+        _administration(Wire(lambda asked: answer)).who()
+    assert "the path below which it lies" in caught.value.hint
+
+
+@pytest.mark.parametrize("answer", [Said({"message": "502"}, 502), Said(None, 200, raw=b"<html>")])
+def test_an_exchange_without_an_answer_says_that_the_old_token_may_be_void(answer: Said) -> None:
+    with pytest.raises((HostUnavailable, HostGarbage)) as caught:
+        _administration(Wire(lambda asked: answer if asked.method == "POST" else None)).rotate()
+    assert "the old one is void then" in caught.value.hint
 
 
 def test_the_token_is_asked_anew_each_time() -> None:
