@@ -281,6 +281,10 @@ PRINTED = {
     "has not granted ...": "has not granted {",
     "... does not answer: N messages wait for it": "does not answer: {retried.count} messages wait for it",
     "cannot be opened with this FIXWRIGHT_SECRET_KEY": "cannot be opened with this FIXWRIGHT_SECRET_KEY",
+    "there is no database in the state folder ...": "there is no database in the state folder {",
+    "the state folder ... cannot be used": "the state folder {folder} cannot be used",
+    "N troubles at the last hourly look": " at the last hourly look",
+    "the credential ends on ...": "ends on {at:",
     "GitHub's clock is N s ahead of ours": "GitHub's clock is {abs(skew):.0f} s ",
 }
 """What the table of the night quotes, and how the code prints it."""
