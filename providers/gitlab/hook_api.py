@@ -59,17 +59,18 @@ class GitlabHooks:
 
     def find(self, name: str) -> Place:
         """The group or project that is called so."""
+        wrong = f"is it spelled as in the address of its page, {self._api.site.web_url}/{name}?"
         try:
             group = self._one(lambda gl: gl.groups.get(name, with_projects=False), _Group, what=f"group {name}")
             return _group(group)
         except HostNotFound:
             if "/" not in name:
-                hint = f"{_WRONG} a person's projects are connected one by one: fixwright gitlab connect {name}/PROJECT"
+                hint = f"{wrong} a person's projects are connected one by one: fixwright gitlab connect {name}/PROJECT"
                 raise HostNotFound(f"there is no group {name}, or the token's account is no member of it", hint=hint) from None
         try:
             return self._project(self._one(lambda gl: gl.projects.get(name), ProjectAnswer, what=f"project {name}"))
         except HostNotFound:
-            raise HostNotFound(f"there is no group or project {name}, or the token's account is no member of it", hint=_WRONG) from None
+            raise HostNotFound(f"there is no group or project {name}, or the token's account is no member of it", hint=wrong) from None
 
     def projects(self, group: Place) -> Sequence[Place]:
         """Those of a group and of its subgroups that are not archived and belong to it."""
@@ -185,9 +186,6 @@ class GitlabHooks:
         return Place("project", found.id, found.path_with_namespace, source(self._api, found), found.archived, level)
 
 
-_WRONG = "is it spelled as in the address of its page, and is FIXWRIGHT_GITLAB_URL right?"
-
-
 def _group(found: _Group) -> Place:
     return Place("group", found.id, found.full_path)
 
@@ -202,7 +200,8 @@ def path_of(given: str, site: Site) -> str:
     if "://" in text:
         if not site.holds(text):
             raise UsageError(
-                f"{given[:200]} is not on {site.web_url}", hint="set FIXWRIGHT_GITLAB_URL to that GitLab, or name its --instance"
+                f"{given[:200]} is not on {site.web_url}",
+                hint="name the --instance that is set up for that GitLab, or set it up: fixwright gitlab setup --url URL",
             )
         inside = urlsplit(text).path.removeprefix(urlsplit(site.web_url).path)
         text = inside.strip("/").partition("/-/")[0].removeprefix("groups/")

@@ -145,7 +145,7 @@ def test_a_name_that_nobody_has_is_said_with_what_may_be_wrong() -> None:
     for name in ("acme", "acme/shop"):
         with pytest.raises(HostNotFound, match=name) as caught:
             api.find(name)
-        assert "FIXWRIGHT_GITLAB_URL" in caught.value.hint
+        assert f"https://gitlab.com/{name}?" in caught.value.hint
 
 
 def test_the_projects_of_a_group_are_those_of_its_subgroups_without_what_is_archived_or_only_shared_with_it() -> None:
