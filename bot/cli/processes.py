@@ -66,9 +66,8 @@ def stored(*, first: bool = False) -> Iterator[App]:
             changed in it, and "nothing is there" would be said of the wrong one.
     """
     settings = read_settings()
-    check_state_dir(settings.state_dir)
-    if not first and not settings.own_database and not settings.database_file.exists():
-        raise _no_database(settings)
+    if not first:
+        _ensure_begun(settings)
     make_state_dir(settings.state_dir)
     (settings.state_dir / "valkey").mkdir(exist_ok=True, mode=0o700)
     app = wire(settings, address(settings))
@@ -86,14 +85,22 @@ def looked_at() -> Iterator[App]:
     """A wired application that only looks: nothing is migrated, started or sent, whatever state everything is in.
 
     Raises:
-        NotConfigured: with the setting that is wrong.
+        NotConfigured: with the setting that is wrong; there is no database.
     """
     settings = read_settings()
+    _ensure_begun(settings)
     app = wire(settings, address(settings))
     try:
         yield app
     finally:
         app.database.dispose()
+
+
+def _ensure_begun(settings: Settings) -> None:
+    """Before anything is made in a folder that may be the wrong one. Raises NotConfigured."""
+    check_state_dir(settings.state_dir)
+    if not settings.own_database and not settings.database_file.exists():
+        raise _no_database(settings)
 
 
 def _no_database(settings: Settings) -> NotConfigured:

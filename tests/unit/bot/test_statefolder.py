@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
+import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +16,19 @@ from bot.cli import main
 
 
 @pytest.fixture(autouse=True)
-def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No settings but those of the test; the logs and signals that `up` and `worker` take for themselves are given back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for name in ("DATABASE_URL", "REDIS_URL", "FIXWRIGHT_SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FIXWRIGHT_PORT", "0")
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for number, handler in signals.items():
+        signal.signal(number, handler)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -73,7 +85,7 @@ def test_the_doctor_goes_on_with_what_needs_no_folder(
     assert "sandbox" in said
 
 
-@pytest.mark.parametrize("command", ["status", "gitlab setup", "github setup-link", "keys public"])
+@pytest.mark.parametrize("command", ["doctor gitlab", "gitlab setup", "github setup-link", "keys public"])
 def test_whichever_command_makes_it_makes_it_for_us_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
@@ -90,7 +102,16 @@ def test_whichever_command_makes_it_makes_it_for_us_alone(
 
 
 LOOKS = ["queue list", "queue retry all", "queue drop all", "repositories list", "findings list octo/shop", "organizations list"]
-LOOKS += ["gitlab connect acme", "gitlab disconnect acme", "gitlab rotate", "gitlab instances", "github remove acme"]
+LOOKS += [
+    "gitlab connect acme",
+    "gitlab disconnect acme",
+    "gitlab rotate",
+    "gitlab instances",
+    "github remove acme",
+    "status",
+    "status --json",
+    "backup {tmp}/b",
+]
 
 
 @pytest.mark.parametrize("command", LOOKS)
@@ -99,7 +120,7 @@ def test_who_looks_into_the_wrong_folder_is_told_so_and_leaves_it_as_it_was(
 ) -> None:
     state = tmp_path / "state"
     monkeypatch.setenv("FIXWRIGHT_STATE_DIR", str(state))
-    code, said = run(capsys, *command.split())
+    code, said = run(capsys, *command.format(tmp=tmp_path).split())
     assert (code, said.splitlines()[0]) == (2, f"fixwright: there is no database in the state folder {state}")
     assert "FIXWRIGHT_STATE_DIR" in said.splitlines()[1]
     assert not state.exists()
