@@ -188,6 +188,16 @@ def test_the_hourly_budget_ends_and_comes_back(scene: Scene) -> None:
     assert scene.call("GET", "").status_code == 200
 
 
+def test_each_installation_has_a_budget_of_its_own(scene: Scene) -> None:
+    other = scene.world.installation_of(scene.world.create_repository("acme", "tools"))
+    assert other is not None
+    scene.world.limits.per_hour = int(scene.call("GET", "").headers["x-ratelimit-used"])
+    assert scene.call("GET", "").status_code == 403
+    scene.client.headers["authorization"] = f"token {scene.world.installation_token(other)}"
+    answer = scene.client.get("/repos/acme/tools")
+    assert (answer.status_code, answer.headers["x-ratelimit-used"]) == (200, "1")
+
+
 def test_too_many_comments_in_a_minute_meet_the_secondary_limit(scene: Scene) -> None:
     scene.world.limits.creations_a_minute = 2
     statuses = [scene.call("POST", "/issues/1/comments", {"body": "x"}).status_code for _ in range(3)]

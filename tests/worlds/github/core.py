@@ -67,14 +67,14 @@ class Github:
         try:
             caller = self._recognize(request)
             actor = caller.login or caller.kind
-            self.budget.spend(actor, request.method, path)
+            self.budget.spend(caller.spender, request.method, path)
             response = self._answer(request, path, caller)
         except Refused as refused:
             response = self._refusal(request, path, refused)
         finally:
             if response is None:  # the double itself broke: the server answers 500
                 self.record.violations.append(Violation("response", request.method, path, f"the double failed: {sys.exc_info()[1]!r}"))
-        limits = self.budget.headers(actor, free=response.status == 304)
+        limits = self.budget.headers(caller.spender, free=response.status == 304)
         at, rights = self.state.seconds(), caller.rights
         self.record.asked.append(Asked(request.method, path, response.status, actor, at, request.query, rights, caller.repositories))
         return Response(response.status, response.body, limits | response.headers)

@@ -46,6 +46,11 @@ class Caller:
         """`checks:write` and so on, None for whoever is no installation."""
         return None if self.kind != "installation" else frozenset(f"{name}:{level}" for name, level in (self.permissions or {}).items())
 
+    @property
+    def spender(self) -> str:
+        """Whose limits a request counts against: each installation has its own (docs "Rate limits for the REST API")."""
+        return f"installation {self.installation.id}" if self.kind == "installation" and self.installation else self.login or self.kind
+
     def sees(self, repository: Repository) -> bool:
         """True when the caller may know that the repository exists."""
         return not repository.private or self.owns(repository) or (self.kind == "user" and repository.role(self.login) >= Role.READ)
