@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -303,7 +303,7 @@ def test_what_is_disconnected_is_told_of_no_more_and_not_missed(operator: Operat
 def test_a_token_without_the_scope_or_role_it_needs_is_one_clear_line(
     operator: Operator, group: Namespace, level: str, scopes: tuple[str, ...], code: int, said: str
 ) -> None:
-    operator.sets(GITLAB_URL=operator.world.url, GITLAB_WEBHOOK_SECRET="x" * 20)
+    operator.sets(GITLAB_URL=operator.world.url, GITLAB_WEBHOOK_SECRET=secrets.token_hex(10))
     operator.sets(GITLAB_TOKEN=operator.world.token_of(project(operator, "acme/shop"), level, scopes))
     assert operator.runs("connect", "acme/shop") == code
     assert said in operator.said
@@ -374,7 +374,7 @@ def test_without_secrets_in_the_environment_they_are_made_and_shown_to_be_set(op
 
 
 def test_an_address_that_leads_gitlab_to_itself_is_refused(operator: Operator) -> None:
-    operator.sets(GITLAB_TOKEN="glpat-" + "x" * 20, GITLAB_WEBHOOK_SECRET="x" * 20)
+    operator.sets(GITLAB_TOKEN="glpat-" + "x" * 20, GITLAB_WEBHOOK_SECRET=secrets.token_hex(10))
     assert operator.runs("connect", "acme") == 2
     assert "set FIXWRIGHT_URL" in operator.said
 
@@ -419,23 +419,27 @@ def test_a_file_without_a_token_is_refused_and_never_quoted(
     assert operator.world.hooks_of(group) == []
 
 
+class Screen(io.StringIO):
+    """A terminal, also where the machine has no device for one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_a_webhook_by_hand_has_what_a_terminal_shows_and_a_file_gets_nothing(
     operator: Operator, group: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_up(operator, group)
     configuration = operator.configuration()
-    secrets = [configuration["WEBHOOK_SECRET"], configuration["SIGNING_TOKEN"]]
+    both = [configuration["WEBHOOK_SECRET"], configuration["SIGNING_TOKEN"]]
     assert operator.runs("webhook") == 2
-    assert [secret for secret in secrets if secret in operator.said] == []
-    screen, terminal = os.openpty()
-    with os.fdopen(terminal, "w", encoding="utf-8") as out, os.fdopen(screen, "rb", buffering=0) as seen:
-        with monkeypatch.context() as patch:
-            patch.setattr("sys.stdout", out)
-            assert main(["gitlab", "webhook"]) == 0
-            out.flush()
-        shown = seen.read(4_096).decode()
-    told = [line.rsplit(" ", 1)[1] for line in shown.splitlines()]
-    assert told == [f"{operator.receiver.url}/webhooks/gitlab", *secrets]
+    assert [secret for secret in both if secret in operator.said] == []
+    screen = Screen()
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", screen)
+        assert main(["gitlab", "webhook"]) == 0
+    told = [line.rsplit(" ", 1)[1] for line in screen.getvalue().splitlines()]
+    assert told == [f"{operator.receiver.url}/webhooks/gitlab", *both]
     shop = project(operator, "acme/shop")
     hook = operator.world.add_hook(shop, told[0], token=told[1])
     assert operator.delivers_to(hook) == 202
@@ -458,7 +462,7 @@ def test_a_stored_token_is_exchanged_and_the_new_one_works(operator: Operator, g
 
 def test_a_token_of_the_environment_is_not_exchanged(operator: Operator, group: Namespace) -> None:
     token = operator.world.token_of(group, "owner")
-    operator.sets(GITLAB_URL=operator.world.url, GITLAB_TOKEN=token, GITLAB_WEBHOOK_SECRET="x" * 20)
+    operator.sets(GITLAB_URL=operator.world.url, GITLAB_TOKEN=token, GITLAB_WEBHOOK_SECRET=secrets.token_hex(10))
     assert operator.runs("rotate") == 2
     assert operator.world.owner_of(token).username
 

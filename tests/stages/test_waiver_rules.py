@@ -132,7 +132,7 @@ REFUSED = [
     ("reason", "needs a reason"),
     ("reason until 2026-12-24", "needs a reason"),
     ("why", "says too little"),
-    ("x" * 501, "at most 500"),
+    ("because " * 63, "at most 500"),
     ("long " * 2_000, "at most 500"),
     (f"{REASON} until 2026-11-21", "That day is over"),
     (f"{REASON} until 2027-02-21", "until 2027-02-20 at most"),
