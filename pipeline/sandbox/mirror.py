@@ -111,12 +111,15 @@ class Mirror(Objects):
         once. After the last of `_BEFORE` it is left so: `history` says what it does not know.
 
         Raises:
-            What `fetch` raises.
+            What `fetch` raises, but for a `base` that only we still have.
         """
         for depth in _BEFORE:
             if self._between(base, head, commits + 1) <= commits:
                 return
-            self.fetch([(base, depth)])
+            try:
+                self.fetch([(base, depth)])
+            except CommitMissing:  # it is here, and pushed away from the server meanwhile: what is before it cannot be had any more
+                return
 
     def ensure_blobs(self, blobs: Iterable[BlobId]) -> None:
         """Have the contents of these, fetched in one go as far as they are missing.

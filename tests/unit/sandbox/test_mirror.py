@@ -140,6 +140,21 @@ def test_commits_from_before_a_change_are_none_of_it_when_an_old_branch_took_in_
     assert len(server.requests) == asked
 
 
+def test_a_base_that_was_pushed_away_meanwhile_leaves_what_is_here(origin: Repository, mirror: Mirror) -> None:
+    origin.commit({"a.py": "0\n"})
+    base = origin.commit({"a.py": "1\n"})
+    origin.git("checkout", "-q", "--orphan", "feature")
+    origin.commit({"mine.py": "1\n"})
+    head = origin.commit({"mine.py": "2\n"})
+    mirror.fetch([(head, 1), (base, 1)])
+    origin.git("branch", "-q", "-D", "main")
+    origin.git("reflog", "expire", "--expire=now", "--all")
+    origin.git("gc", "-q", "--prune=now")
+    mirror.separate(base, head, 0)
+    assert not mirror.lacking([base, head])
+    assert mirror.history(base, head)[1], "and nothing is said to be whole that is not"
+
+
 def test_a_root_commit_of_a_change_counts(origin: Repository, mirror: Mirror) -> None:
     base = origin.commit({"a.py": "1\n"})
     origin.git("checkout", "-q", "--orphan", "new")
