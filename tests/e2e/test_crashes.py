@@ -123,10 +123,12 @@ def scene(everything: Scene) -> Iterator[Scene]:
 
 
 KILLED = {"worker and child": (True, True), "child": (False, True), "worker": (True, False)}
+"""What of a worker is killed. Each once here, in a process of every kind; `tests/faults` kills all of them at every step."""
+
 _numbers = itertools.count(1)
 
 
-@pytest.mark.parametrize("who", KILLED)
+@pytest.mark.parametrize("who", ["child", "worker"])
 def test_a_worker_killed_in_a_scan(scene: Scene, who: str) -> None:
     branch = f"scan-{next(_numbers)}"
     scene.engine.hold()
@@ -146,7 +148,7 @@ def test_a_worker_killed_in_a_scan(scene: Scene, who: str) -> None:
     assert scene.running.folders_left() == []
 
 
-@pytest.mark.parametrize("who", KILLED)
+@pytest.mark.parametrize("who", ["worker and child"])
 def test_a_worker_killed_in_a_fix(scene: Scene, who: str) -> None:
     branch = f"fix-{next(_numbers)}"
     head = scene.change(branch)
