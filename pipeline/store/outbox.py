@@ -25,7 +25,7 @@ from pipeline.store.codec import Unreadable
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
 from pipeline.store.letters import MESSAGE, DeadMessage, Letters, dead_message, free_in
-from pipeline.store.publishing import SCAN, Published, too_many_scans
+from pipeline.store.publishing import RELEASE_SECONDS, SCAN, Published, too_many_scans
 from pipeline.store.seal import Vault
 from pipeline.store.spoken import closed, opened
 from pipeline.store.tables import outbox
@@ -47,8 +47,6 @@ UNREADABLE_SECONDS, UNREADABLE_ATTEMPTS = 10.0, 30
 RELEASED_TRIES: Final = 3
 """Attempts after which a message keeps to its times, whoever else gets an answer. While a host answers nobody, no attempt is counted after
 the first few: `pipeline.limits` lets no call through."""
-RELEASE_SECONDS: Final = 1.0
-"""Between an answer and what it releases: the call that failed a moment ago is not made again at once."""
 
 NO_LIMIT: Final = 1_000_000
 """Scans of one repository at a time, where nobody counts them."""
@@ -273,7 +271,8 @@ class Outbox(Letters):
             ended = {"status": "dead", "lease_until": None, "error_code": error_code, "finished_at": database_now()}
             self._held(message_id, epoch, ended)
         else:
-            self._held(message_id, epoch, {"error_code": error_code, **free_in(retry_in), "waits_for": waits_for})
+            failed = {"error_code": error_code, **free_in(retry_in), "lease_until": database_now(), "waits_for": waits_for}
+            self._held(message_id, epoch, failed)
 
     def release(self, message_id: MessageId, epoch: int, retry_in: float = 0.0, *, waits_for: str = "") -> None:
         """Give a message back without blame (shutdown, a host that asks us to wait): the attempt is not counted. Raises LeaseLost."""
@@ -341,7 +340,7 @@ class Outbox(Letters):
         """
         self._transaction.changed(update(outbox).where(_running).values(lease_until=database_now() + LEASE_SECONDS))
         if seconds < 0:
-            for moment in (outbox.c.due_at, outbox.c.publish_at):
+            for moment in (outbox.c.due_at, outbox.c.publish_at, outbox.c.lease_until):
                 self._transaction.changed(update(outbox).where(_pending, moment > database_now()).values({moment: moment + seconds}))
 
     def expire(self, owner: str = "") -> list[DeadMessage]:

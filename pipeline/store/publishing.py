@@ -25,6 +25,10 @@ PRIORITIES: Final = (INTERACTIVE, NORMAL, BATCH)
 SCAN: Final = "run_scan"
 """Kind of the messages of which one repository may have only so many in work."""
 
+RELEASE_SECONDS: Final = 1.0
+"""Between an answer and what it releases, and between a failure and a try before the message is due: the call that failed a moment ago is
+not made again at once."""
+
 MEMORY: Final = 10_000
 """Tenants whose last turn is remembered. Of more, those whose turn is longest ago are forgotten, and come as early as they would."""
 
@@ -118,9 +122,11 @@ class Publishing:
     def probes(self) -> list[Published]:
         """For each host that did not answer one of the messages that wait for it: with that it is found out whether it answers now.
 
-        Any of them, so that one for which the host never has an answer does not keep the others waiting.
+        Any of them, so that one for which the host never has an answer does not keep the others waiting; but of those that failed this
+        very moment none.
         """
-        waiting = (_pending, outbox.c.waits_for != "", outbox.c.due_at > database_now())
+        failed_before = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= database_now() - RELEASE_SECONDS)
+        waiting = (_pending, outbox.c.waits_for != "", outbox.c.due_at > database_now(), failed_before)
         rows = self._transaction.execute(select(outbox.c.id, outbox.c.priority, outbox.c.waits_for).where(*waiting).limit(MEMORY))
         hosts: dict[str, list[Published]] = {}
         for row in rows:

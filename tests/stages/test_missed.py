@@ -17,7 +17,7 @@ from bot.duties import ask_for_missed
 from bot.jobs import NoQueue, Relay
 from bot.worker import work_message
 from pipeline.messages import BATCH, Envelope, Reconcile
-from pipeline.store.outbox import RELEASE_SECONDS
+from pipeline.store.publishing import RELEASE_SECONDS
 from pipeline.store.tables import outbox
 from tests.stages.github import GithubBench, app_key
 from tests.worlds import faults
@@ -158,6 +158,7 @@ def test_a_host_that_answers_again_releases_all_that_waited_for_it(tmp_path: Pat
 
 def probe(github: GithubBench, breaker: str) -> None:
     """What the relay does every few seconds; GitHub's own breaker has let enough time pass."""
+    time.sleep(RELEASE_SECONDS)
     github.app.memory.put(breaker, b"0 0", 1.0)
     (one,) = Relay(github.app.database, NoQueue()).probes()
     assert one.early

@@ -36,6 +36,7 @@ outbox = Table(
 )
 """What is to be done. `status`: pending, running, done, dead. `publish_at`: when the relay should (again) wake a worker for it.
 `delivery_id`: the delivery that all this began with, and `begun_at` when that arrived; inherited by what a message sends.
+`lease_until`: of one that is running; of a pending one that failed, when that was.
 `waits_for`: the host that did not answer, for a message that is due again for no other reason.
 `tenant`, `repository`: whose work it is and on what, see `pipeline.store.belongs`; inherited too. Empty: nobody's."""
 

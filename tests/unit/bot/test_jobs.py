@@ -20,7 +20,7 @@ from pipeline.messages import BATCH, INTERACTIVE, NORMAL, Envelope, SettleReview
 from pipeline.model.ids import MessageId, ReviewId
 from pipeline.store.engine import Database
 from pipeline.store.outbox import MAX_CRASHES
-from pipeline.store.publishing import Published
+from pipeline.store.publishing import RELEASE_SECONDS, Published
 from pipeline.store.tables import outbox
 
 AGAIN = 2.0
@@ -213,6 +213,10 @@ def test_of_what_waits_for_a_host_one_message_is_tried_now_and_then_before_it_is
             assert claimed is not None
             assert claimed.early == 0.0
             work.outbox.fail(claimed.id, claimed.epoch, error_code="HOST_UNAVAILABLE", retry_in=600, waits_for=host)
+    with scene.database.read() as work:
+        assert work.publishing.probes() == [], "all of them failed a moment ago"
+    with scene.database.work() as work:
+        work.transaction.execute(outbox.update().values(lease_until=outbox.c.lease_until - RELEASE_SECONDS))
     probes = scene.relay.probes()
     assert [scene.row(key).id for key in "ab"].count(probes[0].message_id) == 1
     assert [probe.message_id for probe in probes[1:]] == [scene.row("c").id]

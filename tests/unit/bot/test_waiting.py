@@ -11,7 +11,8 @@ from pipeline.messages import Envelope, PublishCheck, SettleReview
 from pipeline.model.ids import MessageId, ReviewId
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import database_now
-from pipeline.store.outbox import RELEASE_SECONDS, RELEASED_TRIES
+from pipeline.store.outbox import RELEASED_TRIES
+from pipeline.store.publishing import RELEASE_SECONDS
 from pipeline.store.tables import outbox
 from tests.fakes import LineScanner
 from tests.harness import Bench, LocalRepo
