@@ -97,6 +97,7 @@ class Run:
 
         `struck` is a worker's child, or was one: messages are held in the name of the worker.
         """
+        assert self.stand.is_known(struck.parent), f"what a worker {struck.parent} holds cannot be found: it goes by another name"
         held = self.stand.held_by(struck.parent)
         self.stand.wait("somebody who goes on", lambda: not (held & self.stand.held_by(struck.parent)), seconds)
         self._took_over = time.monotonic() - struck.at

@@ -292,8 +292,14 @@ class Stand:
     def held_by(self, worker: int) -> set[tuple[str, int]]:
         """Messages that a worker, or a child of it, holds: identity and epoch. Raises StoreError."""
         with self.database.read() as work:
-            mine = select(outbox.c.id, outbox.c.epoch).where(outbox.c.status == "running", outbox.c.owner.endswith(f":{worker}"))
+            named = outbox.c.owner.contains(_named(worker), autoescape=True)
+            mine = select(outbox.c.id, outbox.c.epoch).where(outbox.c.status == "running", named)
             return {(row.id, row.epoch) for row in work.transaction.execute(mine)}
+
+    def is_known(self, worker: int) -> bool:
+        """Whether a process of this number has said that it lives. Raises StoreError."""
+        with self.database.read() as work:
+            return any(_named(worker) in process.id for process in work.processes.all())
 
     def dead(self) -> list[tuple[str, str]]:
         """Messages that were given up: kind and code. Raises StoreError."""
@@ -384,3 +390,8 @@ class Stand:
     def copy_log(self, target: Path) -> None:
         """Keep the logs for whoever wants to know why."""
         shutil.copytree(self.folder / "logs", target, dirs_exist_ok=True)
+
+
+def _named(process: int) -> str:
+    """What the name of a process of this number has in it, and no other's: `host:pid-birth` (`bot.pulse.process_name`)."""
+    return f":{process}-"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from datetime import timedelta
 from tests.faults.gitlab import BOT, GitlabHost
 from tests.faults.lives import Life
 from tests.faults.matrix import SETTLING, Run, fault
+from tests.faults.rows.deliveries import an_hour_later
 from tests.faults.rows.gitlab import ONLY, gitlab, gitlab_project
 from tests.faults.rows.host import TRIES
 from tests.faults.stand import ROOT, WORKERS
@@ -212,10 +212,3 @@ def _fail_until_off(host: GitlabHost, project: Project, hook: Hook, *, for_good:
         hook.failures = 10
         hook.answered(host.world.gitlab.seconds(), well=False)
     assert hook.status(host.world.gitlab.seconds()) == ("disabled" if for_good else "temporarily_disabled")
-
-
-def an_hour_later(run: Run) -> None:
-    """The relay looks at its start and then hourly; of several starts in one minute one counts."""
-    time.sleep(61 - time.time() % 60)
-    run.stand.parts["relay"].stop()
-    run.stand.start("relay")

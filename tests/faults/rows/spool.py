@@ -8,8 +8,8 @@ from pathlib import Path
 from pipeline.store.spool import MAGIC, SUFFIX
 from tests.faults.matrix import Run, fault
 from tests.faults.rows.database import Told, locked
+from tests.faults.rows.deliveries import an_hour_later
 from tests.faults.rows.gitlab import ONLY
-from tests.faults.rows.gitlab_standing import an_hour_later
 
 PLACES = {"in a head": 6, "in what follows it": 40}
 """Bytes behind the beginning of a record."""
