@@ -302,7 +302,7 @@ class Context:
         findings = list(findings)
         if any(finding.secret for finding in findings):
             with self.database.work() as work:
-                work.marks.add(work.installations.upsert_repository(repository), findings)
+                work.marks.add(work.installations.identify(repository), findings)
             self.filters.pop(mirror_name(repository), None)
         return self.known(repository)
 

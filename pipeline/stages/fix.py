@@ -34,7 +34,7 @@ def request_fix(context: Context, message: RequestFix) -> None:
     within one minute, get one answer."""
     with context.finish() as work:
         review = work.reviews.get(message.review)
-        repository = work.installations.upsert_repository(review.change.repository)
+        repository = work.installations.identify(review.change.repository)
         fix, created = work.fixes.create(repository, review.id, message.fingerprint, message.handle, message.place)
         if created:
             work.outbox.send(

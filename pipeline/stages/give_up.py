@@ -118,11 +118,11 @@ def fail_review(work: Work, identifier: ReviewId, error: FixwrightError) -> None
     )
     work.reviews.move(identifier, review.status, ReviewStatus.FAILED)
     if review.change.whole:
-        abandon(work, work.installations.upsert_repository(review.change.repository), error, identifier)
+        abandon(work, work.installations.identify(review.change.repository), error, identifier)
         return
     if _is_listed(review):
         # The list of findings misses this push now.
-        work.installations.want_scan(work.installations.upsert_repository(review.change.repository))
+        work.installations.want_scan(work.installations.identify(review.change.repository))
     work.outbox.send(Envelope(PublishCheck(identifier), f"publish:{identifier}:failed", group=identifier))
 
 

@@ -149,7 +149,7 @@ def settle_whole(context: Context, message: SettleReview) -> None:
     failed = next((gap for gap in verdict.coverage.gaps if not gap.path and gap.gap_class is GapClass.ERROR), None)
     digest = "" if failed else engines_digest(context.plugins.scanners, context.control())
     with context.finish() as work:
-        repository = work.installations.upsert_repository(change.repository)
+        repository = work.installations.identify(change.repository)
         taken = work.findings.handles(repository)
         if known is None or work.installations.listing(repository).commit != known.commit:
             # A push brought the list further between our look and the lock: what it says of its files is newer than what we hold.

@@ -51,7 +51,7 @@ class InForce:
         change = review.change
         if self.good is None or change.base_ref != change.repository.default_branch:
             return
-        repository = work.installations.upsert_repository(change.repository)
+        repository = work.installations.identify(change.repository)
         known = None if self.good.where == DEFAULTS else self.good.policy.model_dump_json(exclude_unset=True)
         work.policies.remember(repository, known, "" if known is None else self.good.where)
 
@@ -106,7 +106,7 @@ def _instead(context: Context, change: Change, parent: _Parent, error: PolicyInv
 
 def _last_good(context: Context, change: Change) -> PolicyDocument | None:
     with context.database.work() as work:
-        last = work.policies.last_good(work.installations.upsert_repository(change.repository))
+        last = work.policies.last_good(work.installations.identify(change.repository))
     if last is None:
         return None
     try:

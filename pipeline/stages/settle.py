@@ -49,7 +49,7 @@ def settle_review(context: Context, message: SettleReview) -> None:
         return
     seen = _look(context, review, results, gaps, policy, record)
     with context.finish() as work:
-        repository = work.installations.upsert_repository(change.repository)
+        repository = work.installations.identify(change.repository)
         # Also a lock: a waiver that is written down meanwhile either is seen here, or sees what is remembered here.
         taken = work.findings.handles(repository)
         verdict = _decide(work, repository, change, seen, taken, context.places.today())

@@ -50,7 +50,7 @@ REGULAR = ("100644", "100755")
 def scan_repository(context: Context, message: ScanRepository) -> None:
     """Begin the scan of a repository when there is room, or put it into the queue. Running it again continues where a crash left it."""
     with context.database.work() as work:
-        number = work.installations.find_repository(message.repository) or work.installations.upsert_repository(message.repository)
+        number = work.installations.identify(message.repository)
         wanted = work.installations.state_of(number) == "active"
         room = wanted and work.installations.take_slot(number)
         under_way = work.reviews.live_whole(number)
@@ -169,7 +169,7 @@ def run_slices(context: Context, review: Review, message: RunScan) -> None:
         elif scan.status is not ScanStatus.RUNNING:
             raise Superseded(f"scan {scan.id} is {scan.status}")
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
-        number = work.installations.upsert_repository(review.change.repository)
+        number = work.installations.identify(review.change.repository)
         work.installations.take_slot(number)
     slices, part, error = 1, message.part, ""
     results: dict[int, ScanResult] = {}

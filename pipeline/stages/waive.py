@@ -57,7 +57,7 @@ def waive(context: Context, message: Waive) -> None:
         _finish(context, message, _said(message, refusal.topic, until=refusal.last))
         return
     with context.finish() as work:
-        wanted = _wanted(message, review, work.installations.upsert_repository(review.change.repository), finding, policy, today)
+        wanted = _wanted(message, review, work.installations.identify(review.change.repository), finding, policy, today)
         wanted = give(work, wanted, judged, finding, today, review, context.claimed.id)
         kind: WaiverTopic = "rotated" if wanted.kind is SuppressionKind.ROTATED else "waived"
         _reply(work, context, message, _said(message, kind, until=wanted.until, reason=wanted.reason))
@@ -133,7 +133,7 @@ def _wanted(message: Waive, review: Review, repository: RepositoryId, finding: F
 def _take_back(context: Context, message: Waive, review: Review, judged: Sequence[Judged], finding: Finding) -> None:
     kind: WaiverKind = SuppressionKind.ROTATED if message.suppression is SuppressionKind.ROTATED else SuppressionKind.WAIVER
     with context.finish() as work:
-        repository = work.installations.upsert_repository(review.change.repository)
+        repository = work.installations.identify(review.change.repository)
         ended = take_back(work, kind, repository, judged, finding, message.sender, review, context.claimed.id)
         _reply(work, context, message, _said(message, "taken-back" if ended else "not-waived"))
 

@@ -83,6 +83,15 @@ class Installations(Sweeps):
         """
         return self.upsert_repositories([repository], asked=asked)[repository.external_id]
 
+    def identify(self, repository: SourceRepository) -> RepositoryId:
+        """Our id of a source repository that something in work is about: made when there is none, and nothing of a known one is changed.
+
+        What is in work was told of some time ago, and its name may have changed since.
+        """
+        statement = self._transaction.insert(repositories).values(_row_of(repository))
+        touched = statement.on_conflict_do_update(index_elements=_IDENTITY, set_={"updated_at": statement.excluded.updated_at})
+        return RepositoryId(self._transaction.execute(touched.returning(repositories.c.id)).scalar_one())
+
     def upsert_repositories(self, of_one_host: Sequence[SourceRepository], *, asked: bool = False) -> dict[str, RepositoryId]:
         """`upsert_repository` for many of one host, with few statements. Returns our ids by the host's numbers, in the same order."""
         found: dict[str, RepositoryId] = {}

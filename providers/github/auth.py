@@ -243,12 +243,13 @@ class SignIn:
 
 
 def as_app(client: Client, key: AppKey, clock: Callable[[], float], call: Callable[[str], _Result]) -> _Result:
-    """Do `call` as the App; when GitHub refuses and its clock is not ours, once more by its clock."""
+    """Do `call` as the App, by GitHub's clock as its last answer showed it; when it refuses and its clock is another one, once more."""
+    known = client.skew()
     try:
-        return call(key.token(now=clock()))
+        return call(key.token(now=clock(), skew=known))
     except HostUnauthorized:
         skew = client.skew()
-        if abs(skew) <= TOLERATED_SKEW:
+        if abs(skew - known) <= TOLERATED_SKEW:
             raise
         log.warning("github.clock_differs", extra={"seconds": round(skew)})
     return call(key.token(now=clock(), skew=skew))

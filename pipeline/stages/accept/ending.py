@@ -15,7 +15,7 @@ def cancel_reviews(work: Work, reviews: Sequence[Review]) -> None:
     for review in reviews:
         work.reviews.move(review.id, review.status, ReviewStatus.CANCELLED)
         if review.change.whole:
-            work.installations.free_slot(work.installations.upsert_repository(review.change.repository))
+            work.installations.free_slot(work.installations.identify(review.change.repository))
 
 
 def end_reviews(work: Work, reviews: Sequence[Review], title: str) -> None:

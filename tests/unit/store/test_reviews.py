@@ -107,6 +107,15 @@ def test_a_renamed_repository_keeps_its_reviews_and_shows_its_new_name(database:
     assert newest.change.pull_request == PullRequestRef(newest.change.repository, 7)
 
 
+def test_what_was_begun_under_an_old_name_does_not_bring_it_back(database: Database) -> None:
+    with database.work() as work:
+        known = work.installations.upsert_repository(replace(REPOSITORY, full_name="acme/store"))
+        assert work.installations.identify(REPOSITORY) == known
+        assert work.installations.repository(known).full_name == "acme/store"
+        unknown = replace(REPOSITORY, external_id="4712")
+        assert work.installations.repository(work.installations.identify(unknown)) == unknown
+
+
 def test_a_move_from_another_state_than_the_present_is_refused(database: Database) -> None:
     with database.work() as work:
         made = review(work)
