@@ -58,6 +58,7 @@ from pipeline.stages.context import Context
 from pipeline.stages.give_up import give_up
 from pipeline.stages.perform import perform
 from pipeline.store.outbox import Claimed
+from pipeline.store.publishing import RELEASE_SECONDS
 from pipeline.tally import TALLY
 from pipeline.trail import Trail, following
 
@@ -258,8 +259,8 @@ def _try(app: App, claimed: Claimed, asked: float) -> str | None:
     except FixwrightError as error:
         log.warning("message.failed", extra={**fields, "code": error.code, "error": error.message})
         if isinstance(error, HostUnavailable) and claimed.early:
-            # It was tried out of turn, and is where it was.
-            _give_back(app, claimed, claimed.early, waits_for=_waits(app, context))
+            # It was tried out of turn, and is where it was, but not again this very moment.
+            _give_back(app, claimed, max(claimed.early, RELEASE_SECONDS), waits_for=_waits(app, context))
             return None
         if isinstance(error, HostError) and not isinstance(error, HostUnavailable | HostGarbage):
             _release_waiting(app, context)  # a no is an answer

@@ -118,7 +118,9 @@ class Mirror(Objects):
                 return
             try:
                 self.fetch([(base, depth)])
-            except CommitMissing:  # it is here, and pushed away from the server meanwhile: what is before it cannot be had any more
+            except CommitMissing:  # pushed away from the server meanwhile: what is before it cannot be had any more
+                if self.lacking([base, head]):  # our copy was damaged and begun anew: it is not here any more either
+                    raise
                 return
 
     def ensure_blobs(self, blobs: Iterable[BlobId]) -> None:

@@ -74,7 +74,7 @@ def _known(context: Context, identifier: ReviewId, change: Change, *, asked: boo
         ready = work.reviews.set_draft(identifier, change.draft) and not change.draft
         review = work.reviews.get(identifier)
         if change.pull_request is not None:
-            repository = work.installations.upsert_repository(change.repository)
+            repository = work.installations.identify(change.repository)
             work.findings.reopen_pull_request(repository, change.pull_request.number, identifier, change.head)
         settled = review.status in (ReviewStatus.DONE, ReviewStatus.FAILED)
         # It was closed meanwhile, and the others spoke without it.

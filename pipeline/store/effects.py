@@ -73,7 +73,7 @@ class Effects:
 
     def remember_threads(self, ref: PullRequestRef, opened: Mapping[str, str]) -> None:
         """Keep what our threads on the host are about: fingerprint -> the host's number of the thread."""
-        repository_id = self._installations.upsert_repository(ref.repository)
+        repository_id = self._installations.identify(ref.repository)
         by_thread = {remote_id: fingerprint for fingerprint, remote_id in opened.items() if remote_id}
         rows = [
             {

@@ -25,7 +25,7 @@ from pipeline.store.codec import Unreadable
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
 from pipeline.store.letters import MESSAGE, DeadMessage, Letters, dead_message, free_in
-from pipeline.store.publishing import RELEASE_SECONDS, SCAN, Published, too_many_scans
+from pipeline.store.publishing import RELEASE_SECONDS, SCAN, Published, too_many_scans, waits_for_host
 from pipeline.store.seal import Vault
 from pipeline.store.spoken import closed, opened
 from pipeline.store.tables import outbox
@@ -193,7 +193,7 @@ class Outbox(Letters):
         return self._claim(outbox.c.id == best.with_for_update(skip_locked=True).scalar_subquery(), owner, seconds, scans)
 
     def _claim(self, which: ColumnElement[bool], owner: str, seconds: float, scans: int, *, early: bool = False) -> Claimed | None:
-        due = or_(outbox.c.due_at <= database_now(), outbox.c.waits_for != "") if early else outbox.c.due_at <= database_now()
+        due = or_(outbox.c.due_at <= database_now(), waits_for_host()) if early else outbox.c.due_at <= database_now()
         ready = or_(and_(_pending, due), and_(_expired, ~_last_crash))
         row = self._transaction.execute(
             update(outbox)

@@ -42,6 +42,14 @@ _told: Final = and_(_pending, outbox.c.publishes > literal_column("0"))
 _running: Final = outbox.c.status == literal_column("'running'")
 
 
+def waits_for_host() -> ColumnElement[bool]:
+    """What waits for a host and may be tried before it is due: it did not fail a moment ago. The clock may have been set back since, so
+    that a failure in the future is an old one."""
+    failed = outbox.c.lease_until
+    settled = or_(failed.is_(None), failed <= database_now() - RELEASE_SECONDS, failed > database_now())
+    return and_(outbox.c.waits_for != "", settled)
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A message that a worker should be woken for."""
@@ -125,8 +133,7 @@ class Publishing:
         Any of them, so that one for which the host never has an answer does not keep the others waiting; but of those that failed this
         very moment none.
         """
-        failed_before = or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= database_now() - RELEASE_SECONDS)
-        waiting = (_pending, outbox.c.waits_for != "", outbox.c.due_at > database_now(), failed_before)
+        waiting = (_pending, waits_for_host(), outbox.c.due_at > database_now())
         rows = self._transaction.execute(select(outbox.c.id, outbox.c.priority, outbox.c.waits_for).where(*waiting).limit(MEMORY))
         hosts: dict[str, list[Published]] = {}
         for row in rows:

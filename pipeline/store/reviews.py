@@ -77,7 +77,7 @@ class Reviews(Scans):
             Its id, and True when it was made now.
         """
         installation_id = self._installations.upsert(installation)
-        repository_id = self._installations.upsert_repository(change.repository)
+        repository_id = self._installations.identify(change.repository)
         subject = _subject(change)
         self._lock_subject(repository_id, subject)
         newest = select(reviews.c.id, reviews.c.attempt, reviews.c.status).where(reviews.c.key == key)

@@ -243,14 +243,17 @@ class SignIn:
 
 
 def as_app(client: Client, key: AppKey, clock: Callable[[], float], call: Callable[[str], _Result]) -> _Result:
-    """Do `call` as the App, by GitHub's clock as its last answer showed it; when it refuses and its clock is another one, once more."""
+    """Do `call` as the App, by GitHub's clock as its last answer showed it; when it refuses and its clock is another one, once more. What
+    its answers show can be a proxy's clock: where that was refused, our own is tried."""
     known = client.skew()
     try:
         return call(key.token(now=clock(), skew=known))
     except HostUnauthorized:
         skew = client.skew()
         if abs(skew - known) <= TOLERATED_SKEW:
-            raise
+            if abs(known) <= TOLERATED_SKEW:
+                raise
+            skew = 0.0
         log.warning("github.clock_differs", extra={"seconds": round(skew)})
     return call(key.token(now=clock(), skew=skew))
 

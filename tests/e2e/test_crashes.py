@@ -123,7 +123,7 @@ def scene(everything: Scene) -> Iterator[Scene]:
 
 
 KILLED = {"worker and child": (True, True), "child": (False, True), "worker": (True, False)}
-"""What of a worker is killed. Each once here, in a process of every kind; `tests/faults` kills all of them at every step."""
+"""What of a worker is killed. Each once here, in a process of every kind; `tests/faults` kills all of them, at every step of its plan."""
 
 _numbers = itertools.count(1)
 

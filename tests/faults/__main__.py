@@ -1,6 +1,6 @@
 """`make faults`: the whole matrix, its results a line each in build/faults, and the table in docs/reliability.md.
 
-It can be stopped and started again: what passed with the same seed is not run again (`--anew` forgets it). Two pairs of servers run at a
+It can be stopped and started again: what passed with the same seed is not run again (`--anew` forgets it). Three pairs of servers run at a
 time, each in a process of its own.
 """
 
@@ -79,7 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--changes", type=int, default=CHANGES, help="pull requests of a run")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results, a file a pair, a line a run")
-    parser.add_argument("--jobs", type=int, default=2, help="pairs of servers at a time")
+    parser.add_argument("--jobs", type=int, default=3, help="pairs of servers at a time")
     return parser.parse_args()
 
 

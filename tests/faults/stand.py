@@ -288,7 +288,7 @@ class Stand:
         What a walk says again of all heads that are open, of those of earlier rows too, it spreads over time: that is nothing to wait for.
         """
         with self.database.read() as work:
-            spread = and_(outbox.c.kind == "show_check", outbox.c.priority == BATCH, outbox.c.attempts == 0)
+            spread = and_(outbox.c.kind == "show_check", outbox.c.priority == BATCH, outbox.c.epoch == 0)
             which = [outbox.c.status.in_(["pending", "running"]), outbox.c.due_at < time.time() + SOON, ~spread]
             which += [outbox.c.kind == kind] if kind else []
             statement = select(func.count()).select_from(outbox).where(*which)

@@ -24,10 +24,11 @@ def pull_request(context: Context, message: AcceptEvent, event: PullRequestEvent
     """
     ended = _ended(context, event) if event.action is PullRequestAction.CLOSED else None
     with context.finish() as work:
+        ref = event.pull_request
+        repository = work.installations.upsert_repository(ref.repository)
         if event.action in (PullRequestAction.OPENED, PullRequestAction.UPDATED):
             # Names in commits can be anybody's; who pushes, the host knows. He waives nothing here (`pipeline.stages.waive`).
-            ref = event.pull_request
-            work.waivers.remember_pusher(work.installations.upsert_repository(ref.repository), ref.number, event.sender)
+            work.waivers.remember_pusher(repository, ref.number, event.sender)
         if ended is not None:
             _close(work, ended, context.capabilities(event.installation).pull_request_word)
         else:

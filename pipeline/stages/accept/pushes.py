@@ -35,5 +35,6 @@ def push(context: Context, message: AcceptEvent, event: PushEvent) -> None:
             scan = ScanRepository(event.installation, event.repository, "added")
             send(work, scan, f"scan_repository:{message.delivery}", priority=BATCH)
         elif concerns:
+            work.installations.upsert_repository(event.repository)
             start = StartReview(event.installation, event.repository, before=event.before, after=event.after, ref=event.ref)
             send(work, start, f"start:{message.delivery}", group=f"accept:{message.delivery}", hold=HOLD)

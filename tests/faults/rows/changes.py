@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from sqlalchemy import select
+
+from pipeline.store.tables import repositories
 from tests.faults.hosts import Home
 from tests.faults.lives import Life
 from tests.faults.matrix import EVERY, Run, fault
@@ -93,6 +96,12 @@ def gone(run: Run) -> None:
     run.more.append(asked_on)
 
 
+def names(run: Run) -> set[str]:
+    """Of all repositories that are known."""
+    with run.stand.database.read() as work:
+        return {row.full_name for row in work.transaction.execute(select(repositories.c.full_name))}
+
+
 @fault(42, "a repository is renamed or changes its visibility in the middle of a scan", steps=("renamed", "public"))
 def altered(run: Run) -> None:
     world = run.stand.world
@@ -104,3 +113,5 @@ def altered(run: Run) -> None:
         world.set_private(own, private=False)
     let_go(run)
     run.more.append(lambda: [] if reviews_of(life) == 1 else [f"{reviews_of(life)} reviews of one head"])
+    if run.step == "renamed":
+        run.more.append(lambda: [] if names(run) >= {own.full_name} else [f"{own.full_name} is known under an old name"])

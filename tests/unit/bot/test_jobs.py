@@ -18,6 +18,7 @@ from bot.settings import read_settings
 from pipeline.errors import QueueUnavailable
 from pipeline.messages import BATCH, INTERACTIVE, NORMAL, Envelope, SettleReview
 from pipeline.model.ids import MessageId, ReviewId
+from pipeline.store.columns import database_now
 from pipeline.store.engine import Database
 from pipeline.store.outbox import MAX_CRASHES
 from pipeline.store.publishing import RELEASE_SECONDS, Published
@@ -205,6 +206,12 @@ def test_a_message_that_kills_its_workers_is_given_up(scene: Scene, caplog: pyte
     assert scene.relay.relay() == 0
 
 
+def failed_at(scene: Scene, seconds: float) -> None:
+    """All that waits failed so many seconds from now."""
+    with scene.database.work() as work:
+        work.transaction.execute(outbox.update().values(lease_until=database_now() + seconds))
+
+
 def test_of_what_waits_for_a_host_one_message_is_tried_now_and_then_before_it_is_due(scene: Scene) -> None:
     for key, host in (("a", "github:"), ("b", "github:"), ("c", "github:ghes"), ("d", "")):
         scene.send(key)
@@ -213,10 +220,14 @@ def test_of_what_waits_for_a_host_one_message_is_tried_now_and_then_before_it_is
             assert claimed is not None
             assert claimed.early == 0.0
             work.outbox.fail(claimed.id, claimed.epoch, error_code="HOST_UNAVAILABLE", retry_in=600, waits_for=host)
-    with scene.database.read() as work:
-        assert work.publishing.probes() == [], "all of them failed a moment ago"
+    failed_at(scene, 0)
     with scene.database.work() as work:
-        work.transaction.execute(outbox.update().values(lease_until=outbox.c.lease_until - RELEASE_SECONDS))
+        assert work.publishing.probes() == [], "all of them failed a moment ago"
+        assert work.outbox.claim(MessageId(scene.row("c").id), "host:1", early=True) is None, "it failed meanwhile"
+    failed_at(scene, 3600)
+    with scene.database.read() as work:
+        assert len(work.publishing.probes()) == 2, "the clock was set back: a failure in the future is an old one"
+    failed_at(scene, -RELEASE_SECONDS)
     probes = scene.relay.probes()
     assert [scene.row(key).id for key in "ab"].count(probes[0].message_id) == 1
     assert [probe.message_id for probe in probes[1:]] == [scene.row("c").id]

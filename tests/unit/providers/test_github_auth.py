@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import threading
+import time
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
@@ -161,8 +162,6 @@ def test_a_clock_that_goes_wrong_is_corrected_by_githubs() -> None:
     def handle(seen: Seen) -> Reply | None:
         if seen.path.endswith("/access_tokens"):
             claims = jwt.decode(seen.headers["authorization"].partition(" ")[2], options={"verify_signature": False})
-            import time
-
             theirs = time.time() + ahead
             if not theirs - 600 < claims["iat"] <= theirs or not theirs < claims["exp"] <= theirs + 600:
                 return httpx.Response(
@@ -172,12 +171,30 @@ def test_a_clock_that_goes_wrong_is_corrected_by_githubs() -> None:
                 )
         return None
 
-    import time
-
     wire = Wire(handle)
     wire.clock.now = time.time()
     missing_pull(wire.host())
     assert len(wire.calls("POST", "/access_tokens")) == 2
+
+
+def test_where_only_the_date_of_the_answers_is_wrong_our_own_clock_is_tried() -> None:
+    now, ahead = time.time(), 3600
+
+    def handle(seen: Seen) -> Reply | None:
+        wrong = {"date": formatdate(time.time() + ahead, usegmt=True)}
+        if not seen.path.endswith("/access_tokens"):
+            return httpx.Response(404, json={"message": "Not Found"}, headers=wrong)
+        claims = jwt.decode(seen.headers["authorization"].partition(" ")[2], options={"verify_signature": False})
+        return None if claims["iat"] <= now < claims["exp"] <= now + 600 else httpx.Response(401, json={"message": "no"}, headers=wrong)
+
+    wire = Wire(handle)
+    wire.clock.now = now
+    host = wire.host()
+    missing_pull(host)  # its answer shows the wrong clock
+    wire.clock.now += 3600  # the token is over
+    now += 3600
+    missing_pull(host)
+    assert len(wire.calls("POST", "/access_tokens")) == 3
 
 
 def test_a_permission_that_was_never_granted_is_named_in_one_call() -> None:
