@@ -58,7 +58,7 @@ class App:
     """What `places` has, with what setup needs of it."""
     pressure: Pressure
     """Whether too much comes; the web process looks now and then."""
-    fetched: set[tuple[Path, Change]] = field(default_factory=set)
+    fetched: set[tuple[Path, int, Change]] = field(default_factory=set)
     """See `pipeline.stages.context.Context.fetched`."""
     lease: Lease = Lease()
 

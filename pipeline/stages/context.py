@@ -262,7 +262,7 @@ class Context:
     hosts: dict[str, FencedHost] = field(default_factory=dict)
     told: dict[ReviewId, bool] = field(default_factory=dict)
     """What `may_tell` has answered: the host is asked once a message."""
-    fetched: set[tuple[Path, Change]] = field(default_factory=set)
+    fetched: set[tuple[Path, int, Change]] = field(default_factory=set)
     """Changes that this process has brought to a mirror: a worker that goes on with a review need not ask git again."""
     filters: dict[str, Filter] = field(default_factory=dict)
     """What must not leave, by the folder of the repository's mirror: it is read once a message."""
@@ -378,14 +378,15 @@ class Context:
         """
         change = review.change
         mirror = self.mirror(review.installation, change.repository)
-        if (mirror.git.git_dir, change) not in self.fetched:
+        if (mirror.git.git_dir, mirror.incarnation(), change) not in self.fetched:
             # How many commits a merge queue put together nobody says; most of them are here already.
             depth = HISTORY + 1 if change.queued else min(change.commits, HISTORY) + 1
             mirror.fetch(list({change.policy_commit: 1, change.base: 1, change.head: depth}.items()))
             if change.pull_request is not None and not change.queued and change.commits <= HISTORY:
                 mirror.separate(change.base, change.head, change.commits)
-            self.fetched.add((mirror.git.git_dir, change))
-            self._opened.append((mirror, mirror.incarnation()))  # it may be a new one
+            now = mirror.incarnation()  # it may be a new one
+            self.fetched.add((mirror.git.git_dir, now, change))
+            self._opened.append((mirror, now))
         return mirror
 
     def control(self, review: ReviewId | None = None) -> RunControl:
