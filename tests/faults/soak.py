@@ -292,6 +292,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--pair", choices=[pair.name for pair in PAIRS], default=SQLITE_VALKEY.name)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # its processes end with it
     pair = next(pair for pair in PAIRS if pair.name == args.pair)
     print(f"seed {args.seed}; the same again: make soak ARGS='--seed {args.seed} --events {args.events} --pair {pair.name}'", flush=True)
     if pair.database == "sqlite":
