@@ -169,6 +169,17 @@ def _protocol(url: str, allow_local: bool) -> str:
     raise GitUnavailable(f"repositories are fetched over https, not {parts.scheme or 'from a path'}")
 
 
+def _heard(finished: Finished) -> str:
+    """What git said, without what it repeats line by line: a server can say anything."""
+    said = finished.stderr.decode("utf-8", "replace")
+    return "\n".join(line for line in said.splitlines() if not line.startswith("remote: "))
+
+
+def _own(heard: str) -> str:
+    """What of it is git's own. The rest is the server's too, and can be several lines."""
+    return heard.partition("remote error: ")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Git:
     """git on one repository."""
@@ -226,6 +237,9 @@ class Git:
         finished = run(["git", "fetch", *arguments], limits=limits, env=env, stdin=stdin)
         if not finished.ok:
             raise self.failure(finished, "fetch")
+        # git goes on without a pack that it cannot read, and the next one who wants something out of it fails.
+        if any(line.startswith("error: ") and _DAMAGE.search(line) for line in _own(_heard(finished)).splitlines()):
+            raise MirrorDamaged(f"git fetch: {self._presentable(finished.stderr.decode('utf-8', 'replace'))}")
 
     def failure(self, finished: Finished, command: str) -> GitError:
         """What git's end means. Its words may be the server's: they are cut, and freed of control characters and of our credentials."""
@@ -235,8 +249,8 @@ class Git:
             return GitUnavailable(f"git {command} did not finish in time")
         if finished.out_of_memory:
             return GitError(f"git {command} needs more memory than it may use")
-        heard = "\n".join(line for line in said.splitlines() if not line.startswith("remote: "))  # a server can say anything
-        own = heard.partition("remote error: ")[0]  # the rest is the server's too, and can be several lines
+        heard = _heard(finished)
+        own = _own(heard)
         meanings: tuple[tuple[re.Pattern[str], str, type[GitError]], ...] = (
             (_REFUSED, own, ObjectsRefused),
             (_NOT_ALLOWED, heard, WantsRefused),

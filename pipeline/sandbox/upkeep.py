@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import GitError
+from pipeline.errors import GitError, MirrorDamaged
 from pipeline.sandbox.gitrun import Git
 from pipeline.sandbox.mirror import alone, drop_folder
 
@@ -64,7 +64,12 @@ def repack_one(mirrors: Path, many: int = MANY_PACKS) -> bool:
     begun = time.monotonic()
     with alone(path, _SHORT_WAIT):
         # --keep-unreachable: commits whose ref was forgotten are still compared with.
-        Git(path).read("repack", "-a", "-d", "-q", "--keep-unreachable", wall=REPACK_SECONDS)
+        try:
+            Git(path).read("repack", "-a", "-d", "-q", "--keep-unreachable", wall=REPACK_SECONDS)
+        except MirrorDamaged as error:  # who wants it next fetches it anew
+            drop_folder(path)
+            log.warning("mirror.dropped", extra={"mirror": path.name, "reason": error.message})
+            return True
     log.info("mirror.repacked", extra={"mirror": path.name, "packs": packs, "seconds": round(time.monotonic() - begun, 1)})
     return True
 

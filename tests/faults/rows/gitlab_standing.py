@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from bot.worker import ATTEMPTS
 from tests.faults.gitlab import BOT, GitlabHost
 from tests.faults.lives import Life
 from tests.faults.matrix import SETTLING, Run, fault
 from tests.faults.rows.deliveries import an_hour_later
 from tests.faults.rows.gitlab import ONLY, gitlab, gitlab_project
-from tests.faults.rows.host import TRIES
 from tests.faults.stand import ROOT, WORKERS
 from tests.worlds.faults import Status
 from tests.worlds.gitlab.hooks import Hook
@@ -155,7 +155,7 @@ def gitlab_gone(run: Run) -> None:
         before, run.given_up = run.given_up, len(run.stand.dead())
         assert {code for _, code in run.stand.dead()[before:]} <= {"GIT_UNAVAILABLE", "HOST_NOT_FOUND"}, run.stand.dead()
         run.cured()
-    run.more.append(lambda: stormed(list(host.world.asked[since:]), project, TRIES if untold else 1))
+    run.more.append(lambda: stormed(list(host.world.asked[since:]), project, ATTEMPTS if untold else 1))
 
 
 # --- hooks: row 31 --------------------------------------------------------------------------------------------------------------------

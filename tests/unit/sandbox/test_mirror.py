@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -405,6 +406,22 @@ def test_a_damaged_mirror_is_made_anew(origin: Repository, mirror: Mirror, tmp_p
     head = origin.commit({"a.py": "2\n"})
     mirror.fetch([(head, 1)])
     assert mirror.file(head, "a.py") == b"2\n"
+
+
+def test_what_git_goes_on_without_is_damage_all_the_same(origin: Repository, mirror: Mirror, tmp_path: Path) -> None:
+    place = tmp_path / "mirrors" / "one.git"
+    for times in range(2):
+        mirror.fetch([(origin.commit({f"f{number}.py": f"{times}{number}\n" for number in range(30)}), 1)])
+    for pack in place.glob("objects/pack/*.pack"):
+        pack.chmod(0o644)
+        pack.write_bytes(pack.read_bytes()[: pack.stat().st_size // 2])
+    before = mirror.incarnation()
+    head = origin.commit({"a.py": "2\n"})
+    mirror.fetch([(head, 1)])
+    assert mirror.incarnation() != before
+    assert mirror.file(head, "a.py") == b"2\n"
+    for index in place.glob("objects/pack/*.idx"):
+        subprocess.run(["git", "verify-pack", index], check=True)
 
 
 def test_a_damaged_mirror_never_looks_like_an_empty_change(origin: Repository, mirror: Mirror, tmp_path: Path) -> None:

@@ -42,6 +42,17 @@ def test_a_mirror_in_many_pieces_is_put_together_and_loses_nothing(tmp_path: Pat
     assert not repack_one(tmp_path / "nothing here")
 
 
+def test_a_damaged_mirror_is_removed_and_fetched_anew_by_who_wants_it(tmp_path: Path) -> None:
+    mirror, commits, place = _mirror(tmp_path, 4)
+    for pack in place.glob("objects/pack/*.pack"):
+        pack.chmod(0o644)
+        pack.write_bytes(pack.read_bytes()[:40])
+    assert repack_one(place.parent, 3)
+    assert not place.exists()
+    mirror.fetch([(CommitId(commits[-1]), 1)])
+    assert not mirror.lacking([CommitId(commits[-1])])
+
+
 def test_a_mirror_that_is_being_fetched_into_is_not_removed(tmp_path: Path) -> None:
     place = tmp_path / "busy.git"
     place.mkdir()
