@@ -150,12 +150,15 @@ def gitlab_gone(run: Run) -> None:
     since = len(host.world.asked)
     LOSSES[run.step](host, project)
     let_go(run)
+    most = 1
     if untold:
         run.stand.quiet(SETTLING)
         before, run.given_up = run.given_up, len(run.stand.dead())
-        assert {code for _, code in run.stand.dead()[before:]} <= {"GIT_UNAVAILABLE", "HOST_NOT_FOUND"}, run.stand.dead()
+        codes = Counter(code for _, code in run.stand.dead()[before:])
+        assert codes.keys() <= {"GIT_UNAVAILABLE", "HOST_NOT_FOUND"}, run.stand.dead()
+        most = ATTEMPTS * max(1, codes["GIT_UNAVAILABLE"])  # the branch and the merge request are two reviews
         run.cured()
-    run.more.append(lambda: stormed(list(host.world.asked[since:]), project, ATTEMPTS if untold else 1))
+    run.more.append(lambda: stormed(list(host.world.asked[since:]), project, most))
 
 
 # --- hooks: row 31 --------------------------------------------------------------------------------------------------------------------
