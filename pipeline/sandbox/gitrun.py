@@ -170,7 +170,7 @@ def _protocol(url: str, allow_local: bool) -> str:
 
 
 def _heard(finished: Finished) -> str:
-    """What git said, without what it repeats line by line: a server can say anything."""
+    """What git said, without the lines that it passes on from the server, which can say anything."""
     said = finished.stderr.decode("utf-8", "replace")
     return "\n".join(line for line in said.splitlines() if not line.startswith("remote: "))
 

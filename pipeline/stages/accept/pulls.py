@@ -24,16 +24,16 @@ def pull_request(context: Context, message: AcceptEvent, event: PullRequestEvent
     """
     ended = _ended(context, event) if event.action is PullRequestAction.CLOSED else None
     with context.finish() as work:
-        ref = event.pull_request
-        repository = work.installations.upsert_repository(ref.repository)
-        if event.action in (PullRequestAction.OPENED, PullRequestAction.UPDATED):
-            # Names in commits can be anybody's; who pushes, the host knows. He waives nothing here (`pipeline.stages.waive`).
-            work.waivers.remember_pusher(repository, ref.number, event.sender)
         if ended is not None:
             _close(work, ended, context.capabilities(event.installation).pull_request_word)
         else:
+            ref = event.pull_request
+            repository = work.installations.upsert_repository(ref.repository)
+            if event.action in (PullRequestAction.OPENED, PullRequestAction.UPDATED):
+                # Names in commits can be anybody's; who pushes, the host knows. He waives nothing here (`pipeline.stages.waive`).
+                work.waivers.remember_pusher(repository, ref.number, event.sender)
             asked = event.action is PullRequestAction.ASKED
-            start = StartReview(event.installation, event.pull_request.repository, pull_request=event.pull_request, asked=asked)
+            start = StartReview(event.installation, ref.repository, pull_request=ref, asked=asked)
             send(work, start, f"start:{message.delivery}", group=f"accept:{message.delivery}", hold=HOLD)
 
 
