@@ -21,6 +21,7 @@ from rq.registry import StartedJobRegistry
 
 from bot.overtime import Watch
 from bot.pulse import Pulse
+from pipeline.sandbox.orphans import end_orphans
 from pipeline.sandbox.service import die_with_parent
 from pipeline.sandbox.workfolder import WorkFolder
 
@@ -78,7 +79,9 @@ class MessageWorker(Worker):
             log.warning("worker.queue_down", extra={"error": type(error).__name__})
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """RQ calls it every 10 s while we wait and every 5 s while a message is worked: the store is told, too."""
+        """RQ calls it every 10 s while we wait and every 5 s while a message is worked: the store is told, too, and what lost its owner
+        since then is ended."""
+        end_orphans()
         if self.pulse is not None:
             self.pulse.beat()
         super().heartbeat(timeout, pipeline)
@@ -100,6 +103,7 @@ class MessageWorker(Worker):
             if self.folder is not None:
                 self.folder.clear()
             if self._status != os.EX_OK:
+                end_orphans()
                 self.lost()
 
     def handle_job_failure(

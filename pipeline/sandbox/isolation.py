@@ -164,13 +164,14 @@ SPARE_SECONDS = 5.0
 """Our own clock outside comes first; the one inside only ends what has lost us."""
 
 
-def bubblewrap_command(plan: Plan, files: Sequence[tuple[int, str]], wall: float) -> tuple[list[str], bytes, tuple[str, ...]]:
+def bubblewrap_command(plan: Plan, files: Sequence[tuple[int, str]], wall: float, owner: str) -> tuple[list[str], bytes, tuple[str, ...]]:
     """What to execute for a plan of level bubblewrap.
 
     Args:
         files: (descriptor with the content, path inside) of `plan.files`.
         wall: seconds after which the program must be gone whatever became of us. bwrap asks the kernel to end it with its parent only
             some moments after it was made; who dies just then leaves it behind, and timeout(1) inside ends it.
+        owner: a word that stands on the command line of bwrap and of all that it forks; see `orphans`.
 
     Returns:
         The command line, of which `{args}` stands for a descriptor with the second part; bubblewrap's own arguments, NUL-separated; and,
@@ -197,7 +198,8 @@ def bubblewrap_command(plan: Plan, files: Sequence[tuple[int, str]], wall: float
     arguments += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", plan.cwd, "--json-status-fd", str(plan.status)]
     prlimit = program("prlimit")
     clock = [program("timeout"), "--foreground", "--signal=KILL", f"{wall + SPARE_SECONDS:.0f}"]
-    command = [program("bwrap"), "--args", "{args}", "--", prlimit, f"--nproc={plan.processes}", "--", *clock, *plan.argv]
+    named = ["--unsetenv", owner]  # an option without effect: what --args holds is on no command line
+    command = [program("bwrap"), "--args", "{args}", *named, "--", prlimit, f"--nproc={plan.processes}", "--", *clock, *plan.argv]
     encoded = b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
     return command, encoded, tuple(source for source, _, _ in plan.mounts) if staged else ()
 
@@ -211,6 +213,7 @@ def program(name: str) -> str:
     return found
 
 
-def launcher_command(descriptor: int) -> list[str]:
-    """The command line of `launcher.py` with the plan on `descriptor`. -I -S: nothing of the environment or of packages is read."""
-    return [sys.executable, "-I", "-S", str(LAUNCHER), str(descriptor)]
+def launcher_command(descriptor: int, owner: str) -> list[str]:
+    """The command line of `launcher.py` with the plan on `descriptor`, and `owner` for who reads it (`orphans`).
+    -I -S: nothing of the environment or of packages is read."""
+    return [sys.executable, "-I", "-S", str(LAUNCHER), str(descriptor), owner]

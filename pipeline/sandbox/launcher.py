@@ -1,5 +1,5 @@
-"""Starts one program in isolation. Run as a script by `process` (`python -I -S launcher.py FD`), never imported: after a fork in a process
-with threads no Python may run, so what must happen between fork and exec happens here, in a process of its own with one thread.
+"""Starts one program in isolation. Run as a script by `process` (`python -I -S launcher.py FD OWNER`), never imported: after a fork in a
+process with threads no Python may run, so what must happen between fork and exec happens here, in a process of its own with one thread.
 
 Descriptor FD holds the plan (`isolation.Plan` as JSON). One of:
 - `bubblewrap`, when root started us: put the paths that the sandbox shows where an ordinary user can reach them (binds in a private mount
@@ -282,9 +282,10 @@ def start_with_limits(plan: Plan) -> NoReturn:
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_DUMPABLE, 0)
     others = tasks_of(os.geteuid())  # RLIMIT_NPROC counts every process and thread of the user
+    own = os.getpid()
     program = os.fork()
     if not program:
-        die_with_parent(0)
+        die_with_parent(own)
         install_filter(bytes.fromhex(plan["filter"]))
         execute(plan, plan["processes"] + others)
     close_all()

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import SandboxBusy, SandboxUnavailable
-from pipeline.sandbox import isolation
+from pipeline.sandbox import isolation, orphans
 from pipeline.sandbox.isolation import Level
 from pipeline.sandbox.supervise import Finished, Limits, supervise
 from pipeline.sandbox.trials import Trials
@@ -143,11 +143,12 @@ def _status_pipe(kept: contextlib.ExitStack) -> tuple[int, int]:
 
 
 def _start_plan(plan: isolation.Plan, limits: Limits, stdin: bytes) -> subprocess.Popen[bytes]:
+    owner = orphans.mark()
     with contextlib.ExitStack() as open_files:
         passed = [plan.status]
         if plan.how == Level.BUBBLEWRAP:
             files = [(open_files.enter_context(_handed_over(content.encode())), place) for place, content in plan.files]
-            command, arguments, stages = isolation.bubblewrap_command(plan, files, limits.wall)
+            command, arguments, stages = isolation.bubblewrap_command(plan, files, limits.wall, owner)
             passed += [*(descriptor for descriptor, _ in files), open_files.enter_context(_handed_over(arguments))]
             command[command.index("{args}")] = str(passed[-1])
             plan = replace(plan, wrapper=(*_limited(plan), *command), stages=stages)
@@ -155,7 +156,7 @@ def _start_plan(plan: isolation.Plan, limits: Limits, stdin: bytes) -> subproces
             command = [*_dying_with_us(), *plan.wrapper]
         else:
             passed.append(open_files.enter_context(_handed_over(plan.encoded())))
-            command = isolation.launcher_command(passed[-1])
+            command = isolation.launcher_command(passed[-1], owner)
         return _start(command, _CLEAN, None, bool(stdin), tuple(passed))
 
 
@@ -297,7 +298,8 @@ def _outside_system(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def _trial(level: Level) -> str:
-    """Empty when a program really runs at `level`, else why not."""
+    """Empty when a program really runs at `level`, else why not. As it comes before all else, what earlier processes left is ended here."""
+    orphans.end_orphans()
     try:
         finished = run_isolated(["/bin/sh", "-c", "exit 7"], limits=Limits(wall=20.0, cpu=10.0), level=level)
     except SandboxUnavailable as error:

@@ -253,7 +253,7 @@ def kill_tree(pid: int) -> None:
 
 def _is_zombie(pid: int) -> bool:
     """True when it is dead and only waits for its parent to ask (third field of /proc/pid/stat, after the name in brackets)."""
-    return _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[:1] in ([], ["Z"], ["X"])
+    return text_of(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[:1] in ([], ["Z"], ["X"])
 
 
 def descendants(pid: int) -> Iterator[int]:
@@ -262,7 +262,7 @@ def descendants(pid: int) -> Iterator[int]:
     while waiting:
         parent = waiting.pop()
         for task in _listed(Path(f"/proc/{parent}/task")):
-            children = [int(word) for word in _text(task / "children").split()]
+            children = [int(word) for word in text_of(task / "children").split()]
             waiting += children
             yield from children
 
@@ -271,7 +271,7 @@ def memory_of(pid: int) -> int:
     """Bytes of anonymous and shared memory that `pid` and its descendants hold now; program text and mapped files do not count."""
     total = 0
     for process in (pid, *descendants(pid)):
-        for line in _text(Path(f"/proc/{process}/status")).splitlines():
+        for line in text_of(Path(f"/proc/{process}/status")).splitlines():
             if line.startswith(("RssAnon:", "RssShmem:")):
                 total += int(line.split()[1]) * 1024
     return total
@@ -284,8 +284,9 @@ def _listed(folder: Path) -> list[Path]:
         return []
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What a file of /proc says; empty when there is none (any more) or it is hidden from us."""
     try:
-        return path.read_text("ascii", "replace")
+        return path.read_text("utf-8", "replace")
     except OSError:  # ended meanwhile, or a kernel without this file
         return ""
