@@ -22,6 +22,8 @@ Scope = Any
 Receive = Any
 Send = Any
 _PATH = re.compile(r"/(?P<path>[^/]+(?:/[^/]+)*/[^/]+?)(?:\.git)?/(?P<service>info/refs|git-upload-pack|git-receive-pack)")
+_OLD = re.compile(r"/[^/]+(?:/[^/]+)+\.git/(?:HEAD|objects/.+)")
+"""Files that git asks for when an answer was none of git's: it takes the server for one without a program (gitprotocol-http(5), "dumb")."""
 _CHUNK = 65_536
 
 
@@ -70,6 +72,11 @@ def recognize(path: str, query: bytes) -> GitRequest | None:
         return None
     asked = parse_qs(query.decode()).get("service", [""])[0]
     return GitRequest(found["path"], found["service"], "git-receive-pack" in (found["service"], asked))
+
+
+def asks_for_files(method: str, path: str) -> bool:
+    """True for a request of git's old protocol, which neither host has served for years: it is not found."""
+    return method == "GET" and _OLD.fullmatch(unquote(path)) is not None
 
 
 def cut(send: Send) -> None:

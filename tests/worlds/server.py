@@ -13,7 +13,7 @@ import uvicorn
 
 from tests.worlds import faults
 from tests.worlds.exchange import Request, Response
-from tests.worlds.git_http import Gate, GitServer, altered, cut, recognize
+from tests.worlds.git_http import Gate, GitServer, altered, asks_for_files, cut, recognize
 from tests.worlds.record import Asked, Record
 
 LARGEST_BODY = 50_000_000
@@ -67,6 +67,10 @@ class Application:
             await self._git.serve(git, scope, *altered(action, receive, send))
             return
         request = Request(scope["method"], path, scope.get("query_string", b"").decode(), _headers(scope), await _body(receive))
+        if action is None and asks_for_files(request.method, path.removeprefix(self._host.root)):
+            self._note(request, 404)
+            await self._send(send, Response(404, b"Not Found", {"content-type": "text/plain"}), whole=True)
+            return
         page = await asyncio.to_thread(self.page, request) if self.page is not None and action is None else None
         if page is not None:
             await self._send(send, page, whole=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.worlds.conftest import Scene
+from tests.worlds import faults
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -50,6 +51,15 @@ def test_a_token_without_the_repository_does_not_see_it(scene: Scene, tmp_path: 
 
     assert refused.returncode != 0
     assert "not found" in refused.stderr
+
+
+def test_git_that_falls_back_to_its_old_protocol_finds_nothing(scene: Scene, tmp_path: Path) -> None:
+    scene.world.faults.add("GET", "info/refs$", faults.garbage())
+    fetched = git(tmp_path, "ls-remote", url(scene), token=app_token(scene))
+
+    assert fetched.stdout == ""
+    assert [(asked.status, asked.path) for asked in scene.world.asked if "/HEAD" in asked.path] == [(404, "/octo/shop.git/HEAD")]
+    assert not scene.world.violations
 
 
 def test_one_commit_is_fetched_by_name_without_its_blobs(scene: Scene, tmp_path: Path) -> None:
