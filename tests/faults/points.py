@@ -117,6 +117,8 @@ def _strike(folder: Path, point: Point) -> None:
     if point.what in ("kill both", "kill"):
         os.kill(os.getpid(), signal.SIGKILL)
     if point.what == "stop":
+        while writes_alone(os.getpid(), ("POSIX", "FLOCK")):  # another thread does
+            time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGSTOP)
     if point.what == "hold":
         ctypes.PyDLL(None).sleep(int(HANGS))  # PyDLL: with the interpreter's lock
@@ -124,6 +126,15 @@ def _strike(folder: Path, point: Point) -> None:
     while point.what == "hang" and time.monotonic() < until:
         with contextlib.suppress(BaseException):  # what a time limit raises is lost in it
             time.sleep(1)
+
+
+def writes_alone(pid: int, kinds: tuple[str, ...] = ("POSIX",)) -> bool:
+    """Whether a process is in the middle of what only one may do: nobody can tell of one that is stopped just then that it will not go on.
+    POSIX: it writes to SQLite, which has one lock for all of that. FLOCK: a worker's child fetches into a mirror, where others wait for it
+    until git's deadline; the worker itself always has one, on its folder. Source: proc(5), /proc/locks:
+    `1: POSIX  ADVISORY  WRITE 4711 fe:00:1234 120 120`."""
+    locks = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    return any(words[1] in kinds and words[2:5] == ["ADVISORY", "WRITE", str(pid)] for words in locks)
 
 
 def _watch(folder: Path, point: Point) -> Callable[[FrameType, str, Any], None]:

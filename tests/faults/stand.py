@@ -31,7 +31,7 @@ from tests.engines import HeldEngine, find_nothing, processes
 from tests.faults import github
 from tests.faults.gitlab import GitlabHost
 from tests.faults.hosts import Home, Hooks, Host
-from tests.faults.points import FOLDER, WHERE, Orders
+from tests.faults.points import FOLDER, WHERE, Orders, writes_alone
 from tests.faults.servers import Pair, QueueServer
 from tests.worlds.github.model import Repository
 from tests.worlds.github.world import GithubWorld
@@ -94,6 +94,23 @@ class Part:
             time.sleep(1)
             raise
 
+    def freeze(self) -> None:
+        """SIGSTOP, between two transactions: see `writes_alone`."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            self.send(signal.SIGSTOP)
+            while _state(self.pid) not in "TZX":
+                time.sleep(0.001)
+            if not writes_alone(self.pid):
+                return
+            self.thaw()
+            time.sleep(0.02)
+        raise AssertionError(f"{self.name} always writes")
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.send(signal.SIGCONT)
+
     def send(self, signum: int) -> None:
         """A signal."""
         os.kill(self.pid, signum)
@@ -105,6 +122,11 @@ class Part:
             with contextlib.suppress(OSError):
                 found += [int(word) for word in task.read_text().split()]
         return found
+
+
+def _state(pid: int) -> str:
+    """Third field of /proc/pid/stat, after the name in brackets: T is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 class Stand:

@@ -214,14 +214,14 @@ def stopped(run: Run) -> None:
     life = run.begin()
     zombie = struck()
     parent = next(part for part in stand.parts.values() if part.alive and part.pid == zombie.parent)
-    parent.send(signal.SIGSTOP)
+    parent.freeze()
     try:
         run.taken_over(zombie)
         stand.wait("a finished check", lambda: life.finished)
         stand.quiet()
         effects = len(stand.host.world.effects)
     finally:
-        stand.parts[parent.name].send(signal.SIGCONT)
+        stand.parts[parent.name].thaw()
         _go_on(zombie)
     stand.wait("the end of the zombie", lambda: not Path(f"/proc/{zombie.pid}").exists(), 20)
     done = stand.host.world.effects

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,7 +80,7 @@ def _at_work(run: Run) -> None:
 def _lying(run: Run) -> None:
     """Messages lie in the queue, and nobody takes them out."""
     for name in WORKERS:
-        run.stand.parts[name].send(signal.SIGSTOP)
+        run.stand.parts[name].freeze()
     run.begin_all()
     run.stand.wait("messages in the queue", lambda: lying(run.stand))
 
@@ -92,7 +91,7 @@ MOMENTS: dict[str, Callable[[Run], None]] = {"engines at work": _at_work, "messa
 def _go_on(run: Run) -> None:
     run.stand.engine.release()
     for name in WORKERS:
-        run.stand.parts[name].send(signal.SIGCONT)
+        run.stand.parts[name].thaw()
 
 
 def _restart(run: Run, seconds: float) -> None:
