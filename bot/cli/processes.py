@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,20 @@ from bot.settings import Settings, read_settings
 from bot.statefolder import check_state_dir, make_state_dir
 from bot.wiring import App, wire
 from pipeline.errors import NotConfigured
+
+
+def set_apart(event: threading.Event) -> None:
+    """Set an event from a signal handler. Not in its own thread: the handler runs between any two steps of the main thread, also while that
+    one has the event's lock to begin waiting for it, and it cannot be taken twice."""
+    threading.Thread(target=event.set, daemon=True).start()
+
+
+def until_told() -> threading.Event:
+    """An event that SIGTERM and SIGINT set from now on; for the main thread."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: set_apart(stop))
+    return stop
 
 
 @contextmanager

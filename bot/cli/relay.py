@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
 
-from bot.cli.processes import opened
+from bot.cli.processes import opened, until_told
 from bot.duties import duties
 from bot.jobs import PROBE_SECONDS, Relay
 from bot.pulse import Pulse
@@ -20,9 +18,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(_: argparse.Namespace) -> int:
     """Until SIGTERM or SIGINT."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = until_told()
     with opened() as app, Pulse(app.database, "relay", app.settings.state_dir) as pulse:
         settings = app.settings
         probe = min(PROBE_SECONDS, settings.retry_cap)

@@ -6,7 +6,6 @@ import argparse
 import errno
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -14,6 +13,7 @@ import time
 from collections.abc import Mapping
 
 from bot.cli.instances import setup_address
+from bot.cli.processes import until_told
 from bot.embedded import Queue, answers, open_queue
 from bot.logs import configure_logs
 from bot.pages.links import SetupLinks, Target
@@ -42,9 +42,7 @@ def run(_: argparse.Namespace) -> int:
     """Until SIGTERM or SIGINT; then the children are stopped in order: web, relay, workers, queue."""
     settings = read_settings()
     configure_logs(settings)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = until_told()
     _wait_for_port(settings)
     queue = open_queue(settings)
     supervisor = Supervisor(settings, queue)

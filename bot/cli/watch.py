@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bot.alone import Alone
 from bot.cli import FOUND, OK, UNCHECKED
-from bot.cli.processes import alone
+from bot.cli.processes import alone, set_apart
 from bot.forks import Stopping
 from bot.logs import configure_logs
 from bot.settings import read_settings
@@ -215,9 +215,13 @@ def say(line: str) -> None:
 def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     """SIGINT and SIGTERM end the block: what is being worked is given back, and nobody has to wait for its lease."""
 
+    told = False
+
     def end(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # a signal handler's signature
-        if not stop.is_set():  # once: what is cleared up on the way out must not be interrupted
-            stop.set()
+        nonlocal told
+        if not told:  # once: what is cleared up on the way out must not be interrupted
+            told = True
+            set_apart(stop)
             raise Stopping
 
     def lost(unraisable: UnraisableHookArgs) -> None:

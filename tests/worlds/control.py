@@ -6,8 +6,8 @@ Only there when asked for (`python -m tests.worlds.github` does), because nothin
 from __future__ import annotations
 
 import json
+import os
 import signal
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -46,13 +46,14 @@ class Verbs:
 
 def serve_until_a_signal(world: World, verbs: Verbs, facts: Mapping[str, object]) -> None:
     """Answer with `verbs` in force, print one line of JSON with `facts` when it is ready, and end with SIGINT or SIGTERM."""
-    stopped = threading.Event()
+    # Not an Event: its lock is not to be taken twice, and a handler runs in the very thread that waits.
+    stopped, stop = os.pipe()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda *_: os.write(stop, b"."))
     world.answer_control(verbs.handle)
     world.serve()
     print(json.dumps(facts), flush=True)
-    stopped.wait()
+    os.read(stopped, 1)
     world.stop()
 
 
