@@ -42,7 +42,11 @@ def end_orphans() -> int:
 def marked() -> list[tuple[int, str]]:
     """The programs that say whom they work for, and what each says."""
     users = {os.geteuid()} | ({SANDBOX_USER} if os.geteuid() == 0 else set())
-    said = ((int(entry.name), _owner(int(entry.name))) for entry in _PROC.iterdir() if entry.name.isdecimal())
+    try:
+        numbers = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()]
+    except OSError:  # no /proc, and nothing to be seen
+        return []
+    said = ((pid, _owner(pid)) for pid in numbers)
     return [(pid, owner) for pid, owner in said if owner and _user(pid) in users]
 
 
