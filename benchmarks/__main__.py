@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import attention, intake, latency, load, metrics, push, queue, receive
-from benchmarks.table import Table
+from benchmarks import attention, gate, intake, latency, load, metrics, push, queue, receive
+from benchmarks.table import Shares, Table
 
-BENCHMARKS: dict[str, Callable[[bool], Table]] = {
+BENCHMARKS: dict[str, Callable[[bool], Table | Shares]] = {
     "attention": attention.run,
+    "gate": gate.run,
     "intake": intake.run,
     "load": load.run,
     "push": push.run,

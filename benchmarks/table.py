@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,3 +30,40 @@ class Table:
 def ratio(one: Sequence[float], other: Sequence[float]) -> float:
     """Median of the ratios of samples that were taken in pairs."""
     return statistics.median(a / b for a, b in zip(one, other, strict=True))
+
+
+def wilson(count: int, tries: int) -> tuple[float, float]:
+    """95 % bounds of a share, 0 to 1, by Wilson's score; (0, 1) when nothing was tried.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference (1927).
+    """
+    if not tries:
+        return 0.0, 1.0
+    z, share = 1.959964, count / tries
+    middle = share + z * z / (2 * tries)
+    reach = z * math.sqrt(share * (1 - share) / tries + z * z / (4 * tries * tries))
+    whole = 1 + z * z / tries
+    return max(0.0, (middle - reach) / whole), min(1.0, (middle + reach) / whole)
+
+
+@dataclass
+class Shares:
+    """How often something went wrong, by kind and in all, each with its 95 % bounds."""
+
+    title: str
+    wrong: str
+    """What is counted: `accepted`."""
+    rows: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Kind -> how often it went wrong, and of how many."""
+    notes: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        total = (sum(count for count, _ in self.rows.values()), sum(tries for _, tries in self.rows.values()))
+        rows = {**self.rows, "all": total}
+        width = max(len(what) for what in rows)
+        lines = [f"{self.title} ({self.wrong}, tried, share with 95 % bounds)"]
+        for what, (count, tries) in rows.items():
+            low, high = wilson(count, tries)
+            share = count / tries if tries else 0.0
+            lines.append(f"  {what:{width}}  {count:4} {tries:5}  {share:6.1%}  {low:6.2%} to {high:6.2%}")
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])

@@ -10,7 +10,8 @@ from pipeline.model.finding import Confidence, Finding, Location, Rule, Secret, 
 from pipeline.model.fix import FileEdit, Patch
 from pipeline.triage.intent import protected_kind
 from pipeline.triage.proof import check_text
-from tests.e2e.proof_cases import OPERATORS, Case, bad_patches, load_cases, stand_in
+from tests.e2e.proof_cases import Case, load_cases, stand_in
+from tests.e2e.proof_operators import OPERATORS, bad_patches
 
 CASES = load_cases()
 
