@@ -27,6 +27,9 @@ FOLDER = Path(__file__).with_name("rules")
 
 _RESIDUE = ".residue.yml"
 
+RESIDUE_OF = "-residue-"
+"""Between the id of a rule and that of a residue pattern of it, in what the engine answers with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
@@ -101,17 +104,21 @@ def load(folder: Path = FOLDER) -> RuleBook:
 
 
 @functools.cache
-def residue(rule_id: str, folder: Path = FOLDER) -> bytes:
-    """JSON for the engine with the residue patterns of one rule.
+def residues(rule_ids: tuple[str, ...], folder: Path = FOLDER) -> bytes:
+    """JSON for the engine with the residue patterns of some rules. Each answers with its rule's id, `RESIDUE_OF`, and its own.
 
     Raises:
         KeyError: there is no such rule.
     """
+    return _document(entry for rule_id in rule_ids for entry in _residue(rule_id, folder))
+
+
+def _residue(rule_id: str, folder: Path) -> list[dict[str, JsonValue]]:
     language, _, name = rule_id.partition(".")
     path = folder / language / f"{name}{_RESIDUE}"
     if rule_id not in load(folder).rules or not path.is_file():
         raise KeyError(rule_id)
-    return _document(_entries(path))
+    return [{**entry, "id": f"{rule_id}{RESIDUE_OF}{entry['id']}"} for entry in _entries(path)]
 
 
 def _entries(path: Path) -> list[dict[str, JsonValue]]:

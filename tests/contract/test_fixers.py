@@ -14,23 +14,12 @@ import pipeline.fixers
 from pipeline.model.finding import Confidence, Finding, Location, Rule, Severity
 from pipeline.plugins import discover
 from pipeline.ports import Fixer
+from pipeline.rulebook import load
 
 FIXERS = list(discover(pipeline.fixers, "FIXER", Fixer).values())
-RULES = [
-    "javascript.command-injection",
-    "javascript.dom-xss",
-    "javascript.insecure-random-token",
-    "javascript.sql-injection",
-    "javascript.tls-verification-disabled",
-    "python.archive-path-traversal",
-    "python.command-injection",
-    "python.flask-debug",
-    "python.insecure-random-token",
-    "python.sql-injection",
-    "python.tls-verification-disabled",
-    "python.unsafe-yaml",
-    "secrets.aws-access-key",
-]
+WITHOUT_FIXER: dict[str, str] = {}
+"""Rules that no fixer answers, each with the reason, which docs/reference/rules.md says in its row."""
+RULES = [*(rule for rule in load().rules if rule not in WITHOUT_FIXER), "secrets.aws-access-key"]
 PATHS = ["app.py", "app.js", "app.ts", "app.tsx", ".env", "docker-compose.yml", "run.sh", "notes.txt"]
 # what the rewrites look for, so that random texts reach them
 WORDS = [
@@ -109,7 +98,8 @@ def _finding(rule_id: str, path: str, line: int = 1, column: int = 1, end_column
     return Finding(rule, Location(path, line, line, column, end_column), "v1:" + "0" * 32, "semgrep")
 
 
-def test_every_rule_has_exactly_one_fixer() -> None:
+def test_every_rule_has_exactly_one_fixer_or_a_reason_to_have_none() -> None:
+    assert {rule for rule in load().rules if not any(fixer.answers(rule) for fixer in FIXERS)} == WITHOUT_FIXER.keys()
     assert {rule: [fixer.name for fixer in FIXERS if fixer.answers(rule)] for rule in RULES} == {
         rule: [{"javascript": "rewrite-javascript", "python": "rewrite-python", "secrets": "secret"}[rule.split(".")[0]]] for rule in RULES
     }
@@ -182,6 +172,8 @@ EXAMPLES = Path(__file__).parents[2] / "pipeline" / "rules"
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/*.bad.*")), ids=lambda path: path.name)
 def test_most_bad_examples_of_a_rule_can_be_mended(path: Path) -> None:
     rule = f"{path.parent.name}.{path.name.split('.')[0]}"
+    if rule in WITHOUT_FIXER:
+        return
     content = path.read_bytes()
     lines = [n for n, line in enumerate(content.decode().split("\n"), start=1) if f"expect: {rule}" in line]
     fixer = next(fixer for fixer in FIXERS if fixer.answers(rule))

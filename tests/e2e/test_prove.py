@@ -24,6 +24,7 @@ from pipeline.plugins import discover
 from pipeline.policy import Policy
 from pipeline.policy import Tests as PolicyTests
 from pipeline.ports import Fixer
+from pipeline.rulebook import load
 from pipeline.sandbox import process
 from pipeline.stages.examine import RunControl
 from pipeline.stages.ladder import make_patch
@@ -103,7 +104,7 @@ def test_what_the_fixers_make_of_the_rules_own_examples_is_accepted(engines: Eng
         print("\n\nfixes made by the fixers            accepted / tried")
         for rule in tried:
             print(f"  {rule:38} {accepted[rule]:3} / {tried[rule]}")
-    assert len(tried) == 12
+    assert tried.keys() == {rule for rule in load().rules if any(fixer.answers(rule) for fixer in fixers)}
     assert wrong == []
 
 

@@ -13,7 +13,7 @@ from pipeline.rewriting.javascript.code import Code, ancestors, bare
 from pipeline.rewriting.source import Change, Edit
 
 _DIGITS = re.compile(
-    r"Math\.random\(\)\.toString\(\s*(?:36|16|32)?\s*\)(?:\.(?:substring|substr|slice|replace|split|padEnd|padStart)\([^()]*\)|\[\d\])*"
+    r"Math\.random\(\)\.toString\(\s*+(?:36|16|32)?\s*+\)(?:\.(?:substring|substr|slice|replace|split|padEnd|padStart)\([^()]*\)|\[\d\])*"
 )
 _INTEGER = r"[0-9][0-9_]*|1e\d+"
 

@@ -1,6 +1,7 @@
 """How the tests of the fixers say what they expect: a text before, where the finding is, and the text after.
 
-A table (`tables/<rule>.txt`) holds cases like this one; `after: nothing` means that the fixer must leave the place alone:
+A table (`tables/<rule>.txt`) begins with the `at:` of most of its cases, and holds cases like this one; `after: nothing`
+means that the fixer must leave the place alone:
 
     # a name, as a sentence
     at: cursor.execute
@@ -16,6 +17,7 @@ A table (`tables/<rule>.txt`) holds cases like this one; `after: nothing` means 
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -58,12 +60,14 @@ class Files:
         return sorted(self.content)
 
 
-def table(rule_id: str, *, at: str, path: str) -> list[Case]:
-    """The cases of one rule. `at` and `path` hold for those that do not say another."""
+def table(rule_id: str) -> list[Case]:
+    """The cases of one rule. What stands above the first one (`at: `, `path: `) holds for those that do not say another."""
     cases: list[Case] = []
-    for block in (TABLES / f"{rule_id}.txt").read_text(encoding="utf-8").split("\n# ")[1:]:
+    head, *blocks = (TABLES / f"{rule_id}.txt").read_text(encoding="utf-8").split("\n# ")
+    defaults = {"path": "app.py" if rule_id.startswith("python") else "app.js", **dict(re.findall(r"(?m)^(at|path): (.+)$", head))}
+    for block in blocks:
         name, *lines = block.split("\n")
-        values = {"at": at, "path": path}
+        values = dict(defaults)
         texts: dict[str, list[str]] = {}
         current: list[str] = []
         for line in lines:
