@@ -20,6 +20,7 @@ from pipeline.ports import Fixer
 from pipeline.sandbox.git import Worktree
 from pipeline.stages.examine import RunControl
 from pipeline.stages.folder import judge_folder
+from pipeline.stages.ladder import unasked
 from pipeline.stages.mend import Outcome, PatchedFiles, mend
 from pipeline.stages.select import pick
 from pipeline.stages.sources import FolderFiles
@@ -29,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("fix", help="make patches for findings; each must prove itself")
     parser.add_argument("path", type=Path, metavar="PATH")
-    parser.add_argument("--finding", metavar="HANDLE|FILE:LINE", help="only this one (default: every finding that has a fixer)")
+    parser.add_argument("--finding", metavar="HANDLE|FILE:LINE", help="only this one (default: all that have a fixer and are no guesses)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--apply", action="store_true", help="write the changes into the folder")
     where.add_argument("--patch", type=Path, metavar="FILE", help="write a unified diff that `git apply` takes")
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     found = [j.finding for j in judgement.verdict.judged if j.baseline is BaselineState.NEW]
     fixers = list(discover(pipeline.fixers, "FIXER", Fixer).values())
     fixable = [f for f in found if any(fixer.answers(f.rule.id) for fixer in fixers)]
-    wanted = [pick(args.finding, found)] if args.finding else fixable
+    guesses = [] if args.finding else [f for f in fixable if not unasked(f, fixers)]
+    wanted = [pick(args.finding, found)] if args.finding else [f for f in fixable if f not in guesses]
     files = PatchedFiles(FolderFiles(Worktree.open(args.path)))
     outcomes = []
     for outcome in mend(wanted, files, fixers, judgement.policy, control, said=_begin):
@@ -57,8 +59,13 @@ def run(args: argparse.Namespace) -> int:
     _deliver(args, files.combined("fix findings"))
     accepted = sum(outcome.accepted for outcome in outcomes)
     without = f"; {len(found) - len(fixable)} of {len(found)} findings have no fixer" if len(found) > len(fixable) else ""
+    if guesses:
+        without += f"; {len(guesses)} of low confidence left alone, name one with --finding to have it mended"
     if not outcomes:
-        print("nothing to mend" if not found else f"no fixer answers any of the {len(found)} findings", file=sys.stderr)
+        if fixable:
+            print(f"nothing to mend{without}", file=sys.stderr)
+        else:
+            print("nothing to mend" if not found else f"no fixer answers any of the {len(found)} findings", file=sys.stderr)
         return 0 if not found else 1
     print(f"{accepted} of {len(outcomes)} mended{without}", file=sys.stderr)
     if any(o.proof is not None and o.proof.word is ProofWord.UNCHECKED for o in outcomes):

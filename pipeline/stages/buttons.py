@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pipeline.model.finding import Finding, Judged, Standing
+from pipeline.model.finding import Judged, Standing
 from pipeline.model.report import CheckAction
 from pipeline.model.review import Change, Verdict
 from pipeline.ports import Fixer
+from pipeline.stages.ladder import unasked
 
 FIX_ALL = CheckAction("Fix all", "Makes and proves a patch for each", "fix-all")
 SCAN_AGAIN = CheckAction("Scan again", "Checks this commit again", "scan-again")
@@ -37,11 +38,6 @@ def buttons(change: Change, verdict: Verdict, fixers: Sequence[Fixer], may_propo
 
 
 def fixable(verdict: Verdict, fixers: Sequence[Fixer]) -> list[Judged]:
-    """The open findings that some fixer knows how to mend, the worst first."""
+    """The open findings that are mended when nobody names one, the worst first."""
     listed = [*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)]
-    return [one for one in listed if answered(one.finding, fixers)]
-
-
-def answered(finding: Finding, fixers: Sequence[Fixer]) -> bool:
-    """True when some fixer knows the rule; whether it has a patch for this place only making one tells."""
-    return any(fixer.answers(finding.rule.id) for fixer in fixers)
+    return [one for one in listed if unasked(one.finding, fixers)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.model.finding import Finding
+from pipeline.model.finding import Confidence, Finding
 from pipeline.model.fix import Patch
 from pipeline.ports import Fixer, SourceFiles
 
@@ -17,3 +17,9 @@ def make_patch(fixers: Sequence[Fixer], finding: Finding, files: SourceFiles) ->
             if patch is not None and patch.edits:
                 return patch
     return None
+
+
+def unasked(finding: Finding, fixers: Sequence[Fixer]) -> bool:
+    """True when a patch is worth making without a person who named this very finding: some fixer knows the rule, and what was found is
+    more than a guess. A password in a test or an example is mended when somebody asks for it, and not among all."""
+    return finding.rule.confidence > Confidence.LOW and any(fixer.answers(finding.rule.id) for fixer in fixers)

@@ -12,7 +12,7 @@ from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord
 from pipeline.policy import Policy
 from pipeline.ports import Control, Fixer
 from pipeline.stages.ladder import make_patch
-from pipeline.stages.prove import Engines, prove
+from pipeline.stages.prove import Engines, RowOfRuns, prove
 from pipeline.stages.sources import RepositoryFiles, put
 from pipeline.triage import proof as gate
 
@@ -79,7 +79,7 @@ def mend(
     Args:
         said: told before each one is begun: proving takes seconds, running tests minutes.
     """
-    engines = Engines(control)
+    engines, tests = Engines(control), RowOfRuns()
     moved: dict[str, tuple[Finding, ...]] = {}
     for original in wanted:
         finding = _now(original, moved)
@@ -91,13 +91,14 @@ def mend(
             yield Outcome(finding, None, None)
             continue
         try:
-            proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines)
+            proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines, tests=tests)
         except SandboxBusy as failure:
             # There is no other attempt here, and the patches before this one are not to be lost with it.
             proof = gate.decide_proof([ProofCheck(gate.GONE, None, failure.message)], ())
         outcome = Outcome(finding, patch, proof)
         if outcome.accepted:
             files.apply(patch)
+            tests.accept()
             contents = {edit.path: edit.after for edit in patch.edits if edit.after is not None}
             found, _ = engines.look(contents)
             moved.update({path: tuple(f for f in found if f.location.path == path) for path in contents})

@@ -153,6 +153,21 @@ class _Remembered:
         self._entries.update(entries)
 
 
+@dataclass
+class RowOfRuns:
+    """What the tests said of the state that the next patch is made for: a row of patches on top of each other runs them once for each
+    state, and not again before each patch."""
+
+    before: dict[tuple[str, ...], TestRun] = field(default_factory=dict)
+    """By the command, without any patch."""
+    after: dict[tuple[str, ...], TestRun] = field(default_factory=dict)
+    """With the patch that was tried last."""
+
+    def accept(self) -> None:
+        """The patch that was tried last stays: what it left is the state that the next one is made for."""
+        self.before, self.after = self.after, {}
+
+
 def prove(
     *,
     finding: Finding,
@@ -163,6 +178,7 @@ def prove(
     run_tests: bool = True,
     cancelled: Callable[[], bool] | None = None,
     engines: Engines | None = None,
+    tests: RowOfRuns | None = None,
 ) -> Proof:
     """Put one patch for one finding through the whole gate.
 
@@ -172,6 +188,7 @@ def prove(
         run_tests: False: the quick gate that may run before anybody asked; nothing of the repository is executed.
         cancelled: asked between steps; default `control.cancelled`.
         engines: to share what was looked at between several proofs.
+        tests: to share what the tests said between patches for one state after the other.
 
     Returns:
         A proof with its word. An engine or sandbox that is missing makes it "could not check", never a pass.
@@ -202,7 +219,7 @@ def prove(
                 log.warning("fix.not_checked_ahead", extra={"code": failure.code})
             checks.append(ProofCheck(gate.GONE, None, failure.message))
     if run_tests and all(check.passed for check in checks):
-        said, unproven = _test_checks(patch, files, policy, step)
+        said, unproven = _test_checks(patch, files, policy, step, tests or RowOfRuns())
         checks += said
     return gate.decide_proof(checks, unproven, infos, time.monotonic() - started)
 
@@ -261,13 +278,16 @@ def _residue_check(finding: Finding, patch: Patch, before: Mapping[str, bytes], 
 # --- tests ----------------------------------------------------------------------------------------------------------------------------
 
 
-def _test_checks(patch: Patch, files: RepositoryFiles, policy: Policy, step: _Steps) -> tuple[list[ProofCheck], tuple[str, ...]]:
+def _test_checks(
+    patch: Patch, files: RepositoryFiles, policy: Policy, step: _Steps, memory: RowOfRuns
+) -> tuple[list[ProofCheck], tuple[str, ...]]:
+    memory.after = {}
     plan = plan_tests(files, policy, patch.paths)
     if plan.said:
         return [ProofCheck(gate.TESTS, None, plan.said)], gate.not_proven(None, None, guarded=False)
     try:
         with private_folder("tests") as folder:
-            return _run_all(_Bench(plan, files, patch, folder, policy.tests.timeout), step)
+            return _run_all(_Bench(plan, files, patch, folder, policy.tests.timeout), step, memory)
     except SandboxBusy:
         raise
     except SandboxUnavailable as failure:
@@ -304,15 +324,18 @@ class _Bench:
             shutil.rmtree(copy, ignore_errors=True)
 
 
-def _run_all(bench: _Bench, step: _Steps) -> tuple[list[ProofCheck], tuple[str, ...]]:
+def _run_all(bench: _Bench, step: _Steps, memory: RowOfRuns) -> tuple[list[ProofCheck], tuple[str, ...]]:
     said = bench.prepare()
     if said:
         return [ProofCheck(gate.TESTS, None, said)], gate.not_proven(None, None, guarded=False)
-    before = bench.run(())
+    command = bench.plan.argv
+    before = memory.before.get(command) or bench.run(())
+    memory.before[command] = before
     step.go_on()
     if not before.passed:
+        memory.after[command] = before  # no patch makes tests run that do not run here
         return [gate.check_tests(before, before)], gate.not_proven(None, None, guarded=False)
-    after = bench.run(bench.patch.edits)
+    after = memory.after[command] = bench.run(bench.patch.edits)
     step.go_on()
     flaky: frozenset[str] = frozenset()
     if set(before.passed) - set(after.passed):

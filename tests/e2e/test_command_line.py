@@ -259,6 +259,18 @@ def test_only_the_finding_that_is_named_is_mended(tmp_path: Path) -> None:
 
 
 @needs_engines
+def test_what_is_only_a_guess_is_mended_when_it_is_named(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    folder = _folder(tmp_path, {"tests/test_db.py": INJECTION, "run.py": DEBUG})
+    assert main(["fix", str(folder), "--apply"]) == 0
+    assert b"1 of 1 mended; 1 of low confidence left alone, name one with --finding to have it mended" in capsysbinary.readouterr().err
+    assert (folder / "tests/test_db.py").read_text() == INJECTION
+    assert main(["fix", str(folder)]) == 1
+    assert b"nothing to mend; 1 of low confidence left alone" in capsysbinary.readouterr().err
+    assert main(["fix", str(folder), "--apply", "--finding", "tests/test_db.py:6"]) == 0
+    assert (folder / "tests/test_db.py").read_text() != INJECTION
+
+
+@needs_engines
 def test_a_finding_that_is_not_there_is_named(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     folder = _folder(tmp_path, {"db.py": INJECTION})
     assert main(["fix", str(folder), "--finding", "db.py:1"]) in (2, 3)

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ from pipeline.rulebook import load
 from pipeline.sandbox import process
 from pipeline.stages.examine import RunControl
 from pipeline.stages.ladder import make_patch
-from pipeline.stages.prove import Engines, prove
+from pipeline.stages.prove import Engines, RowOfRuns, prove
 from pipeline.triage import proof as gate
 from pipeline.triage.handles import assign
 from pipeline.triage.proof import check_text
@@ -248,6 +248,30 @@ def test_a_fix_that_breaks_a_test_is_refused(engines: Engines) -> None:
     proof = proven(engines, {**BASE, "tests/test_db.py": GUARD}, wrong)
     assert proof.word is ProofWord.REFUSED
     assert "2 tests that passed fail now" in check_of(proof, gate.TESTS)
+
+
+@needs_engines
+@needs_isolation
+def test_a_row_of_patches_asks_the_tests_once_for_each_state(engines: Engines) -> None:
+    memory = RowOfRuns()
+    files = {**BASE, "tests/test_db.py": GUARD}
+    finding = found(engines, "app/db.py", BASE["app/db.py"])[0]
+    patch = Patch((FileEdit("app/db.py", BASE["app/db.py"], FIXED),))
+
+    def tried() -> Proof:
+        return prove(
+            finding=finding, patch=patch, files=Memory(files), policy=Policy(), control=engines.control, engines=engines, tests=memory
+        )
+
+    assert tried().word is ProofWord.VERIFIED
+    ((command, before),) = memory.before.items()
+    assert memory.after[command].passed == before.passed
+    # What is remembered is what counts: a test that nobody has is missed in the state after the patch.
+    memory.before[command] = replace(before, passed=(*before.passed, "one that is not there"))
+    assert "1 test that passed fails now" in check_of(tried(), gate.TESTS)
+    memory.accept()
+    assert memory.before[command].passed == before.passed
+    assert not memory.after
 
 
 @needs_engines
