@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.model.finding import Confidence, Finding, Location, Rule, Severity
 from pipeline.model.fix import FileEdit, Patch
+from pipeline.rulebook import load
 from pipeline.triage.fingerprint import identify
 from pipeline.triage.outline import Unit, outline
 
@@ -103,18 +104,6 @@ class Memory:
         return ""
 
 
-CWES = {
-    "sql-injection": 89,
-    "command-injection": 78,
-    "unsafe-yaml": 502,
-    "tls-verification-disabled": 295,
-    "archive-path-traversal": 22,
-    "insecure-random-token": 338,
-    "flask-debug": 489,
-    "dom-xss": 79,
-}
-
-
 def load_cases() -> list[Case]:
     """All cases, by rule."""
     return [_load(folder) for folder in sorted(FOLDER.iterdir()) if folder.is_dir()]
@@ -131,7 +120,9 @@ def _load(folder: Path) -> Case:
         target = f"shop/{new}{suffix}" if new else path
         bad.setdefault(operator, {})[target] = file.read_bytes()
     statements = tuple((folder / "statements.txt").read_bytes().strip().split(b"\n---\n"))
-    return Case(f"{language}.{name}", path, (folder / f"before{suffix}").read_bytes(), good, bad, CWES[name], statements)
+    return Case(
+        f"{language}.{name}", path, (folder / f"before{suffix}").read_bytes(), good, bad, load().rules[f"{language}.{name}"].cwe, statements
+    )
 
 
 def stand_in(case: Case) -> Finding:

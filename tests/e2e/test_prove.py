@@ -93,7 +93,7 @@ def test_what_the_fixers_make_of_the_rules_own_examples_is_accepted(engines: Eng
                 continue
             assert [check.said for check in check_text(patch, finding) if not check.passed] == [], (finding.rule.id, render_diff(patch))
             seen[finding.rule.id] += 1
-            if seen[finding.rule.id] > 2:
+            if seen[finding.rule.id] > 2 or not example.name.startswith(finding.rule.id.partition(".")[2] + "."):
                 continue  # the text of each is judged, but engines look at two a rule: time
             proof = put_through(engines, finding, patch, {path: content})
             tried[finding.rule.id] += 1

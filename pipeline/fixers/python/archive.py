@@ -8,7 +8,7 @@ import libcst as cst
 
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
-from pipeline.rewriting.python.code import Code, item_span, keyword
+from pipeline.rewriting.python.code import Code, add_argument, keyword
 from pipeline.rewriting.python.strings import quote_style
 from pipeline.rewriting.source import Change, Edit
 
@@ -34,7 +34,7 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
                 return None
             edit = Edit(*code.span(given.value), f"{quote}data{quote}")
         else:
-            edit = _add(code, call, f"filter={quote}data{quote}")
+            edit = add_argument(code, call, f"filter={quote}data{quote}")
         return Change((edit,), "refuse tar members outside the target folder", _SAID, (_NOTE,))
     return _guard(code, finding)
 
@@ -70,16 +70,6 @@ def _checked(code: Code, joined: cst.Call, place: str) -> Change | None:
     edits = (Edit(start, start, f"{path}.realpath("), Edit(stop, stop, ")"), Edit(end, end, check))
     said = "Before anything is written, the resolved path must lie below the target folder; one that points elsewhere raises ValueError."
     return Change(edits, "refuse archive members outside the target folder", said)
-
-
-def _add(code: Code, call: cst.Call, text: str) -> Edit:
-    if not call.args:
-        end = code.span(call)[1] - 1
-        return Edit(end, end, text)
-    start, end = item_span(code, call.args[-1])
-    source = code.source
-    own_line = not source.data[source.line_start(start) : start].strip()
-    return Edit(end, end, f",\n{source.indentation(start)}{text}" if own_line else f", {text}")
 
 
 def _is_tar(code: Code, node: cst.BaseExpression, at: cst.CSTNode, seen: set[str]) -> bool:

@@ -323,6 +323,17 @@ def keyword(call: cst.Call, name: str) -> cst.Arg | None:
     return next((arg for arg in call.args if arg.keyword is not None and arg.keyword.value == name), None)
 
 
+def add_argument(code: Code, call: cst.Call, text: str) -> Edit:
+    """Put one argument behind the others, on a line of its own where they stand so."""
+    if not call.args:
+        end = code.span(call)[1] - 1
+        return Edit(end, end, text)
+    start, end = item_span(code, call.args[-1])
+    source = code.source
+    own = not source.data[source.line_start(start) : start].strip()
+    return Edit(end, end, f",\n{source.indentation(start)}{text}" if own else f", {text}")
+
+
 def drop_argument(code: Code, call: cst.Call, arg: cst.Arg) -> Edit:
     """Take one argument out with one comma and the blanks that belong to it; a line that becomes empty goes as well."""
     if (line := own_line(code.source, *item_span(code, arg), b"#")) is not None and len(call.args) > 1:

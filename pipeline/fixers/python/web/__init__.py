@@ -1,0 +1,1 @@
+"""Rewrites of what answers requests: cookies, pages, redirects, files."""

@@ -1,0 +1,9 @@
+"""Rates of the central bank."""
+
+import requests
+
+
+def fetch(url, currency):
+    answer = getattr(requests, "get")(url, params={"currency": currency})
+    answer.raise_for_status()
+    return answer.json()["rates"]
