@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import attention, gate, intake, latency, load, metrics, push, queue, receive
+from benchmarks import attention, exploits, gate, intake, latency, load, metrics, push, queue, receive
 from benchmarks.table import Shares, Table
 
 BENCHMARKS: dict[str, Callable[[bool], Table | Shares]] = {
     "attention": attention.run,
     "gate": gate.run,
+    "exploits": exploits.run,
     "intake": intake.run,
     "load": load.run,
     "push": push.run,

@@ -17,7 +17,7 @@ from pipeline.messages import Message
 from pipeline.model.command import CommandCall, Situation
 from pipeline.model.event import CommentEvent, CommentRef, Delivery, MissedDelivery, OpenPullRequest, Received, Snapshot
 from pipeline.model.finding import Finding, Judged
-from pipeline.model.fix import BranchCommit, Patch, PullRequestDraft
+from pipeline.model.fix import BranchCommit, ExploitTest, Frame, Patch, PullRequestDraft
 from pipeline.model.ids import CommitId, Handle, ReviewId
 from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Report, Thread, ThreadRef
 from pipeline.model.review import Verdict
@@ -411,6 +411,19 @@ class Fixer(Protocol):
 
     def fix(self, finding: Finding, files: SourceFiles) -> Patch | None:
         """The patch, or None when this particular place cannot be mended mechanically."""
+
+
+@runtime_checkable
+class Exploit(Protocol):
+    """Writes a test that attacks one finding. Pure: it runs nothing, and whether the test is worth anything is seen when it is run."""
+
+    name: str
+    """One word for the weakness: `sql`."""
+    weaknesses: frozenset[int]
+    """The CWE numbers that it knows."""
+
+    def write(self, finding: Finding, files: SourceFiles, frame: Frame) -> ExploitTest | None:
+        """The test, or None when nothing that a test can call leads to this place."""
 
 
 # --- speaking -------------------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.errors import NotConfigured, ReceiptRefused, UsageError
 from pipeline.model.finding import Finding
-from pipeline.model.fix import Patch, Proof, Receipt
+from pipeline.model.fix import ExploitRun, Patch, Proof, Receipt
 from pipeline.patches import diff_digest, diff_of
 from pipeline.ports import SourceFiles
 
@@ -110,6 +110,20 @@ class PatchNote(_Part):
             raise ReceiptRefused("the receipt's patch cannot be read") from None
 
 
+class ExploitNote(_Part):
+    """A test that attacked the finding: it fails without the patch and passes with it."""
+
+    path: str
+    sha256: str
+    """Of the test's content."""
+    attack: str
+    command: str
+    before: Literal["failed"]
+    after: Literal["passed"]
+    offered: bool
+    """True when the pull request of the fix carries it; it is no part of the patch."""
+
+
 class Predicate(_Part):
     """What was proved, by what, and what was not."""
 
@@ -121,6 +135,7 @@ class Predicate(_Part):
     fixer: str
     word: str
     checks: tuple[CheckNote, ...]
+    exploit: ExploitNote | None = None
     not_proven: tuple[str, ...] = Field(alias="notProven")
     engines: tuple[EngineNote, ...]
     seconds: float
@@ -182,12 +197,28 @@ def describe(*, finding: Finding, patch: Patch, base: Base, proof: Proof, tool: 
             fixer=patch.fixer,
             word=proof.word.value,
             checks=tuple(CheckNote(name=c.name, passed=c.passed, said=_text(c.said), before=c.before, after=c.after) for c in proof.checks),
+            exploit=_exploit_note(proof.exploit),
             not_proven=proof.not_proven,
             engines=tuple(EngineNote(name=e.name, version=e.version, rules=e.rules_digest) for e in proof.engines),
             seconds=round(proof.seconds, 3),
             made=(made or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             tool=tool,
         ),
+    )
+
+
+def _exploit_note(run: ExploitRun | None) -> ExploitNote | None:
+    if run is None:
+        return None
+    digest = hashlib.sha256(run.test.content).hexdigest()
+    return ExploitNote(
+        path=_text(run.test.path),
+        sha256=digest,
+        attack=_text(run.test.attack),
+        command=_text(run.command),
+        before="failed",
+        after="passed",
+        offered=run.offered,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
 from pipeline.model.review import Change
@@ -80,6 +81,52 @@ class TestRun:
         return bool(self.passed or self.failed)
 
 
+Framework = Literal["unittest", "pytest", "node"]
+"""What can run a test that we write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The repository's way to write tests."""
+
+    style: Framework
+    folder: str
+    """Where its tests lie, `""` at the top."""
+    paths: frozenset[str]
+    """Every file of the repository: none is replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExploitTest:
+    """A test that attacks one finding: the hostile input must get through before the fix, and not after it."""
+
+    path: str
+    """Where it lies in the repository: a new file beside the repository's tests."""
+    content: bytes
+    attack: str
+    """What it tries, a clause for people."""
+    says: str
+    """The message of its check: a failure with another message is no successful attack."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExploitRun:
+    """An attack that was carried out in the sandbox: it got through without the patch, and does not with it."""
+
+    test: ExploitTest
+    command: str
+    """How it was run."""
+    before: TestRun
+    after: TestRun
+    offered: bool
+    """True when the pull request of the fix carries the test."""
+
+    @property
+    def edit(self) -> FileEdit:
+        """The test as a new file."""
+        return FileEdit(self.test.path, None, self.test.content)
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What the gate says of one patch for one finding."""
@@ -92,6 +139,8 @@ class Proof:
     """The engines that looked before and after."""
     seconds: float = 0.0
     """How long the whole gate took."""
+    exploit: ExploitRun | None = None
+    """An attack that the patch stops, when one could be made."""
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable
 from pipeline.messages import HOLD, INTERACTIVE, Envelope, ProposeFix, RequestFix, RunFix
@@ -15,6 +16,7 @@ from pipeline.phrases import where
 from pipeline.policy import Policy
 from pipeline.receipts import Base, describe
 from pipeline.stages.context import Context
+from pipeline.stages.exploits import may_show
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.outbound import leak_in
 from pipeline.stages.prove import CommitFiles, prove
@@ -83,6 +85,8 @@ def run_fix(context: Context, message: RunFix) -> None:
             control = context.control()
             engines = context.engines(control)
             proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines)
+            if proof.exploit is not None and not may_show(context.known(review.change.repository).clean, proof.exploit):
+                proof = replace(proof, exploit=None)
         except SandboxBusy:
             raise  # the fix stays running, and the next attempt begins its proof anew
         except (EngineError, SandboxUnavailable) as failure:

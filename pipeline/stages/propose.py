@@ -18,6 +18,7 @@ from pipeline.patches import diff_of
 from pipeline.policy import Fixes, Policy
 from pipeline.reports.markdown import render_answer, render_commit_message, render_fix_title, render_pull_request_body
 from pipeline.stages.context import Context
+from pipeline.stages.exploits import with_exploit
 from pipeline.stages.fix import wanted_finding
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.sources import CommitFiles
@@ -111,8 +112,9 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
     branch = f"fixwright/{fix.handle.lower()}{place}-{change.head[:8]}"
     title = render_fix_title(finding, patch)
     body = render_pull_request_body(finding, patch, proof, fix.receipt, capabilities=context.capabilities(review.installation))
+    message_of = render_commit_message(title, patch)
     try:
-        commit = host.ensure_branch(change.repository, BranchCommit(change.head, branch, render_commit_message(title, patch), patch))
+        commit = host.ensure_branch(change.repository, BranchCommit(change.head, branch, message_of, with_exploit(patch, proof)))
         wanted = _wanted(context, review)
         draft = PullRequestDraft(
             change=change,

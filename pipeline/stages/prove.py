@@ -17,7 +17,7 @@ from pathlib import Path
 import pipeline.scanners
 from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable, Superseded
 from pipeline.model.finding import Finding, Location
-from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, TestRun
+from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, TestRun
 from pipeline.model.ids import BlobId
 from pipeline.model.scan import Coverage, EngineInfo, Tree
 from pipeline.plugins import discover
@@ -26,6 +26,7 @@ from pipeline.ports import Control, Scanner
 from pipeline.sandbox.tree import private_folder, write_tree
 from pipeline.scanners import semgrep
 from pipeline.stages.examine import SECONDS, Cache, SideFile, examine_sides, merge
+from pipeline.stages.exploits import attack
 from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles, put
 from pipeline.stages.testruns import TestPlan, plan_tests, run_tests
 from pipeline.triage import proof as gate
@@ -221,7 +222,11 @@ def prove(
     if run_tests and all(check.passed for check in checks):
         said, unproven = _test_checks(patch, files, policy, step, tests or RowOfRuns())
         checks += said
-    return gate.decide_proof(checks, unproven, infos, time.monotonic() - started)
+    proof = gate.decide_proof(checks, unproven, infos, time.monotonic() - started)
+    if run_tests and proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):
+        step.go_on()
+        proof = gate.with_exploit(proof, attack(finding, patch, files, policy), time.monotonic() - started)
+    return proof
 
 
 @dataclass

@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -21,6 +21,7 @@ from pipeline.ports import SourceFiles
 from pipeline.sandbox import process
 from pipeline.sandbox.isolation import SYSTEM_FOLDERS
 from pipeline.sandbox.process import Limits
+from pipeline.sandbox.supervise import Finished
 from pipeline.triage.testnames import Style, parse_tests
 
 INSIDE = Path("/repository")
@@ -28,6 +29,9 @@ INSIDE = Path("/repository")
 
 OUTPUT = 8 << 20
 """Bytes of output of a test run that we read."""
+
+_PYTHON_TEST = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests)\.py$")
+_NODE_TEST = re.compile(r"(\.test\.[cm]?js|(^|/)tests?/[^/]*\.[cm]?js)$")
 
 _ASK = """
 import importlib.util, json, sys
@@ -92,8 +96,13 @@ def run_tests(plan: TestPlan, folder: Path, seconds: float) -> TestRun:
     Raises:
         SandboxUnavailable: no isolation that keeps them from the network works here; SandboxBusy: not just now.
     """
+    return run_and_read(plan, folder, seconds)[0]
+
+
+def run_and_read(plan: TestPlan, folder: Path, seconds: float) -> tuple[TestRun, bytes]:
+    """As `run_tests`, with what was printed. Raises as it does."""
     if plan.said:
-        return TestRun("", (), (), 0, 0.0, plan.said)
+        return TestRun("", (), (), 0, 0.0, plan.said), b""
     if not process.best_level().isolates:
         raise SandboxUnavailable("the repository's tests are only run where they can be kept from the network", hint="install bubblewrap")
     environment = {
@@ -112,7 +121,12 @@ def run_tests(plan: TestPlan, folder: Path, seconds: float) -> TestRun:
         env=environment,
         cwd=INSIDE,
     )
-    passed, failed = parse_tests(plan.style, done.stdout + b"\n" + done.stderr)
+    printed = done.stdout + b"\n" + done.stderr
+    return _read_run(plan, done, printed, seconds), printed
+
+
+def _read_run(plan: TestPlan, done: Finished, printed: bytes, seconds: float) -> TestRun:
+    passed, failed = parse_tests(plan.style, printed)
     said = ""
     if done.timed_out:
         said = f"the tests did not end within {seconds:.0f} s"
@@ -133,6 +147,39 @@ def run_tests(plan: TestPlan, folder: Path, seconds: float) -> TestRun:
     elif done.exit_code and not failed:
         failed = (whole,)
     return TestRun(plan.shown, passed, failed, done.exit_code, round(done.seconds, 3))
+
+
+def plan_one(plan: TestPlan, files: SourceFiles, changed: Sequence[str]) -> tuple[TestPlan, tuple[str, ...]]:
+    """How one new test file would be run here, its path left out, and the repository's own tests beside which it would lie.
+
+    Without tests of a kind that we know, the language's own runner: nothing has to be installed for it. `said` tells why there is none.
+    """
+    paths = files.paths()
+    if any(path.endswith((".py", ".pyi")) for path in changed):
+        tests = tuple(path for path in paths if _PYTHON_TEST.search(path))
+        own = plan if plan.style == "pytest" else _python(files, paths)
+        if own is not None and own.style == "pytest" and not own.said:
+            last = next((n for n, word in enumerate(own.argv) if word.rpartition("/")[2] == "pytest"), len(own.argv) - 1)
+            argv = (*own.argv[: last + 1], "-v", "--tb=short", "--color=no", "-p", "no:cacheprovider")
+            return replace(own, argv=argv, shown="pytest"), tests
+        found = shutil.which("python3")
+        interpreter = _interpreter(found) if found else None
+        if interpreter is None:
+            return TestPlan((), "exit", said="there is no python3 on PATH"), tests
+        return TestPlan(
+            (interpreter.executable, "-m", "unittest", "-v", "-b"),
+            "unittest",
+            _outside(interpreter),
+            _bin(interpreter),
+            shown="python3 -m unittest",
+        ), tests
+    node = shutil.which("node")
+    tests = tuple(path for path in paths if _NODE_TEST.search(path) and "node_modules/" not in path)
+    if node is None:
+        return TestPlan((), "exit", said="there is no node on PATH"), tests
+    real = Path(node).resolve()
+    readable: tuple[Path, ...] = () if _is_system(real) else (_installation(real),)
+    return TestPlan((str(real), "--test", "--test-reporter=tap"), "tap", readable, (str(real.parent),), shown="node --test"), tests
 
 
 # --- programs -------------------------------------------------------------------------------------------------------------------------
@@ -170,7 +217,7 @@ def _style_of(command: Sequence[str]) -> Style:
 
 
 def _python(files: SourceFiles, paths: Sequence[str]) -> TestPlan | None:
-    tests = [path for path in paths if re.search(r"(^|/)(test_[^/]*|[^/]*_test|tests)\.py$", path)]
+    tests = [path for path in paths if _PYTHON_TEST.search(path)]
     if not tests:
         return None
     found = shutil.which("python3")
@@ -221,7 +268,7 @@ def _node(files: SourceFiles, paths: Sequence[str]) -> TestPlan | None:
             return TestPlan((), "exit", said="package.json cannot be read")
     if "no test specified" in script:
         script = ""
-    tests = [path for path in paths if re.search(r"(\.test\.[cm]?js|(^|/)tests?/[^/]*\.[cm]?js)$", path) and "node_modules/" not in path]
+    tests = [path for path in paths if _NODE_TEST.search(path) and "node_modules/" not in path]
     if not script and not tests:
         return None
     node = shutil.which("node")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.model.finding import Finding, Location
-from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, TestRun
+from pipeline.model.fix import ExploitRun, FileEdit, Patch, Proof, ProofCheck, ProofWord, TestRun
 from pipeline.model.scan import EngineInfo
 from pipeline.patches import added_lines, changed_ranges, split_lines
 from pipeline.phrases import plural
@@ -41,6 +41,10 @@ ORDER = (APPLIES, PATHS, SIZE, PARSES, NOT_SILENCED, BEHAVIOUR, NOT_DISGUISED, G
 
 ESSENTIAL = frozenset([APPLIES, PATHS, SIZE, PARSES, NOT_SILENCED, BEHAVIOUR, NOT_DISGUISED, GONE, NO_RESIDUE, NOTHING_NEW])
 """Without any of these nothing may be said of a patch."""
+
+
+NO_HOSTILE_INPUT = "no test sends hostile input here"
+"""What is not proven until an attack was tried before and after."""
 
 
 def _check(name: str, reasons: Sequence[str], said: str, before: int | None = None, after: int | None = None) -> ProofCheck:
@@ -248,8 +252,16 @@ def not_proven(before: TestRun | None, after: TestRun | None, guarded: bool) -> 
         sentences.append("no test is known to run every changed line")
     healed = set(before.failed) & set(after.passed)
     if not healed:
-        sentences.append("no test sends hostile input here")
+        sentences.append(NO_HOSTILE_INPUT)
     return tuple(sentences)
+
+
+def with_exploit(proof: Proof, exploit: ExploitRun | None, seconds: float) -> Proof:
+    """The proof with an attack that the patch stops. It is evidence on top: no word depends on it."""
+    if exploit is None:
+        return replace(proof, seconds=seconds)
+    left = tuple(sentence for sentence in proof.not_proven if sentence != NO_HOSTILE_INPUT)
+    return replace(proof, not_proven=left, exploit=exploit, seconds=seconds)
 
 
 def decide_proof(

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import pytest
 
 import pipeline.commands
+import pipeline.exploits
 import pipeline.fixers
 import pipeline.reports
 import pipeline.scanners
@@ -22,12 +23,13 @@ from bot.wiring import discover_plugins
 from pipeline.errors import PluginInvalid
 from pipeline.model.finding import Rule
 from pipeline.plugins import discover
-from pipeline.ports import Command, Fixer, Provider, Renderer, Scanner
+from pipeline.ports import Command, Exploit, Fixer, Provider, Renderer, Scanner
 
 KINDS: dict[str, tuple[ModuleType, str, type[object]]] = {
     "providers": (providers, "PROVIDER", Provider),
     "scanners": (pipeline.scanners, "SCANNER", Scanner),
     "fixers": (pipeline.fixers, "FIXER", Fixer),
+    "exploits": (pipeline.exploits, "EXPLOIT", Exploit),
     "reports": (pipeline.reports, "RENDERER", Renderer),
     "commands": (pipeline.commands, "COMMAND", Command),
 }

@@ -110,6 +110,7 @@ def render_pull_request_body(
         prose(cut(patch.explanation, SENTENCE)),
         f"**Before merging:** {todo}" if todo else "",
         f"{proof_sentences(proof)} {proof_word(proof)}.".strip(),
+        _exploit(proof),
         not_proven(proof),
         _signature(patch, receipt),
     ]
@@ -121,6 +122,13 @@ def render_pull_request_body(
     fold = receipt_fold(receipt)
     whole = f"{body}\n\n{fold}" if fold else body
     return whole if size(whole) <= capabilities.max_body else cut(body, capabilities.max_body)
+
+
+def _exploit(proof: Proof) -> str:
+    if proof.exploit is None:
+        return ""
+    test = "The test " + code(cut(proof.exploit.test.path, 200)) if proof.exploit.offered else "A test that is not part of this"
+    return f"{test} sends hostile input: it fails without this change and passes with it."
 
 
 def _signature(patch: Patch, receipt: Receipt | None) -> str:

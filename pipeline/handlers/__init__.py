@@ -1,0 +1,1 @@
+"""How a test reaches the function around a finding, and how such a test is written. Shared by `pipeline.exploits`."""
