@@ -340,6 +340,12 @@ def flat(node: Node) -> str:
     return "".join(decode(node.text or b"").split())[:MAX_TEXT]
 
 
+def shown(code: str) -> str:
+    """As much of an expression as may be repeated to people: up to its first text, which can be a secret, and 60 characters at most."""
+    cut = min((at for quote in "'\"`" if (at := code.find(quote)) >= 0), default=len(code))
+    return code[: min(cut, 60)] + ("…" if cut < len(code) else "")
+
+
 def decode(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 

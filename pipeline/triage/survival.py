@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pipeline.model.finding import Finding, Location
 from pipeline.model.fix import FileEdit, Patch
 from pipeline.patches import split_lines
-from pipeline.triage.nodes import HEADERS, TEXT_METHODS, constant_truth, last_line
+from pipeline.triage.nodes import HEADERS, TEXT_METHODS, constant_truth, last_line, shown
 from pipeline.triage.outline import Definition, Outline, Unit, outline
 
 _GUARDS = {
@@ -167,7 +167,7 @@ def _changed_definition(was: Definition, now: Definition, finding: Finding | Non
     # A finding on a decorator is mended there.
     on_head = finding is not None and finding.location.line < was.line and finding.location.end_line >= was.line - len(was.decorators)
     if gone and not on_head:
-        reasons.append(f"`{gone[0][:60]}` was taken from `{was.name}`")
+        reasons.append(f"`{shown(gone[0])}` was taken from `{was.name}`")
     return reasons
 
 
@@ -297,7 +297,7 @@ def _lost_around(sides: Sides, flagged: Sequence[Unit]) -> list[str]:
             if call.name in excused or call.name in TEXT_METHODS or call.root in vanished or not call.name:
                 continue
             if now[call.name] < then[call.name]:
-                reasons.append(f"`{call.path[:60]}` is no longer called (line {unit.line} before)")
+                reasons.append(f"`{shown(call.path)}` is no longer called (line {unit.line} before)")
     return reasons
 
 
@@ -326,5 +326,5 @@ def handed_on(sides: Sides, finding: Finding) -> list[str]:
         for call in unit.calls:
             told = call.name in _NOISE or call.name.endswith(("Error", "Exception")) or call.name in ("split", "quote", "format", "join")
             if not told and (call.built & values or call.given & carrying):
-                reasons.append(f"line {unit.line} hands `{call.path[:60]}` a text that is still built from the flagged value")
+                reasons.append(f"line {unit.line} hands `{shown(call.path)}` a text that is still built from the flagged value")
     return reasons

@@ -87,6 +87,14 @@ def test_what_a_patch_takes_away_or_hides_is_named(after: str, why: str) -> None
     assert why in "; ".join(refused(edit(FUNCTION, after), at(4)))
 
 
+def test_what_is_said_of_code_repeats_no_text_of_it() -> None:
+    before = "@case('sk_live_AbCd')\ndef f(db, a):\n    Client('sk_live_EfGh').get(a)\n    db.execute(f'{a}')\n"
+    after = "def f(db, a):\n    db.execute('?', (a,))\n"
+    said = "; ".join(refused(edit(before, after), at(4)))
+    assert "`@case(…` was taken from `f`" in said
+    assert "sk_live" not in said
+
+
 @pytest.mark.parametrize(
     "after",
     [
