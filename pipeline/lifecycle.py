@@ -86,3 +86,5 @@ FIX_RUN = Lifecycle(
         FixStatus.CANCELLED: frozenset(),
     },
 )
+"""From completed or pr_update_failed to running: a refinement. One that comes to nothing leads back to completed, with what was proven
+before it."""

@@ -166,6 +166,8 @@ class RequestFix:
     comment: CommentRef | None = None
     place: str = ""
     """`FILE:LINE` of the one that is meant when the identity has several places; else empty."""
+    how: Literal["", "push"] = ""
+    """`push`: a commit on the branch of the change is wanted; empty: whatever is least work to take."""
     kind: Literal["request_fix"] = "request_fix"
 
 
@@ -177,6 +179,10 @@ class RunFix:
     comment: CommentRef | None = None
     sender: UserRef | None = None
     """Who asked."""
+    how: Literal["", "push"] = ""
+    """As in `RequestFix`."""
+    attempt: int = 1
+    """Which attempt it is: a newer one makes this message void."""
     kind: Literal["run_fix"] = "run_fix"
 
 
@@ -189,6 +195,8 @@ class ProposeFix:
     """Where the answer goes, when a comment asked."""
     sender: UserRef | None = None
     """Who asked: what he may do is asked again before a branch is made."""
+    how: Literal["", "push"] = ""
+    """As in `RequestFix`."""
     kind: Literal["propose_fix"] = "propose_fix"
 
 

@@ -186,6 +186,49 @@ class Fix:
     error: str = ""
     place: str = ""
     """`FILE:LINE` of the one that is meant when the identity of the finding has several places; else empty."""
+    attempt: int = 1
+    """The number of the newest attempt."""
+    title: str = ""
+    """What the patch does, or what was asked for before there is one. Hostile text."""
+    base: str = ""
+    """The commit that the patch is for."""
+    asked_by: str = ""
+    """Login of who asked; empty when nobody is known. Hostile text."""
+    choice: str = ""
+    """Which of the patches that can be made it is; see `pipeline.wishes`. Empty: the first."""
+    cancel_asked_by: str = ""
+    """Login of who called it off. Hostile text."""
+    replaced_by: str = ""
+    """The run that was begun in the place of this one."""
+    created_at: float = 0.0
+    """Seconds since 1970, as all moments here."""
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FixAttempt:
+    """One time that a fix was made, refined or tried again."""
+
+    fix: FixId
+    number: int
+    """From 1."""
+    status: FixStatus
+    """Pending, running, completed, failed or cancelled."""
+    instructions: str = ""
+    """What was wished for. Hostile text; it is kept and shown, and nothing in it is carried out but the few words that are known."""
+    asked_by: str = ""
+    choice: str = ""
+    diff: str = ""
+    proof: Proof | None = None
+    receipt: Receipt | None = None
+    error: str = ""
+    steps: int = 0
+    """How many things it has done: a look of the engines, a run of the tests, ..."""
+    created_at: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    active_at: float | None = None
+    """When the last step was done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,18 +37,24 @@ def request_fix(context: Context, message: RequestFix) -> None:
     with context.finish() as work:
         review = work.reviews.get(message.review)
         repository = work.installations.identify(review.change.repository)
-        fix, created = work.fixes.create(repository, review.id, message.fingerprint, message.handle, message.place)
+        fix, created = work.fixes.create(
+            repository, review.id, message.fingerprint, message.handle, message.place, asked_by=message.sender.login
+        )
         if created:
             work.outbox.send(
                 Envelope(
-                    RunFix(fix, message.comment, message.sender), f"run_fix:{fix}", priority=INTERACTIVE, group=f"fix:{fix}", hold=HOLD
+                    RunFix(fix, message.comment, message.sender, message.how),
+                    f"run_fix:{fix}",
+                    priority=INTERACTIVE,
+                    group=f"fix:{fix}",
+                    hold=HOLD,
                 )
             )
         else:
             running = work.fixes.get(fix).status in (FixStatus.PENDING, FixStatus.RUNNING)
             key = f"propose_fix:{fix}:{_asked_in(message.comment)}" + ("" if running else f":{int(work.outbox.now() // SHARED_SECONDS)}")
             delay = STILL_RUNNING if running else 0.0
-            answer = ProposeFix(fix, message.comment, message.sender)
+            answer = ProposeFix(fix, message.comment, message.sender, message.how)
             work.outbox.send(Envelope(answer, key, priority=INTERACTIVE, delay=delay, group=f"fix:{fix}", hold=HOLD))
     context.follow = f"fix:{fix}"
 
@@ -64,8 +70,7 @@ def run_fix(context: Context, message: RunFix) -> None:
     """Make the patch and let the whole gate judge it, the repository's tests included."""
     with context.database.work() as work:
         fix = work.fixes.get(message.fix)
-        if fix.status is FixStatus.PENDING:
-            work.fixes.move(fix.id, FixStatus.PENDING, FixStatus.RUNNING)
+        work.fixes.start(fix.id, message.attempt)
         review = work.reviews.get(fix.review)
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
         judged = work.reviews.verdict(review.id).judged
@@ -114,16 +119,12 @@ def _record(
     error: str,
 ) -> None:
     with context.finish() as work:
-        if patch is not None:
-            work.fixes.save_diff(fix.id, diff_of(finding, patch))
-        if proof is not None:
-            work.fixes.save_proof(fix.id, proof)
-        if receipt is not None:
-            work.fixes.save_receipt(fix.id, receipt)
+        diff, title = ("", "") if patch is None else (diff_of(finding, patch), patch.title)
+        work.fixes.record(fix.id, diff=diff, proof=proof, receipt=receipt, title=title, base=fix.base)
         if not error and receipt is None and proof is not None:
             error = "; ".join(proof.reasons) or "the patch could not be checked"
         status = FixStatus.COMPLETED if receipt is not None else FixStatus.FAILED
         work.fixes.move(fix.id, FixStatus.RUNNING, status, error=error)
-        propose = ProposeFix(fix.id, message.comment, message.sender)
+        propose = ProposeFix(fix.id, message.comment, message.sender, message.how)
         work.outbox.send(Envelope(propose, f"propose_fix:{fix.id}", priority=INTERACTIVE, group=f"fix:{fix.id}", hold=HOLD))
     log.info("fix.ended", extra={"fix_id": fix.id, "status": str(status), "word": str(proof.word) if proof else ""})

@@ -71,7 +71,7 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
         case RunFix():
             fix = work.fixes.get(message.fix)
             if fix.status in (FixStatus.PENDING, FixStatus.RUNNING):
-                work.fixes.move(fix.id, fix.status, FixStatus.FAILED, error=error.message)
+                work.fixes.fail(fix.id, error.message)
                 told = Envelope(ProposeFix(fix.id, message.comment), f"propose_fix:{fix.id}:{new_id()}", group=f"fix:{fix.id}")
                 work.outbox.send(told)
         case PublishCheck() | WithdrawReview():

@@ -1,4 +1,4 @@
-"""Fix runs: what was asked, the patch, its proof, and what became of it."""
+"""Fix runs: what was asked, each attempt at it, the patch, its proof, and what became of it."""
 
 from __future__ import annotations
 
@@ -6,35 +6,59 @@ from collections.abc import Collection
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
 
 from pipeline.errors import StaleWrite
 from pipeline.lifecycle import FIX_RUN
-from pipeline.model.fix import Fix, FixStatus, Proof, Receipt
+from pipeline.model.fix import Fix, FixAttempt, FixStatus, Proof, Receipt
 from pipeline.model.ids import FindingId, FixId, Handle, RepositoryId, ReviewId
 from pipeline.model.target import PullRequestRef
 from pipeline.store.codec import Codec
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import findings, fixes
+from pipeline.store.seen import FixEventKind
+from pipeline.store.tables import finding_events, findings, fix_attempts, fixes, reviews
 from pipeline.store.transaction import Transaction
 
 PROOF: Codec[Proof] = Codec(TypeAdapter(Proof))
 RECEIPT: Codec[Receipt] = Codec(TypeAdapter(Receipt))
 PULL_REQUEST: Codec[PullRequestRef] = Codec(TypeAdapter(PullRequestRef))
 
+LIVE = (FixStatus.PENDING, FixStatus.RUNNING)
+"""Something is being made."""
+
+_TOLD: dict[FixStatus, FixEventKind] = {
+    FixStatus.RUNNING: "fix_started",
+    FixStatus.COMPLETED: "fix_completed",
+    FixStatus.FAILED: "fix_failed",
+    FixStatus.CANCELLED: "fix_cancelled",
+}
+
 
 class Fixes:
-    """Fix runs. Part of a `Work`."""
+    """Fix runs. Part of a `Work`. Each move of a run is written into the history of its finding in the same transaction."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    def create(self, repository: RepositoryId, review: ReviewId, fingerprint: str, handle: str, place: str = "") -> tuple[FixId, bool]:
+    def create(
+        self,
+        repository: RepositoryId,
+        review: ReviewId,
+        fingerprint: str,
+        handle: str,
+        place: str = "",
+        *,
+        title: str = "",
+        asked_by: str = "",
+        instructions: str = "",
+        choice: str = "",
+    ) -> tuple[FixId, bool]:
         """The one fix run of a finding of a review, made when there is none.
 
         Args:
             place: `FILE:LINE` of the one that is meant when the identity has several places; else empty.
+            instructions: what is wished for; `choice` is what was understood of it. Kept only when the run is made now.
 
         Returns:
             Its id, and True when it was made now.
@@ -52,39 +76,70 @@ class Fixes:
             "finding_id": self._transaction.one(finding, f"there is no finding {handle} in this repository")[0],
             "fingerprint": key,
             "handle": handle,
-            "status": FixStatus.PENDING,
-            "created_at": database_now(),
-            "updated_at": database_now(),
+            "title": title,
+            "asked_by": asked_by,
         }
-        created = self._transaction.add_missing(fixes, [row], ["review_id", "fingerprint"]) == 1
-        existing = select(fixes.c.id).where(fixes.c.review_id == review, fixes.c.fingerprint == key)
-        return FixId(self._transaction.execute(existing).scalar_one()), created
+        return self._begin(row, instructions, choice)
 
-    def again(self, fix_id: FixId) -> FixId:
-        """A new run in the place of one that failed, which is forgotten."""
-        old = self._transaction.one(select(fixes).where(fixes.c.id == fix_id, fixes.c.status == FixStatus.FAILED), "it has not failed")
-        kept = ("review_id", "repository_id", "finding_id", "fingerprint", "handle")
-        row = {name: old._mapping[name] for name in kept}
-        row |= {"id": new_id(), "status": FixStatus.PENDING, "created_at": database_now(), "updated_at": database_now()}
-        self._transaction.execute(delete(fixes).where(fixes.c.id == fix_id))
-        self._transaction.add_missing(fixes, [row], ["review_id", "fingerprint"])
-        return FixId(str(row["id"]))
+    def again(self, fix_id: FixId, *, asked_by: str = "", instructions: str = "", choice: str = "") -> FixId:
+        """A new run in the place of one that failed or was cancelled, which is kept as it ended. Raises StaleWrite when it did not."""
+        over = (FixStatus.FAILED, FixStatus.CANCELLED)
+        wanted = select(fixes).where(fixes.c.id == fix_id, fixes.c.status.in_(over), fixes.c.replaced_by == "")
+        old = self._transaction.one(wanted, f"fix {fix_id} has not failed")
+        row = {name: old._mapping[name] for name in ("review_id", "repository_id", "finding_id", "fingerprint", "handle", "title")}
+        row |= {"id": new_id(), "asked_by": asked_by or old.asked_by}
+        away = update(fixes).where(fixes.c.id == fix_id, fixes.c.replaced_by == "")
+        if self._transaction.changed(away.values(replaced_by=row["id"], fingerprint=f"{old.fingerprint} {fix_id}")) != 1:
+            raise StaleWrite(f"fix {fix_id} has been begun again already")
+        return self._begin(row, instructions, choice)[0]
+
+    def refine(self, fix_id: FixId, *, instructions: str, choice: str, asked_by: str = "") -> int:
+        """Begin one more attempt at a run that has its patch: it is running again, and what it has stands until there is better.
+
+        Returns:
+            The number of the attempt.
+
+        Raises:
+            IllegalMove, StaleWrite: as `move`.
+        """
+        fix = self.get(fix_id)
+        FIX_RUN.advance(fix.status, FixStatus.RUNNING)
+        moved = update(fixes).where(fixes.c.id == fix_id, fixes.c.status == fix.status, fixes.c.attempt == fix.attempt)
+        values = {"status": FixStatus.RUNNING, "attempt": fix.attempt + 1, "error": "", "updated_at": database_now()}
+        if self._transaction.changed(moved.values(values)) != 1:
+            raise StaleWrite(f"fix {fix_id} is not {fix.status} any more")
+        self._attempt(fix_id, fix.repository, fix.attempt + 1, asked_by, instructions, choice)
+        return fix.attempt + 1
 
     def get(self, fix_id: FixId) -> Fix:
         """A fix run. Raises StaleWrite when there is none."""
         return _to_fix(self._transaction.one(select(fixes).where(fixes.c.id == fix_id), f"there is no fix {fix_id}"))
 
     def of_review(self, review: ReviewId) -> list[Fix]:
-        """The fix runs of a review, oldest first."""
-        statement = select(fixes).where(fixes.c.review_id == review).order_by(fixes.c.id)
+        """The fix runs of a review, oldest first, without those that were begun again."""
+        statement = select(fixes).where(fixes.c.review_id == review, fixes.c.replaced_by == "").order_by(fixes.c.id)
         return [_to_fix(row) for row in self._transaction.execute(statement)]
+
+    def newest(self, limit: int, *, repository: RepositoryId | None = None, status: FixStatus | None = None) -> list[Fix]:
+        """Fix runs, the newest first."""
+        statement: Select[Any] = select(fixes).order_by(fixes.c.created_at.desc(), fixes.c.id.desc()).limit(limit)
+        if repository is not None:
+            statement = statement.where(fixes.c.repository_id == repository)
+        if status is not None:
+            statement = statement.where(fixes.c.status == status)
+        return [_to_fix(row) for row in self._transaction.execute(statement)]
+
+    def attempts(self, fix_id: FixId) -> list[FixAttempt]:
+        """Every attempt at a run, oldest first."""
+        statement = select(fix_attempts).where(fix_attempts.c.fix_id == fix_id).order_by(fix_attempts.c.number)
+        return [_to_attempt(row) for row in self._transaction.execute(statement)]
 
     def fingerprint(self, fix_id: FixId) -> str:
         """Of the finding that is to be mended."""
         return str(self._get(fix_id, fixes.c.fingerprint)).partition(" ")[0]
 
-    def move(self, fix_id: FixId, old: FixStatus | Collection[FixStatus], new: FixStatus, *, error: str = "") -> None:
-        """Move a fix run that is in (one of) the state(s) `old`; `error` is a sentence for people.
+    def move(self, fix_id: FixId, old: FixStatus | Collection[FixStatus], new: FixStatus, *, error: str = "", actor: str = "") -> None:
+        """Move a fix run that is in (one of) the state(s) `old`; `error` is a sentence for people, `actor` the login of who did it.
 
         Raises:
             IllegalMove: the lifecycle has no such move.
@@ -96,18 +151,77 @@ class Fixes:
         moved = update(fixes).where(fixes.c.id == fix_id, fixes.c.status.in_(olds))
         if self._transaction.changed(moved.values(status=new, error=error, updated_at=database_now())) != 1:
             raise StaleWrite(f"fix {fix_id} is not {' or '.join(sorted(olds))} any more")
+        if set(olds) & set(LIVE):
+            self._move_attempt(fix_id, new, error)
+            self.tell(fix_id, _TOLD[new], error, actor)
 
-    def save_diff(self, fix_id: FixId, diff: str) -> None:
-        """Keep the diff as it may be shown. The patch itself is made again when it is needed: what it takes out may be a secret."""
-        self._set(fix_id, diff=diff)
+    def start(self, fix_id: FixId, attempt: int) -> None:
+        """A worker takes an attempt: the first, or that of a refinement. Once more after a crash changes nothing.
 
-    def save_proof(self, fix_id: FixId, proof: Proof) -> None:
-        """Keep what the gate said."""
-        self._set(fix_id, proof=PROOF.dump(proof))
+        Raises:
+            StaleWrite: the run ended, was called off, or a newer attempt was begun.
+        """
+        fix = self.get(fix_id)
+        if fix.attempt != attempt or fix.status not in LIVE:
+            raise StaleWrite(f"attempt {attempt} of fix {fix_id} is not to be made any more")
+        if fix.status is FixStatus.PENDING:
+            self.move(fix_id, FixStatus.PENDING, FixStatus.RUNNING)
+        elif self._move_attempt(fix_id, FixStatus.RUNNING):
+            self.tell(fix_id, "fix_started")
 
-    def save_receipt(self, fix_id: FixId, receipt: Receipt) -> None:
-        """Keep the signed proof."""
-        self._set(fix_id, receipt=RECEIPT.dump(receipt))
+    def fail(self, fix_id: FixId, reason: str) -> None:
+        """The newest attempt came to nothing, `reason` says why. A run that has a proven patch from before is as it was then.
+
+        Raises:
+            StaleWrite: it has ended meanwhile, or was called off.
+        """
+        fix = self.get(fix_id)
+        if fix.attempt == 1 or fix.receipt is None:
+            self.move(fix_id, LIVE, FixStatus.FAILED, error=reason)
+            return
+        moved = update(fixes).where(fixes.c.id == fix_id, fixes.c.status == FixStatus.RUNNING)
+        if self._transaction.changed(moved.values(status=FixStatus.COMPLETED, error=reason, updated_at=database_now())) != 1:
+            raise StaleWrite(f"fix {fix_id} is not running any more")
+        self._move_attempt(fix_id, FixStatus.FAILED, reason)
+        self.tell(fix_id, "fix_failed", reason)
+
+    def cancel(self, fix_id: FixId, who: str) -> bool:
+        """Call a run off. It is cancelled at once; whoever makes it notices at its next `beat`. False when there was nothing to end."""
+        live = update(fixes).where(fixes.c.id == fix_id, fixes.c.status.in_(LIVE))
+        if self._transaction.changed(live.values(cancel_asked_at=database_now(), cancel_asked_by=who)) != 1:
+            return False
+        self.move(fix_id, LIVE, FixStatus.CANCELLED, actor=who)
+        return True
+
+    def beat(self, fix_id: FixId, attempt: int, steps: int) -> None:
+        """A sign of life of the running attempt: how many things it has done. Only when that is more than before it was active."""
+        own = (fix_attempts.c.fix_id == fix_id, fix_attempts.c.number == attempt, fix_attempts.c.status == FixStatus.RUNNING)
+        beaten = update(fix_attempts).where(*own, fix_attempts.c.steps < steps)
+        self._transaction.execute(beaten.values(steps=steps, active_at=database_now()))
+
+    def wanted(self, fix_id: FixId, attempt: int) -> bool:
+        """Whether somebody still waits for this attempt."""
+        statement = select(fixes.c.status).where(fixes.c.id == fix_id, fixes.c.attempt == attempt)
+        return self._transaction.execute(statement).scalar_one_or_none() in LIVE
+
+    def record(self, fix_id: FixId, *, diff: str, proof: Proof | None, receipt: Receipt | None, title: str = "", base: str = "") -> None:
+        """Keep what the newest attempt made: the diff as it may be shown, what the gate said, and the signed proof.
+
+        The patch itself is made again when it is needed: what it takes out may be a secret. What was proven before stands until something
+        else is.
+        """
+        fix = self.get(fix_id)
+        made = {
+            "diff": diff,
+            "proof": None if proof is None else PROOF.dump(proof),
+            "receipt": None if receipt is None else RECEIPT.dump(receipt),
+        }
+        newest = (fix_attempts.c.fix_id == fix_id, fix_attempts.c.number == fix.attempt)
+        self._transaction.execute(update(fix_attempts).where(*newest).values(made))
+        if receipt is None and fix.receipt is not None:
+            return
+        choice = self._transaction.execute(select(fix_attempts.c.choice).where(*newest)).scalar_one_or_none() or ""
+        self._set(fix_id, **made, choice=choice, title=title or fix.title, base=base or fix.base)
 
     def save_pull_request(self, fix_id: FixId, ref: PullRequestRef) -> None:
         """Keep where the patch was offered."""
@@ -115,12 +229,62 @@ class Fixes:
 
     def open_count(self, repository: RepositoryId) -> int:
         """How many fix runs of a repository have not ended."""
-        statement = select(func.count()).where(
-            fixes.c.repository_id == repository, fixes.c.status.in_((FixStatus.PENDING, FixStatus.RUNNING))
-        )
+        statement = select(func.count()).where(fixes.c.repository_id == repository, fixes.c.status.in_(LIVE))
         return int(self._transaction.execute(statement).scalar_one())
 
-    def _set(self, fix_id: FixId, **values: str | bytes) -> None:
+    def tell(self, fix_id: FixId, kind: FixEventKind, detail: str = "", actor: str = "") -> None:
+        """Write into the history of the finding what became of its fix."""
+        columns = (fixes.c.finding_id, fixes.c.repository_id, fixes.c.review_id, reviews.c.pull_request, reviews.c.head_ref, reviews.c.head)
+        joined = fixes.join(reviews, fixes.c.review_id == reviews.c.id)
+        found = self._transaction.one(select(*columns).select_from(joined).where(fixes.c.id == fix_id), f"there is no fix {fix_id}")
+        row = {
+            "finding_id": found.finding_id,
+            "repository_id": found.repository_id,
+            "review_id": found.review_id,
+            "branch": found.head_ref if found.pull_request is None else f"pull/{found.pull_request}",
+            "commit": found.head,
+            "kind": kind,
+            "actor": actor,
+            "detail": f"{fix_id}: {detail}" if detail else fix_id,
+            "at": database_now(),
+        }
+        self._transaction.execute(insert(finding_events).values(row))
+
+    # --- inside ---
+
+    def _begin(self, row: dict[str, Any], instructions: str, choice: str) -> tuple[FixId, bool]:
+        moments = {"created_at": database_now(), "updated_at": database_now()}
+        whole = {**row, "status": FixStatus.PENDING, "attempt": 1, **moments}
+        created = self._transaction.add_missing(fixes, [whole], ["review_id", "fingerprint"]) == 1
+        existing = select(fixes.c.id).where(fixes.c.review_id == row["review_id"], fixes.c.fingerprint == row["fingerprint"])
+        fix_id = FixId(self._transaction.execute(existing).scalar_one())
+        if created:
+            self._attempt(fix_id, RepositoryId(row["repository_id"]), 1, row["asked_by"], instructions, choice)
+            self.tell(fix_id, "fix_created", actor=row["asked_by"])
+        return fix_id, created
+
+    def _attempt(self, fix_id: FixId, repository: RepositoryId, number: int, asked_by: str, instructions: str, choice: str) -> None:
+        row = {
+            "fix_id": fix_id,
+            "number": number,
+            "repository_id": repository,
+            "instructions": instructions,
+            "asked_by": asked_by,
+            "choice": choice,
+            "status": FixStatus.PENDING,
+            "created_at": database_now(),
+        }
+        self._transaction.execute(insert(fix_attempts).values(row))
+
+    def _move_attempt(self, fix_id: FixId, new: FixStatus, error: str = "") -> bool:
+        """The newest attempt goes where its run went; True when it was not there already."""
+        newest = select(func.max(fix_attempts.c.number)).where(fix_attempts.c.fix_id == fix_id).scalar_subquery()
+        own = (fix_attempts.c.fix_id == fix_id, fix_attempts.c.number == newest, fix_attempts.c.status.in_(LIVE))
+        when = "started_at" if new is FixStatus.RUNNING else "ended_at"
+        values = {"status": new, "error": error, when: database_now(), "active_at": database_now()}
+        return self._transaction.changed(update(fix_attempts).where(*own, fix_attempts.c.status != new).values(values)) == 1
+
+    def _set(self, fix_id: FixId, **values: str | bytes | None) -> None:
         statement = update(fixes).where(fixes.c.id == fix_id).values(**values, updated_at=database_now())
         if self._transaction.changed(statement) != 1:
             raise StaleWrite(f"there is no fix {fix_id}")
@@ -131,6 +295,7 @@ class Fixes:
 
 
 def _to_fix(row: Row[Any]) -> Fix:
+    key = row.fingerprint.removesuffix(f" {row.id}") if row.replaced_by else row.fingerprint
     return Fix(
         id=FixId(row.id),
         repository=RepositoryId(row.repository_id),
@@ -143,5 +308,34 @@ def _to_fix(row: Row[Any]) -> Fix:
         receipt=None if row.receipt is None else RECEIPT.load(row.receipt),
         pull_request=None if row.pull_request is None else PULL_REQUEST.load(row.pull_request),
         error=row.error,
-        place=row.fingerprint.partition(" ")[2],
+        place=key.partition(" ")[2],
+        attempt=row.attempt,
+        title=row.title,
+        base=row.base,
+        asked_by=row.asked_by,
+        choice=row.choice,
+        cancel_asked_by=row.cancel_asked_by,
+        replaced_by=row.replaced_by,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _to_attempt(row: Row[Any]) -> FixAttempt:
+    return FixAttempt(
+        fix=FixId(row.fix_id),
+        number=row.number,
+        status=FixStatus(row.status),
+        instructions=row.instructions,
+        asked_by=row.asked_by,
+        choice=row.choice,
+        diff=row.diff,
+        proof=None if row.proof is None else PROOF.load(row.proof),
+        receipt=None if row.receipt is None else RECEIPT.load(row.receipt),
+        error=row.error,
+        steps=row.steps,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        active_at=row.active_at,
     )

@@ -18,7 +18,10 @@ from pipeline.store.transaction import Transaction, chunks
 
 FINDING: Codec[Finding] = Codec(TypeAdapter(Finding))
 
-FindingEventKind = Literal["detected", "resolved_auto", "reopened", "merged"]
+FixEventKind = Literal["fix_created", "fix_started", "fix_completed", "fix_failed", "fix_cancelled", "fix_pr_created", "fix_pr_updated"]
+"""What became of a fix of it; `detail` begins with the fix's id."""
+
+FindingEventKind = Literal["detected", "resolved_auto", "reopened", "merged"] | FixEventKind
 """`merged`: a pull request's finding is the branch's now; `detail` names the pull request's branch (`pull/7`)."""
 
 FindingStatus = Literal["open", "resolved", "merged"]

@@ -121,9 +121,45 @@ fixes = Table(
     free("error", ""),
     moment("created_at"),
     moment("updated_at"),
+    free("title", ""),
+    hostile("base", ""),
+    hostile("asked_by", ""),
+    hostile("choice", ""),
+    number("attempt", 1),
+    moment("cancel_asked_at", nullable=True),
+    hostile("cancel_asked_by", ""),
+    hostile("replaced_by", ""),
     UniqueConstraint("review_id", "fingerprint"),
     Index("ix_fixes_repository_id", "repository_id", "status"),
 )
+"""What was asked, and what stands: `diff`, `proof`, `receipt` and `choice` (which of the patches it is) are those of the last attempt that
+was proven, or of the last one. `attempt`: the number of the newest. `base`: the commit that it was made on. `asked_by`,
+`cancel_asked_by`: logins, empty when nobody is known. `replaced_by`: the run that was begun in the place of this one, which failed or was
+cancelled; its own id is then the last word of `fingerprint`."""
+
+fix_attempts = Table(
+    "fix_attempts",
+    metadata,
+    Column("fix_id", Text, ForeignKey("fixes.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    refers("repository_id", "repositories"),
+    free("instructions", ""),
+    hostile("asked_by", ""),
+    hostile("choice", ""),
+    Column("status", Text, nullable=False),
+    free("diff", ""),
+    Column("proof", Text, nullable=True),
+    Column("receipt", Text, nullable=True),
+    free("error", ""),
+    number("steps", 0),
+    moment("created_at"),
+    moment("started_at", nullable=True),
+    moment("ended_at", nullable=True),
+    moment("active_at", nullable=True),
+    Index("ix_fix_attempts_repository_id", "repository_id"),
+)
+"""How a fix came to be: one row each time it was made, refined or tried again. `status`: pending, running, completed, failed, cancelled.
+`steps`: how many things it has done so far, `active_at`: when the last one was."""
 
 threads = Table(
     "threads",

@@ -215,9 +215,7 @@ def test_everything_about_a_fix_comes_out_as_it_went_in(database: Database) -> N
         fix = a_fix(work)
         before = work.fixes.get(fix)
         assert (before.status, before.proof, before.receipt, before.pull_request) == (FixStatus.PENDING, None, None, None)
-        work.fixes.save_diff(fix, HOSTILE)
-        work.fixes.save_proof(fix, proof)
-        work.fixes.save_receipt(fix, receipt)
+        work.fixes.record(fix, diff=HOSTILE, proof=proof, receipt=receipt, title=HOSTILE, base="abc")
         work.fixes.save_pull_request(fix, pull_request(12))
     with database.work() as work:
         found = work.fixes.get(fix)

@@ -14,6 +14,7 @@ from alembic import command
 from sqlalchemy import create_engine, inspect, select, text
 
 from pipeline.errors import SchemaTooNew
+from pipeline.model.ids import ReviewId
 from pipeline.store import migrate
 from pipeline.store.engine import Database, parse_url
 from pipeline.store.publishing import Turns
@@ -36,6 +37,10 @@ INSERT INTO occurrences (review_id, ordinal, finding_id, branch, "commit", path,
     VALUES ('v1', 0, 'f1', 'f', 'a', 'k.txt', 1, '{"secret":{"kind":"key","keyed_hash":"0ab1"},"excerpt":"\\udc80\\u0000"}');
 INSERT INTO occurrences (review_id, ordinal, finding_id, branch, "commit", path, line, finding)
     VALUES ('v1', 1, 'f1', 'f', 'a', 'l.txt', 1, '{"secret":null,"excerpt":"keyed_hash"}');
+INSERT INTO fixes
+    (id, review_id, repository_id, finding_id, fingerprint, handle, status, diff, proof, receipt, pull_request, error,
+     created_at, updated_at)
+    VALUES ('x1', 'v1', 'r1', 'f1', 'v1:0', 'K7Q', 'pr_creation_failed', 'd', NULL, NULL, NULL, 'no', 1, 2);
 INSERT INTO threads (repository_id, pull_request, remote_id, fingerprint, created_at) VALUES ('r1', 7, 't1', 'v1:0', 1);
 INSERT INTO outbox (id, key, kind, body, priority, "group", status, created_at, due_at, publish_at)
     VALUES ('m1', 'settle:v1', 'settle_review', '{"kind":"settle_review","review":"v1"}', 1, 'v1', 'pending', 1, 1, 1)
@@ -69,6 +74,10 @@ def test_what_the_first_version_wrote_is_there_after_the_upgrade(empty_database_
         assert (claimed.message.kind, claimed.delivery_id, claimed.tenant, claimed.repository) == ("settle_review", "", "", "")
         hashes = work.transaction.execute(select(occurrences.c.keyed_hash).order_by(occurrences.c.ordinal)).scalars().all()
         assert hashes == ["0ab1", ""]
+        (fix,) = work.fixes.of_review(ReviewId("v1"))
+        (attempt,) = work.fixes.attempts(fix.id)
+        assert (fix.status, fix.attempt, fix.created_at) == ("pr_creation_failed", 1, 1)
+        assert (attempt.number, attempt.status, attempt.diff, attempt.ended_at) == (1, "completed", "d", 2)
         work.organizations.settle(one_each=False)
         assert [organization.slug for organization in work.organizations.all()] == ["default"]
     database.dispose()
