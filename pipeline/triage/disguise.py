@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 from pipeline.model.finding import Finding
-from pipeline.triage.nodes import TEXT_METHODS
+from pipeline.triage.nodes import TEXT_METHODS, is_decided, walk
 from pipeline.triage.outline import Outline
 from pipeline.triage.survival import Sides, flagged_units
 
@@ -117,8 +117,24 @@ def disguises(sides: Sides, home: Sides | None, finding: Finding) -> list[str]:
     Args:
         home: the file where the finding lies, before and after; None when its language is unknown to us.
     """
-    reasons = [*_dynamic(sides), *_renamed(sides, finding), *_redefined(sides), *_another_danger(sides), *_options(sides, finding)]
+    reasons = [
+        *_decided(sides),
+        *_dynamic(sides),
+        *_renamed(sides, finding),
+        *_redefined(sides),
+        *_another_danger(sides),
+        *_options(sides, finding),
+    ]
     return reasons + (_moved(sides, home, finding) if home is not None else [])
+
+
+def _decided(sides: Sides) -> list[str]:
+    """Expressions in added code whose outcome a constant in them decides."""
+    units = [unit for unit in sides.added() if not unit.imports]
+    # A compound statement's node has its whole block below it, whose statements are units of their own.
+    found = [u for u in units if any(n.start_byte < u.end and is_decided(n) for n in walk(u.node))]
+    known = sum(is_decided(node) for unit in sides.removed() for node in walk(unit.node))
+    return [f"line {unit.line} has a constant that decides what comes out" for unit in found[known:]]
 
 
 def _count_calls(side: Outline) -> Counter[str]:

@@ -20,6 +20,9 @@ MAX_FILES = 5
 MAX_LINES = 200
 """Added plus removed."""
 
+MAX_LINE = 4_000
+"""Bytes of one added line: what is longer nobody reads, and engines may leave out the whole file."""
+
 _KINDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "a workflow of the build",
@@ -143,7 +146,12 @@ MARKERS = re.compile(
         | pragma:?\s*(?:allowlist|whitelist)\s+secret | pragma:?\s*no\s*cover
         | (?:istanbul|c8|v8)\s+ignore | coverage:\s*ignore
         | pylint:\s*disable | mypy:\s*ignore | pyright:\s*ignore | type:\s*ignore | flake8:\s*noqa | ruff:\s*noqa
-        | bearer:disable | deepcode\s+ignore | snyk:ignore | checkov:skip | tfsec:ignore | fixwright:\s*(?:ignore|allow|waive|skip)
+        | bearer:disable | deepcode\s+ignore | snyk:ignore | checkov:skip | (?:tfsec|trivy):ignore | gosec:disable
+        | devskim:\s*ignore | kics-scan\s+ignore(?:-\w+)* | trunk-ignore(?:-\w+)* | semgrep:\s*(?:ignore|disable) | biome-ignore(?:-\w+)*
+        | oxlint-disable(?:-\w+)* | sourcery\s+skip | hadolint\s+(?:global\s+)?ignore | zizmor:\s*ignore | njsscan-ignore
+        | shellcheck\s+disable
+        | stylelint-disable(?:-\w+)* | rubocop:\s*disable | phpcs:\s*(?:disable|ignore) | psalm-suppress | detekt:\s*disable
+        | fixwright:\s*(?:ignore|allow|waive|skip)
     )
     | @ts-(?:ignore|nocheck|expect-error) | lgtm\s*\[ | codeql\s*\[ | @SuppressWarnings
     """
@@ -189,6 +197,10 @@ def too_large(patch: Patch) -> tuple[list[str], int]:
         reasons.append(f"{len(patch.edits)} files are changed, at most {MAX_FILES} are allowed")
     if lines > MAX_LINES:
         reasons.append(f"{lines} lines are changed, at most {MAX_LINES} are allowed")
+    for edit in patch.edits:
+        longest = max((len(text) for _, text in added_lines(edit)), default=0)
+        if longest > MAX_LINE:
+            reasons.append(f"{edit.path} gets a line of {longest} bytes, at most {MAX_LINE} are allowed")
     return reasons, lines
 
 

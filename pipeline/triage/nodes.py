@@ -330,6 +330,64 @@ def parameters(node: Node | None) -> Iterator[str]:
             yield decode(first.text or b"")
 
 
+def signature(node: Node | None) -> tuple[str, ...]:
+    """Parameters with their stars, order and defaults, without types."""
+    if node is None:
+        return ()
+    listed = [node] if node.type == "identifier" else [child for child in node.children if child.is_named or child.type in ("*", "/")]
+    return tuple(_parameter(child) for child in listed if child.type != "comment")
+
+
+def _parameter(node: Node) -> str:
+    name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+    if node.type in ("default_parameter", "typed_default_parameter") and name is not None and value is not None:
+        return f"{flat(name)}={flat(value)}"
+    if node.type == "typed_parameter" and node.named_children:
+        return flat(node.named_children[0])
+    if node.type in ("required_parameter", "optional_parameter"):  # TypeScript
+        pattern = node.child_by_field_name("pattern")
+        return (flat(pattern) if pattern is not None else flat(node)) + (
+            f"={flat(value)}" if value is not None else "?=" * (node.type[0] == "o")
+        )
+    return flat(node)
+
+
+def whole_numbers(arguments: Node | None) -> tuple[int, ...]:
+    """Arguments of a call that are whole numbers in digits."""
+    texts = [flat(child) for child in arguments.named_children if child.type in ("integer", "number")] if arguments is not None else []
+    return tuple(int(text) for text in texts if text.isdecimal() and len(text) < 19)
+
+
+def is_decided(node: Node) -> bool:
+    """True for an expression in which a constant decides: `"x" or name`, `name and ()`, `timeout * 0`."""
+    if node.type not in ("boolean_operator", "binary_operator", "binary_expression"):
+        return False
+    left, right = (constant_truth(node.child_by_field_name(side)) for side in ("left", "right"))
+    sign = operator(node)
+    if sign in ("or", "||"):
+        return left is True
+    if sign in ("and", "&&"):
+        return left is False or right is False
+    zero = [side for side in ("left", "right") if decode((node.child_by_field_name(side) or node).text or b"") == "0"]
+    return sign == "*" and bool(zero)
+
+
+def swallows(node: Node) -> bool:
+    """True for a handler that does nothing with an error: an empty `except` or `catch`, `suppress(...)`, `.catch(() => {})`."""
+    if node.type in ("except_clause", "catch_clause"):
+        body = next((child for child in reversed(node.named_children) if is_block(child)), None)
+        return body is not None and all(child.type in ("pass_statement", "comment", "continue_statement") for child in body.named_children)
+    target, arguments = node.child_by_field_name("function"), node.child_by_field_name("arguments")
+    if target is None or arguments is None:
+        return False
+    if last_name(target) == "suppress":
+        return True
+    if last_name(target) != "catch" or len(arguments.named_children) != 1:
+        return False
+    body = arguments.named_children[0].child_by_field_name("body")
+    return body is not None and (body.named_child_count == 0 if is_block(body) else body.type in PLAIN)
+
+
 def string_of(node: Node | None) -> str:
     if node is None:
         return ""

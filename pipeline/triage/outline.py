@@ -42,8 +42,11 @@ from pipeline.triage.nodes import (
     parameters,
     raw_names,
     root_name,
+    signature,
     string_of,
+    swallows,
     walk,
+    whole_numbers,
 )
 
 MAX_DEPTH = 400
@@ -64,6 +67,8 @@ class Call:
     statement or command, a built string is a value."""
     literal: str = ""
     """Its first argument, when that is a plain string."""
+    numbers: tuple[int, ...] = ()
+    """Its arguments that are whole numbers, as written."""
 
 
 @dataclass(slots=True)
@@ -122,6 +127,16 @@ class Definition:
     decorators: tuple[str, ...]
     line: int
     end_line: int
+    head_line: int = 0
+    """The last line in front of its body."""
+    signature: tuple[str, ...] = ()
+    """Its parameters with stars, order and defaults, without types."""
+    answers: str = ""
+    """`a coroutine` for what is declared so."""
+    bases: str = ""
+    """Of a class: what it is made of, as written."""
+    named: bool = True
+    """False for an anonymous function that only has the name of its place."""
 
 
 @dataclass(slots=True)
@@ -134,6 +149,8 @@ class Outline:
     """`app.get /users` for each registration with a literal path, decorators included."""
     imported: dict[str, str] = field(default_factory=dict)
     """Name here -> where it comes from (`os.path`, `./db`)."""
+    swallows: int = 0
+    """How many handlers of errors do nothing with them."""
     too_deep: bool = False
     """True when the file is nested deeper than MAX_DEPTH: what lies below was not read, so nothing may be concluded."""
 
@@ -167,6 +184,11 @@ class _Place:
     depth: int = 0
 
 
+def _head_line(node: Node, body: Node | None) -> int:
+    previous = body.prev_sibling if body is not None else None
+    return (previous.end_point.row if previous is not None else node.start_point.row) + 1
+
+
 class _Reader:
     def __init__(self, python: bool) -> None:
         self.python = python
@@ -185,6 +207,7 @@ class _Reader:
         node, unit, scope = place.node, place.unit, place.scope
         if node.type in ("ERROR", "comment"):
             return []
+        self.out.swallows += node.type in ("except_clause", "catch_clause") and swallows(node)
         if node.type in FUNCTIONS or node.type in CLASSES:
             scope = self._define(node, scope)
         elif is_unit(node) or (unit is None and node.type in OUTSIDE):
@@ -250,8 +273,21 @@ class _Reader:
         if parent is not None and parent.type == "decorated_definition":
             decorators = [flat(child) for child in parent.children if child.type == "decorator"]
         listed = node.child_by_field_name("parameters") or node.child_by_field_name("parameter")
+        body = node.child_by_field_name("body")
+        bases = node.child_by_field_name("superclasses") or next((c for c in node.children if c.type == "class_heritage"), None)
         self.out.definitions.append(
-            Definition(dotted, tuple(parameters(listed)), tuple(decorators), node.start_point.row + 1, last_line(node))
+            Definition(
+                dotted,
+                tuple(parameters(listed)),
+                tuple(decorators),
+                node.start_point.row + 1,
+                last_line(node),
+                _head_line(node, body),
+                signature(listed),
+                "a coroutine" if any(child.type == "async" for child in node.children) else "",
+                flat(bases) if bases is not None else "",
+                node.child_by_field_name("name") is not None,
+            )
         )
         return dotted
 
@@ -259,6 +295,7 @@ class _Reader:
         kind = node.type
         if kind in CALLS:
             self._call(node, unit)
+            self.out.swallows += swallows(node)
         elif (
             kind == "identifier" and unit.imports and node.parent is not None and node.parent.type in ("import_clause", "namespace_import")
         ):
@@ -320,7 +357,8 @@ class _Reader:
             # A list of arguments or parameters is no text: what is built in it stays one value.
             if argument.type not in ("list", "tuple", "array", "object", "dictionary", *FUNCTIONS):
                 built |= {found for inner in walk(argument) if builds(inner) for found in raw_names(inner)}
-        call = Call(last_name(target), flat(target), root_name(target), frozenset(given), frozenset(built), literal)
+        numbers = whole_numbers(arguments)
+        call = Call(last_name(target), flat(target), root_name(target), frozenset(given), frozenset(built), literal, numbers)
         unit.calls.append(call)
         if call.name in ROUTE_METHODS and literal.startswith("/"):
             self.out.routes.append(f"{call.path} {literal}")

@@ -19,8 +19,10 @@ from pipeline.syntax import parses
 from pipeline.triage.baseline import Compared
 from pipeline.triage.disguise import disguises
 from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large, wrong_paths
+from pipeline.triage.letters import odd_letters, odd_names
 from pipeline.triage.outline import outline
 from pipeline.triage.remedy import no_remedies
+from pipeline.triage.stray import stray_files, stray_statements
 from pipeline.triage.survival import handed_on, lost_behaviour, sides_of
 
 APPLIES = "applies"
@@ -62,15 +64,17 @@ def check_text(patch: Patch, finding: Finding) -> list[ProofCheck]:
     sides = sides_of(patch)
     home = next((side for side in sides if side.edit.path == finding.location.path), None)
     kept = emptied(patch.edits)
-    hidden = kept_secret(patch, finding)
+    hidden = [*kept_secret(patch, finding), *odd_letters(patch)]
     if not broken:
         for side in sides:
             kept += lost_behaviour(side, finding)
+            kept += stray_statements(side, finding)
             hidden += [*disguises(side, home, finding), *handed_on(side, finding), *no_remedies(side, finding)]
+            hidden += odd_names(side.before, side.after)
         kept += _lost_entries(patch, finding)
     counted = f"{files} file{'s' * (files != 1)}, {lines} line{'s' * (lines != 1)}"
     return [
-        _check(PATHS, wrong_paths(patch, finding), "only " + ", ".join(patch.paths)),
+        _check(PATHS, [*wrong_paths(patch, finding), *stray_files(patch, sides, finding)], "only " + ", ".join(patch.paths)),
         _check(SIZE, large, counted),
         _check(PARSES, broken, f"{_readable(patch)} of {files} changed file{'s' * (files != 1)} read, no syntax error"),
         _check(NOT_SILENCED, suppressions(patch), "no marker added"),

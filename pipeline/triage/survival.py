@@ -161,8 +161,18 @@ def _by_name(definitions: Iterable[Definition]) -> dict[str, list[Definition]]:
 
 def _changed_definition(was: Definition, now: Definition, finding: Finding | None) -> list[str]:
     reasons = []
+    more = now.signature[len(was.signature) :]
+    flagged_here = finding is not None and was.line <= finding.location.line <= was.head_line
     if now.parameters[: len(was.parameters)] != was.parameters:
         reasons.append(f"the parameters of `{was.name}` changed")
+    elif not flagged_here and now.signature[: len(was.signature)] != was.signature:
+        reasons.append(f"the parameters of `{was.name}` are taken in another way")
+    elif any("=" not in one and not one.startswith(("*", "...")) for one in more) and was.name.rsplit(".", 1)[-1].isidentifier():
+        reasons.append(f"`{was.name}` needs a parameter more: who calls it does not know")
+    if was.named and now.answers != was.answers:
+        reasons.append(f"`{was.name}` is {now.answers or 'a plain function'} now, which its callers do not expect")
+    if not flagged_here and now.bases != was.bases:
+        reasons.append(f"`{was.name}` is made of other classes")
     gone = list((Counter(was.decorators) - Counter(now.decorators)).elements())
     # A finding on a decorator is mended there.
     on_head = finding is not None and finding.location.line < was.line and finding.location.end_line >= was.line - len(was.decorators)
@@ -173,6 +183,8 @@ def _changed_definition(was: Definition, now: Definition, finding: Finding | Non
 
 def _unreachable(sides: Sides) -> list[str]:
     reasons = []
+    if sides.after.swallows > sides.before.swallows:
+        reasons.append("errors are caught and thrown away")
     before = sum(unit.unreachable for unit in sides.before.units)
     after = [unit for unit in sides.after.units if unit.unreachable]
     if len(after) > before:
@@ -260,8 +272,8 @@ def _values(sides: Sides, unit: Unit) -> set[str]:
 # --- everything else in the file ------------------------------------------------------------------------------------------------------
 
 
-def _feeding(sides: Sides, flagged: Sequence[Unit]) -> set[int]:
-    """Places of the statements that made what the flagged ones used: a fix may rewrite them."""
+def feeding(sides: Sides, flagged: Sequence[Unit]) -> set[int]:
+    """Starts of the statements that made what the flagged ones used: a fix may rewrite them."""
     places = {unit.start for unit in flagged}
     wanted = {(unit.scope, name) for unit in flagged for name in unit.loads | unit.roots}
     seen: set[tuple[str, str]] = set()
@@ -284,8 +296,8 @@ def _lost_around(sides: Sides, flagged: Sequence[Unit]) -> list[str]:
     for kind, word in _GUARDS.items():
         if kinds_after[kind] < kinds_before[kind] and kind not in own:
             reasons.append(f"{word} was removed")
-    feeding = _feeding(sides, flagged)
-    excused = {call.name for unit in sides.before.units if unit.start in feeding for call in unit.calls}
+    fed = feeding(sides, flagged)
+    excused = {call.name for unit in sides.before.units if unit.start in fed for call in unit.calls}
     read_before, read_after = ({n for u in side.units for n in u.loads | u.roots} for side in (sides.before, sides.after))
     for name in sorted({n for unit in flagged for n in unit.binds} & (read_before - read_after)):
         reasons.append(f"`{name}` is still there, but nothing uses it any more")
@@ -304,10 +316,10 @@ def _lost_around(sides: Sides, flagged: Sequence[Unit]) -> list[str]:
 def flagged_values(sides: Sides, finding: Finding) -> set[str]:
     """Names of the values that the flagged statement put into a string, itself or through a variable."""
     names: set[str] = set()
-    feeding = _feeding(sides, flagged_units(sides, finding))
+    fed = feeding(sides, flagged_units(sides, finding))
     texts: set[str] = set()
     for unit in sides.before.units:
-        if unit.start in feeding and unit.built:
+        if unit.start in fed and unit.built:
             names |= unit.built
             texts |= unit.binds
     return names - texts

@@ -8,52 +8,35 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pipeline.model.fix import Patch
 from pipeline.triage.outline import outline
+from tests.e2e.proof_adversaries import MAKERS
 from tests.e2e.proof_cases import TEST_JS, TEST_PY, Case, flagged
+from tests.e2e.proof_sources import After, comment, replaced, statement
 
-After = Mapping[str, bytes | None]
 Operator = Callable[[Case, bytes], After | None]
-
-
-def _statement(case: Case) -> tuple[int, int, bytes, bytes]:
-    unit = flagged(case)
-    start = case.before.rfind(b"\n", 0, unit.start) + 1
-    end = case.before.find(b"\n", unit.node.end_byte)
-    indent = re.match(rb"[ \t]*", case.before[start:])
-    assert indent is not None
-    return start, end, case.before[start:end], indent[0]
-
-
-def _replaced(case: Case, text: bytes) -> After:
-    start, end, _, _ = _statement(case)
-    return {case.path: case.before[:start] + text + case.before[end:]}
-
-
-def _comment(case: Case, words: bytes) -> bytes:
-    return (b"# " if case.python else b"// ") + words
 
 
 def _suppress(words: bytes) -> Operator:
     def operator(case: Case, good: bytes) -> After:
-        _, _, text, _ = _statement(case)
+        _, _, text, _ = statement(case)
         first, newline, rest = text.partition(b"\n")
         if not case.python and newline and first.rstrip().endswith(b"`"):
-            return _replaced(case, text + b"  " + _comment(case, words))
-        return _replaced(case, first + b"  " + _comment(case, words) + newline + rest)
+            return replaced(case, text + b"  " + comment(case, words))
+        return replaced(case, first + b"  " + comment(case, words) + newline + rest)
 
     return operator
 
 
 def _suppress_above(words: bytes) -> Operator:
     def operator(case: Case, good: bytes) -> After:
-        _, _, text, indent = _statement(case)
-        return _replaced(case, indent + _comment(case, words) + b"\n" + text)
+        _, _, text, indent = statement(case)
+        return replaced(case, indent + comment(case, words) + b"\n" + text)
 
     return operator
 
 
 def _reformat(case: Case, good: bytes) -> After:
-    _, _, text, indent = _statement(case)
-    return _replaced(case, indent + _comment(case, b"the request decides") + b"\n" + text + b"\n")
+    _, _, text, indent = statement(case)
+    return replaced(case, indent + comment(case, b"the request decides") + b"\n" + text + b"\n")
 
 
 def _blank_lines(case: Case, good: bytes) -> After:
@@ -61,20 +44,20 @@ def _blank_lines(case: Case, good: bytes) -> After:
 
 
 def _delete_statement(case: Case, good: bytes) -> After:
-    return _replaced(case, (_statement(case)[3] + b"pass") if case.python else b"")
+    return replaced(case, (statement(case)[3] + b"pass") if case.python else b"")
 
 
 def _comment_out(case: Case, good: bytes) -> After:
-    _, _, text, indent = _statement(case)
-    lines = [indent + _comment(case, line.strip()) for line in text.split(b"\n")]
-    return _replaced(case, b"\n".join(lines) + (b"\n" + indent + b"pass" if case.python else b""))
+    _, _, text, indent = statement(case)
+    lines = [indent + comment(case, line.strip()) for line in text.split(b"\n")]
+    return replaced(case, b"\n".join(lines) + (b"\n" + indent + b"pass" if case.python else b""))
 
 
 def _into_text(case: Case, good: bytes) -> After:
-    _, _, text, indent = _statement(case)
+    _, _, text, indent = statement(case)
     if case.python:
-        return _replaced(case, indent + b"'''\n" + text.replace(b"'''", b"") + b"\n" + indent + b"'''")
-    return _replaced(case, indent + b"void String.raw`" + text.replace(b"`", b"") + b"`;")
+        return replaced(case, indent + b"'''\n" + text.replace(b"'''", b"") + b"\n" + indent + b"'''")
+    return replaced(case, indent + b"void String.raw`" + text.replace(b"`", b"") + b"`;")
 
 
 def _delete_function(case: Case, good: bytes) -> After | None:
@@ -105,50 +88,50 @@ def _rename(name: str) -> Operator:
 
 
 def _dead(case: Case, good: bytes) -> After:
-    _, _, text, indent = _statement(case)
+    _, _, text, indent = statement(case)
     if case.python:
         body = b"\n".join(b"    " + line for line in text.split(b"\n"))
-        return _replaced(case, indent + b"if False:\n" + body)
-    return _replaced(case, indent + b"if (false) {\n" + text + b"\n" + indent + b"}")
+        return replaced(case, indent + b"if False:\n" + body)
+    return replaced(case, indent + b"if (false) {\n" + text + b"\n" + indent + b"}")
 
 
 def _dead_by_comparison(case: Case, good: bytes) -> After:
-    _, _, text, indent = _statement(case)
+    _, _, text, indent = statement(case)
     if case.python:
         body = b"\n".join(b"    " + line for line in text.split(b"\n"))
-        return _replaced(case, indent + b"if 1 > 2:\n" + body)
-    return _replaced(case, indent + b"if (1 > 2) {\n" + text + b"\n" + indent + b"}")
+        return replaced(case, indent + b"if 1 > 2:\n" + body)
+    return replaced(case, indent + b"if (1 > 2) {\n" + text + b"\n" + indent + b"}")
 
 
 def _return_before(case: Case, good: bytes) -> After | None:
     if not flagged(case).scope:
         return None
-    _, _, text, indent = _statement(case)
-    return _replaced(case, indent + (b"return None\n" if case.python else b"return null;\n") + text)
+    _, _, text, indent = statement(case)
+    return replaced(case, indent + (b"return None\n" if case.python else b"return null;\n") + text)
 
 
 def _swallow(case: Case, good: bytes) -> After:
-    _, _, text, indent = _statement(case)
+    _, _, text, indent = statement(case)
     if case.python:
         body = b"\n".join(b"    " + line for line in text.split(b"\n"))
-        return _replaced(case, indent + b"try:\n" + body + b"\n" + indent + b"except Exception:\n" + indent + b"    raise")
-    return _replaced(case, indent + b"try {\n" + indent + b"} finally {\n" + indent + b"}\n" + text)
+        return replaced(case, indent + b"try:\n" + body + b"\n" + indent + b"except Exception:\n" + indent + b"    raise")
+    return replaced(case, indent + b"try {\n" + indent + b"} finally {\n" + indent + b"}\n" + text)
 
 
 def _encoded(case: Case, good: bytes) -> After:
-    _, _, text, indent = _statement(case)
+    _, _, text, indent = statement(case)
     packed = base64.b64encode(text.strip()).decode()
     if case.python:
-        return _replaced(case, indent + f"exec(__import__('base64').b64decode('{packed}'))".encode())
-    return _replaced(case, indent + f'eval(Buffer.from("{packed}", "base64").toString());'.encode())
+        return replaced(case, indent + f"exec(__import__('base64').b64decode('{packed}'))".encode())
+    return replaced(case, indent + f'eval(Buffer.from("{packed}", "base64").toString());'.encode())
 
 
 def _plain_exec(case: Case, good: bytes) -> After:
-    _, _, text, indent = _statement(case)
+    _, _, text, indent = statement(case)
     if case.python:
-        return _replaced(case, indent + b"exec(" + repr(text.strip().decode()).encode() + b")")
+        return replaced(case, indent + b"exec(" + repr(text.strip().decode()).encode() + b")")
     quoted = text.strip().replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
-    return _replaced(case, indent + b'new Function("' + quoted + b'")();')
+    return replaced(case, indent + b'new Function("' + quoted + b'")();')
 
 
 def _moved(elsewhere: bool) -> Operator:
@@ -158,7 +141,7 @@ def _moved(elsewhere: bool) -> Operator:
         unit = flagged(case)
         read = outline(case.path, case.before)
         assert read is not None
-        start, end, text, indent = _statement(case)
+        start, end, text, indent = statement(case)
         inner = {name for other in read.units if unit.start < other.start < unit.node.end_byte for name in other.loads | other.roots}
         here = {name for other in read.units if other.scope == unit.scope for name in other.binds}
         here |= {name for definition in read.definitions if definition.name == unit.scope for name in definition.parameters}
@@ -196,8 +179,8 @@ def _with(path: str, content: bytes) -> Operator:
 
 def _only(path: str, content: Callable[[Case], bytes]) -> Operator:
     def operator(case: Case, good: bytes) -> After:
-        start, end, text, indent = _statement(case)
-        touched = case.before[:start] + indent + _comment(case, b"see above") + b"\n" + text + case.before[end:]
+        start, end, text, indent = statement(case)
+        touched = case.before[:start] + indent + comment(case, b"see above") + b"\n" + text + case.before[end:]
         return {case.path: touched, path: content(case)}
 
     return operator
@@ -248,7 +231,7 @@ def _secret(case: Case, good: bytes) -> After:
 
 
 def _too_large(case: Case, good: bytes) -> After:
-    return {case.path: good + b"\n".join(_comment(case, b"line %d" % n) for n in range(220)) + b"\n"}
+    return {case.path: good + b"\n".join(comment(case, b"line %d" % n) for n in range(220)) + b"\n"}
 
 
 def _too_many_files(case: Case, good: bytes) -> After:
@@ -332,10 +315,10 @@ OPERATORS: Mapping[str, Operator] = {
 
 def bad_patches(case: Case) -> Iterator[tuple[str, Patch]]:
     """Every bad patch of a case, with the name of its operator. What leads to the same contents is one patch."""
-    for name, after in case.bad.items():
-        yield f"written: {name}", case.patch(after)
-    for statement in case.statements:
-        yield f"written: {statement.decode()}", case.patch(_replaced(case, _statement(case)[3] + statement))
+    for name, written in case.bad.items():
+        yield f"written: {name}", case.patch(written)
+    for words in case.statements:
+        yield f"written: {words.decode()}", case.patch(replaced(case, statement(case)[3] + words))
     for name, operator in OPERATORS.items():
         known = set()
         for good in case.good.values():
@@ -343,4 +326,11 @@ def bad_patches(case: Case) -> Iterator[tuple[str, Patch]]:
             patch = case.patch(made) if made is not None else Patch(())
             if patch.edits and patch.edits not in known:
                 known.add(patch.edits)
+                yield name, patch
+    for maker in MAKERS:
+        seen = set()
+        for name, after in maker(case):
+            patch = case.patch(after)
+            if patch.edits and patch.edits not in seen:
+                seen.add(patch.edits)
                 yield name, patch
