@@ -27,6 +27,7 @@ from pipeline.sandbox.tree import private_folder, write_tree
 from pipeline.scanners import semgrep
 from pipeline.stages.examine import SECONDS, Cache, SideFile, examine_sides, merge
 from pipeline.stages.exploits import attack
+from pipeline.stages.lint import lint
 from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles, put
 from pipeline.stages.testruns import TestPlan, plan_tests, run_tests
 from pipeline.triage import proof as gate
@@ -222,6 +223,9 @@ def prove(
     if run_tests and all(check.passed for check in checks):
         said, unproven = _test_checks(patch, files, policy, step, tests or RowOfRuns())
         checks += said
+        if all(check.passed is not False for check in checks):
+            step.go_on()
+            checks += lint(patch, files)
     proof = gate.decide_proof(checks, unproven, infos, time.monotonic() - started)
     if run_tests and proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):
         step.go_on()

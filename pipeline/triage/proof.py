@@ -17,6 +17,7 @@ from pipeline.patches import added_lines, changed_ranges, split_lines
 from pipeline.phrases import plural
 from pipeline.syntax import parses
 from pipeline.triage.baseline import Compared
+from pipeline.triage.complaints import LINT
 from pipeline.triage.disguise import disguises
 from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large, wrong_paths
 from pipeline.triage.letters import odd_letters, odd_names
@@ -55,6 +56,7 @@ ORDER = (
     COVERED,
     BROKEN,
     PUT_BACK,
+    LINT,
 )
 """Names of the checks, in the order in which they are made and shown."""
 
