@@ -1,0 +1,64 @@
+"""The same weakness written otherwise: the rules' examples and the fixers' tables, with other names, statements, blocks and texts."""
+
+from __future__ import annotations
+
+import ast
+import os
+import random
+
+from pipeline.stages.examine import RunControl
+from pipeline.stages.prove import Engines
+from tests.e2e import variants_javascript, variants_python
+from tests.e2e.variant_trials import put_all_through, rules, some_variants
+from tests.engines import INSTALLED, needs_engines
+
+PYTHON = """
+import sqlite3
+
+def other():
+    pass
+
+def find(cursor, name):
+    cursor.execute("SELECT * FROM users WHERE name = '%s'" % name)
+"""
+JAVASCRIPT = """
+const { exec } = require('child_process')
+function other() {}
+function show(file) {
+  exec('cat ' + file)
+}
+"""
+
+
+def test_each_kind_changes_how_it_is_written_and_leaves_the_rest_out() -> None:
+    made = dict(variants_python.variants(PYTHON, 8, random.Random(1)))
+    assert set(made) == {"rename", "split", "wrap", "strings"}
+    assert all("def other" not in text and "import sqlite3" in text for text in made.values())
+    assert "name" not in {n.arg for n in ast.walk(ast.parse(made["rename"])) if isinstance(n, ast.arg)}
+    assert len(made["split"].split("\n")) > len(made["rename"].split("\n"))
+    assert " % name" not in made["strings"]
+    script = dict(variants_javascript.variants("app.js", JAVASCRIPT, 5, random.Random(1)))
+    assert set(script) == {"rename", "split", "wrap", "strings"}
+    assert "`cat ${file}`" in script["strings"]
+    assert "file" not in script["rename"].replace("function show", "")
+
+
+def test_the_same_seed_gives_the_same_variants() -> None:
+    wanted = rules()[:3]
+    assert some_variants(7, wanted, 4) == some_variants(7, wanted, 4)
+    assert some_variants(7, wanted, 4) != some_variants(8, wanted, 4)
+
+
+@needs_engines
+def test_the_patch_of_a_variant_passes_and_leaves_nothing_to_do() -> None:
+    seed = int(os.environ.get("FIXWRIGHT_SEED", random.randrange(1_000_000)))
+    made = some_variants(seed, rules(), 20)
+    results = put_all_through(Engines(RunControl(INSTALLED, lambda: True)), made)
+    fired = [result for result in results if result.fired]
+    failed = [f"{r.variant.seed.rule}, {r.variant.kind} of {r.variant.seed.name!r}: {r.said}" for r in fired if r.said]
+    print(f"FIXWRIGHT_SEED={seed}: {len(made)} variants, {len(fired)} fire, {len(failed)} fail", *failed, sep="\n")
+    assert len(made) == 20
+    assert len(fired) * 3 >= len(made)
+    # `python -m benchmarks variants` counts them all; a fixer that leaves a rare spelling alone is no error.
+    assert len(failed) * 3 <= len(fired)
+    assert not [said for said in failed if "second run" in said]

@@ -1,0 +1,216 @@
+"""Variants of what the rules find, put through fixer and gate: for `tests/e2e/test_variants.py` and `python -m benchmarks variants`.
+
+The seeds are the rules' own bad examples and the tables of the fixers, found in the rulebook, so that a new rule is taken in by itself. A
+variant counts when its rule still fires on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import pipeline.fixers
+from pipeline import rulebook
+from pipeline.model.finding import Finding, Location
+from pipeline.model.fix import Patch, ProofWord
+from pipeline.model.scan import Tree
+from pipeline.patches import added_lines
+from pipeline.plugins import discover
+from pipeline.ports import Control, Fixer
+from pipeline.sandbox.tree import private_folder, write_tree
+from pipeline.scanners import semgrep
+from pipeline.stages.ladder import make_patch
+from pipeline.stages.prove import Engines, Residues
+from pipeline.syntax import language_of
+from tests.e2e import variants_javascript, variants_python
+from tests.e2e.proof_cases import Memory
+from tests.e2e.proof_trials import put_through
+from tests.unit.fixers import cases
+
+FIXERS = tuple(discover(pipeline.fixers, "FIXER", Fixer).values())
+PASSED = frozenset({ProofWord.VERIFIED, ProofWord.RESCANNED})
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One finding that a fixer mends."""
+
+    rule: str
+    name: str
+    path: str
+    text: str
+    where: Location
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The finding, written otherwise, in a folder of its own."""
+
+    seed: Seed
+    kind: str
+    path: str
+    text: str
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The repository around it."""
+        return {**{path: text.encode() for path, text in self.seed.beside.items()}, self.path: self.text.encode()}
+
+
+@dataclass
+class Result:
+    """What became of one variant."""
+
+    variant: Variant
+    fired: bool
+    said: str = ""
+    """Why it failed, empty when the patch passed and a second run changed nothing."""
+
+
+def rules() -> list[str]:
+    """Every rule that a fixer answers and of which variants can be made."""
+    return sorted(
+        rule for rule in rulebook.load().rules if rule.split(".")[0] in ("python", "javascript") and any(f.answers(rule) for f in FIXERS)
+    )
+
+
+def seeds(rule: str) -> list[Seed]:
+    """The findings of a rule's bad example and its table."""
+    language, _, name = rule.partition(".")
+    found: list[Seed] = []
+    for file in sorted(rulebook.FOLDER.glob(f"{language}/{name}.bad.*")):
+        text = file.read_text("utf-8")
+        for number, one in enumerate(text.split("\n"), start=1):
+            if file.suffix in (".py", ".js") and re.search(rf"expect: .*{re.escape(rule)}\b", one):
+                path = f"app{file.suffix}"
+                found.append(Seed(rule, f"{file.name}:{number}", path, text, Location(path, number, number)))
+    if (cases.TABLES / f"{rule}.txt").exists():
+        for case in cases.table(rule):
+            if case.after is not None and case.path.endswith((".py", ".js")):
+                where = cases.location(case.path, case.before, case.at)
+                found.append(Seed(rule, case.name, case.path, case.before, where, case.files))
+    return found
+
+
+def mended(seed: Seed) -> bool:
+    """True when a fixer has a patch for it as it stands."""
+    files = Memory({seed.path: seed.text.encode(), **{path: text.encode() for path, text in seed.beside.items()}})
+    return make_patch(FIXERS, cases.finding(seed.rule, seed.where), files) is not None
+
+
+def all_variants(chance_seed: int, wanted: Sequence[str]) -> list[Variant]:
+    """Up to four variants of every seed of these rules that is mended; the same for the same seed of chance."""
+    made: list[Variant] = []
+    for rule in wanted:
+        for seed in seeds(rule):
+            if mended(seed):
+                made += _variants(seed, chance_seed, len(made))
+    return made
+
+
+def some_variants(chance_seed: int, wanted: Sequence[str], count: int) -> list[Variant]:
+    """A few of them, of as many rules and kinds as possible."""
+    chance = random.Random(chance_seed)
+    made: list[Variant] = []
+    left = {rule: chance.sample(found, len(found)) for rule in wanted if (found := seeds(rule))}
+    while len(made) < count and any(left.values()):
+        for rule in chance.sample(list(left), len(left)):
+            while left[rule] and len(made) < count:
+                seed = left[rule].pop()
+                written = _variants(seed, chance_seed, len(made)) if mended(seed) else []
+                if written:
+                    made.append(chance.choice(written))
+                    break
+    return made
+
+
+def _variants(seed: Seed, chance_seed: int, number: int) -> list[Variant]:
+    chance = random.Random(f"{chance_seed}:{seed.rule}:{seed.name}")
+    written = (
+        variants_python.variants(seed.text, seed.where.line, chance)
+        if seed.path.endswith(".py")
+        else variants_javascript.variants(seed.path, seed.text, seed.where.line, chance)
+    )
+    return [Variant(seed, kind, f"part{number}_{kind}/{seed.path}", text) for kind, text in written]
+
+
+def put_all_through(engines: Engines, made: Sequence[Variant]) -> list[Result]:
+    """Scan all, mend all, judge all, and scan what was mended once more: each engine starts a few times for everything."""
+    found = _by_path(engines.look({v.path: v.text.encode() for v in made})[0])
+    results, tries = [], []
+    for variant in made:
+        findings = [f for f in found.get(variant.path, []) if f.rule.id == variant.seed.rule]
+        result = Result(variant, bool(findings))
+        results.append(result)
+        patches = [(f, make_patch(FIXERS, f, Memory(variant.files))) for f in findings]
+        patched = [(f, p) for f, p in patches if p is not None]
+        if findings and not patched:
+            result.said = "no patch"
+        elif patched:
+            tries.append((result, *patched[0]))
+    engines.look({edit.path: edit.after for _, _, patch in tries for edit in patch.edits if edit.after is not None})
+    knowing = replace(engines, residues=_residues_known(engines, [(f.rule.id, p) for _, f, p in tries]))
+    with ThreadPoolExecutor(2) as pool:
+        done = pool.map(lambda t: put_through(knowing, t[1], t[2], t[0].variant.files), tries)
+        for (result, finding, patch), proof in zip(tries, done, strict=True):
+            if proof.word not in PASSED:
+                result.said = f"{proof.word.value}: {'; '.join(proof.reasons) or proof.checks[-1].said}"
+            elif again := _again(finding, patch, result.variant):
+                result.said = f"a second run changes it again: {again}"
+    return results
+
+
+def _again(finding: Finding, patch: Patch, variant: Variant) -> str:
+    """What the fixer would change at the same place once more."""
+    after = Memory({**variant.files, **{edit.path: edit.after for edit in patch.edits if edit.after is not None}})
+    for edit in patch.edits:
+        for number, _ in added_lines(edit) if edit.path == variant.path else ():
+            changed = make_patch(FIXERS, replace(finding, location=Location(edit.path, number, number)), after)
+            if changed is not None:
+                return changed.title
+    return ""
+
+
+def _by_path(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.location.path, []).append(finding)
+    return found
+
+
+def _residues_known(engines: Engines, tried: Sequence[tuple[str, Patch]]) -> Residues:
+    """What semgrep says of all of them, asked once for each side."""
+    known: dict[tuple[str, str, str], list[Location]] = {}
+    wanted = sorted({rule for rule, _ in tried})
+    for after in (False, True):
+        side: dict[str, bytes] = {}
+        for _, patch in tried:
+            for edit in patch.edits:
+                content = edit.after if after else edit.before
+                if content is not None and language_of(edit.path) is not None:
+                    side[edit.path] = content
+        triples = [(path, hashlib.sha256(content).hexdigest(), content) for path, content in sorted(side.items())]
+        with private_folder("residue") as folder:
+            tree = write_tree(folder / "tree", triples)  # type: ignore[arg-type]
+            answers = semgrep.residues_of(wanted, tree, engines.control, 120.0)
+        for path, digest, _ in triples:
+            for rule in wanted:
+                known[rule, path, digest] = [place for place in answers[rule] if place.path == path]
+
+    def answer(rule: str, tree: Tree, control: Control, seconds: float) -> Sequence[Location]:
+        found: list[Location] = []
+        for file in tree.files:
+            if language_of(file.path) is None:
+                continue
+            key = rule, file.path, hashlib.sha256((tree.root / file.on_disk).read_bytes()).hexdigest()
+            if key not in known:
+                return semgrep.residues(rule, tree, control, seconds)
+            found += known[key]
+        return sorted(found)
+
+    return answer
