@@ -27,11 +27,12 @@ from pipeline.sandbox.tree import private_folder, write_tree
 from pipeline.scanners import semgrep
 from pipeline.stages.examine import SECONDS, Cache, SideFile, examine_sides, merge
 from pipeline.stages.exploits import attack
+from pipeline.stages.lint import lint
 from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles, put
 from pipeline.stages.testruns import TestPlan, plan_tests, run_tests
 from pipeline.triage import proof as gate
 from pipeline.triage.baseline import compare
-from pipeline.triage.mutants import Mutant, NotMutable, mutants
+from pipeline.triage.mutants import Mutant, NotMutable, mutants, reverts
 
 __all__ = ["CommitFiles", "Engines", "FolderFiles", "RepositoryFiles", "prove"]
 
@@ -222,6 +223,9 @@ def prove(
     if run_tests and all(check.passed for check in checks):
         said, unproven = _test_checks(patch, files, policy, step, tests or RowOfRuns())
         checks += said
+        if all(check.passed is not False for check in checks):
+            step.go_on()
+            checks += lint(patch, files)
     proof = gate.decide_proof(checks, unproven, infos, time.monotonic() - started)
     if run_tests and proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):
         step.go_on()
@@ -349,29 +353,48 @@ def _run_all(bench: _Bench, step: _Steps, memory: RowOfRuns) -> tuple[list[Proof
         step.go_on()
         flaky = frozenset(before.passed) ^ frozenset(again.passed)
     checks = [gate.check_tests(before, after, flaky)]
-    if checks[0].passed:
-        checks.append(_break(bench, after, flaky, step))
-    return checks, gate.not_proven(before, after, guarded=all(check.passed for check in checks))
+    if not checks[0].passed:
+        return checks, gate.not_proven(before, after, guarded=False)
+    guarding = _break(bench, after, flaky, step)
+    put_back = _put_back(bench, before, after, flaky, step)
+    guarded = all(check.passed for check in guarding)
+    return [*checks, *guarding, put_back], gate.not_proven(before, after, guarded, bool(put_back.passed))
 
 
-def _break(bench: _Bench, after: TestRun, flaky: frozenset[str], step: _Steps) -> ProofCheck:
-    """Break every changed statement, one at a time, and see whether a test notices. Stops at the first that none notices."""
+def _break(bench: _Bench, after: TestRun, flaky: frozenset[str], step: _Steps) -> list[ProofCheck]:
+    """Break every changed statement, one at a time, and see whether a test notices."""
     try:
-        found: list[Mutant] = [mutant for edit in bench.patch.edits if edit.after is not None for mutant in _mutants(edit)]
+        found = [mutant for edit in bench.patch.edits if edit.after is not None for mutant in _mutants(edit)]
     except NotMutable as reason:
-        return ProofCheck(gate.BROKEN, None, str(reason))
+        return [ProofCheck(gate.BROKEN, None, str(reason))]
+    broken = _run_each(bench, found, after, step)
+    checks = [gate.check_covered(after, broken, flaky)] if broken else []
+    return [*checks, gate.check_broken(after, broken, flaky)]
+
+
+def _put_back(bench: _Bench, before: TestRun, after: TestRun, flaky: frozenset[str], step: _Steps) -> ProofCheck:
+    """Put the old weakness back, one place at a time, and see whether a test that failed without the patch fails again."""
+    if not set(before.failed) & set(after.passed):
+        return gate.check_put_back(before, after, (), flaky)
+    try:
+        found = [mutant for edit in bench.patch.edits if edit.before is not None and edit.after is not None for mutant in reverts(edit)]
+    except NotMutable as reason:
+        return ProofCheck(gate.PUT_BACK, None, str(reason))
+    if len(found) == 1 and len(bench.patch.edits) == 1 and found[0].content == bench.patch.edits[0].before:
+        return gate.check_put_back(before, after, (gate.Broken(found[0].path, found[0].line, before),), flaky)
+    return gate.check_put_back(before, after, _run_each(bench, found, after, step), flaky)
+
+
+def _run_each(bench: _Bench, mutants: Sequence[Mutant], after: TestRun, step: _Steps) -> list[gate.Broken]:
     # A crash ends tests early, so a mutant that takes much longer hangs.
     seconds = min(bench.seconds, 10 + 5 * after.seconds)
-    broken: list[gate.Broken] = []
-    for mutant in found:
+    runs: list[gate.Broken] = []
+    for mutant in mutants:
         others = [edit for edit in bench.patch.edits if edit.path != mutant.path]
         run = bench.run([*others, FileEdit(mutant.path, None, mutant.content)], seconds)
         step.go_on()
-        broken.append(gate.Broken(mutant.path, mutant.line, run))
-        check = gate.check_broken(after, broken, flaky)
-        if not check.passed:
-            return check
-    return gate.check_broken(after, broken, flaky)
+        runs.append(gate.Broken(mutant.path, mutant.line, run))
+    return runs
 
 
 def _mutants(edit: FileEdit) -> list[Mutant]:

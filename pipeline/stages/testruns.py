@@ -73,7 +73,7 @@ def plan_tests(files: SourceFiles, policy: Policy, changed: Sequence[str]) -> Te
         SandboxBusy: an interpreter could not be asked just now.
     """
     if policy.tests.command:
-        return _from_policy(policy.tests.command)
+        return plan_command(policy.tests.command)
     paths = files.paths()
     python_first = any(path.endswith((".py", ".pyi")) for path in changed)
     kinds = (_python, _node) if python_first else (_node, _python)
@@ -103,6 +103,13 @@ def run_and_read(plan: TestPlan, folder: Path, seconds: float) -> tuple[TestRun,
     """As `run_tests`, with what was printed. Raises as it does."""
     if plan.said:
         return TestRun("", (), (), 0, 0.0, plan.said), b""
+    done = run_plan(plan, folder, seconds)
+    printed = done.stdout + b"\n" + done.stderr
+    return _read_run(plan, done, printed, seconds), printed
+
+
+def run_plan(plan: TestPlan, folder: Path, seconds: float) -> Finished:
+    """Run a command of the repository's. Raises as `run_tests` does."""
     if not process.best_level().isolates:
         raise SandboxUnavailable("the repository's tests are only run where they can be kept from the network", hint="install bubblewrap")
     environment = {
@@ -113,7 +120,7 @@ def run_and_read(plan: TestPlan, folder: Path, seconds: float) -> tuple[TestRun,
         "NO_COLOR": "1",
         "TZ": "UTC",
     }
-    done = process.run_isolated(
+    return process.run_isolated(
         plan.argv,
         limits=Limits(wall=seconds, cpu=seconds, output=OUTPUT),
         readable=plan.readable,
@@ -121,8 +128,6 @@ def run_and_read(plan: TestPlan, folder: Path, seconds: float) -> tuple[TestRun,
         env=environment,
         cwd=INSIDE,
     )
-    printed = done.stdout + b"\n" + done.stderr
-    return _read_run(plan, done, printed, seconds), printed
 
 
 def _read_run(plan: TestPlan, done: Finished, printed: bytes, seconds: float) -> TestRun:
@@ -185,7 +190,12 @@ def plan_one(plan: TestPlan, files: SourceFiles, changed: Sequence[str]) -> tupl
 # --- programs -------------------------------------------------------------------------------------------------------------------------
 
 
-def _from_policy(command: Sequence[str]) -> TestPlan:
+def plan_command(command: Sequence[str]) -> TestPlan:
+    """How a named command is started in the sandbox: its program, found on PATH, and what it needs to see.
+
+    Raises:
+        SandboxBusy: an interpreter could not be asked just now.
+    """
     name = command[0]
     shown = shlex.join(command)
     if "/" in name and not name.startswith("/"):

@@ -69,6 +69,33 @@ def mutants(edit: FileEdit) -> list[Mutant]:
     return found
 
 
+def reverts(edit: FileEdit) -> list[Mutant]:
+    """The new file with one changed place as it was before, for each place where a statement changed; imports stay as the patch has them.
+
+    Raises:
+        NotMutable: a place cannot be put back alone, or there are too many.
+    """
+    old, new = split_lines(edit.before or b""), split_lines(edit.after or b"")
+    trees = [outline(edit.path, side or b"") for side in (edit.before, edit.after)]
+    found = []
+    for first, end, start, stop in changed_ranges(old, new):
+        touched = [
+            unit
+            for tree, low, high in zip(trees, (first, start), (end, stop), strict=True)
+            for unit in (tree.units if tree is not None else [])
+            if unit.line <= high and unit.end_line > low
+        ]
+        if trees[1] is not None and not any(not unit.imports and not unit.empty and unit.kind not in OUTSIDE for unit in touched):
+            continue
+        content = b"".join([*new[:start], *old[first:end], *new[stop:]])
+        if parses(edit.path, content) is False:
+            raise NotMutable(f"the old text of {edit.path}:{first + 1} cannot be put back alone")
+        found.append(Mutant(edit.path, start + 1, content))
+    if len(found) > MAX_MUTANTS:
+        raise NotMutable(f"{len(found)} places changed, more than {MAX_MUTANTS} are not put back one by one")
+    return found
+
+
 def _changed_units(edit: FileEdit, before: list[Unit], after: list[Unit]) -> Iterator[Unit]:
     """The innermost statements on changed lines whose own words changed. A gap counts only for a statement that reaches over it."""
     known = Counter((unit.scope, unit.kind, unit.text) for unit in before)

@@ -17,6 +17,7 @@ from pipeline.patches import added_lines, changed_ranges, split_lines
 from pipeline.phrases import plural
 from pipeline.syntax import parses
 from pipeline.triage.baseline import Compared
+from pipeline.triage.complaints import LINT
 from pipeline.triage.disguise import disguises
 from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large, wrong_paths
 from pipeline.triage.letters import odd_letters, odd_names
@@ -36,9 +37,27 @@ GONE = "finding gone"
 NO_RESIDUE = "no residue"
 NOTHING_NEW = "nothing new"
 TESTS = "tests"
+COVERED = "changed lines run"
 BROKEN = "broken on purpose"
+PUT_BACK = "old weakness put back"
 
-ORDER = (APPLIES, PATHS, SIZE, PARSES, NOT_SILENCED, BEHAVIOUR, NOT_DISGUISED, GONE, NO_RESIDUE, NOTHING_NEW, TESTS, BROKEN)
+ORDER = (
+    APPLIES,
+    PATHS,
+    SIZE,
+    PARSES,
+    NOT_SILENCED,
+    BEHAVIOUR,
+    NOT_DISGUISED,
+    GONE,
+    NO_RESIDUE,
+    NOTHING_NEW,
+    TESTS,
+    COVERED,
+    BROKEN,
+    PUT_BACK,
+    LINT,
+)
 """Names of the checks, in the order in which they are made and shown."""
 
 ESSENTIAL = frozenset([APPLIES, PATHS, SIZE, PARSES, NOT_SILENCED, BEHAVIOUR, NOT_DISGUISED, GONE, NO_RESIDUE, NOTHING_NEW])
@@ -247,15 +266,52 @@ def check_broken(after: TestRun, broken: Sequence[Broken], flaky: frozenset[str]
     )
 
 
-def not_proven(before: TestRun | None, after: TestRun | None, guarded: bool) -> tuple[str, ...]:
-    """What nobody should believe to be proved."""
+def check_covered(after: TestRun, broken: Sequence[Broken], flaky: frozenset[str] = frozenset()) -> ProofCheck:
+    """How many of the changed statements a test runs: those whose crash a test notices. No coverage tool is asked, nothing is believed."""
+    passing = set(after.passed) - flaky
+    run = sum(bool(passing - set(one.run.passed)) for one in broken if one.run.ran or not one.run.said)
+    total = len(broken)
+    are = "is" if run == 1 else "are"
+    said = f"{run} of {plural(total, 'changed statement')} {are} run by a test that notices"
+    return ProofCheck(COVERED, True if total and run == total else None, said, total, run)
+
+
+def check_put_back(before: TestRun, after: TestRun, again: Sequence[Broken], flaky: frozenset[str] = frozenset()) -> ProofCheck:
+    """Whether tests guard against the weakness itself: each changed place as it was before must make one fail that failed before.
+
+    Args:
+        before, after: the tests without and with the patch.
+        again: one run for each changed place that was put back. Only what failed without the patch counts: half of a patch can also fail
+            because it does not fit together.
+    """
+    healed = (set(after.passed) - set(before.passed)) & set(before.failed) - flaky
+    if not healed:
+        return ProofCheck(PUT_BACK, None, "no test fails with the old weakness: none sends hostile input here", len(after.passed), 0)
+    for one in again:
+        if one.run.said and not one.run.ran:
+            return ProofCheck(PUT_BACK, None, f"{one.path}:{one.line} as it was before: {one.run.said}")
+        if not healed - set(one.run.passed):
+            return ProofCheck(PUT_BACK, None, f"no test fails when {one.path}:{one.line} is as it was before", len(healed), 0)
+    count, places = len(healed), max(1, len(again))
+    fails = "fails" if count == 1 else "fail"
+    return ProofCheck(
+        PUT_BACK, True, f"{plural(count, 'test')} {fails} with the old weakness, put back in {plural(places, 'place')}", 0, count
+    )
+
+
+def not_proven(before: TestRun | None, after: TestRun | None, guarded: bool, put_back: bool = False) -> tuple[str, ...]:
+    """What nobody should believe to be proved.
+
+    Args:
+        guarded: for every changed statement a test fails when it is broken.
+        put_back: a test fails with the old weakness.
+    """
     if before is None or after is None or not before.ran:
         return ("the repository's tests did not run on it",)
     sentences = []
     if not guarded:
         sentences.append("no test is known to run every changed line")
-    healed = set(before.failed) & set(after.passed)
-    if not healed:
+    if not put_back:
         sentences.append(NO_HOSTILE_INPUT)
     return tuple(sentences)
 

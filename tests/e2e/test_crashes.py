@@ -122,34 +122,11 @@ def scene(everything: Scene) -> Iterator[Scene]:
     everything.engine.release()
 
 
-KILLED = {"worker and child": (True, True), "child": (False, True), "worker": (True, False)}
-"""What of a worker is killed. Each once here, in a process of every kind; `tests/faults` kills all of them, at every step of its plan."""
-
 _numbers = itertools.count(1)
 
 
-@pytest.mark.parametrize("who", ["child", "worker"])
-def test_a_worker_killed_in_a_scan(scene: Scene, who: str) -> None:
-    branch = f"scan-{next(_numbers)}"
-    scene.engine.hold()
-    head = scene.change(branch)
-    scene.wait_for_work()
-    scene.running.kill_worker(*KILLED[who])
-    killed = time.monotonic()
-    scene.wait_for_death()
-    scene.wait_for_resumption(killed)
-    scene.engine.release()
-    assert scene.running.finished(head).conclusion == "failure"
-    said = scene.said(branch)
-    scene.running.idle()
-    assert len(scene.running.checks(head)) == 1
-    assert said.notifications == 1
-    assert sorted(thread.path for thread in said.threads) == ["config/backup.py", "members/web.py"]
-    assert scene.running.folders_left() == []
-
-
-@pytest.mark.parametrize("who", ["worker and child"])
-def test_a_worker_killed_in_a_fix(scene: Scene, who: str) -> None:
+def test_a_worker_and_its_child_killed_in_a_fix(scene: Scene) -> None:
+    """Once here, below `up`; `tests/faults` kills either and both, at every step of its plan."""
     branch = f"fix-{next(_numbers)}"
     head = scene.change(branch)
     scene.running.finished(head)
@@ -160,7 +137,7 @@ def test_a_worker_killed_in_a_fix(scene: Scene, who: str) -> None:
     scene.running.fixwright("local", "comment", str(scene.running.server), str(number), "/fix", "--thread", thread.id)
     scene.asked = time.monotonic()
     scene.wait_for_work()
-    scene.running.kill_worker(*KILLED[who])
+    scene.running.kill_worker(parent=True, child=True)
     killed = time.monotonic()
     scene.wait_for_death()
     scene.wait_for_resumption(killed)

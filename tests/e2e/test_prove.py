@@ -177,8 +177,12 @@ def test_a_fix_whose_line_is_run_and_guarded_by_tests_is_verified(engines: Engin
     proof = proven(engines, {**BASE, "tests/test_db.py": GUARD})
     assert proof.word is ProofWord.VERIFIED, proof
     assert check_of(proof, gate.TESTS) == "3 tests passed before, 3 after"
+    assert check_of(proof, gate.COVERED) == "1 of 1 changed statement is run by a test that notices"
     assert check_of(proof, gate.BROKEN) == "2 tests run the changed line, 2 of 2 fail when it is broken on purpose"
-    assert proof.not_proven == ("no test sends hostile input here",)
+    assert check_of(proof, gate.PUT_BACK) == "no test fails with the old weakness: none sends hostile input here"
+    # None of the repository's; ours does.
+    assert proof.exploit is not None
+    assert proof.not_proven == ()
 
 
 @needs_engines
@@ -187,6 +191,7 @@ def test_a_test_that_failed_before_and_passes_now_is_the_hostile_input(engines: 
     proof = proven(engines, {**BASE, "tests/test_db.py": GUARD + HOSTILE})
     assert proof.word is ProofWord.VERIFIED
     assert check_of(proof, gate.TESTS) == "3 tests passed before, 4 after (1 failed before, 0 fail after)"
+    assert check_of(proof, gate.PUT_BACK) == "1 test fails with the old weakness, put back in 1 place"
     assert proof.not_proven == ()
 
 
@@ -392,7 +397,7 @@ def test_prove_accepts_writes_a_receipt_and_verify_takes_it_and_nothing_else(des
     code, said = desk.cli("prove", patch, *base, "--receipt", str(receipt))
     assert code == 0, said
     assert said.startswith("verified: ")
-    assert "Not proven: no test sends hostile input here." in said
+    assert "old weakness put back: no test fails with the old weakness" in said
     verify = ["verify", str(receipt), "--repo", str(desk.repo)]
     assert desk.cli(*verify, "--patch", patch)[0] == 0
     code, said = desk.cli(*verify)

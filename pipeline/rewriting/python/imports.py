@@ -32,6 +32,32 @@ def refer(code: Code, module: str, attribute: str) -> tuple[str, list[Edit]] | N
     return (f"{found[0]}.{attribute}", found[1]) if found else None
 
 
+def refer_from(code: Code, module: str, name: str, *, beside: str, merge: bool = True) -> tuple[str, list[Edit]] | None:
+    """How this file writes `name` of a package that is installed, and the `from module import name` that makes it possible.
+
+    Args:
+        beside: the package among whose imports a new one may stand.
+        merge: False to leave an import of the same module as it is, for whoever changes it as well.
+    """
+    for local, full in code.imports.items():
+        if full == f"{module}.{name}" and not _rebound(code, local):
+            return local, []
+    if name in code.imports or name in code.names():
+        return None
+    group = [(line, part) for line, part in _top(code) if min(imported(part).values(), default="").split(".")[0] == beside]
+    if not group:
+        return None
+    same = [part for _, part in group if isinstance(part, cst.ImportFrom) and part.module is not None and dotted(part.module) == module]
+    for known in same if merge else ():
+        if not isinstance(known.names, cst.ImportStar) and known.lpar is None and not known.relative:
+            end = code.span(known.names[-1])[1]
+            return name, [Edit(end, end, f", {name}")]
+    text = f"from {module} import {name}\n"
+    line, part = group[-1]
+    before = isinstance(part, cst.ImportFrom) and part.module is not None and dotted(part.module) > module
+    return name, [_before(code, line, text) if before else _after(code, line, text)]
+
+
 def _rebound(code: Code, name: str) -> bool:
     """True when the file gives an imported name another value somewhere."""
     scopes = [code.module, *code.all(cst.FunctionDef)]

@@ -11,7 +11,18 @@ from pipeline.model.fix import FileEdit, Patch, ProofCheck, ProofWord
 from pipeline.model.fix import TestRun as Ran
 from pipeline.triage import proof
 from pipeline.triage.baseline import compare
-from pipeline.triage.proof import Broken, check_broken, check_gone, check_new, check_residue, check_tests, decide_proof, mapped_line
+from pipeline.triage.proof import (
+    Broken,
+    check_broken,
+    check_covered,
+    check_gone,
+    check_new,
+    check_put_back,
+    check_residue,
+    check_tests,
+    decide_proof,
+    mapped_line,
+)
 
 RULE = Rule("python.sql-injection", "title", "message", Severity.HIGH, Confidence.HIGH, 89)
 OTHER = dataclasses.replace(RULE, id="python.unsafe-yaml")
@@ -149,6 +160,7 @@ ALL = dict.fromkeys(proof.ORDER, True)
         ({}, ProofWord.VERIFIED),
         ({proof.TESTS: None}, ProofWord.RESCANNED),
         ({proof.BROKEN: None}, ProofWord.RESCANNED),
+        ({proof.PUT_BACK: None}, ProofWord.VERIFIED),
         ({proof.TESTS: False}, ProofWord.REFUSED),
         ({proof.GONE: None}, ProofWord.UNCHECKED),
         ({proof.GONE: None, proof.PATHS: False}, ProofWord.REFUSED),
@@ -170,6 +182,38 @@ def test_a_check_that_was_not_made_is_no_pass(name: str) -> None:
 def test_what_is_not_proven_is_always_said() -> None:
     assert proof.not_proven(None, None, guarded=False) == ("the repository's tests did not run on it",)
     assert proof.not_proven(run(3), run(3), guarded=True) == ("no test sends hostile input here",)
-    healed = Ran("tests", ("t0", "attack"), (), 0, 1.0)
-    assert proof.not_proven(run(1, ("attack",)), healed, guarded=True) == ()
+    assert proof.not_proven(run(3), run(3), guarded=True, put_back=True) == ()
     assert "no test is known to run every changed line" in proof.not_proven(run(3), run(3), guarded=False)
+
+
+HEALED = Ran("tests", ("attack", "t0", "t1"), (), 0, 1.0)
+WEAK = run(2, ("attack",))
+
+
+@pytest.mark.parametrize(
+    ("again", "passed", "said"),
+    [
+        ([WEAK], True, "1 test fails with the old weakness, put back in 1 place"),
+        ([WEAK, WEAK], True, "put back in 2 places"),
+        ([WEAK, HEALED], None, "no test fails when a.py:2 is as it was before"),
+        # half of a patch does not fit together: that the others fail is no witness
+        ([Ran("tests", ("attack",), ("t0", "t1"), 1, 1.0)], None, "no test fails when a.py:1"),
+        ([run(said="the tests did not end within 15 s")], None, "did not end"),
+    ],
+)
+def test_only_a_test_that_the_patch_healed_guards_against_the_weakness(again: list[Ran], passed: bool | None, said: str) -> None:
+    check = check_put_back(WEAK, HEALED, [Broken("a.py", number + 1, one) for number, one in enumerate(again)])
+    assert check.passed is passed
+    assert said in check.said
+
+
+def test_without_a_healed_test_nobody_is_told_that_one_sends_hostile_input() -> None:
+    assert check_put_back(run(3), run(3), ()).passed is None
+    assert check_put_back(WEAK, HEALED, [Broken("a.py", 1, WEAK)], frozenset({"attack"})).passed is None
+
+
+def test_how_many_changed_statements_are_run_is_counted() -> None:
+    check = check_covered(run(3), [Broken("a.py", 1, run(1)), Broken("a.py", 2, run(3))])
+    assert (check.passed, check.before, check.after) == (None, 2, 1)
+    assert check.said == "1 of 2 changed statements is run by a test that notices"
+    assert check_covered(run(3), [Broken("a.py", 1, run(2))]).passed

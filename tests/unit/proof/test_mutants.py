@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.fix import FileEdit
-from pipeline.triage.mutants import MAX_MUTANTS, WORDS, NotMutable, mutants
+from pipeline.triage.mutants import MAX_MUTANTS, WORDS, NotMutable, mutants, reverts
 
 
 def made(before: str, after: str, path: str = "app.py") -> list[tuple[int, str]]:
@@ -107,3 +107,25 @@ def test_too_many_changed_statements_are_not_broken_one_by_one() -> None:
 def test_a_language_without_our_statements_is_not_guessed_at() -> None:
     with pytest.raises(NotMutable, match="language"):
         made("puts 1\n", "puts 2\n", "app.rb")
+
+
+def test_each_changed_place_is_put_back_alone_and_imports_stay() -> None:
+    before = b"import os\n\n\ndef f(a):\n    x = os.popen(a)\n    y = 1\n    z = os.popen(x)\n    return y, z\n"
+    after = (
+        before.replace(b"import os\n", b"import subprocess\n")
+        .replace(b"os.popen(a)", b"subprocess.run([a])")
+        .replace(b"os.popen(x)", b"subprocess.run([x])")
+    )
+    put_back = reverts(FileEdit("a.py", before, after))
+    assert [one.line for one in put_back] == [5, 7]
+    assert all(one.content.startswith(b"import subprocess\n") and one.content.count(b"os.popen") == 1 for one in put_back)
+
+
+def test_a_place_that_cannot_be_put_back_alone_is_named() -> None:
+    with pytest.raises(NotMutable, match=r"a\.py:1 cannot be put back alone"):
+        reverts(FileEdit("a.py", b"x = [\n1,\n2]\n", b"x = (\n1,\n2)\n"))
+
+
+def test_the_whole_weakness_is_what_was_before_when_one_place_changed() -> None:
+    before, after = b"x = f(a)\n", b"x = g(a)\n"
+    assert [one.content for one in reverts(FileEdit("a.py", before, after))] == [before]

@@ -1,0 +1,13 @@
+"""Greetings."""
+
+from flask import Flask, render_template_string, request
+
+app = Flask(__name__)
+
+
+@app.route("/hello")
+def hello():
+    name = request.args.get("name", "you")
+    app.logger.info("hello")
+    show = render_template_string
+    return show(f"<h1>Hello {name}</h1>")

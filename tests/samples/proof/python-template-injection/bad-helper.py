@@ -1,0 +1,16 @@
+"""Greetings."""
+
+from flask import Flask, render_template_string, request
+
+app = Flask(__name__)
+
+def greet(name):
+    return render_template_string(f"<h1>Hello {name}</h1>")
+
+
+
+@app.route("/hello")
+def hello():
+    name = request.args.get("name", "you")
+    app.logger.info("hello")
+    return greet(name)
