@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.model.command import CommandCall
@@ -36,11 +36,12 @@ class Choice:
     """Where the finding stands, when the name means several."""
 
 
-def choose(call: CommandCall, view: ReviewView, standings: Collection[Standing] = OPEN) -> Choice:
+def choose(call: CommandCall, view: ReviewView, standings: Collection[Standing] = OPEN, *, unnamed: bool = False) -> Choice:
     """The finding of the newest review that is meant.
 
     Args:
         standings: of those that the command is for.
+        unnamed: what stands behind the command need not begin with a name: text that names nothing is the rest.
     """
     if view.review is None or not view.settled:
         return Choice(fault="not-settled")
@@ -49,6 +50,8 @@ def choose(call: CommandCall, view: ReviewView, standings: Collection[Standing] 
     name, rest = split(call.arguments, {where(one.finding) for one in view.judged})
     if not name:
         return _unnamed(call, fitting)
+    if unnamed and not any(_is_called(one, name) for one in view.judged):
+        return replace(_unnamed(call, fitting), rest=call.arguments.strip())
     known = [one for one in view.judged if _is_called(one, name)]
     meant = [one for one in fitting if _is_called(one, name)]
     if not meant:

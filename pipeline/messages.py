@@ -168,7 +168,37 @@ class RequestFix:
     """`FILE:LINE` of the one that is meant when the identity has several places; else empty."""
     how: Literal["", "push"] = ""
     """`push`: a commit on the branch of the change is wanted; empty: whatever is least work to take."""
+    instructions: str = ""
+    """What is wished of the patch. Hostile text."""
+    refine: bool = False
+    """True: another patch is wanted than the one that stands, see `instructions`."""
     kind: Literal["request_fix"] = "request_fix"
+
+
+@dataclass(frozen=True, slots=True)
+class FixAll:
+    """Somebody wants everything fixed that a fixer knows: a request for each, the worst first, at most so many at a time."""
+
+    installation: Installation
+    review: ReviewId
+    sender: UserRef
+    comment: CommentRef | None = None
+    """None: a button asked."""
+    kind: Literal["fix_all"] = "fix_all"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelFix:
+    """Somebody calls off what is being made for a pull request."""
+
+    installation: Installation
+    comment: CommentRef
+    sender: UserRef
+    name: str = ""
+    """Handle or `FILE:LINE` of the only one that is meant. Hostile text."""
+    fingerprint: str = ""
+    """Of the finding in whose thread it was said; with neither, everything is called off."""
+    kind: Literal["cancel_fix"] = "cancel_fix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +227,8 @@ class ProposeFix:
     """Who asked: what he may do is asked again before a branch is made."""
     how: Literal["", "push"] = ""
     """As in `RequestFix`."""
+    refined: bool = False
+    """True when another patch is to take the place of what was offered before."""
     kind: Literal["propose_fix"] = "propose_fix"
 
 
@@ -273,6 +305,8 @@ Message = (
     | Waive
     | PurgeRepository
     | RequestFix
+    | FixAll
+    | CancelFix
     | RunFix
     | ProposeFix
     | ShowFixes

@@ -426,6 +426,14 @@ class Exploit(Protocol):
         """The test, or None when nothing that a test can call leads to this place."""
 
 
+@runtime_checkable
+class Alternatives(Protocol):
+    """What a fixer has besides that knows more than one way to mend a place."""
+
+    def alternatives(self, finding: Finding, files: SourceFiles) -> Sequence[Patch]:
+        """Other patches than the one of `Fixer.fix`, the better ones first; asked for when somebody wants another one."""
+
+
 # --- speaking -------------------------------------------------------------------------------------------------------------------------
 
 

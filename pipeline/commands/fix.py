@@ -1,48 +1,38 @@
-"""`/fix [HANDLE]`: make a patch for a finding, let it prove itself, and offer it."""
+"""`/fix [all] [push] [HANDLE] [instructions]`: make a patch for a finding, let it prove itself, and offer it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.answers import render_answer
-from pipeline.choosing import choose
-from pipeline.messages import Message, Reply, RequestFix
+from pipeline.asking import ask
+from pipeline.messages import FixAll, Message, Reply
 from pipeline.model.command import CommandCall
 from pipeline.model.target import Permission
 from pipeline.ports import ReviewView
+
+ALL, PUSH = "all", "push"
 
 
 class FixCommand:
     """Needs write permission: it runs the repository's tests and may push a branch."""
 
     name = "fix"
-    usage = "/fix [HANDLE]"
-    about = "makes a patch for a finding, proves it and offers it."
+    usage = "/fix [all] [push] [HANDLE] [instructions]"
+    about = "makes a patch for a finding, proves it and offers it; `push` puts it on your branch."
     permission = Permission.WRITE
 
     def run(self, call: CommandCall, view: ReviewView) -> tuple[Message, ...]:
-        """Ask for the fix of the named finding, of the thread's finding, or of the only open one."""
-        choice = choose(call, view)
-        if choice.fault or choice.finding is None or view.review is None:
-            body = render_answer(
-                choice.fault or "nothing",
-                asked=choice.asked,
-                handles=choice.handles,
-                places=choice.places,
-                command="/fix",
-                pull_request_word=view.capabilities.pull_request_word,
-            )
-            return (Reply(call.installation, call.comment, self.name, body),)
-        finding = choice.finding
-        return (
-            RequestFix(
-                installation=call.installation,
-                review=view.review,
-                fingerprint=finding.fingerprint,
-                handle=finding.handle or "",
-                sender=call.sender,
-                comment=call.comment,
-                place=choice.place,
-            ),
-        )
+        """Ask for the fix of the named finding, of the thread's finding, or of the only open one; or of all."""
+        first, _, rest = call.arguments.strip().partition(" ")
+        if first.lower() == ALL and not rest.strip():
+            if view.review is None or not view.settled:
+                body = render_answer("not-settled", pull_request_word=view.capabilities.pull_request_word)
+                return (Reply(call.installation, call.comment, self.name, body),)
+            return (FixAll(call.installation, view.review, call.sender, call.comment),)
+        if first.lower() == PUSH:
+            return ask(replace(call, arguments=rest.strip()), view, how="push")
+        return ask(call, view)
 
 
 COMMAND = FixCommand()

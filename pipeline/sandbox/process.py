@@ -27,10 +27,10 @@ from pathlib import Path
 from pipeline.errors import SandboxBusy, SandboxUnavailable
 from pipeline.sandbox import isolation, orphans
 from pipeline.sandbox.isolation import Level
-from pipeline.sandbox.supervise import Finished, Limits, supervise
+from pipeline.sandbox.supervise import Finished, Limits, ended_when, supervise
 from pipeline.sandbox.trials import Trials
 
-__all__ = ["Finished", "Level", "Limits", "Runtime", "level", "run", "run_isolated", "runtime", "runtime_mounts", "why"]
+__all__ = ["Finished", "Level", "Limits", "Runtime", "ended_when", "level", "run", "run_isolated", "runtime", "runtime_mounts", "why"]
 
 _CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 _ASK_PYTHON = ("-I", "-c", "import sys; print(sys.executable, sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path, sep='\\n')")

@@ -7,17 +7,20 @@ cannot fill our memory with its output.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import os
 import re
 import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from resource import struct_rusage
 from typing import IO
+
+from pipeline.errors import Superseded
 
 _CHUNK = 65_536
 _MEMORY_EVERY = 0.05
@@ -26,6 +29,26 @@ _GRACE = 1.0
 """Seconds that an already killed program may keep its pipes open."""
 _NO_MEMORY = re.compile(rb"out of memory|memory exhausted|cannot allocate memory|MemoryError|bad_alloc|Out_of_memory", re.IGNORECASE)
 _FATAL_SIGNALS = frozenset(range(1, 32))
+_ASK_EVERY = 0.5
+"""Seconds between two questions whether anybody still waits for what a program says."""
+_ENDED_WHEN: contextvars.ContextVar[Callable[[], bool] | None] = contextvars.ContextVar("ended_when", default=None)
+
+
+@contextlib.contextmanager
+def ended_when(cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Programs that this thread starts within are ended, with all their children, soon after `cancelled` has become true.
+
+    Args:
+        cancelled: asked twice a second while one runs.
+
+    Raises:
+        Superseded: out of whatever waited for the program.
+    """
+    before = _ENDED_WHEN.set(cancelled)
+    try:
+        yield
+    finally:
+        _ENDED_WHEN.reset(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +174,12 @@ def supervise(process: subprocess.Popen[bytes], limits: Limits, stdin: bytes = b
         process: with pipes for standard output and error, and for standard input when `stdin` is not empty.
         limits: `wall`, `memory` and `output` are enforced here; the others by the kernel, set by whoever started it.
         stdin: what it reads; a program that stops reading is no error.
+
+    Raises:
+        Superseded: see `ended_when`.
     """
     started = time.monotonic()
+    cancelled, next_question = _ENDED_WHEN.get(), started + _ASK_EVERY
     pipes = _Pipes(process, limits.output, memoryview(stdin))
     end = _end_notice(process.pid, pipes.selector)
     timed_out = out_of_memory = False
@@ -166,6 +193,10 @@ def supervise(process: subprocess.Popen[bytes], limits: Limits, stdin: bytes = b
             elif now >= next_look:
                 out_of_memory = memory_of(process.pid) > limits.memory
                 next_look = now + _MEMORY_EVERY
+            if cancelled is not None and now >= next_question:
+                next_question = now + _ASK_EVERY
+                if cancelled():
+                    raise Superseded("nobody waits any more for what this program says")
             if timed_out or out_of_memory or pipes.truncated:
                 kill_tree(process.pid)
                 ended = os.wait4(process.pid, 0)

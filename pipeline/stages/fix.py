@@ -5,58 +5,119 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
-from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable
-from pipeline.messages import HOLD, INTERACTIVE, Envelope, ProposeFix, RequestFix, RunFix
+from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable, Superseded
+from pipeline.fixanswers import render_fix_answer
+from pipeline.messages import HOLD, INTERACTIVE, Envelope, ProposeFix, Reply, RequestFix, RunFix, ShowFixes
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
+from pipeline.model.ids import FixId
+from pipeline.model.review import Review
 from pipeline.patches import diff_of
 from pipeline.phrases import where
 from pipeline.policy import Policy
 from pipeline.receipts import Base, describe
+from pipeline.sandbox.process import ended_when
 from pipeline.stages.context import Context
 from pipeline.stages.exploits import may_show
+from pipeline.stages.heartbeat import Heartbeat
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.outbound import leak_in
 from pipeline.stages.prove import CommitFiles, prove
+from pipeline.store.work import Work
+from pipeline.wishes import Wish, understand
 
 log = logging.getLogger(__name__)
 
 STILL_RUNNING = 15.0
 """Seconds after which somebody who asked for a fix that was being made is answered."""
 
-
 SHARED_SECONDS = 60.0
 """Whoever asks for the same once more so soon reads the answer that stands there already, or is about to."""
+
+RUNGS = 3
+"""Patches that one attempt puts through the gate: the first that passes wins."""
+
+REFINABLE = (FixStatus.COMPLETED, FixStatus.PR_CREATION_FAILED, FixStatus.PR_UPDATE_FAILED)
 
 
 def request_fix(context: Context, message: RequestFix) -> None:
     """Make the fix run of a finding, once: who asks again gets the same answer again. All who ask in one place while it is being made, or
-    within one minute, get one answer."""
+    within one minute, get one answer. Who wishes for something else than what stands begins a new attempt of the same run."""
     with context.finish() as work:
         review = work.reviews.get(message.review)
-        repository = work.installations.identify(review.change.repository)
-        fix, created = work.fixes.create(
-            repository, review.id, message.fingerprint, message.handle, message.place, asked_by=message.sender.login
-        )
-        if created:
-            work.outbox.send(
-                Envelope(
-                    RunFix(fix, message.comment, message.sender, message.how),
-                    f"run_fix:{fix}",
-                    priority=INTERACTIVE,
-                    group=f"fix:{fix}",
-                    hold=HOLD,
-                )
-            )
+        fix = work.fixes.of_finding(review.id, message.fingerprint, message.place)
+        said = _why_not(work, review, fix, message)
+        if said:
+            _say(work, review, message, said)
+            return
+        fix_id, attempt = _begin(work, review, fix, message)
+        if attempt:
+            run = RunFix(fix_id, message.comment, message.sender, message.how, attempt)
+            key = f"run_fix:{fix_id}" if attempt == 1 else f"run_fix:{fix_id}:{attempt}"
+            work.outbox.send(Envelope(run, key, priority=INTERACTIVE, group=f"fix:{fix_id}", hold=HOLD))
         else:
-            running = work.fixes.get(fix).status in (FixStatus.PENDING, FixStatus.RUNNING)
-            key = f"propose_fix:{fix}:{_asked_in(message.comment)}" + ("" if running else f":{int(work.outbox.now() // SHARED_SECONDS)}")
-            delay = STILL_RUNNING if running else 0.0
-            answer = ProposeFix(fix, message.comment, message.sender, message.how)
-            work.outbox.send(Envelope(answer, key, priority=INTERACTIVE, delay=delay, group=f"fix:{fix}", hold=HOLD))
-    context.follow = f"fix:{fix}"
+            _answer_again(work, fix_id, message)
+    context.follow = f"fix:{fix_id}"
+
+
+def _why_not(work: Work, review: Review, fix: Fix | None, message: RequestFix) -> str:
+    """The answer when nothing can be begun for what is asked; empty when something can, or stands already."""
+    before = Wish() if fix is None else Wish.read(fix.choice)
+    understood = understand(message.instructions, before)
+    live = fix is not None and fix.status in (FixStatus.PENDING, FixStatus.RUNNING)
+    if understood.unknown:
+        return render_fix_answer("not-understood", asked=understood.unknown)
+    if live and (message.refine or message.instructions):
+        return render_fix_answer("being-made", handle=message.handle)
+    if message.refine and (fix is None or fix.status not in REFINABLE):
+        return render_fix_answer("no-patch-yet", handle=message.place or message.handle)
+    if fix is None and not any(_is_meant(one.finding, message.handle, message.place) for one in work.reviews.verdict(review.id).judged):
+        return render_fix_answer("gone-meanwhile", handle=message.place or message.handle)
+    return ""
+
+
+def _begin(work: Work, review: Review, fix: Fix | None, message: RequestFix) -> tuple[FixId, int]:
+    """The run that was asked for, and the number of the attempt that is to be made; 0 when nothing new is."""
+    who, wanted = message.sender.login, message.instructions
+    repository = work.installations.identify(review.change.repository)
+    if fix is None:
+        choice = understand(wanted).wish.text()
+        made, created = work.fixes.create(
+            repository, review.id, message.fingerprint, message.handle, message.place, asked_by=who, instructions=wanted, choice=choice
+        )
+        return made, int(created)
+    over = fix.status is FixStatus.CANCELLED or (fix.status is FixStatus.FAILED and bool(wanted))
+    if over:
+        return work.fixes.again(fix.id, asked_by=who, instructions=wanted, choice=understand(wanted).wish.text()), 1
+    before = Wish.read(fix.choice)
+    wish = understand(wanted, before).wish
+    if message.refine and not wanted:
+        wish = replace(before, alternative=before.alternative + 1)
+    if fix.status in REFINABLE and (message.refine or wish != before):
+        if fix.status is FixStatus.PR_CREATION_FAILED:
+            work.fixes.move(fix.id, FixStatus.PR_CREATION_FAILED, FixStatus.COMPLETED)
+        return fix.id, work.fixes.refine(fix.id, instructions=wanted, choice=wish.text(), asked_by=who)
+    return fix.id, 0
+
+
+def _answer_again(work: Work, fix: FixId, message: RequestFix) -> None:
+    running = work.fixes.get(fix).status in (FixStatus.PENDING, FixStatus.RUNNING)
+    key = f"propose_fix:{fix}:{_asked_in(message.comment)}{message.how}"
+    key += "" if running else f":{int(work.outbox.now() // SHARED_SECONDS)}"
+    answer = ProposeFix(fix, message.comment, message.sender, message.how)
+    delay = STILL_RUNNING if running else 0.0
+    work.outbox.send(Envelope(answer, key, priority=INTERACTIVE, delay=delay, group=f"fix:{fix}", hold=HOLD))
+
+
+def _say(work: Work, review: Review, message: RequestFix, body: str) -> None:
+    log.info("fix.not_begun", extra={"review": review.id, "refine": message.refine})
+    if message.comment is not None:
+        reply = Reply(review.installation, message.comment, "refine" if message.refine else "fix", body)
+        key = f"reply:fix:{message.comment.pull_request.number}:{message.comment.id}:{review.id}:{message.handle}:{message.place}"
+        work.outbox.send(Envelope(reply, key, priority=INTERACTIVE))
 
 
 def _asked_in(comment: CommentRef | None) -> str:
@@ -67,64 +128,130 @@ def _asked_in(comment: CommentRef | None) -> str:
 
 
 def run_fix(context: Context, message: RunFix) -> None:
-    """Make the patch and let the whole gate judge it, the repository's tests included."""
+    """Make the patch and let the whole gate judge it, the repository's tests included: the first of the fixers' patches that passes.
+
+    Raises:
+        Superseded: it was called off; nothing of it is kept.
+    """
     with context.database.work() as work:
         fix = work.fixes.get(message.fix)
+        if not work.fixes.wanted(fix.id, message.attempt):
+            with context.finish() as finishing:
+                _called_off(finishing, context, message, fix)
+            return
         work.fixes.start(fix.id, message.attempt)
+        wish = Wish.read(next(one.choice for one in work.fixes.attempts(fix.id) if one.number == message.attempt))
         review = work.reviews.get(fix.review)
         policy = Policy.model_validate_json(work.reviews.policy(review.id))
         judged = work.reviews.verdict(review.id).judged
-    finding = wanted_finding(fix, judged)
-    mirror = context.mirror_of(review)
-    files = CommitFiles(mirror, review.change.head)
-    patch = make_patch(context.plugins.fixers, finding, files)
-    proof: Proof | None = None
-    receipt: Receipt | None = None
-    error = ""
-    if patch is None:
-        error = "no fixer has a patch for this place"
-    elif error := leak_in(context.known(review.change.repository).clean, patch, diff_of(finding, patch)):
-        patch = None  # nothing of it is kept
-    else:
-        try:
-            control = context.control()
-            engines = context.engines(control)
-            proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines)
-            if proof.exploit is not None and not may_show(context.known(review.change.repository).clean, proof.exploit):
-                proof = replace(proof, exploit=None)
-        except SandboxBusy:
-            raise  # the fix stays running, and the next attempt begins its proof anew
-        except (EngineError, SandboxUnavailable) as failure:
-            error = failure.message
-    if patch is not None and proof is not None and proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):
+    heart = Heartbeat(context.database, fix.id, message.attempt)
+    try:
+        finding = wanted_finding(fix, judged)
+    except StopIteration:
+        _record(context, message, fix, _Made(error="the finding is not open any more"))
+        return
+    try:
+        made = _make(context, review, finding, policy, wish, heart)
+    except Superseded:
+        with context.database.work() as work:
+            _called_off(work, context, message, fix)
+        raise
+    if made.patch is not None and made.proof is not None and made.proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):
         base = Base("commit", review.change.head)
-        statement = describe(finding=finding, patch=patch, base=base, proof=proof, tool=f"fixwright {context.places.version}")
-        receipt = context.places.signer().sign(statement)
-    _record(context, message, fix, finding, patch, proof, receipt, error)
+        statement = describe(finding=finding, patch=made.patch, base=base, proof=made.proof, tool=f"fixwright {context.places.version}")
+        made.receipt = context.places.signer().sign(statement)
+    made.diff = "" if made.patch is None else diff_of(finding, made.patch)
+    made.base = review.change.head
+    _record(context, message, fix, made)
+
+
+class _Made:
+    """What came of one attempt."""
+
+    def __init__(self, wish: Wish | None = None, patch: Patch | None = None, proof: Proof | None = None, error: str = "") -> None:
+        self.wish, self.patch, self.proof, self.error = wish, patch, proof, error
+        self.receipt: Receipt | None = None
+        self.diff = self.base = ""
+
+
+def _make(context: Context, review: Review, finding: Finding, policy: Policy, wish: Wish, heart: Heartbeat) -> _Made:
+    """Patch after patch until one passes. Of several that do not, the first is told of: it is what was asked for."""
+    files = CommitFiles(context.mirror_of(review), review.change.head)
+    control = replace(context.control(), wanted=heart.wanted)
+    engines = context.engines(control)
+    clean = context.known(review.change.repository).clean
+    first: _Made | None = None
+    for rung in count():
+        this = replace(wish, alternative=wish.alternative + rung)
+        patch = make_patch(context.plugins.fixers, finding, files, this) if rung < RUNGS else None
+        if patch is None:
+            return first or _Made(error="no fixer has a patch for this place" if not wish.text() else "the fixers have no such patch")
+        if error := leak_in(clean, patch, diff_of(finding, patch)):
+            made = _Made(this, error=error)  # nothing of it is kept
+        else:
+            try:
+                with ended_when(heart.over):
+                    proof = prove(
+                        finding=finding, patch=patch, files=files, policy=policy, control=control, cancelled=heart.step, engines=engines
+                    )
+                if proof.exploit is not None and not may_show(clean, proof.exploit):
+                    proof = replace(proof, exploit=None)
+                made = _Made(this, patch, proof)
+            except SandboxBusy:
+                raise  # the fix stays running, and the next attempt begins its proof anew
+            except (EngineError, SandboxUnavailable) as failure:
+                return _Made(this, patch, error=failure.message)
+            if proof.word is not ProofWord.REFUSED:
+                return made
+        first = first or made
+    raise AssertionError
 
 
 def wanted_finding(fix: Fix, judged: Sequence[Judged]) -> Finding:
     """The finding of its review that a fix run is to mend."""
-    return next(j.finding for j in judged if j.finding.handle == fix.handle and fix.place in ("", where(j.finding)))
+    return next(j.finding for j in judged if _is_meant(j.finding, fix.handle, fix.place))
 
 
-def _record(
-    context: Context,
-    message: RunFix,
-    fix: Fix,
-    finding: Finding,
-    patch: Patch | None,
-    proof: Proof | None,
-    receipt: Receipt | None,
-    error: str,
-) -> None:
+def _is_meant(finding: Finding, handle: str, place: str) -> bool:
+    return finding.handle == handle and place in ("", where(finding))
+
+
+def _called_off(work: Work, context: Context, message: RunFix, fix: Fix) -> None:
+    """Who called it off has his answer. What a button asked for is told of in the comment that lists it."""
+    log.info("fix.called_off", extra={"fix_id": fix.id})
+    if message.comment is None:
+        shown = ShowFixes(fix.review)
+        work.outbox.send(Envelope(shown, f"show_fixes:{context.claimed.id}", priority=INTERACTIVE))
+
+
+def _record(context: Context, message: RunFix, fix: Fix, made: _Made) -> None:
+    """Write down what an attempt came to, and send on who offers it. Raises Superseded when it was called off meanwhile."""
+    proof, error = made.proof, made.error
+    if not error and made.receipt is None and proof is not None:
+        error = "; ".join(proof.reasons) or "the patch could not be checked"
     with context.finish() as work:
-        diff, title = ("", "") if patch is None else (diff_of(finding, patch), patch.title)
-        work.fixes.record(fix.id, diff=diff, proof=proof, receipt=receipt, title=title, base=fix.base)
-        if not error and receipt is None and proof is not None:
-            error = "; ".join(proof.reasons) or "the patch could not be checked"
-        status = FixStatus.COMPLETED if receipt is not None else FixStatus.FAILED
-        work.fixes.move(fix.id, FixStatus.RUNNING, status, error=error)
-        propose = ProposeFix(fix.id, message.comment, message.sender, message.how)
-        work.outbox.send(Envelope(propose, f"propose_fix:{fix.id}", priority=INTERACTIVE, group=f"fix:{fix.id}", hold=HOLD))
+        if not work.fixes.wanted(fix.id, message.attempt):
+            raise Superseded(f"attempt {message.attempt} of fix {fix.id} was called off")
+        title = "" if made.patch is None else made.patch.title
+        choice = None if made.wish is None else made.wish.text()
+        work.fixes.record(fix.id, diff=made.diff, proof=proof, receipt=made.receipt, title=title, base=made.base, choice=choice)
+        if made.receipt is not None:
+            work.fixes.move(fix.id, FixStatus.RUNNING, FixStatus.COMPLETED)
+        else:
+            work.fixes.fail(fix.id, error)
+        status = work.fixes.get(fix.id).status
+        if made.receipt is None and status is FixStatus.COMPLETED:
+            _nothing_better(work, message, fix, error)
+        else:
+            propose = ProposeFix(fix.id, message.comment, message.sender, message.how, refined=message.attempt > 1)
+            key = f"propose_fix:{fix.id}" if message.attempt == 1 else f"propose_fix:{fix.id}:attempt:{message.attempt}"
+            work.outbox.send(Envelope(propose, key, priority=INTERACTIVE, group=f"fix:{fix.id}", hold=HOLD))
     log.info("fix.ended", extra={"fix_id": fix.id, "status": str(status), "word": str(proof.word) if proof else ""})
+
+
+def _nothing_better(work: Work, message: RunFix, fix: Fix, error: str) -> None:
+    """A refinement came to nothing: what was proven before stands."""
+    if message.comment is not None:
+        body = render_fix_answer("nothing-better", handle=fix.place or fix.handle, error=error)
+        reply = Reply(work.reviews.get(fix.review).installation, message.comment, f"fix:{fix.id}", body)
+        work.outbox.send(Envelope(reply, f"reply:fix:{fix.id}:{message.attempt}", priority=INTERACTIVE, group=f"fix:{fix.id}"))

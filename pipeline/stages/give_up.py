@@ -11,6 +11,7 @@ from pipeline.messages import (
     BATCH,
     INTERACTIVE,
     Envelope,
+    FixAll,
     Message,
     ProposeFix,
     PublishCheck,
@@ -76,7 +77,7 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
                 work.outbox.send(told)
         case PublishCheck() | WithdrawReview():
             _not_shown(work, message.review)
-        case Waive() | RequestFix() | ProposeFix():
+        case Waive() | RequestFix() | FixAll() | ProposeFix():
             _answer(work, message, error)
         case PurgeRepository():
             # Who removed a repository wants it forgotten, whatever it is that fails.
@@ -94,7 +95,7 @@ def _not_shown(work: Work, identifier: ReviewId) -> None:
     send_end(work, identifier, new_id())
 
 
-def _answer(work: Work, message: Waive | RequestFix | ProposeFix, error: FixwrightError) -> None:
+def _answer(work: Work, message: Waive | RequestFix | FixAll | ProposeFix, error: FixwrightError) -> None:
     """Tell who asked in a comment that nothing comes of it."""
     review = work.fixes.get(message.fix).review if isinstance(message, ProposeFix) else message.review
     if message.comment is not None:

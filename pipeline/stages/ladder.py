@@ -1,21 +1,39 @@
-"""The ladder of fixers: the first one that has a patch for this place."""
+"""The ladder of fixers: what they have for one place, in the order in which it is tried."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline.model.finding import Confidence, Finding
 from pipeline.model.fix import Patch
-from pipeline.ports import Fixer, SourceFiles
+from pipeline.ports import Alternatives, Fixer, SourceFiles
+from pipeline.wishes import Wish
+
+AT_MOST = 8
+"""Patches for one place that are looked at."""
 
 
-def make_patch(fixers: Sequence[Fixer], finding: Finding, files: SourceFiles) -> Patch | None:
-    """The patch of the first fixer that answers the rule and can mend this place, or None."""
+def patches(fixers: Sequence[Fixer], finding: Finding, files: SourceFiles) -> Iterator[Patch]:
+    """Every different patch for a place: of each fixer that answers the rule the first, then its other ways."""
+    seen: set[object] = set()
     for fixer in fixers:
-        if fixer.answers(finding.rule.id):
-            patch = fixer.fix(finding, files)
-            if patch is not None and patch.edits:
-                return patch
+        if not fixer.answers(finding.rule.id):
+            continue
+        first = fixer.fix(finding, files)
+        others = fixer.alternatives(finding, files) if isinstance(fixer, Alternatives) else ()
+        for patch in (first, *others):
+            if patch is not None and patch.edits and patch.edits not in seen and len(seen) < AT_MOST:
+                seen.add(patch.edits)
+                yield patch
+
+
+def make_patch(fixers: Sequence[Fixer], finding: Finding, files: SourceFiles, wish: Wish | None = None) -> Patch | None:
+    """The first patch for a place, or the one that is wished for; None when there is none."""
+    wanted = wish or Wish()
+    for number, patch in enumerate(patches(fixers, finding, files)):
+        if number == wanted.alternative:
+            left = wanted.apply(patch)
+            return left if left.edits else None
     return None
 
 

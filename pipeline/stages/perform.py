@@ -8,7 +8,9 @@ from pipeline.errors import MirrorDamaged, Superseded
 from pipeline.leaks import learn
 from pipeline.messages import (
     AcceptEvent,
+    CancelFix,
     EndCheck,
+    FixAll,
     FollowHeads,
     ProposeFix,
     PublishCheck,
@@ -29,9 +31,11 @@ from pipeline.messages import (
     WithdrawReview,
 )
 from pipeline.stages.accept import accept_event, event_repository
+from pipeline.stages.cancel import cancel_fix
 from pipeline.stages.context import Context
 from pipeline.stages.endcheck import end_check
 from pipeline.stages.fix import request_fix, run_fix
+from pipeline.stages.fixall import fix_all
 from pipeline.stages.heads import follow_heads
 from pipeline.stages.plan import start_review
 from pipeline.stages.propose import propose_fix
@@ -60,7 +64,10 @@ def perform(context: Context) -> None:
     why = out_of_reach(context, context.claimed.message)
     if why:
         log.info("message.nothing_to_do", extra={"kind": context.claimed.message.kind, "why": why})
-        with context.finish():
+        with context.finish() as work:
+            message = context.claimed.message
+            if isinstance(message, RunFix) and work.fixes.wanted(message.fix, message.attempt):
+                work.fixes.fail(message.fix, why)
             return
     _learn(context)
     try:
@@ -108,6 +115,10 @@ def _dispatch(context: Context) -> None:
             reply(context, message)
         case RequestFix() as message:
             request_fix(context, message)
+        case FixAll() as message:
+            fix_all(context, message)
+        case CancelFix() as message:
+            cancel_fix(context, message)
         case RunFix() as message:
             run_fix(context, message)
         case PurgeRepository() as message:

@@ -24,6 +24,7 @@ from pipeline.stages.ladder import make_patch
 from pipeline.stages.sources import CommitFiles
 from pipeline.store.work import Work
 from pipeline.triage.diff import Suggestion, suggestion_of
+from pipeline.wishes import Wish
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,10 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         judged = work.reviews.verdict(fix.review).judged
     if fix.status in (FixStatus.PENDING, FixStatus.RUNNING):
         raise StaleWrite(f"fix {fix.id} is still being made")
-    if fix.pull_request is not None and _is_open(context, review, fix.pull_request):
+    if fix.status is FixStatus.CANCELLED:  # who called it off was answered
+        with _finish(context, message, review):
+            return
+    if fix.pull_request is not None and not message.refined and _is_open(context, review, fix.pull_request):
         _answer(
             context, review, message.comment, fix, _opened(context, review, fix, fix.pull_request)
         )  # asked once more: nothing is made again
@@ -78,7 +82,7 @@ def _is_open(context: Context, review: Review, ref: PullRequestRef) -> bool:
 def _same_patch(context: Context, review: Review, fix: Fix, finding: Finding) -> Patch | None:
     """The patch that was proved, made again: a patch that takes a secret out is never kept. None when another one is made now."""
     files = CommitFiles(context.mirror_of(review), review.change.head)
-    patch = make_patch(context.plugins.fixers, finding, files)
+    patch = make_patch(context.plugins.fixers, finding, files, Wish.read(fix.choice))
     return patch if patch is not None and diff_of(finding, patch) == fix.diff else None
 
 
@@ -132,12 +136,14 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
         _answer(context, review, message.comment, fix, as_patch)
         with _finish(context, message, review) as work:
             if fix.status is FixStatus.COMPLETED:
-                work.fixes.move(fix.id, FixStatus.COMPLETED, FixStatus.PR_CREATION_FAILED, error=refused.message)
+                failed = FixStatus.PR_CREATION_FAILED if fix.pull_request is None else FixStatus.PR_UPDATE_FAILED
+                work.fixes.move(fix.id, FixStatus.COMPLETED, failed, error=refused.message)
         return
     _answer(context, review, message.comment, fix, _opened(context, review, fix, opened))
     with _finish(context, message, review) as work:
-        if fix.status is FixStatus.PR_CREATION_FAILED:
-            work.fixes.move(fix.id, FixStatus.PR_CREATION_FAILED, FixStatus.COMPLETED)
+        if fix.status in (FixStatus.PR_CREATION_FAILED, FixStatus.PR_UPDATE_FAILED):
+            work.fixes.move(fix.id, fix.status, FixStatus.COMPLETED)
+        work.fixes.tell(fix.id, "fix_pr_created" if fix.pull_request is None else "fix_pr_updated", f"#{opened.number}")
         work.fixes.save_pull_request(fix.id, opened)
 
 

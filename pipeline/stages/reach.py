@@ -10,6 +10,7 @@ from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.messages import (
     BATCH,
     AcceptEvent,
+    CancelFix,
     EndCheck,
     Envelope,
     FollowHeads,
@@ -93,7 +94,7 @@ def _home(work: Work, message: Message) -> tuple[Installation, SourceRepository]
             return None
         case StartReview() | ScanRepository():
             return message.installation, message.repository
-        case Reply():
+        case Reply() | CancelFix():
             return message.installation, message.comment.pull_request.repository
         case RunFix() | ProposeFix():
             return _home_of(work, work.fixes.get(message.fix).review)

@@ -87,7 +87,7 @@ def _instead(work: Work, message: Message, token: str) -> Envelope | None:
             if work.fixes.get(message.fix).status is not FixStatus.FAILED:
                 return None
             fix = work.fixes.again(message.fix)
-            return Envelope(replace(message, fix=fix), f"run_fix:{fix}", priority=INTERACTIVE, group=f"fix:{fix}")
+            return Envelope(replace(message, fix=fix, attempt=1), f"run_fix:{fix}", priority=INTERACTIVE, group=f"fix:{fix}")
         case _:
             return None
 

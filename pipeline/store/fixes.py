@@ -115,6 +115,12 @@ class Fixes:
         """A fix run. Raises StaleWrite when there is none."""
         return _to_fix(self._transaction.one(select(fixes).where(fixes.c.id == fix_id), f"there is no fix {fix_id}"))
 
+    def of_finding(self, review: ReviewId, fingerprint: str, place: str = "") -> Fix | None:
+        """The run of a finding of a review; None when nobody asked for one. Arguments as of `create`."""
+        key = f"{fingerprint} {place}" if place else fingerprint
+        row = self._transaction.execute(select(fixes).where(fixes.c.review_id == review, fixes.c.fingerprint == key)).one_or_none()
+        return None if row is None else _to_fix(row)
+
     def of_review(self, review: ReviewId) -> list[Fix]:
         """The fix runs of a review, oldest first, without those that were begun again."""
         statement = select(fixes).where(fixes.c.review_id == review, fixes.c.replaced_by == "").order_by(fixes.c.id)
@@ -194,9 +200,9 @@ class Fixes:
         return True
 
     def beat(self, fix_id: FixId, attempt: int, steps: int) -> None:
-        """A sign of life of the running attempt: how many things it has done. Only when that is more than before it was active."""
+        """A sign of life of the running attempt: how many things it has done, which never becomes less."""
         own = (fix_attempts.c.fix_id == fix_id, fix_attempts.c.number == attempt, fix_attempts.c.status == FixStatus.RUNNING)
-        beaten = update(fix_attempts).where(*own, fix_attempts.c.steps < steps)
+        beaten = update(fix_attempts).where(*own, fix_attempts.c.steps <= steps)
         self._transaction.execute(beaten.values(steps=steps, active_at=database_now()))
 
     def wanted(self, fix_id: FixId, attempt: int) -> bool:
@@ -204,11 +210,24 @@ class Fixes:
         statement = select(fixes.c.status).where(fixes.c.id == fix_id, fixes.c.attempt == attempt)
         return self._transaction.execute(statement).scalar_one_or_none() in LIVE
 
-    def record(self, fix_id: FixId, *, diff: str, proof: Proof | None, receipt: Receipt | None, title: str = "", base: str = "") -> None:
+    def record(
+        self,
+        fix_id: FixId,
+        *,
+        diff: str,
+        proof: Proof | None,
+        receipt: Receipt | None,
+        title: str = "",
+        base: str = "",
+        choice: str | None = None,
+    ) -> None:
         """Keep what the newest attempt made: the diff as it may be shown, what the gate said, and the signed proof.
 
         The patch itself is made again when it is needed: what it takes out may be a secret. What was proven before stands until something
         else is.
+
+        Args:
+            choice: which patch it is in the end, when that is another one than the attempt began with.
         """
         fix = self.get(fix_id)
         made = {
@@ -217,15 +236,22 @@ class Fixes:
             "receipt": None if receipt is None else RECEIPT.dump(receipt),
         }
         newest = (fix_attempts.c.fix_id == fix_id, fix_attempts.c.number == fix.attempt)
-        self._transaction.execute(update(fix_attempts).where(*newest).values(made))
+        self._transaction.execute(update(fix_attempts).where(*newest).values(made | ({} if choice is None else {"choice": choice})))
         if receipt is None and fix.receipt is not None:
             return
-        choice = self._transaction.execute(select(fix_attempts.c.choice).where(*newest)).scalar_one_or_none() or ""
-        self._set(fix_id, **made, choice=choice, title=title or fix.title, base=base or fix.base)
+        kept = self._transaction.execute(select(fix_attempts.c.choice).where(*newest)).scalar_one_or_none() or ""
+        self._set(fix_id, **made, choice=kept, title=title or fix.title, base=base or fix.base)
 
     def save_pull_request(self, fix_id: FixId, ref: PullRequestRef) -> None:
         """Keep where the patch was offered."""
         self._set(fix_id, pull_request=PULL_REQUEST.dump(ref))
+
+    def live_of(self, repository: RepositoryId, pull_request: int) -> list[Fix]:
+        """What is being made for a pull request, for whichever of its heads; oldest first."""
+        joined = fixes.join(reviews, fixes.c.review_id == reviews.c.id)
+        statement = select(fixes).select_from(joined).order_by(fixes.c.id)
+        statement = statement.where(fixes.c.repository_id == repository, reviews.c.pull_request == pull_request, fixes.c.status.in_(LIVE))
+        return [_to_fix(row) for row in self._transaction.execute(statement)]
 
     def open_count(self, repository: RepositoryId) -> int:
         """How many fix runs of a repository have not ended."""

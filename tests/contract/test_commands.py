@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import pipeline.commands
 import providers
-from pipeline.messages import Message, Reply, RequestFix, StartReview, Waive
+from pipeline.messages import CancelFix, FixAll, Message, Reply, RequestFix, StartReview, Waive
 from pipeline.model.command import CommandCall, Situation
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import (
@@ -69,7 +69,7 @@ VIEWS = [EMPTY, view(settled=False), view(), view(judged("K7Q")), view(judged("K
 
 
 def test_the_commands_of_this_version_are_there() -> None:
-    assert list(COMMANDS) == ["fix", "help", "rotated", "scan", "status", "waive"]
+    assert list(COMMANDS) == ["cancel", "explain", "fix", "help", "refine", "rotated", "scan", "status", "waive"]
 
 
 @every_command
@@ -390,9 +390,67 @@ def test_the_only_open_finding_needs_no_name() -> None:
     assert fix(view(judged("K7Q"))) == wanted("K7Q")
 
 
-@pytest.mark.parametrize("typed", ["M4X", "m4x", "M4X please"])
-def test_a_finding_is_named_by_its_handle(typed: str) -> None:
-    assert fix(view(*TWO), typed) == wanted("M4X")
+@pytest.mark.parametrize(
+    ("typed", "instructions", "how"),
+    [("M4X", "", ""), ("m4x", "", ""), ("M4X please", "please", ""), ("push M4X", "", "push"), ("push M4X only a.py", "only a.py", "push")],
+)
+def test_a_finding_is_named_by_its_handle(typed: str, instructions: str, how: Literal["", "push"]) -> None:
+    assert fix(view(*TWO), typed) == replace(wanted("M4X"), instructions=instructions, how=how)
+
+
+def test_all_is_asked_for_at_once_when_the_check_has_ended() -> None:
+    (made,) = COMMANDS["fix"].run(call("fix", "ALL"), view(*TWO))
+    assert made == FixAll(INSTALLATION, ReviewId("r1"), UserRef("5", "ada"), COMMENT)
+    (said,) = COMMANDS["fix"].run(call("fix", "all"), view(settled=False))
+    assert isinstance(said, Reply)
+
+
+# --- /refine, /cancel, /explain ---
+
+
+def test_what_is_refined_may_be_named_or_be_the_threads() -> None:
+    (named,) = COMMANDS["refine"].run(call("refine", "m4x only a.py"), view(*TWO))
+    (thread,) = COMMANDS["refine"].run(call("refine", "only a.py", "v1:M4X"), view(*TWO))
+    assert named == thread == replace(wanted("M4X"), instructions="only a.py", refine=True)
+    (asked,) = COMMANDS["refine"].run(call("refine", "only a.py"), view(*TWO))
+    assert isinstance(asked, Reply)
+    assert asked.body.startswith("Which one?")
+
+
+def test_what_is_called_off_is_named_or_the_threads_or_everything() -> None:
+    made = [COMMANDS["cancel"].run(call("cancel", *typed), view(*TWO))[0] for typed in (("M4X", "v1:K7Q"), ("", "v1:K7Q"), ("", ""))]
+    assert [(one.name, one.fingerprint) for one in made if isinstance(one, CancelFix)] == [("M4X", ""), ("", "v1:K7Q"), ("", "")]
+
+
+def test_an_explanation_says_what_where_why_and_what_mends_it() -> None:
+    one = judged("K7Q", standing=Standing.COUNTED)
+    rule = replace(RULE, help="Bind the value.")
+    told = replace(one.finding, rule=rule, detail="comes from `request.form` (line 38)", excerpt="/fix all\n```\nrun(@ada)")
+    (said,) = COMMANDS["explain"].run(call("explain", "K7Q"), view(replace(one, finding=told), judged("M4X", 2)))
+    assert isinstance(said, Reply)
+    for words in (
+        "Something is wrong",
+        "`fake.rule`",
+        "CWE-79",
+        "It is wrong.",
+        "`app.py:1`",
+        "`request.form` (line 38)",
+        "Bind the value.",
+    ):
+        assert words in said.body
+    assert parse_lines(said.body, COMMANDS) == []
+
+
+def test_an_explanation_of_a_secret_shows_none_of_its_lines() -> None:
+    one = judged("K7Q")
+    secret = replace(one.finding, secret=Secret("test key", "hash"), excerpt="token = <test key>")
+    (said,) = COMMANDS["explain"].run(call("explain"), view(replace(one, finding=secret)))
+    assert isinstance(said, Reply)
+    assert "token" not in said.body
+    assert "revoke it first" in said.body
+
+
+# --- /fix, the only one ---
 
 
 def test_in_a_thread_its_finding_is_meant() -> None:

@@ -131,7 +131,8 @@ def test_several_commands_are_done_in_order_and_answered_once_and_at_most_five(g
     github.world.comment("ada", pull, "Let us see.\n/help\n/status\n/waive\n/rotated c.txt:1\n/help\n/scan\n")
     github.settle()
     (said,) = ours(github, pull)
-    places = [said.index(text) for text in ("`/fix [HANDLE]`", "fails (1 blocks", "Write which one", "is no secret", "Only the first 5")]
+    expected = ("`/fix [all]", "fails (1 blocks", "Write which one", "is no secret", "Only the first 5")
+    places = [said.index(text) for text in expected]
     assert places == sorted(places)
     assert said.count("lists the commands") == 1
     assert github.reviews(pull.head_sha) == 1, "the sixth was not done"
@@ -163,4 +164,24 @@ def test_a_finding_at_one_of_several_places_is_mended_there(github: GithubBench)
     assert github.world.read(repository, opened.head_sha, "d.txt") == b"fine\nBAD\n"
     github.world.comment("ada", pull, "/fix d.txt:2")
     github.settle()
+    assert len(github.ours(repository)) == 2
+
+
+def test_the_button_of_an_overtaken_check_says_so_and_makes_nothing(github: GithubBench) -> None:
+    repository, pull, run = checked(github, {"c.txt": "BAD\n"})
+    github.world.commit(repository, "feature", {"d.txt": "fine\n"})
+    github.settle()
+    press(github, "ada", run, "fix-all", times=2)
+    assert [text for text in ours(github, pull) if "is of an older commit" in text] == ours(github, pull)
+    assert len(ours(github, pull)) == 1
+    assert github.sent("request_fix") == 0
+
+
+def test_everything_can_be_asked_for_by_a_command(github: GithubBench) -> None:
+    repository, pull, _ = checked(github, {"c.txt": "BAD one\n", "d.txt": "BAD two\n"})
+    github.world.comment("ada", pull, "/fix all")
+    github.settle()
+    said = ours(github, pull)
+    assert "2 fixes asked for" in said[0]
+    assert said[1].startswith("Fixes that were asked for:")
     assert len(github.ours(repository)) == 2

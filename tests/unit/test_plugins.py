@@ -109,7 +109,7 @@ def test_what_this_version_has_is_all_wired() -> None:
     plugins = discover_plugins()
     assert set(plugins.providers) >= {"github", "gitlab", "local"}
     assert {str(scan_type) for scan_type in plugins.scanners} == {"secrets_scan", "semgrep_scan"}
-    assert set(plugins.commands) == {"fix", "help", "rotated", "scan", "status", "waive"}
+    assert set(plugins.commands) == {"cancel", "explain", "fix", "help", "refine", "rotated", "scan", "status", "waive"}
     formats = {"text", "json", "sarif", "markdown", "codequality", "gitlab-sast", "gitlab-secrets"}
     assert set(discover(pipeline.reports, "RENDERER", Renderer)) == formats
 

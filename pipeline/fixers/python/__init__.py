@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.fixers.python import archive, commands, flask_debug, random_token, sql, tls, yaml_load
 from pipeline.fixers.python.calls import timeout
@@ -29,6 +29,9 @@ _REWRITES: Mapping[str, Rewrite] = {
     "python.unsafe-yaml": yaml_load.fix,
 }
 
+_OTHER_WAYS: Mapping[str, tuple[Rewrite, ...]] = {"python.command-injection": (commands.fix_quoted,)}
+"""Not as good as the first, and sometimes what somebody wants."""
+
 
 class RewritePython:
     """Fixer for every rule `python.*`, one rewrite a rule."""
@@ -42,9 +45,17 @@ class RewritePython:
     def fix(self, finding: Finding, files: SourceFiles) -> Patch | None:
         """The rewritten file, or None: no rewrite fits, or what came out is no Python."""
         rewrite = _REWRITES.get(finding.rule.id)
+        return None if rewrite is None else self._patch(rewrite, finding, files)
+
+    def alternatives(self, finding: Finding, files: SourceFiles) -> Sequence[Patch]:
+        """The same place mended in another way."""
+        made = [self._patch(rewrite, finding, files) for rewrite in _OTHER_WAYS.get(finding.rule.id, ())]
+        return [patch for patch in made if patch is not None]
+
+    def _patch(self, rewrite: Rewrite, finding: Finding, files: SourceFiles) -> Patch | None:
         source = open_source(finding.location.path, files.read(finding.location.path))
-        code = parse(source) if rewrite is not None and source is not None else None
-        if rewrite is None or code is None:
+        code = parse(source) if source is not None else None
+        if code is None:
             return None
         try:
             change = rewrite(code, finding, files)

@@ -44,6 +44,15 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
     return None
 
 
+def fix_quoted(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
+    """The other way: the shell stays, and the value is quoted for it."""
+    for call in code.near(finding.location, cst.Call, lambda c: _kind(code, c) != "") or _by_variable(code, finding):
+        change = quoting.fix_call(code, call)
+        if change is not None:
+            return change
+    return None
+
+
 def _kind(code: Code, call: cst.Call) -> str:
     dotted = code.callee(call)
     if dotted in _OTHERS:

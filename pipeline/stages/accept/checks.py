@@ -6,16 +6,16 @@ import logging
 from collections.abc import Sequence
 
 from pipeline.answers import render_button_refused, render_waive_lines
-from pipeline.messages import INTERACTIVE, AcceptEvent, RequestFix, ShowFixes
+from pipeline.fixanswers import render_fix_answer
+from pipeline.messages import INTERACTIVE, AcceptEvent, FixAll
 from pipeline.model.event import ButtonEvent, RerunEvent
-from pipeline.model.finding import Judged, Standing
+from pipeline.model.finding import Standing
 from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
-from pipeline.phrases import where
 from pipeline.policy import Policy
 from pipeline.stages import buttons
 from pipeline.stages.accept.sending import send
 from pipeline.stages.again import start_again
-from pipeline.stages.buttons import BUTTONS, FIX_AT_MOST, fixable
+from pipeline.stages.buttons import BUTTONS
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import tellable
 from pipeline.store.reviews import ReviewSummary
@@ -45,15 +45,20 @@ def button(context: Context, message: AcceptEvent, event: ButtonEvent) -> None:
     pressed = BUTTONS.get(event.identifier)
     with context.database.read() as work:
         reviews = [work.reviews.get(summary.id) for summary in _shown(work, event)]
-    if pressed is None or not reviews or event.sender.bot:
+        overtaken = [] if reviews else _overtaken(work, event)
+    if pressed is None or not (reviews or overtaken) or event.sender.bot:
         log.info("button.not_done", extra={"identifier": event.identifier, "reviews": len(reviews)})
         with context.finish():
             return
     # The check shows the worst of all that have this head: that one is meant.
-    review = reviews[0]
+    review = (reviews or overtaken)[0]
     if not context.host(event.installation).permission(event.repository, event.sender).may_write:
         log.info("button.refused", extra={"identifier": event.identifier, "person": event.sender.id})
         _tell(context, review, REFUSED, render_button_refused(pressed.label))
+        with context.finish():
+            return
+    if overtaken:
+        _tell(context, review, REFUSED, render_fix_answer("overtaken"))
         with context.finish():
             return
     match pressed:
@@ -71,6 +76,12 @@ def _shown(work: Work, event: ButtonEvent) -> list[ReviewSummary]:
     return sorted(summaries, key=lambda summary: -(summary.conclusion or Conclusion.SUCCESS).rank)
 
 
+def _overtaken(work: Work, event: ButtonEvent) -> list[Review]:
+    """Of a pull request that has another head by now, or is closed: its older check still has its buttons."""
+    found = [work.reviews.get(review) for review in work.reviews.all_of_head(event.repository, event.head)]
+    return [review for review in found if review.change.pull_request is not None]
+
+
 def _scan_again(context: Context, event: ButtonEvent, reviews: Sequence[Review]) -> None:
     """As `/scan`: however often it is pressed, after one review there is one next."""
     with context.finish() as work:
@@ -81,29 +92,11 @@ def _scan_again(context: Context, event: ButtonEvent, reviews: Sequence[Review])
 
 
 def _fix_all(context: Context, message: AcceptEvent, event: ButtonEvent, review: Review) -> None:
+    """As `/fix all`."""
     with context.finish() as work:
-        if review.change.pull_request is None or review.status not in (ReviewStatus.PUBLISHING, ReviewStatus.DONE):
-            return
-        wanted = fixable(tellable(review.change, work.reviews.verdict(review.id)), context.plugins.fixers)
-        several = {one.finding.fingerprint for one in wanted if _places(wanted, one) > 1}
-        # What was asked for before is there already: pressed again, the button goes on with the rest.
-        begun = {(fix.handle, fix.place) for fix in work.fixes.of_review(review.id)}
-        left = []
-        for one in wanted:
-            finding = one.finding
-            place = where(finding) if finding.fingerprint in several else ""
-            if (finding.handle, place) not in begun:
-                left.append((finding, place))
-        for number, (finding, place) in enumerate(left[:FIX_AT_MOST]):
-            request = RequestFix(
-                event.installation, review.id, finding.fingerprint, finding.handle or "", event.sender, comment=None, place=place
-            )
-            send(work, request, f"request_fix:{message.delivery}:{number}", priority=INTERACTIVE, group=f"accept:{message.delivery}")
-        send(work, ShowFixes(review.id), f"show_fixes:{message.delivery}", priority=INTERACTIVE, group=f"accept:{message.delivery}")
-
-
-def _places(found: Sequence[Judged], of: Judged) -> int:
-    return len({where(one.finding) for one in found if one.finding.fingerprint == of.finding.fingerprint})
+        if review.change.pull_request is not None:
+            asked = FixAll(event.installation, review.id, event.sender)
+            send(work, asked, f"fix_all:{message.delivery}", priority=INTERACTIVE, group=f"accept:{message.delivery}")
 
 
 def _how_to_waive(context: Context, review: Review) -> None:

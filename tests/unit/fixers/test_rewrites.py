@@ -8,6 +8,7 @@ from pipeline.fixers.javascript import FIXER as JAVASCRIPT
 from pipeline.fixers.python import FIXER as PYTHON
 from pipeline.ports import Fixer
 from pipeline.rulebook import load
+from pipeline.stages.ladder import patches
 from tests.unit.fixers.cases import TABLES, Case, check, table
 
 FIXERS: dict[str, Fixer] = {"javascript": JAVASCRIPT, "python": PYTHON}
@@ -31,6 +32,21 @@ def test_line_endings_and_byte_order_mark_survive(fixer: Fixer, rule: str, case:
     assert patch is not None
     assert case.after is not None
     assert patch.edits[0].after == b"\xef\xbb\xbf" + case.after.replace("\n", "\r\n").encode()
+
+
+def test_a_command_can_be_mended_in_another_way_that_keeps_its_shell() -> None:
+    from tests.unit.fixers.cases import Files, finding, location
+
+    text = 'import subprocess\n\n\ndef ping(name):\n    subprocess.run(f"ping {name}", shell=True)\n'
+    found = finding("python.command-injection", location("a.py", text, "subprocess.run(f"))
+    files = Files({"a.py": text.encode()})
+    first = PYTHON.fix(found, files)
+    (other,) = PYTHON.alternatives(found, files)
+    assert first is not None
+    assert b"shell=True" not in (first.edits[0].after or b"")
+    assert b"shlex.quote(name)" in (other.edits[0].after or b"")
+    assert b"shell=True" in (other.edits[0].after or b"")
+    assert len(list(patches([PYTHON], found, files))) == 2
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import SandboxUnavailable
-from pipeline.sandbox.process import Level, Limits, level, run, run_isolated, runtime, runtime_mounts, why
+from pipeline.errors import SandboxUnavailable, Superseded
+from pipeline.sandbox.process import Level, Limits, ended_when, level, run, run_isolated, runtime, runtime_mounts, why
 from pipeline.sandbox.supervise import descendants
 
 
@@ -93,6 +93,22 @@ def test_the_clock_ends_a_program_with_its_children_that_ignore_sigterm(tmp_path
     assert finished.signal == signal.SIGKILL
     assert finished.seconds < 5
     assert wait_until_gone(int(note.read_text()))
+
+
+def test_a_program_that_nobody_waits_for_any_more_is_ended_with_its_children(tmp_path: Path) -> None:
+    note = tmp_path / "child"
+    asked: list[float] = []
+
+    def over() -> bool:
+        asked.append(time.monotonic())
+        return note.exists()
+
+    with ended_when(over), pytest.raises(Superseded):
+        run(sh(f"(echo $$ > {note}; exec sleep 300) & sleep 300"), limits=Limits(wall=60.0))
+    assert wait_until_gone(int(note.read_text()))
+    count = len(asked)
+    assert run(["true"], limits=Limits()).ok
+    assert len(asked) == count, "nobody is asked outside"
 
 
 def test_the_clock_ends_children_that_left_the_session(tmp_path: Path) -> None:

@@ -1,0 +1,112 @@
+"""What Fixwright answers about a fix that is made, refined or called off, and what it explains of a finding. As `pipeline.answers`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pipeline import phrases
+from pipeline.answers import NAMED, SENTENCE
+from pipeline.escaping import code, cut, fenced, prose, sentence
+from pipeline.model.finding import Finding, Judged
+
+FixTopic = Literal[
+    "not-understood",
+    "no-patch-yet",
+    "being-made",
+    "nothing-better",
+    "called-off",
+    "nothing-made",
+    "gone-meanwhile",
+    "no-fixer",
+    "fix-all",
+    "overtaken",
+    "not-finished",
+]
+
+WORDS = ("another way", "first", "only FILE", "without the environment sample file")
+"""What can be wished for; see `pipeline.wishes`."""
+
+
+def render_fix_answer(
+    topic: FixTopic, *, handle: str = "", handles: Sequence[str] = (), asked: str = "", error: str = "", number: int = 0, left: int = 0
+) -> str:
+    """An answer as Markdown; everything in it is escaped.
+
+    Args:
+        handle: of the finding; `handles`: of those that the answer is about.
+        asked: what was typed; `error`: why something came to nothing, a clause.
+        number: how many fixes were asked for; `left`: how many were not taken up.
+    """
+    name = code(cut(handle, 200))
+    named = ", ".join(code(cut(one, 200)) for one in handles[:NAMED])
+    match topic:
+        case "not-understood":
+            words = ", ".join(code(word) for word in WORDS)
+            return f"No fixer here can follow {code(cut(asked, 100))}. What can be wished for: {words}. Nothing was done."
+        case "no-patch-yet":
+            return f"There is no patch for {name} that could be refined. {code(f'/fix {cut(handle, 200)}')} makes one."
+        case "being-made":
+            return f"A patch for {name} is being made already. Ask again when it has ended, or call it off: {code('/cancel')}."
+        case "nothing-better":
+            return f"No other patch for {name}: {prose(cut(error, SENTENCE)).rstrip('.')}. What was proven before stands."
+        case "called-off":
+            return f"Called off: {named}. Nothing was changed."
+        case "nothing-made":
+            return f"Nothing is being made for {code(cut(asked, 100))}." if asked else "Nothing is being made here."
+        case "gone-meanwhile":
+            return f"{name} is not open any more: the newest commit does not have it, or it was waived. Nothing was done."
+        case "no-fixer":
+            return "No fixer knows how to mend what is open here."
+        case "fix-all":
+            more = f" {left:,} more: ask again when these have ended." if left else ""
+            return f"{phrases.plural(number, 'fix', 'fixes')} asked for: {named}.{more} One comment says what becomes of them."
+        case "overtaken":
+            return "That check is of an older commit. The buttons of the newest commit's check are the ones to press. Nothing was done."
+        case "not-finished":
+            return "This commit is still being checked. Press again when the check has ended. Nothing was done."
+
+
+def render_explanation(judged: Judged, places: Sequence[str] = ()) -> str:
+    """What a rule found, why it matters, where, which data reaches it, and what a fix would do: from the rule and the finding alone.
+
+    Args:
+        places: where else the same finding stands.
+    """
+    finding, rule = judged.finding, judged.finding.rule
+    name = code(finding.handle or phrases.where(finding))
+    facts = f"{rule.severity.word}, {rule.confidence.word} confidence, {code(rule.id)}, CWE-{rule.cwe}"
+    head = f"{name}: **{prose(phrases.what(finding))}** ({facts})"
+    more = f", and at {', '.join(code(cut(place, 200)) for place in places[:NAMED])}" if places else ""
+    scope = f", in {code(cut(finding.scope, 100))}" if finding.scope else ""
+    parts = [
+        head,
+        sentence(cut(rule.message, SENTENCE)),
+        f"- Where: {code(cut(phrases.where(finding), 200))}{scope}{more}.",
+        *_data(finding),
+        f"- A fix: {_fix(finding)}",
+        f"- It {judged.standing.value} this change."
+        if judged.standing.value in ("blocks", "warns")
+        else f"- It is {judged.standing.value}.",
+    ]
+    shown = fenced(cut(finding.excerpt, 1_200)) if finding.excerpt and finding.secret is None else ""
+    return "\n".join([parts[0], "", parts[1], "", *parts[2:]]) + (f"\n\n{_quoted(shown)}" if shown else "")
+
+
+def _data(finding: Finding) -> list[str]:
+    if finding.detail:
+        return [f"- Data: {sentence(cut(finding.detail, SENTENCE))}"]
+    if finding.source is not None:
+        return [f"- Data: it enters at {code(cut(f'{finding.source.path}:{finding.source.line}', 200))}."]
+    return []
+
+
+def _fix(finding: Finding) -> str:
+    if finding.secret is not None:
+        return "revoke it first, as it stays in the history; then let the program read it from where it runs."
+    return sentence(cut(finding.rule.help, SENTENCE)) if finding.rule.help else "the rule does not say how."
+
+
+def _quoted(block: str) -> str:
+    """Indented behind a mark, so that no line of a repository is taken for a command of ours."""
+    return "\n".join(f"> {line}" for line in block.splitlines())
