@@ -189,14 +189,15 @@ def wrong_paths(patch: Patch, finding: Finding) -> list[str]:
     return reasons
 
 
-def too_large(patch: Patch) -> tuple[list[str], int]:
-    """Why the patch is larger than a fix should be, and how many lines it adds and removes."""
+def too_large(patch: Patch, location: Location) -> tuple[list[str], int]:
+    """Why the patch is larger than a fix should be, and how many lines it adds and removes. A finding that is long itself may need more."""
+    most = max(MAX_LINES, MAX_LINES // 4 + 2 * (location.end_line - location.line + 1))
     lines = sum(len(added_lines(edit)) + len(removed_lines(edit)) for edit in patch.edits)
     reasons = []
     if len(patch.edits) > MAX_FILES:
         reasons.append(f"{len(patch.edits)} files are changed, at most {MAX_FILES} are allowed")
-    if lines > MAX_LINES:
-        reasons.append(f"{lines} lines are changed, at most {MAX_LINES} are allowed")
+    if lines > most:
+        reasons.append(f"{lines} lines are changed, at most {most} are allowed")
     for edit in patch.edits:
         longest = max((len(text) for _, text in added_lines(edit)), default=0)
         if longest > MAX_LINE:

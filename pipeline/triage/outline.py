@@ -313,7 +313,7 @@ class _Reader:
         elif kind in ("attribute", "member_expression"):
             if not is_callee(node):
                 unit.parts.add(last_name(node))
-        elif kind == "string" and len(node.text or b"") < 200:
+        elif kind in ("string", "template_string") and len(node.text or b"") < 200:
             unit.strings.add(string_of(node))
         elif kind in (
             "assignment",

