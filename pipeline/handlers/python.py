@@ -61,8 +61,8 @@ class Handler:
     """A function of the repository that a test can call."""
 
     code: Code
-    call: cst.Call
-    """The flagged call."""
+    call: cst.CSTNode
+    """The flagged call, or the statement where no call is meant."""
     function: cst.FunctionDef
     module: str
     """Dotted name under which a test imports it."""
@@ -106,7 +106,10 @@ def find_handler(finding: Finding, files: SourceFiles) -> Handler | None:
     code = parse(source) if source is not None else None
     if code is None:
         return None
-    call = flagged_call(code, finding)
+    call: cst.CSTNode | None = flagged_call(code, finding) or next(
+        iter(code.near(finding.location, cst.BaseSmallStatement, lambda _: True)),
+        None,
+    )
     module = module_name(path, files.paths())
     if call is None or not module:
         return None
@@ -174,10 +177,10 @@ def _parameters(code: Code, function: cst.FunctionDef) -> tuple[Parameter, ...]:
     )
 
 
-def _flow(code: Code, call: cst.Call, function: cst.FunctionDef) -> frozenset[str]:
+def _flow(code: Code, call: cst.CSTNode, function: cst.FunctionDef) -> frozenset[str]:
     """Names that may reach the arguments of a call: through assignments, loops, `with`, and lists that are filled."""
     seen: set[str] = set()
-    waiting = [name for arg in call.args for name in _names(code, arg.value)]
+    waiting = [n for arg in call.args for n in _names(code, arg.value)] if isinstance(call, cst.Call) else _names(code, call)
     while waiting:
         name = waiting.pop()
         if name in seen:

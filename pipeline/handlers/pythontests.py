@@ -60,6 +60,8 @@ class Draft:
     """True when the test wants a private folder, which `hostile` may use."""
     before: list[str] = field(default_factory=list)
     """Lines before the hostile value is made."""
+    tail: list[str] = field(default_factory=list)
+    """A function that the checks use."""
     arrange: list[str] = field(default_factory=list)
     around: list[str] = field(default_factory=list)
     imports: set[str] = field(default_factory=set)
@@ -175,7 +177,7 @@ def _routed(handler: Handler, hostile: str) -> Call | None:
     address, formatted = route.rule, False
     for converter, name in re.findall(r"<(?:(\w+)(?:\([^)<>]*\))?:)?(\w+)>", route.rule):
         wanted = name in handler.flow and converter in ("", "path", "string")
-        safe = ', safe=""' if converter != "path" else ""
+        safe = ", safe=''" if converter != "path" else ""
         value = f"{{quote({hostile}{safe})}}" if wanted else "1"
         address = re.sub(rf"<(?:\w+(?:\([^)<>]*\))?:)?{name}>", value.replace("\\", r"\\"), address)
         formatted, fed = formatted or wanted, fed or wanted
@@ -236,7 +238,7 @@ def write(draft: Draft, handler: Handler, call: Call, finding: Finding, frame: F
     else:
         lines = [f"def test_{stem}_{draft.subject}():", *_indent(body, 1)]
     about = f'"""Hostile input to `{handler.name}`: {finding.rule.title[:1].lower()}{finding.rule.title[1:]} (CWE-{finding.rule.cwe})."""'
-    whole = "\n".join([about, "", *_sorted(imports, handler), "", "", *lines, ""])
+    whole = "\n".join([about, "", *_sorted(imports, handler), "", "", *([*draft.tail, "", ""] if draft.tail else []), *lines, ""])
     try:
         content = whole.encode()
         ast.parse(content)
@@ -264,7 +266,7 @@ def _body(draft: Draft, call: Call, style: str) -> list[str]:
         if len(head) > WIDTH:
             head = "with (\n" + "".join(f"    {item},\n" for item in around) + "):"
         run = [*head.split("\n"), *_indent(run, 1)]
-    used = any("answer" in check.left or "answer" in check.right for check in _flat(draft.checks))
+    used = any("answer" in (check.left + check.right).lower() for check in _flat(draft.checks))
     if call.quiet and used:
         run = ["answer = None", *run]
     elif not used:
