@@ -386,7 +386,7 @@ def _outcome(fix: Fix, sign: str) -> str:
         case FixStatus.COMPLETED | FixStatus.PR_CREATION_FAILED | FixStatus.PR_UPDATE_FAILED:
             return f"a patch, {proof_word(fix.proof)}; {shows}"
         case FixStatus.CANCELLED:
-            return "not made"
+            return "called off"
         case FixStatus.FAILED:
             reasons = fix.proof.reasons if fix.proof else ()
             return f"no patch: {prose(cut(reasons[0] if reasons else fix.error or 'none of the fixers has one', SENTENCE)).rstrip('.')}"

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import pytest
 from sqlalchemy import select
 
-from bot.worker import work_message
+from pipeline.messages import Envelope, RunFix
 from pipeline.model.finding import Finding
-from pipeline.model.fix import FileEdit, Fix, FixAttempt, FixStatus, Patch
-from pipeline.model.ids import MessageId
+from pipeline.model.fix import FileEdit, Fix, FixAttempt, Patch
+from pipeline.model.ids import ReviewId
 from pipeline.ports import SourceFiles
 from pipeline.sandbox import process
 from pipeline.sandbox.process import Limits
-from pipeline.store.tables import fixes, outbox
+from pipeline.store.tables import fixes, reviews
 from tests.fakes import BAD_LINE, GoodFixer, LineScanner
 from tests.stages.github import GithubBench, KeyScanner
 from tests.stages.gitlab import GitlabBench
@@ -63,11 +63,6 @@ class Host:
         with self.bench.app.database.read() as work:
             return [event.kind for event in work.findings.events(fix.finding) if event.kind.startswith("fix_")]
 
-    def waiting(self, kind: str) -> list[MessageId]:
-        with self.bench.app.database.read() as work:
-            statement = select(outbox.c.id).where(outbox.c.kind == kind, outbox.c.status == "pending")
-            return [MessageId(one) for one in work.transaction.execute(statement).scalars()]
-
 
 def on_github(github: GithubBench) -> Host:
     repository = github.repository({"a.txt": "fine\n"})
@@ -100,15 +95,25 @@ def on_gitlab(gitlab: GitlabBench) -> Host:
     return Host(gitlab, say, lambda: [note.body for note in gitlab.our_notes(request)], branches, offered)
 
 
-@pytest.fixture(params=["github", "gitlab"])
-def host(request: pytest.FixtureRequest) -> Host:
+def checked(bench: GithubBench | GitlabBench) -> Host:
     """A change with one BAD line, checked."""
-    bench = request.getfixturevalue(request.param)
     made = on_github(bench) if isinstance(bench, GithubBench) else on_gitlab(bench)
     bench.use(scanners=[LineScanner(), KeyScanner()], fixers=[TwoWays()])
     bench.app.plugins = replace(bench.app.plugins, residues=bad_words)
     made.settle()
     return made
+
+
+@pytest.fixture(params=["github", "gitlab"])
+def host(request: pytest.FixtureRequest) -> Host:
+    """Either host."""
+    return checked(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def one(github: GithubBench) -> Host:
+    """For what is decided before a host is asked."""
+    return checked(github)
 
 
 def test_a_refinement_is_another_attempt_of_the_same_fix(host: Host) -> None:
@@ -131,41 +136,41 @@ def test_a_refinement_is_another_attempt_of_the_same_fix(host: Host) -> None:
     assert host.bench.dead() == []
 
 
-def test_what_cannot_be_made_otherwise_is_said_and_what_was_proven_stands(host: Host) -> None:
-    host.say("/fix")
-    host.settle()
-    (made,) = host.fixes()
+def test_what_cannot_be_made_otherwise_is_said_and_what_was_proven_stands(one: Host) -> None:
+    one.say("/fix")
+    one.settle()
+    (made,) = one.fixes()
     for text, said in (
         ("/refine only b.txt", "the fixers have no such patch. What was proven before stands."),
         ("/refine in the style of a haiku", "No fixer here can follow `in the style of a haiku`"),
     ):
-        host.say(text)
-        host.settle()
-        assert said in host.answers()[-1]
-    (after,) = host.fixes()
+        one.say(text)
+        one.settle()
+        assert said in one.answers()[-1]
+    (after,) = one.fixes()
     assert (after.status, after.diff, after.receipt) == ("completed", made.diff, made.receipt)
-    assert [one.status for one in host.attempts(made)] == ["completed", "failed"]
-    assert host.history(made)[-1] == "fix_failed"
+    assert [attempt.status for attempt in one.attempts(made)] == ["completed", "failed"]
+    assert one.history(made)[-1] == "fix_failed"
 
 
-def test_there_is_nothing_to_refine_and_nothing_to_call_off_before_something_was_asked_for(host: Host) -> None:
-    host.say("/refine another way")
-    host.settle()
-    assert "There is no patch for" in host.answers()[-1]
-    host.say("/cancel")
-    host.settle()
-    assert "Nothing is being made here" in host.answers()[-1]
-    assert host.fixes() == []
+def test_there_is_nothing_to_refine_and_nothing_to_call_off_before_something_was_asked_for(one: Host) -> None:
+    one.say("/refine another way")
+    one.settle()
+    assert "There is no patch for" in one.answers()[-1]
+    one.say("/cancel")
+    one.settle()
+    assert "Nothing is being made here" in one.answers()[-1]
+    assert one.fixes() == []
 
 
-def test_what_nobody_can_follow_makes_no_fix(host: Host) -> None:
-    host.say("/fix c.txt:1 with a haiku")
-    host.settle()
-    assert "Nothing was done" in host.answers()[-1]
-    assert host.fixes() == []
-    host.say("/fix c.txt:1 another way, please")
-    host.settle()
-    (made,) = host.fixes()
+def test_what_nobody_can_follow_makes_no_fix(one: Host) -> None:
+    one.say("/fix c.txt:1 with a haiku")
+    one.settle()
+    assert "Nothing was done" in one.answers()[-1]
+    assert one.fixes() == []
+    one.say("/fix c.txt:1 another way, please")
+    one.settle()
+    (made,) = one.fixes()
     assert (made.status, "FINE" in made.diff) == ("completed", True)
 
 
@@ -208,29 +213,55 @@ def test_a_fix_that_is_called_off_ends_within_two_seconds_also_while_a_program_r
     assert host.bench.dead() == []
 
 
-def test_a_fix_that_nobody_has_begun_is_called_off_by_a_command_and_can_be_asked_for_again(host: Host) -> None:
-    host.say("/fix")
-    host.bench.take()
-    for kind in ("accept_event", "request_fix"):
-        for message in host.waiting(kind):
-            work_message(host.bench.app, message)
-    # The worker went on with the run itself unless it was the last of its group.
-    host.say("/cancel")
-    host.settle()
-    (first,) = host.fixes()
-    if first.status is FixStatus.CANCELLED:
-        assert [answer for answer in host.answers() if "Called off" in answer]
-        assert host.branches() == []
-        host.say("/fix")
-        host.settle()
-        old, new = sorted(host.fixes(), key=lambda fix: fix.status)
-        assert (old.status, old.replaced_by, new.status) == ("cancelled", new.id, "completed")
-    else:
-        assert "Nothing is being made here" in host.answers()[-1]
+def asked_for(host: Host) -> Fix:
+    """A run that nobody has begun, and the message that would begin it."""
+    with host.bench.app.database.work() as work:
+        review = work.reviews.get(
+            ReviewId(work.transaction.execute(select(reviews.c.id).where(reviews.c.pull_request.is_not(None))).scalar_one())
+        )
+        (one,) = work.reviews.verdict(review.id).judged
+        repository = work.installations.identify(review.change.repository)
+        made, _ = work.fixes.create(repository, review.id, one.finding.fingerprint, one.finding.handle or "", asked_by="ada")
+        work.outbox.send(Envelope(RunFix(made), f"run_fix:{made}", delay=2.0))
+        return work.fixes.get(made)
 
 
-def test_what_a_finding_is_can_be_asked(host: Host) -> None:
-    host.say("/explain c.txt:1")
-    host.settle()
-    assert f"`{BAD_LINE.id}`" in host.answers()[-1]
-    assert host.fixes() == []
+def test_a_fix_that_nobody_has_begun_is_called_off_and_can_be_asked_for_again(one: Host) -> None:
+    first = asked_for(one)
+    one.say("/cancel")
+    one.settle()
+    assert [answer for answer in one.answers() if answer.startswith(f"Called off: `{first.handle}`")]
+    assert (one.fixes()[0].status, one.branches()) == ("cancelled", [])
+    one.say("/fix")
+    one.settle()
+    old, new = one.fixes()
+    assert (old.id, old.status, old.replaced_by, new.status) == (first.id, "cancelled", new.id, "completed")
+    assert len(one.branches()) == 1
+
+
+def test_a_fix_of_a_repository_that_was_archived_meanwhile_ends_and_says_why(one: Host) -> None:
+    first = asked_for(one)
+    with one.bench.app.database.work() as work:
+        work.installations.tell_repository_state(first.repository, "archived")
+    one.settle()
+    (ended,) = one.fixes()
+    assert (ended.status, ended.error, one.branches()) == ("failed", "the repository is archived", [])
+
+
+def test_two_people_who_refine_at_once_get_one_new_patch(one: Host) -> None:
+    one.say("/fix")
+    one.settle()
+    one.say("/refine another way")
+    one.say("/refine another way")
+    one.settle()
+    (made,) = one.fixes()
+    assert made.status == "completed"
+    assert made.attempt == len(one.attempts(made)) <= 3
+    assert len(one.branches()) == 1
+
+
+def test_what_a_finding_is_can_be_asked(one: Host) -> None:
+    one.say("/explain c.txt:1")
+    one.settle()
+    assert f"`{BAD_LINE.id}`" in one.answers()[-1]
+    assert one.fixes() == []
