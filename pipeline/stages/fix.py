@@ -23,7 +23,7 @@ from pipeline.sandbox.process import ended_when
 from pipeline.stages.context import Context
 from pipeline.stages.exploits import may_show
 from pipeline.stages.heartbeat import Heartbeat
-from pipeline.stages.ladder import make_patch
+from pipeline.stages.ladder import RUNGS, make_patch
 from pipeline.stages.outbound import leak_in
 from pipeline.stages.prove import CommitFiles, prove
 from pipeline.store.work import Work
@@ -36,9 +36,6 @@ STILL_RUNNING = 15.0
 
 SHARED_SECONDS = 60.0
 """Whoever asks for the same once more so soon reads the answer that stands there already, or is about to."""
-
-RUNGS = 3
-"""Patches that one attempt puts through the gate: the first that passes wins."""
 
 REFINABLE = (FixStatus.COMPLETED, FixStatus.PR_CREATION_FAILED, FixStatus.PR_UPDATE_FAILED)
 

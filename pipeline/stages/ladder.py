@@ -12,6 +12,9 @@ from pipeline.wishes import Wish
 AT_MOST = 8
 """Patches for one place that are looked at."""
 
+RUNGS = 3
+"""Of them, those that are put through the gate: the first that passes wins."""
+
 
 def patches(fixers: Sequence[Fixer], finding: Finding, files: SourceFiles) -> Iterator[Patch]:
     """Every different patch for a place: of each fixer that answers the rule the first, then its other ways."""
@@ -19,12 +22,16 @@ def patches(fixers: Sequence[Fixer], finding: Finding, files: SourceFiles) -> It
     for fixer in fixers:
         if not fixer.answers(finding.rule.id):
             continue
-        first = fixer.fix(finding, files)
-        others = fixer.alternatives(finding, files) if isinstance(fixer, Alternatives) else ()
-        for patch in (first, *others):
+        for patch in _of(fixer, finding, files):
             if patch is not None and patch.edits and patch.edits not in seen and len(seen) < AT_MOST:
                 seen.add(patch.edits)
                 yield patch
+
+
+def _of(fixer: Fixer, finding: Finding, files: SourceFiles) -> Iterator[Patch | None]:
+    yield fixer.fix(finding, files)
+    if isinstance(fixer, Alternatives):
+        yield from fixer.alternatives(finding, files)
 
 
 def make_patch(fixers: Sequence[Fixer], finding: Finding, files: SourceFiles, wish: Wish | None = None) -> Patch | None:

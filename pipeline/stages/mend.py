@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from pipeline.errors import SandboxBusy
@@ -11,7 +12,7 @@ from pipeline.model.finding import Finding
 from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord
 from pipeline.policy import Policy
 from pipeline.ports import Control, Fixer
-from pipeline.stages.ladder import make_patch
+from pipeline.stages.ladder import RUNGS, patches
 from pipeline.stages.prove import Engines, RowOfRuns, prove
 from pipeline.stages.sources import RepositoryFiles, put
 from pipeline.triage import proof as gate
@@ -86,17 +87,20 @@ def mend(
         if finding is None:
             continue
         said(finding)
-        patch = make_patch(fixers, finding, files)
-        if patch is None:
-            yield Outcome(finding, None, None)
-            continue
-        try:
-            proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines, tests=tests)
-        except SandboxBusy as failure:
-            # There is no other attempt here, and the patches before this one are not to be lost with it.
-            proof = gate.decide_proof([ProofCheck(gate.GONE, None, failure.message)], ())
-        outcome = Outcome(finding, patch, proof)
-        if outcome.accepted:
+        outcome = Outcome(finding, None, None)
+        for patch in islice(patches(fixers, finding, files), RUNGS):
+            try:
+                proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines, tests=tests)
+            except SandboxBusy as failure:
+                # There is no other attempt here, and the patches before this one are not to be lost with it.
+                proof = gate.decide_proof([ProofCheck(gate.GONE, None, failure.message)], ())
+            tried = Outcome(finding, patch, proof)
+            # Of several that are refused the first is told of: it is the one that the fixer thinks best.
+            outcome = tried if tried.accepted or outcome.patch is None else outcome
+            if proof.word is not ProofWord.REFUSED:
+                break
+        if outcome.accepted and outcome.patch is not None:
+            patch = outcome.patch
             files.apply(patch)
             tests.accept()
             contents = {edit.path: edit.after for edit in patch.edits if edit.after is not None}

@@ -153,6 +153,35 @@ def test_what_cannot_be_made_otherwise_is_said_and_what_was_proven_stands(one: H
     assert one.history(made)[-1] == "fix_failed"
 
 
+class Clumsy(TwoWays):
+    """Its first patch mends nothing."""
+
+    def fix(self, finding: Finding, files: SourceFiles) -> Patch | None:
+        """The line is as bad as it was."""
+        good = super().fix(finding, files)
+        if good is None:
+            return None
+        edits = tuple(FileEdit(edit.path, edit.before, (edit.before or b"") + b"BAD too\n") for edit in good.edits)
+        return replace(good, edits=edits)
+
+    def alternatives(self, finding: Finding, files: SourceFiles) -> Sequence[Patch]:
+        """The word that mends it."""
+        good = GoodFixer().fix(finding, files)
+        return () if good is None else (good,)
+
+
+def test_the_first_patch_that_passes_the_gate_wins(one: Host) -> None:
+    one.bench.use(scanners=[LineScanner(), KeyScanner()], fixers=[Clumsy()])
+    one.bench.app.plugins = replace(one.bench.app.plugins, residues=bad_words)
+    one.say("/fix")
+    one.settle()
+    (made,) = one.fixes()
+    assert (made.status, "+GOOD" in made.diff, one.offered()) == ("completed", True, b"GOOD\n")
+    one.say("/refine another way")
+    one.settle()
+    assert "no such patch. What was proven before stands." in one.answers()[-1]
+
+
 def test_there_is_nothing_to_refine_and_nothing_to_call_off_before_something_was_asked_for(one: Host) -> None:
     one.say("/refine another way")
     one.settle()
