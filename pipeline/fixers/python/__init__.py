@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.fixers.python import archive, commands, flask_debug, random_token, sql, tls, yaml_load
 from pipeline.fixers.python.calls import timeout
-from pipeline.fixers.python.web import cookies, markup, redirects, template_code
+from pipeline.fixers.python.web import cookies, markup, paths, redirects, template_code
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch
 from pipeline.ports import SourceFiles
@@ -23,6 +23,7 @@ _REWRITES: Mapping[str, Rewrite] = {
     "python.insecure-cookie": cookies.fix,
     "python.insecure-random-token": random_token.fix,
     "python.open-redirect": redirects.fix,
+    "python.path-traversal": paths.fix,
     "python.request-timeout": timeout.fix,
     "python.sql-injection": sql.fix,
     "python.template-injection": template_code.fix,

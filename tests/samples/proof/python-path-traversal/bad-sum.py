@@ -1,0 +1,15 @@
+"""Files of the shop."""
+
+import os
+
+from flask import Flask, request, send_file
+
+app = Flask(__name__)
+FOLDER = "/var/lib/shop"
+
+
+@app.route("/file/<path:name>")
+def file(name):
+    app.logger.info("file")
+    path = FOLDER + "/" + name
+    return send_file(path, as_attachment=True)

@@ -1,0 +1,14 @@
+"""Files of the shop."""
+
+import os
+
+from flask import Flask, request, send_file, send_from_directory
+
+app = Flask(__name__)
+FOLDER = "/var/lib/shop"
+
+
+@app.route("/file/<path:name>")
+def file(name):
+    app.logger.info("file")
+    return send_from_directory(FOLDER, name, as_attachment=True)
