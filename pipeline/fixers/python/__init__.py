@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.fixers.python import archive, commands, flask_debug, random_token, sql, tls, yaml_load
-from pipeline.fixers.python.calls import timeout
+from pipeline.fixers.python.calls import temporary, timeout
 from pipeline.fixers.python.web import cookies, markup, paths, redirects, template_code
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch
@@ -22,6 +22,7 @@ _REWRITES: Mapping[str, Rewrite] = {
     "python.html-injection": markup.fix,
     "python.insecure-cookie": cookies.fix,
     "python.insecure-random-token": random_token.fix,
+    "python.insecure-temp-file": temporary.fix,
     "python.open-redirect": redirects.fix,
     "python.path-traversal": paths.fix,
     "python.request-timeout": timeout.fix,
