@@ -189,10 +189,30 @@ def _import_lines(edit: FileEdit) -> set[int]:
     return {line for unit in units if unit.imports for line in range(unit.line, unit.end_line + 1)}
 
 
+def _not_rewritten(
+    finding: Finding, new: Sequence[Finding], before: Sequence[Finding], after: Sequence[Finding], patch: Patch
+) -> list[Finding]:
+    """The new findings without those of another weakness that stood in these lines before: a finding is known by its text, so a
+    statement that the fix rewrites is told of anew for what else is wrong with it. There may not be more of them than before."""
+    kept = []
+    for one in new:
+        edit = next((e for e in patch.edits if e.path == one.location.path), None)
+        hunks = changed_ranges(split_lines(edit.before or b""), split_lines(edit.after or b"")) if edit is not None else []
+        hunk = next((h for h in hunks if h[2] <= one.location.line - 1 < h[3]), None)
+        old = [f for f in before if f.rule.id == one.rule.id and f.location.path == one.location.path]
+        now = [f for f in after if f.rule.id == one.rule.id and f.location.path == one.location.path]
+        stood = hunk is not None and any(hunk[0] <= f.location.line - 1 < hunk[1] for f in old)
+        if one.rule.id == finding.rule.id or one.secret is not None or not stood or len(now) > len(old):
+            kept.append(one)
+    return kept
+
+
 def check_new(finding: Finding, compared: Compared, before: Sequence[Finding], after: Sequence[Finding], patch: Patch) -> ProofCheck:
     """Nothing that any engine did not report before; no secret on an added line, also not one that looks like an old one."""
     others = len(before) - 1
-    reasons = [f"{f.rule.id} is new at {f.location.path}:{f.location.line}" for f in compared.new]
+    reasons = [
+        f"{f.rule.id} is new at {f.location.path}:{f.location.line}" for f in _not_rewritten(finding, compared.new, before, after, patch)
+    ]
     known = {f.fingerprint for f in compared.new}
     added = {(edit.path, number) for edit in patch.edits for number, _ in added_lines(edit)}
     old_secrets = Counter(f.fingerprint for f in before if f.secret is not None)

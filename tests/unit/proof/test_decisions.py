@@ -103,6 +103,13 @@ def test_anything_new_from_any_engine_is_refused() -> None:
     assert new([finding()], [finding("x", 3, OTHER, "b.py")]).passed is False
 
 
+def test_another_weakness_of_a_line_that_the_fix_rewrites_is_not_new() -> None:
+    assert new([finding(), finding("y", 2, OTHER)], [finding("z", 3, OTHER)]).passed is True
+    assert new([finding(), finding("y", 2, OTHER)], [finding("z", 2, OTHER), finding("w", 3, OTHER)]).passed is False
+    assert new([finding(), finding("y", 1, OTHER)], [finding("z", 3, OTHER)]).passed is False
+    assert new([finding(), finding("y", 2, OTHER)], [finding("z", 4, OTHER)]).passed is False
+
+
 def test_a_secret_on_an_added_line_is_refused_also_when_it_looks_like_an_old_one() -> None:
     old = finding("s", 1, OTHER, secret=True)
     check = new([finding(), old], [old, finding("s", 2, OTHER, secret=True)])
