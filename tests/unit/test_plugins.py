@@ -122,8 +122,9 @@ class _WithRules(Protocol):
         """By id."""
 
 
-UNMENDABLE = {"secrets.private-key"}
-"""A private key is a file or a block of its own: nothing mechanical can say where the program would get it from instead."""
+UNMENDABLE = {"secrets.private-key", "python.weak-password-hash"}
+"""A private key is a file or a block of its own: nothing mechanical can say where the program would get it from instead. Under another
+hash nobody could log in any more."""
 
 
 def test_every_rule_has_exactly_one_fixer() -> None:
