@@ -26,6 +26,7 @@ Topic = Literal[
     "suggestion",
     "patch",
     "opened",
+    "pushed",
     "unknown-command",
     "too-many",
     "scan",
@@ -83,6 +84,8 @@ def render_answer(
     fence: str = "suggestion",
     diff: str = "",
     number: int = 0,
+    branch: str = "",
+    commit: str = "",
     pull_request_word: str = "pull request",
     reference_sign: str = "#",
 ) -> str:
@@ -97,6 +100,7 @@ def render_answer(
         error: why there is no patch, or why a patch became no branch; a clause.
         suggestion: the new lines; `fence`: how the host knows them (`Capabilities.suggestion_on`); `diff`: the whole patch, unified.
         number: of the pull request that was opened.
+        branch: that got a commit, `commit`: its name.
         pull_request_word, reference_sign: see `pipeline.ports.Capabilities`.
     """
     match topic:
@@ -132,6 +136,9 @@ def render_answer(
             return _suggestion(handle, suggestion, fence, proof, receipt, patch)
         case "patch":
             return _patch(handle, diff, proof, receipt, finding, error)
+        case "pushed":
+            at = f"{code(commit[:7])} on {code(cut(branch, 200))}"
+            return f"The fix for {code(handle)} is {at}: {proof_word(proof)}.{_digest(receipt)}"
         case "opened":
             return f"Opened {reference_sign}{number} for {code(handle)}: {proof_word(proof)}.{_digest(receipt)}"
 

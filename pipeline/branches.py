@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import HostRejected
+from pipeline.errors import HeadMoved, HostRejected
 from pipeline.model.fix import FileEdit
 
 OURS = "fixwright/"
@@ -41,6 +41,27 @@ def check_ours(branch: str) -> None:
 def not_ours(branch: str, tip: str) -> HostRejected:
     """The error for a branch with a name of ours whose tip somebody else put there."""
     return HostRejected(f"branch {branch} holds a commit that is not ours ({tip[:7]})", hint="delete or rename that branch, then ask again")
+
+
+LOOKED_BACK = 20
+"""So many commits of a branch are looked at for one that we put there before somebody added more."""
+
+
+def moved(branch: str, tip: str, expected: str) -> HeadMoved:
+    """The error for a branch of somebody else's that got other commits since we looked."""
+    return HeadMoved(f"{branch!r} is at {tip[:7]} now, not at {expected[:7]}", hint="ask again")
+
+
+def signed_off(message: str, name: str, address: str) -> str:
+    """A commit message with the trailer that says who answers for the commit: the same words as its author, as checks compare them.
+
+    Args:
+        address: empty when the host does not say it; then there is no trailer.
+    """
+    if not name or not address:
+        return message
+    author = "".join(letter if letter.isprintable() else " " for letter in f"{name} <{address}>")
+    return f"{message.rstrip()}\n\nSigned-off-by: {author}\n"
 
 
 def check_fits(edit: FileEdit, there: Present | None) -> None:

@@ -19,6 +19,7 @@ again can help (`retryable`). Foreign exceptions are translated at the border of
     |  +- HostForbidden          403: a permission is missing
     |  +- HostNotFound           404, 410
     |  +- HostRejected           409, 422: the request itself is wrong
+    |     +- HeadMoved           the branch is not where we looked any more
     +- GitError
     |  +- GitUnavailable         the server cannot be reached
     |  |  +- GitUnauthorized     it refuses our credentials
@@ -170,6 +171,12 @@ class HostRejected(HostError):
     """The host understood the request and finds it wrong (409, 422)."""
 
     code = "HOST_REJECTED"
+
+
+class HeadMoved(HostRejected):
+    """Somebody else moved a branch that we were to add a commit to; nothing was written."""
+
+    code = "HEAD_MOVED"
 
 
 class GitError(FixwrightError):

@@ -262,6 +262,14 @@ class CodeHost(Protocol):
         """Make branch `commit.branch` point to a commit on `commit.parent` with the patch applied. Only a branch of ours
         (`fixwright/...`) is ever moved. Raises HostRejected when the branch exists with foreign content."""
 
+    def ensure_no_branch(self, repository: SourceRepository, branch: str) -> None:
+        """Remove a branch of ours (`fixwright/...`), when there is one and we put there what is at its tip; else it is left alone."""
+
+    def ensure_commit(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+        """Add one commit with the patch to somebody else's branch, whose tip must be `commit.parent`: HeadMoved when it is not. One of ours
+        that is there already, also below newer ones, is not made again. A host that cannot compare the tip while it writes compares the
+        files that the patch touches. HostRejected or HostForbidden: it does not fit, or the branch takes none of ours."""
+
     def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
         """The one open pull request from `draft.branch`, made or edited."""
 

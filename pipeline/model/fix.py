@@ -254,3 +254,5 @@ class BranchCommit:
     branch: str
     message: str
     patch: Patch
+    sign_off: bool = False
+    """True where the repository asks for the Developer Certificate of Origin: whoever the host names as author is named in a trailer."""

@@ -121,6 +121,15 @@ class LocalRepository:
         arguments = ["hash-object", "--stdin", "--no-filters", *(["-w"] if write else [])]
         return self._git.read(*arguments, stdin=content).stdout.decode().strip()
 
+    def is_checked_out(self, name: str) -> bool:
+        """True when some folder shows that branch: with a new tip beneath it, its files would look like changes."""
+        said = self._git.read("worktree", "list", "--porcelain", "-z").stdout
+        return f"branch refs/heads/{_branch(name)}".encode() in said.split(b"\0")
+
+    def remove_branch(self, name: str, tip: CommitId) -> None:
+        """Remove a branch that still points to `tip`. Raises GitError when somebody else moved it."""
+        self._git.read("update-ref", "-d", "--end-of-options", f"refs/heads/{_branch(name)}", _commit(tip))
+
     def move_branch(self, name: str, new: CommitId, old: CommitId | None) -> None:
         """Point a branch to a commit, when it still points to `old`. Raises GitError when somebody else moved it."""
         self._git.read("update-ref", "--end-of-options", f"refs/heads/{_branch(name)}", _commit(new), _commit(old) if old else ZERO)

@@ -157,6 +157,14 @@ class Objects:
                 return commits, True
         return commits, said.truncated
 
+    def messages(self, tip: CommitId, limit: int) -> list[str]:
+        """Messages of the newest commits before and at `tip` that are here and merge nothing, newest first; hostile text."""
+        said = self.git.read(
+            "log", "--no-patch", "--no-merges", f"--max-count={limit}", *_PLAIN, "--format=%B%x00", "--end-of-options", checked(tip),
+            output=limit * 20_000, quick=True,
+        )  # fmt: skip
+        return [part.decode("utf-8", "replace").lstrip("\n") for part in said.stdout.split(b"\0")[:-1]]
+
     def boundary(self) -> frozenset[str]:
         """Commits whose parents were not fetched (gitformat-shallow)."""
         try:

@@ -228,6 +228,17 @@ class FencedHost:
         self.fence()
         return self.host.ensure_branch(repository, self._outbound(repository).commit(commit))
 
+    def ensure_no_branch(self, repository: SourceRepository, branch: str) -> None:
+        """See `CodeHost.ensure_no_branch`."""
+        self.fence()
+        self.host.ensure_no_branch(repository, branch)
+
+    def ensure_commit(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+        """See `CodeHost.ensure_commit`."""
+        self.permit()
+        self.fence()
+        return self.host.ensure_commit(repository, self._outbound(repository).commit(commit))
+
     def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
         """See `CodeHost.ensure_pull_request`."""
         self.permit()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +10,17 @@ from pipeline.errors import HostForbidden, HostNotFound, HostRejected, StaleWrit
 from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, ShowFixes
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import Finding
-from pipeline.model.fix import BranchCommit, Fix, FixStatus, Patch, Proof, PullRequestDraft
+from pipeline.model.fix import Fix, FixStatus, Patch, Proof
 from pipeline.model.review import Review
 from pipeline.model.target import PullRequestRef, PullRequestState
 from pipeline.patches import diff_of
 from pipeline.policy import Fixes, Policy
-from pipeline.reports.markdown import render_answer, render_commit_message, render_fix_title, render_pull_request_body
+from pipeline.reports.markdown import render_answer
 from pipeline.stages.context import Context
-from pipeline.stages.exploits import with_exploit
 from pipeline.stages.fix import wanted_finding
 from pipeline.stages.ladder import make_patch
+from pipeline.stages.opening import open_stacked
+from pipeline.stages.push import push, said
 from pipeline.stages.sources import CommitFiles
 from pipeline.store.work import Work
 from pipeline.triage.diff import Suggestion, suggestion_of
@@ -40,7 +40,8 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
     if fix.status is FixStatus.CANCELLED:  # who called it off was answered
         with _finish(context, message, review):
             return
-    if fix.pull_request is not None and not message.refined and _is_open(context, review, fix.pull_request):
+    again = not message.refined and message.how != "push"
+    if fix.pull_request is not None and again and _is_open(context, review, fix.pull_request):
         _answer(
             context, review, message.comment, fix, _opened(context, review, fix, fix.pull_request)
         )  # asked once more: nothing is made again
@@ -53,7 +54,9 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         _answer(context, review, message.comment, fix, render_answer("refused", handle=fix.handle, proof=fix.proof, error=error))
         with _finish(context, message, review):
             return
-    suggestion = _suggestion(context, review, finding, patch) if message.comment and message.comment.in_thread else None
+    suggestion = (
+        _suggestion(context, review, finding, patch) if message.comment and message.comment.in_thread and message.how != "push" else None
+    )
     if suggestion is not None:
         body = render_answer(
             "suggestion",
@@ -111,28 +114,18 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
         _answer(context, review, message.comment, fix, render_answer("permission", command="/fix"))
         with _finish(context, message, review):
             return
-    # Two places may share a line number, in two files.
-    place = f"-{hashlib.sha256(fix.place.encode('utf-8', 'surrogateescape')).hexdigest()[:6]}" if fix.place else ""
-    branch = f"fixwright/{fix.handle.lower()}{place}-{change.head[:8]}"
-    title = render_fix_title(finding, patch)
-    body = render_pull_request_body(finding, patch, proof, fix.receipt, capabilities=context.capabilities(review.installation))
-    message_of = render_commit_message(title, patch)
+    if message.how == "push":
+        _answer(context, review, message.comment, fix, push(context, review, fix, finding, patch, proof))
+        with _finish(context, message, review):
+            return
     try:
-        commit = host.ensure_branch(change.repository, BranchCommit(change.head, branch, message_of, with_exploit(patch, proof)))
-        wanted = _wanted(context, review)
-        draft = PullRequestDraft(
-            change=change,
-            branch=branch,
-            base_ref=change.head_ref,
-            head=commit,
-            title=title,
-            body=body,
-            labels=wanted.labels,
-            reviewers=wanted.reviewers,
-        )
-        opened = host.ensure_pull_request(draft)
+        opened = open_stacked(context, review, fix, finding, patch, proof, _wanted(context, review))
     except (HostForbidden, HostNotFound, HostRejected) as refused:
         log.warning("fix.refused_by_host", extra={"fix_id": fix.id, "code": refused.code})
+        why = f"the host did not take it ({said(refused)})"
+        as_patch = render_answer(
+            "patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding, error=why
+        )
         _answer(context, review, message.comment, fix, as_patch)
         with _finish(context, message, review) as work:
             if fix.status is FixStatus.COMPLETED:

@@ -15,6 +15,7 @@ from pipeline.stages.attention import candidates
 from pipeline.stages.buttons import buttons
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import retractable
+from pipeline.stages.moot import close_ended, close_gone
 from pipeline.stages.note import report_of, shown
 from pipeline.stages.plan import check_key
 
@@ -30,6 +31,7 @@ def publish_check(context: Context, message: PublishCheck) -> None:
     """Finish the check of a settled (or given up) review, then let it speak. One that was published before is shown again."""
     review = context.wanted(message.review, ReviewStatus.PUBLISHING, ReviewStatus.FAILED, ReviewStatus.DONE)
     publish_head(context, review.installation, review.change.repository, review.change.head)
+    close_gone(context, review)
     needs_note = review.change.pull_request is not None and not context.capabilities(review.installation).check_pages
     with context.finish() as work:
         if review.status is ReviewStatus.PUBLISHING:
@@ -108,8 +110,12 @@ def lock_of(repository: SourceRepository, head: CommitId) -> str:
 
 
 def withdraw_review(context: Context, message: WithdrawReview) -> None:
-    """End the check of a review that has no verdict of its own, unless its head is judged through another change too."""
+    """End the check of a review that has no verdict of its own, unless its head is judged through another change too; with its change end
+    the pull requests of ours that are for it."""
     withdraw(context, message)
+    with context.database.read() as work:
+        review = work.reviews.get(message.review)
+    close_ended(context, review)
     with context.finish():
         return
 

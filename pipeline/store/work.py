@@ -22,6 +22,7 @@ from pipeline.store.outbox import Outbox
 from pipeline.store.overview import Overview
 from pipeline.store.policies import Policies
 from pipeline.store.processes import Processes
+from pipeline.store.proposals import Proposals
 from pipeline.store.publishing import Publishing
 from pipeline.store.purge import Purge
 from pipeline.store.repositories import Repositories
@@ -46,6 +47,7 @@ class Work:
         self.heads = Heads(self.transaction)
         self.findings = Findings(self.transaction)
         self.fixes = Fixes(self.transaction)
+        self.proposals = Proposals(self.transaction)
         self.marks = Marks(self.transaction)
         self.waivers = Waivers(self.transaction)
         self.cache = Cache(self.transaction)

@@ -10,7 +10,20 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from pipeline.branches import FOLDER, REGULAR, TIP_KEPT, Present, check_fits, check_ours, no_folder, not_ours, steps_of
+from pipeline.branches import (
+    FOLDER,
+    LOOKED_BACK,
+    REGULAR,
+    TIP_KEPT,
+    Present,
+    check_fits,
+    check_ours,
+    moved,
+    no_folder,
+    not_ours,
+    signed_off,
+    steps_of,
+)
 from pipeline.errors import HostNotFound, HostRejected
 from pipeline.model.fix import BranchCommit
 from pipeline.model.ids import CommitId
@@ -19,7 +32,7 @@ from pipeline.payloads import Sha
 from pipeline.ports import HostMemory
 from providers.github.api import Api, repository_path
 from providers.github.auth import PROPOSE
-from providers.github.client import Answer, Json
+from providers.github.client import Answer, Json, Nothing
 
 
 class _Sha(Answer):
@@ -77,7 +90,7 @@ def ensure_branch(api: Api, memory: HostMemory, repository: SourceRepository, co
     if tip is not None and not _is_ours(api, memory, memory_key, tip):
         raise not_ours(commit.branch, tip.sha)
     content = {"message": commit.message, "tree": tree, "parents": [commit.parent]}
-    made = api.send(repository, PROPOSE, "POST", repository_path(repository, "git", "commits"), content, _GitCommit).sha
+    made = _make(api, repository, content, sign_off=commit.sign_off)
     # Before the effect: should its answer get lost, or the effect not happen, we still know either commit as ours.
     memory.put(memory_key, f"{tip.sha if tip else ''} {made}".encode(), TIP_KEPT)
     try:
@@ -88,6 +101,66 @@ def ensure_branch(api: Api, memory: HostMemory, repository: SourceRepository, co
             raise
         made = tip.sha
     return CommitRef(repository, CommitId(made))
+
+
+def ensure_no_branch(api: Api, memory: HostMemory, repository: SourceRepository, branch: str, *, site: str) -> None:
+    """See `pipeline.ports.CodeHost.ensure_no_branch`."""
+    check_ours(branch)
+    tip = _tip(api, repository, branch)
+    if tip is None or not _is_ours(api, memory, f"github/{site}/tip/{repository.external_id}/{branch}", tip):
+        return
+    try:
+        api.send(repository, PROPOSE, "DELETE", repository_path(repository, "git", "refs", "heads", *branch.split("/")), {}, Nothing)
+    except (HostRejected, HostNotFound):  # 422 "Reference does not exist": somebody was faster
+        if _tip(api, repository, branch) is not None:
+            raise
+
+
+def ensure_commit(api: Api, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+    """See `pipeline.ports.CodeHost.ensure_commit`. Without `force` GitHub moves a branch only to a commit that follows its tip, and ours
+    follows nothing but `commit.parent`."""
+    tip = _tip(api, repository, commit.branch)
+    if tip is None:
+        raise HostNotFound(f"there is no branch {commit.branch} in {repository.full_name}")
+    base = api.get(repository, PROPOSE, repository_path(repository, "git", "commits", commit.parent), _GitCommit)
+    tree = _make_tree(api, repository, base.tree.sha, commit)
+    if tree == base.tree.sha:
+        raise HostRejected("the patch changes nothing on that commit")
+    if tip.sha != commit.parent:
+        return CommitRef(repository, CommitId(_below(api, repository, tip, tree, commit)))
+    content = {"message": commit.message, "tree": tree, "parents": [commit.parent]}
+    made = _make(api, repository, content, sign_off=commit.sign_off)
+    address = repository_path(repository, "git", "refs", "heads", *commit.branch.split("/"))
+    try:
+        api.send(repository, PROPOSE, "PATCH", address, {"sha": made, "force": False}, _Reference)
+    except HostRejected:
+        tip = _tip(api, repository, commit.branch)
+        if tip is None or tip.sha == commit.parent:  # the branch takes no commit of ours
+            raise
+        made = _below(api, repository, tip, tree, commit)
+    return CommitRef(repository, CommitId(made))
+
+
+def _below(api: Api, repository: SourceRepository, tip: _GitCommit, tree: str, commit: BranchCommit) -> str:
+    """Our commit on a branch that has newer ones. Raises HeadMoved when there is none among the newest."""
+    at = tip
+    for _ in range(LOOKED_BACK):
+        if _holds(at, tree, commit):
+            return at.sha
+        if not at.parents or at.sha == commit.parent:
+            break
+        at = api.get(repository, PROPOSE, repository_path(repository, "git", "commits", at.parents[0].sha), _GitCommit)
+    raise moved(commit.branch, tip.sha, commit.parent)
+
+
+def _make(api: Api, repository: SourceRepository, content: Json, *, sign_off: bool) -> str:
+    """A commit that no branch has yet. Whom GitHub names as its author it only says of one that is made, so who signs off makes two."""
+    address = repository_path(repository, "git", "commits")
+    made = api.send(repository, PROPOSE, "POST", address, content, _GitCommit)
+    if sign_off:
+        signed = {**content, "message": signed_off(str(content["message"]), made.author.name, made.author.email)}
+        made = api.send(repository, PROPOSE, "POST", address, signed, _GitCommit)
+    return made.sha
 
 
 def _holds(tip: _GitCommit, tree: str, commit: BranchCommit) -> bool:

@@ -175,6 +175,14 @@ class GitHubHost:
         """One commit that GitHub signs, on a branch below `fixwright/`."""
         return branches.ensure_branch(self._api, self._memory, repository, commit, site=self._site.authority)
 
+    def ensure_no_branch(self, repository: SourceRepository, branch: str) -> None:
+        """A branch below `fixwright/` whose tip is ours."""
+        branches.ensure_no_branch(self._api, self._memory, repository, branch, site=self._site.authority)
+
+    def ensure_commit(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+        """One commit that GitHub signs, on the head branch of somebody's pull request."""
+        return branches.ensure_commit(self._api, repository, commit)
+
     def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
         """The open pull request from `draft.branch`."""
         return pulls.ensure_pull_request(self._api, draft, self._limits)

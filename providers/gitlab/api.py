@@ -34,6 +34,10 @@ class Account(Answer):
     id: int
     username: str
     bot: bool = False
+    name: str = ""
+    email: str = ""
+    commit_email: str = ""
+    """What commits that are made with the token carry; `email` where GitLab names none (docs "Commit email")."""
 
     def wrote(self, author: int) -> bool:
         """True for what we wrote ourselves, by the number of its author."""

@@ -15,7 +15,20 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, Field, ValidationError
 
-from pipeline.branches import FOLDER, TIP_KEPT, Present, blob_name, check_fits, check_ours, no_folder, not_ours, steps_of
+from pipeline.branches import (
+    FOLDER,
+    LOOKED_BACK,
+    TIP_KEPT,
+    Present,
+    blob_name,
+    check_fits,
+    check_ours,
+    moved,
+    no_folder,
+    not_ours,
+    signed_off,
+    steps_of,
+)
 from pipeline.errors import HostNotFound, HostRejected
 from pipeline.model.fix import BranchCommit
 from pipeline.model.ids import CommitId
@@ -23,7 +36,7 @@ from pipeline.model.target import CommitRef, SourceRepository
 from pipeline.payloads import Sha
 from pipeline.ports import HostMemory
 from providers.gitlab.api import Api
-from providers.gitlab.client import Answer
+from providers.gitlab.client import Answer, Nothing
 
 
 class _Commit(Answer):
@@ -107,12 +120,83 @@ def ensure_branch(api: Api, memory: HostMemory, repository: SourceRepository, co
     return CommitRef(repository, CommitId(made.id))
 
 
+def ensure_no_branch(api: Api, memory: HostMemory, repository: SourceRepository, branch: str) -> None:
+    """See `pipeline.ports.CodeHost.ensure_no_branch`."""
+    check_ours(branch)
+    desk = _Desk(api, memory, repository, branch)
+    tip = _tip(desk)
+    if tip is None or not _is_ours(desk, tip, desk.remembered()):
+        return
+    try:
+        api.send(repository, lambda p: p.branches.delete(branch), Nothing, what=f"the end of branch {branch}")
+    except HostNotFound:  # somebody was faster
+        return
+
+
+def ensure_commit(api: Api, memory: HostMemory, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+    """See `pipeline.ports.CodeHost.ensure_commit`. GitLab's commits API puts a commit on whatever the tip is; what it compares is the last
+    commit of each file (`last_commit_id`), so a branch that moves in that moment gets our commit only when the files are as they were."""
+    desk = _Desk(api, memory, repository, commit.branch)
+    tip = _tip(desk)
+    if tip is None:
+        raise HostNotFound(f"there is no branch {commit.branch} in {repository.full_name}")
+    actions, blobs = _actions(desk, commit)
+    if not actions:
+        raise HostRejected("the patch changes nothing on that commit")
+    wanted = _Plan(parent=commit.parent, blobs=blobs)
+    if tip.id != commit.parent:
+        return CommitRef(repository, CommitId(_below(desk, tip, wanted)))
+    compared = [
+        {**action, "last_commit_id": _last_commit(desk, commit.parent, str(action["file_path"]))}
+        if action["action"] != "create"
+        else action
+        for action in actions
+    ]
+    body = {"branch": commit.branch, "commit_message": _message(desk, commit), "actions": compared, "stats": False}
+    try:
+        made = api.send(repository, lambda p: p.commits.create(body), _Commit, what=f"a commit on {commit.branch}").id
+    except HostRejected:
+        tip = _tip(desk)
+        if tip is None or tip.id == commit.parent:  # the branch takes no commit of ours
+            raise
+        made = _below(desk, tip, wanted)
+    return CommitRef(repository, CommitId(made))
+
+
+def _below(desk: _Desk, tip: _Commit, wanted: _Plan) -> str:
+    """Our commit on a branch that has newer ones. Raises HeadMoved when there is none among the newest."""
+    newest = desk.api.pages(
+        desk.repository,
+        lambda p: p.commits.list(ref_name=tip.id, iterator=True, per_page=LOOKED_BACK),
+        _Commit,
+        what=f"the commits of {desk.branch}",
+        most=LOOKED_BACK,
+    )
+    for known in newest:
+        if _holds(desk, known, wanted):
+            return known.id
+    raise moved(desk.branch, tip.id, wanted.parent)
+
+
+def _last_commit(desk: _Desk, commit: str, path: str) -> str:
+    """The newest commit before and at `commit` that changed a file."""
+    found = desk.api.pages(
+        desk.repository,
+        # A bare `path` is python-gitlab's own: where to ask.
+        lambda p: p.commits.list(query_parameters={"ref_name": commit, "path": path, "per_page": 1}, iterator=True),
+        _Commit,
+        what=f"the history of a file at {commit[:12]}",
+        most=1,
+    )
+    return found[0].id if found else ""
+
+
 def _write(desk: _Desk, commit: BranchCommit, actions: Sequence[object], wanted: _Plan, *, force: bool) -> _Commit:
     """The commit. `force`: our own branch moves to it, whose old commit was on another parent."""
     body = {
         "branch": commit.branch,
         "start_sha": commit.parent,
-        "commit_message": commit.message,
+        "commit_message": _message(desk, commit),
         "actions": list(actions),
         "force": force,
         "stats": False,
@@ -127,6 +211,13 @@ def _write(desk: _Desk, commit: BranchCommit, actions: Sequence[object], wanted:
     if made.parent_ids != [commit.parent]:
         raise HostRejected(f"GitLab made a commit on {commit.branch} that does not follow {commit.parent[:7]}")
     return made
+
+
+def _message(desk: _Desk, commit: BranchCommit) -> str:
+    if not commit.sign_off:
+        return commit.message
+    account = desk.api.me()
+    return signed_off(commit.message, account.name, account.commit_email or account.email)
 
 
 def _tip(desk: _Desk) -> _Commit | None:

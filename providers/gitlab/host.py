@@ -152,6 +152,14 @@ class GitLabHost:
         """One commit on a branch below `fixwright/`."""
         return branches.ensure_branch(self._api, self._memory, repository, commit)
 
+    def ensure_no_branch(self, repository: SourceRepository, branch: str) -> None:
+        """A branch below `fixwright/` whose tip is ours."""
+        branches.ensure_no_branch(self._api, self._memory, repository, branch)
+
+    def ensure_commit(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+        """One commit on the source branch of somebody's merge request."""
+        return branches.ensure_commit(self._api, self._memory, repository, commit)
+
     def ensure_pull_request(self, draft: PullRequestDraft) -> PullRequestRef:
         """The open merge request from `draft.branch`."""
         return merge_requests.ensure_pull_request(self._api, draft, self._limits)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from pipeline.branches import check_ours, moved, signed_off
 from pipeline.errors import GitError, HostForbidden, HostNotFound, HostRejected, HostUnavailable, PatchRefused, UsageError
 from pipeline.fence import before_a_write
 from pipeline.model.event import CommentEvent, CommentRef, OpenPullRequest, Posted, Snapshot
@@ -28,7 +29,7 @@ from pipeline.model.target import (
 )
 from pipeline.policy import PolicyPlaces
 from pipeline.ports import Capabilities, GitCredentials, PolicyFile
-from pipeline.sandbox.localgit import LocalRepository, is_branch_name
+from pipeline.sandbox.localgit import EMAIL, NAME, LocalRepository, is_branch_name
 from providers.local.record import (
     AnnotationRecord,
     CheckRecord,
@@ -320,12 +321,50 @@ class LocalHost:
             raise HostRejected(f"'{commit.branch}' is no branch of ours")
         try:
             git = LocalRepository(Path(repository.clone_url))
-            made = git.commit(commit.parent, commit.patch.edits, commit.message)
+            message = signed_off(commit.message, NAME, EMAIL) if commit.sign_off else commit.message
+            made = git.commit(commit.parent, commit.patch.edits, message)
             existing = git.branch(commit.branch)
             if existing is not None and existing != made and not git.is_ours(existing):
                 raise HostRejected(f"branch {commit.branch} exists with commits of other people")
             before_a_write()  # what `commit` made is a commit that nothing names yet
             git.move_branch(commit.branch, made, existing)
+        except PatchRefused as refused:
+            raise HostRejected(refused.message) from refused
+        except GitError as error:
+            raise HostUnavailable(f"the branch cannot be written: {error.message}") from error
+        return CommitRef(repository, made)
+
+    def ensure_no_branch(self, repository: SourceRepository, branch: str) -> None:
+        """See the port."""
+        check_ours(branch)
+        try:
+            git = LocalRepository(Path(repository.clone_url))
+            tip = git.branch(branch)
+            if tip is not None and git.is_ours(tip):
+                before_a_write()
+                git.remove_branch(branch, tip)
+        except GitError as error:
+            raise HostUnavailable(f"the branch cannot be removed: {error.message}") from error
+
+    def ensure_commit(self, repository: SourceRepository, commit: BranchCommit) -> CommitRef:
+        """See the port. git itself compares the old tip; a branch that some folder shows takes no commit from outside, as with a push."""
+        if not is_branch_name(commit.branch):
+            raise HostNotFound(f"there is no branch that git would call so in {repository.full_name}")
+        try:
+            git = LocalRepository(Path(repository.clone_url))
+            tip = git.branch(commit.branch)
+            if tip is None:
+                raise HostNotFound(f"there is no branch {commit.branch} in {repository.full_name}")
+            message = signed_off(commit.message, NAME, EMAIL) if commit.sign_off else commit.message
+            made = git.commit(commit.parent, commit.patch.edits, message)
+            if git.merge_base(made, tip) == made:
+                return CommitRef(repository, made)
+            if tip != commit.parent:
+                raise moved(commit.branch, tip, commit.parent)
+            if git.is_checked_out(commit.branch):
+                raise HostRejected(f"branch {commit.branch} is checked out in a folder, whose files would then look changed")
+            before_a_write()
+            git.move_branch(commit.branch, made, tip)
         except PatchRefused as refused:
             raise HostRejected(refused.message) from refused
         except GitError as error:

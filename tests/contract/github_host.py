@@ -118,6 +118,13 @@ class GithubHost:
     def parents(self, commit: str) -> list[str]:
         return list(self._repository.git.commit(commit).parents)
 
+    def message(self, commit: str) -> tuple[str, str]:
+        known = self._repository.git.commit(commit)
+        return known.message, f"{known.author.name} <{known.author.email}>"
+
+    def protect(self, branch: str) -> None:
+        self._repository.protected.add(branch)
+
     def file(self, branch: str, path: str) -> bytes | None:
         return self._world.read(self._repository, branch, path)
 

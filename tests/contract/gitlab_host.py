@@ -148,6 +148,13 @@ class GitlabHost:
     def parents(self, commit: str) -> list[str]:
         return list(self._project.git.commit(commit).parents)
 
+    def message(self, commit: str) -> tuple[str, str]:
+        known = self._project.git.commit(commit)
+        return known.message, f"{known.author.name} <{known.author.email}>"
+
+    def protect(self, branch: str) -> None:
+        self._world.protect(self._project, branch, push="none")
+
     def file(self, branch: str, path: str) -> bytes | None:
         return self._world.read(self._project, branch, path)
 

@@ -99,6 +99,13 @@ class LocalWorld:
     def parents(self, commit: str) -> list[str]:
         return git(self._repo.folder, "rev-parse", f"{commit}^@").split()
 
+    def message(self, commit: str) -> tuple[str, str]:
+        author, _, message = git(self._repo.folder, "log", "-1", "--format=%an <%ae>%n%B", commit).partition("\n")
+        return message + "\n", author
+
+    def protect(self, branch: str) -> None:
+        git(self._repo.folder, "checkout", "--quiet", branch)
+
     def file(self, branch: str, path: str) -> bytes | None:
         return git(self._repo.folder, "show", f"{branch}:{path}").encode() + b"\n" if self.mode(branch, path) else None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import HostForbidden, HostNotFound, HostRejected, LeaseLost
+from pipeline.errors import HeadMoved, HostForbidden, HostNotFound, HostRejected, LeaseLost
 from pipeline.fence import Fence, fenced
 from pipeline.model.event import OpenPullRequest
 from pipeline.model.fix import BranchCommit, FileEdit, Patch, PullRequestDraft
@@ -510,6 +510,74 @@ def test_a_patch_that_does_not_fit_is_rejected_and_no_branch_made(world: World, 
     assert world.tip(BRANCH) == ""
 
 
+def test_who_signs_off_is_the_author_of_the_commit(world: World) -> None:
+    made = world.host().ensure_branch(world.source, replace(branch_commit(world), sign_off=True))
+    message, author = world.message(made.commit)
+    assert message == f"Mend line 10\n\nIt is mended.\n\nSigned-off-by: {author}\n"
+    assert world.host().ensure_branch(world.source, replace(branch_commit(world), sign_off=True)) == made
+
+
+def test_a_branch_of_ours_is_removed_and_one_to_which_a_person_added_is_not(world: World) -> None:
+    world.host().ensure_no_branch(world.source, BRANCH)
+    world.host().ensure_branch(world.source, branch_commit(world))
+    for _ in range(2):
+        world.host().ensure_no_branch(world.source, BRANCH)
+        assert world.tip(BRANCH) == ""
+    world.host().ensure_branch(world.source, branch_commit(world))
+    theirs = world.commit({"theirs.txt": "mine\n"}, BRANCH)
+    world.host().ensure_no_branch(world.source, BRANCH)
+    assert world.tip(BRANCH) == theirs
+    for branch in ("feature", "fixwright/../feature"):
+        with pytest.raises(HostRejected):
+            world.host().ensure_no_branch(world.source, branch)
+    assert world.tip("feature")
+
+
+def test_a_commit_is_put_on_a_persons_branch_once_also_when_there_are_newer_ones(world: World) -> None:
+    before = head_of(world)
+    wanted = replace(branch_commit(world, branch="feature"), sign_off=True)
+    made = world.host().ensure_commit(world.source, wanted)
+    assert (world.tip("feature"), world.parents(made.commit)) == (made.commit, [before])
+    assert world.file("feature", "app.py") == patch().edits[0].after
+    message, author = world.message(made.commit)
+    assert message.endswith(f"It is mended.\n\nSigned-off-by: {author}\n")
+    assert world.host().ensure_commit(world.source, wanted) == made
+    newer = world.commit({"more.txt": "z\n"})
+    assert world.host().ensure_commit(world.source, wanted) == made
+    assert world.tip("feature") == newer
+
+
+def test_a_persons_branch_that_moved_gets_no_commit(world: World) -> None:
+    wanted = branch_commit(world, branch="feature")
+    moved = world.commit({"more.txt": "z\n"})
+    with pytest.raises(HeadMoved):
+        world.host().ensure_commit(world.source, wanted)
+    assert world.tip("feature") == moved
+    forced = world.force_push({"app.py": "all new\n"})
+    with pytest.raises(HeadMoved):
+        world.host().ensure_commit(world.source, wanted)
+    assert world.tip("feature") == forced
+
+
+def test_a_persons_branch_gets_no_patch_that_does_not_fit(world: World) -> None:
+    before = head_of(world)
+    for edit in (FileEdit("app.py", b"another state\n", b"x\n"), FileEdit("app.py", CHANGED.encode(), CHANGED.encode())):
+        with pytest.raises(HostRejected):
+            world.host().ensure_commit(world.source, branch_commit(world, edit, branch="feature"))
+    with pytest.raises(HostNotFound):
+        world.host().ensure_commit(world.source, branch_commit(world, branch="not-there"))
+    assert head_of(world) == before
+
+
+def test_a_branch_that_takes_no_commit_of_ours_gets_none(world: World) -> None:
+    before = head_of(world)
+    world.protect("feature")
+    with pytest.raises((HostRejected, HostForbidden)) as refused:
+        world.host().ensure_commit(world.source, branch_commit(world, branch="feature"))
+    assert not isinstance(refused.value, HeadMoved)
+    assert head_of(world) == before
+
+
 def test_a_pull_request_is_opened_once_and_edited_afterwards(world: World) -> None:
     commit = world.host().ensure_branch(world.source, branch_commit(world))
     first = world.host().ensure_pull_request(draft(world, commit))
@@ -573,12 +641,24 @@ def _closes_it(world: World) -> Callable[[], object]:
     return partial(world.host().ensure_closed, ours, "The change is merged.")
 
 
+def _removes_a_branch(world: World) -> Callable[[], object]:
+    world.host().ensure_branch(world.source, branch_commit(world))
+    return partial(world.host().ensure_no_branch, world.source, BRANCH)
+
+
+def _adds_a_commit(world: World) -> Callable[[], object]:
+    world.host().ensure_branch(world.source, branch_commit(world, branch=f"{BRANCH}-before"))
+    return partial(world.host().ensure_commit, world.source, branch_commit(world, branch="feature"))
+
+
 WRITES: Mapping[str, Callable[[World], Callable[[], object]]] = {
     "ensure_check": _checks,
     "ensure_comment": lambda world: partial(_talks(world).ensure_comment, world.ref, "summary", "Two findings."),
     "ensure_reply": lambda world: partial(_talks(world).ensure_reply, world.comment("/fix"), "fix", "Done."),
     "ensure_threads": lambda world: partial(_talks(world).ensure_threads, world.ref, head_of(world), [thread(1)], "One."),
     "ensure_branch": _makes_a_branch,
+    "ensure_no_branch": _removes_a_branch,
+    "ensure_commit": _adds_a_commit,
     "ensure_pull_request": _opens_a_pull_request,
     "ensure_closed": _closes_it,
     "acknowledge": lambda world: partial(_talks(world).acknowledge, world.comment("/fix")),
@@ -593,7 +673,7 @@ def seen_on(world: World) -> object:
     """All that the verbs leave behind for people to see."""
     pulls = world.pulls()
     said = [world.comments(PullRequestRef(world.source, pull.number)) for pull in pulls]
-    return (world.checks(head_of(world)), world.threads(), pulls, said, world.tip(BRANCH))
+    return (world.checks(head_of(world)), world.threads(), pulls, said, world.tip(BRANCH), world.tip("feature"))
 
 
 def test_every_verb_that_writes_is_tried_by_who_was_overtaken() -> None:

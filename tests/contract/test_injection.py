@@ -30,6 +30,7 @@ from bot.logs import EventFormatter, Redactor
 from bot.pages import setup_views
 from bot.pages.links import Outcome
 from pipeline.answers import Topic, WaiverTopic
+from pipeline.branches import signed_off
 from pipeline.errors import UsageError
 from pipeline.escaping import visible
 from pipeline.model.command import Situation
@@ -242,7 +243,7 @@ COMMITS: Mapping[str, Callable[[str], Iterator[str]]] = {
     "render_commit_message": lambda text: iter([markdown.render_commit_message(text, patch_of(text))]),
     "render_fix_title": lambda text: (
         markdown.render_fix_title(finding_of(text), patch, convention)
-        for convention in Convention
+        for convention in (*Convention, markdown.detect_style([f"{text}: a"]))
         for patch in (patch_of(text), replace(patch_of(text), title=""))
     ),
 }
@@ -321,7 +322,7 @@ def test_git_reads_no_trailer_from_a_message() -> None:
 
 
 def test_a_person_who_signs_off_is_the_only_trailer() -> None:
-    message = markdown.render_commit_message("bind name", patch_of("Co-authored-by: x <y@z>"), sign_off="A <a@b.example>")
+    message = signed_off(markdown.render_commit_message("bind name", patch_of("Co-authored-by: x <y@z>")), "A", "a@b.example")
     read = subprocess.run(["git", "interpret-trailers", "--parse"], input=message.encode(), capture_output=True, check=True).stdout
     assert read == b"Signed-off-by: A <a@b.example>\n"
 

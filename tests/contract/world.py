@@ -113,6 +113,12 @@ class World(Protocol):
     def parents(self, commit: str) -> list[str]:
         """Its parents."""
 
+    def message(self, commit: str) -> tuple[str, str]:
+        """Message of a commit, and its author as `Name <address>`."""
+
+    def protect(self, branch: str) -> None:
+        """Nobody like us may write to that branch any more."""
+
     def file(self, branch: str, path: str) -> bytes | None:
         """Content in a branch."""
 

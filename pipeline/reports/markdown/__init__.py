@@ -20,8 +20,10 @@ from pipeline.reports.markdown.check import (
 )
 from pipeline.reports.markdown.proposal import (
     Convention,
+    Style,
     detect_convention,
     detect_sign_off,
+    detect_style,
     render_commit_message,
     render_fix_title,
     render_pull_request_body,
@@ -32,9 +34,11 @@ from pipeline.reports.markdown.thread import render_comment, render_confided, re
 __all__ = [
     "RENDERER",
     "Convention",
+    "Style",
     "MarkdownRenderer",
     "detect_convention",
     "detect_sign_off",
+    "detect_style",
     "escape",
     "render_annotations",
     "render_answer",

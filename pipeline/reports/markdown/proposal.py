@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
 
 from pipeline import phrases
 from pipeline.answers import SENTENCE, not_proven, proof_sentences, proof_word, receipt_fold
-from pipeline.escaping import code, cut, escape, inert, prose, sentence, size, visible
+from pipeline.escaping import code, cut, escape, inert, prose, sentence, size
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch, Proof, Receipt
 from pipeline.ports import Capabilities
@@ -18,6 +19,9 @@ TITLE = 72
 """Bytes of a title: what git and hosts show of a commit's first line."""
 
 _CONVENTIONAL = re.compile(r"(?:feat|fix|chore|docs|refactor|test|perf|build|ci|style|revert)(\([^)]+\))?!?: \S")
+_SCOPE = re.compile(r"[a-z]{2,10}\(([a-z0-9][a-z0-9._/-]{0,29})\)!?: \S")
+_AREA = re.compile(r"([a-z0-9][a-z0-9._/-]{0,29}): \S")
+"""`area: what`, as in Go, Linux and many more; a conventional commit's type is told apart before."""
 _TRAILER = re.compile(r"(?:[A-Za-z0-9-]+|BREAKING CHANGE)\s*[:#]")
 """`Signed-off-by: `, `skip-checks: `, `BREAKING CHANGE: `: what git, hosts and release tools read from a paragraph's start
 (git-interpret-trailers(1); Conventional Commits 1.0.0, footers)."""
@@ -36,6 +40,27 @@ class Convention(StrEnum):
     """`fix: bind user name in query` (Conventional Commits 1.0.0)"""
     SCOPED = "scoped"
     """`fix(db): bind user name in query`"""
+    AREA = "area"
+    """`db: bind user name in query`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the commits of a repository are written, as far as its newest ones tell."""
+
+    convention: Convention = Convention.SENTENCE
+    areas: frozenset[str] = frozenset()
+    """What stands in the brackets, or before the colon."""
+    sign_off: bool = False
+
+
+def detect_style(messages: Sequence[str]) -> Style:
+    """What most of these commit messages do; hostile text, of which only words that are areas are kept."""
+    subjects = [message.partition("\n")[0] for message in messages]
+    convention = detect_convention(subjects)
+    pattern = {Convention.SCOPED: _SCOPE, Convention.AREA: _AREA}.get(convention)
+    found = [match[1] for subject in subjects if pattern and (match := pattern.match(subject))]
+    return Style(convention, frozenset(found), detect_sign_off(messages))
 
 
 def detect_convention(subjects: Sequence[str]) -> Convention:
@@ -45,6 +70,8 @@ def detect_convention(subjects: Sequence[str]) -> Convention:
     if own and len(conventional) * 2 > len(own):
         scoped = sum(1 for match in conventional if match.group(1))
         return Convention.SCOPED if scoped * 2 > len(conventional) else Convention.CONVENTIONAL
+    if own and sum(1 for subject in own if _AREA.match(subject)) * 2 > len(own):
+        return Convention.AREA
     lower = sum(1 for subject in own if subject[:1].islower())
     return Convention.LOWER if own and lower * 2 > len(own) else Convention.SENTENCE
 
@@ -54,8 +81,10 @@ def detect_sign_off(messages: Sequence[str]) -> bool:
     return bool(messages) and sum(1 for message in messages if _SIGNED_OFF.search(message)) * 2 > len(messages)
 
 
-def render_fix_title(finding: Finding, patch: Patch, convention: Convention = Convention.SENTENCE) -> str:
+def render_fix_title(finding: Finding, patch: Patch, style: Style | Convention = Convention.SENTENCE) -> str:
     """First line of the commit and title of the pull request: plain text, at most 72 bytes."""
+    style = style if isinstance(style, Style) else Style(style)
+    convention = style.convention
     subject = inert(patch.title or f"fix {phrases.what(finding)[:1].lower()}{phrases.what(finding)[1:]}").rstrip(".")
     if convention is Convention.SENTENCE:
         return cut(subject[:1].upper() + subject[1:], TITLE)
@@ -64,22 +93,27 @@ def render_fix_title(finding: Finding, patch: Patch, convention: Convention = Co
         subject = subject[:1].lower() + subject[1:]
     if convention is Convention.LOWER:
         return cut(subject, TITLE)
-    scope = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(finding.location.path).stem.lower()).strip("-")[:20]
-    # A file may be called `gh-7` or like a commit.
-    prefix = f"fix({scope}): " if convention is Convention.SCOPED and scope and inert(scope) == scope else "fix: "
+    area = _area(finding.location.path, style.areas)
+    if convention is Convention.AREA:
+        return cut(f"{area}: {subject}" if area else subject, TITLE)
+    prefix = f"fix({area}): " if convention is Convention.SCOPED and area else "fix: "
     return cut(prefix + subject, TITLE)
 
 
-def render_commit_message(title: str, patch: Patch, *, sign_off: str = "") -> str:
-    """The whole commit message as plain text.
+def _area(path: str, known: frozenset[str]) -> str:
+    """Which area a file belongs to: one that the repository names already, from the file outwards, else the file; "" for none."""
+    outwards = (PurePosixPath(path).stem, *PurePosixPath(path).parts[-2::-1])
+    steps = [re.sub(r"[^a-z0-9]+", "-", step.lower()).strip("-")[:20] for step in outwards]
+    # A file may be called `gh-7` or like a commit.
+    usable = [step for step in steps if step and inert(step) == step]
+    return next((step for step in usable if step in known), usable[0] if usable and usable[0] == steps[0] else "")
 
-    Args:
-        sign_off: `Name <address>` of who signs off, when the repository's history asks for it.
-    """
+
+def render_commit_message(title: str, patch: Patch) -> str:
+    """The whole commit message as plain text; who signs it off is added by the host's adapter, which knows the author."""
     body = inert(patch.explanation)
     body = f"- {body}" if _TRAILER.match(body) else body
-    trailer = f"Signed-off-by: {visible(sign_off)}" if sign_off else ""
-    return "\n\n".join(part for part in (inert(title), body, trailer) if part) + "\n"
+    return "\n\n".join(part for part in (inert(title), body) if part) + "\n"
 
 
 def render_pull_request_body(

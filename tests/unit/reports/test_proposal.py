@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 from hypothesis import given
 
 from pipeline.answers import BODY, DECIDING, Topic, render_answer
+from pipeline.branches import signed_off
 from pipeline.escaping import size
 from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, Receipt
 from pipeline.ports import Capabilities
 from pipeline.reports.markdown import (
     Convention,
+    Style,
     detect_convention,
     detect_sign_off,
+    detect_style,
     render_commit_message,
     render_fix_title,
     render_pull_request_body,
@@ -90,6 +94,7 @@ def test_what_a_person_must_still_do_is_said_first_of_all() -> None:
         (Convention.LOWER, "bind user name in query"),
         (Convention.CONVENTIONAL, "fix: bind user name in query"),
         (Convention.SCOPED, "fix(db): bind user name in query"),
+        (Convention.AREA, "db: bind user name in query"),
     ],
 )
 def test_the_title_follows_the_repositorys_convention(convention: Convention, title: str) -> None:
@@ -104,6 +109,8 @@ def test_the_title_follows_the_repositorys_convention(convention: Convention, ti
         (["add a page", "fix menu", "Release 1"], Convention.LOWER),
         (["feat: a", "fix: b", "Fix c"], Convention.CONVENTIONAL),
         (["feat(ui): a", "fix(db)!: b", "chore: c"], Convention.SCOPED),
+        (["net: keep alive", "cmd/go: say why", "Release 1"], Convention.AREA),
+        (["fix: a", "net: keep alive", "cmd/go: say why", "db: b"], Convention.AREA),
     ],
 )
 def test_the_convention_is_what_most_commits_do(subjects: list[str], convention: Convention) -> None:
@@ -114,10 +121,20 @@ def test_a_sign_off_is_added_where_the_history_has_them() -> None:
     signed = "Fix a\n\nSigned-off-by: A B <a@b.example>\n"
     assert detect_sign_off([signed, signed, "Fix b"])
     assert not detect_sign_off(["Fix a", "Fix b"])
-    message = render_commit_message("Bind it", PATCH, sign_off="Fixwright <bot@host.example>")
+    message = signed_off(render_commit_message("Bind it", PATCH), "Fixwright", "bot@host.example")
     assert (
         message == "Bind it\n\nThe name is now bound as a parameter; nothing else changes.\n\nSigned-off-by: Fixwright <bot@host.example>\n"
     )
+    assert signed_off(message, "A\nCo-authored-by: B", "") == message
+    assert signed_off("m", "A\nCo-authored-by: B", "a@b.example").count("\n") == 3
+
+
+def test_an_area_is_one_that_the_history_names() -> None:
+    style = detect_style(["shop: a", "menu: b", "shop: c"])
+    assert style == Style(Convention.AREA, frozenset({"shop", "menu"}))
+    inside = replace(weakness(), location=replace(weakness().location, path="src/shop/db.py"))
+    assert render_fix_title(inside, PATCH, style) == "shop: bind user name in query"
+    assert render_fix_title(inside, PATCH, detect_style(["feat(src): a"])) == "fix(src): bind user name in query"
 
 
 @given(TEXTS)
@@ -129,7 +146,7 @@ def test_hostile_texts_stay_harmless_in_a_proposal(text: str) -> None:
         title = render_fix_title(finding, patch, convention)
         assert size(title) <= 72
         assert title.isprintable()
-    assert render_commit_message(text, patch, sign_off=text).replace("\n", "").isprintable()
+    assert signed_off(render_commit_message(text, patch), text, text).replace("\n", "").isprintable()
     made = render_pull_request_body(finding, patch, proof, RECEIPT, capabilities=Capabilities())
     assert not FORGED.search(made)
     assert set(seen(made).tags) <= {"p", "strong", "code", "pre", "details", "summary"}
@@ -146,6 +163,7 @@ ANSWERS = {
     "gone": "`XXX` is not open any more: the newest commit does not have it.",
     "unknown-command": "There is no command `XXX`. There is: `/fix [HANDLE]`.",
     "refused": "No patch for `K7Q`: no fixer has a patch for this place. Nothing was changed.",
+    "pushed": "The fix for `K7Q` is `1f5c6bb` on `feature`: **verified**. Receipt `sha256:5d0e00000000…`.",
     "opened": "Opened #12 for `K7Q`: **verified**. Receipt `sha256:5d0e00000000…`.",
 }
 
@@ -163,6 +181,8 @@ def test_every_answer_is_one_plain_sentence_or_two(topic: Topic) -> None:
         proof=None if topic == "refused" else PROOF,
         receipt=RECEIPT,
         number=12,
+        branch="feature",
+        commit="1f5c6bb0",
     )
     assert said == ANSWERS[topic]
 

@@ -112,13 +112,13 @@ class EmulateHost:
 
     def commit(self, files: Files, branch: str = "feature") -> CommitId:
         here = git(self._repo.folder, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}", check=False)
-        if not here and self.tip(branch):
+        if self.tip(branch) not in ("", here):
             return self._put(files, branch)
         self._repo.commit(files, branch=branch)
         return self._push(branch)
 
     def _put(self, files: Files, branch: str) -> CommitId:
-        """On a branch that was made on the other side alone."""
+        """On a branch that the other side alone has, or has more of."""
         for path, content in files.items():
             encoded = base64.b64encode(str(content).encode()).decode()
             body = {"message": "Theirs", "content": encoded, "branch": branch}
@@ -162,6 +162,13 @@ class EmulateHost:
         if known:
             return git(self._repo.folder, "rev-parse", f"{commit}^@").split()
         return [parent["sha"] for parent in self._get(f"/git/commits/{commit}")["parents"]]
+
+    def message(self, commit: str) -> tuple[str, str]:
+        known = self._get(f"/git/commits/{commit}")
+        return str(known["message"]), f"{known['author']['name']} <{known['author']['email']}>"
+
+    def protect(self, branch: str) -> None:
+        raise NotImplementedError("its branches take everything: see tests/contract/gaps.py")
 
     def _entry(self, branch: str, path: str) -> dict[str, Any] | None:
         found = [entry for entry in self._get(f"/git/trees/{self.tip(branch)}?recursive=1")["tree"] if entry["path"] == path]

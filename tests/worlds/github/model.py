@@ -113,6 +113,8 @@ class Repository:
     statuses: list[Status] = field(default_factory=list)
     verified: dict[str, str] = field(default_factory=dict)
     """Commit -> the signature that the host made for it."""
+    protected: set[str] = field(default_factory=set)
+    """Branches whose rules let no App write to them."""
     pushed_at: datetime | None = None
     advisories: list[Json] = field(default_factory=list)
     """As they are shown."""

@@ -177,6 +177,8 @@ def update_ref(call: Call) -> Answer:
         raise Refused(422, "Object does not exist")
     if not call.body.get("force", False) and not git.is_ancestor(old, sha):
         raise Refused(422, "Update is not a fast forward")
+    if name.removeprefix("refs/heads/") in call.repository.protected:
+        raise Refused(422, "Repository rule violations found\n\nChanges must be made through a pull request.\n\n")
     git.set_ref(name, sha, old)
     call.github.actions.look_at_refs(call.repository, call.account)
     return Answer(200, call.github.shapes.reference(call.repository, name, sha))

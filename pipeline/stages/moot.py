@@ -1,0 +1,68 @@
+"""Pull requests of ours that nobody needs any more: their finding is gone otherwise, or the change that they are for has ended."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.branches import OURS
+from pipeline.errors import HostForbidden, HostNotFound, HostRejected
+from pipeline.model.finding import BaselineState
+from pipeline.model.review import Conclusion, Review
+from pipeline.model.target import PullRequestRef, PullRequestState
+from pipeline.stages.context import Context
+from pipeline.store.proposals import Proposal
+
+log = logging.getLogger(__name__)
+
+JUDGED = (Conclusion.SUCCESS, Conclusion.NEUTRAL, Conclusion.FAILURE)
+
+
+def close_ended(context: Context, review: Review) -> None:
+    """The change of a review is closed or merged: close what was opened onto its branch. One that is open again is left alone."""
+    ref = review.change.pull_request
+    proposals = _of(context, review)
+    if ref is None or not proposals:
+        return
+    word = context.capabilities(review.installation).pull_request_word
+    try:
+        state = context.host(review.installation).pull_request(ref).state
+    except (HostForbidden, HostNotFound):
+        return
+    if state is not PullRequestState.OPEN:
+        ended = "merged" if state is PullRequestState.MERGED else "closed"
+        _close(context, review, proposals, f"The {word} that this is for was {ended}, so this one is closed.")
+
+
+def close_gone(context: Context, review: Review) -> None:
+    """The newest commit of a change was looked at whole: close what mends a finding that it does not have any more."""
+    with context.database.read() as work:
+        verdict = work.reviews.verdict(review.id)
+    if verdict.incomplete or verdict.conclusion not in JUDGED:
+        return
+    there = {judged.finding.fingerprint for judged in verdict.judged if judged.baseline is not BaselineState.FIXED}
+    moot = [proposal for proposal in _of(context, review) if proposal.fingerprint not in there]
+    _close(context, review, moot, f"{review.change.head} does not bring the finding any more, so this one is closed.")
+
+
+def _of(context: Context, review: Review) -> list[Proposal]:
+    ref = review.change.pull_request
+    with context.database.read() as work:
+        number = work.installations.find_repository(review.change.repository)
+        return [] if ref is None or number is None else work.proposals.of_change(number, ref.number)
+
+
+def _close(context: Context, review: Review, proposals: list[Proposal], why: str) -> None:
+    for proposal in proposals:
+        try:
+            _close_one(context, review, proposal.pull_request, why)
+        except (HostForbidden, HostNotFound, HostRejected) as refused:
+            log.warning("fix.not_closed", extra={"fix_id": proposal.fix, "code": refused.code})
+
+
+def _close_one(context: Context, review: Review, ref: PullRequestRef, why: str) -> None:
+    """Whatever ended it: its branch has nothing more to offer. What people added to that branch stays (`ensure_no_branch`)."""
+    host = context.host(review.installation)
+    now = host.pull_request(ref)
+    host.ensure_closed(ref, why)
+    if now.state is PullRequestState.OPEN and now.head_ref.startswith(OURS) and not now.from_fork:
+        host.ensure_no_branch(ref.repository, now.head_ref)
