@@ -90,6 +90,7 @@ def stray_statements(sides: Sides, finding: Finding) -> list[str]:
     removed = sides.removed()
     added = [unit for unit in sides.added() if not unit.empty and unit.kind not in OUTSIDE]
     explained, ties = _explain_removed(sides, finding, flagged, removed)
+    ties |= _of_successors(sides, flagged, removed, added)
     reasons = []
     for unit in removed:
         if unit.start not in explained and unit.kind not in ("pass_statement", *OUTSIDE):
@@ -102,6 +103,17 @@ def stray_statements(sides: Sides, finding: Finding) -> list[str]:
     for unit in _untied(sides, removed, added, ties):
         reasons.append(f"line {unit.line} is added, and it has nothing to do with the flagged statement")
     return reasons
+
+
+def _of_successors(sides: Sides, flagged: Sequence[Unit], removed: Sequence[Unit], added: Sequence[Unit]) -> set[str]:
+    """Names of the statements that stand for the flagged ones now: of their kind, in their scope, with the same call."""
+    names: set[str] = set()
+    for unit in flagged:
+        calls = {call.path for call in unit.calls} - _KNOWN_TO_ALL
+        if unit in removed:
+            same = (o for o in added if (o.scope, o.kind) == (unit.scope, unit.kind) and calls & {call.path for call in o.calls})
+            names |= {name for o in same for name in _names(o)}
+    return names - set(sides.before.imported)
 
 
 def _names(unit: Unit) -> set[str]:
