@@ -27,6 +27,8 @@ class Driver:
 
 # PEP 249 `paramstyle` as each driver documents it; asyncpg and SQLAlchemy are not PEP 249 (their own pages on query arguments, `text()`).
 SQLITE = Driver("sqlite3", Dialect(Style.QMARK, double_quotes=True), "sequence")
+SQLITE_NAMED = Driver("sqlite3", Dialect(Style.NAMED, double_quotes=True), "mapping")
+"""The other way that sqlite3 documents ("How to use placeholders to bind values in SQL queries")."""
 QMARK = Driver("qmark", Dialect(Style.QMARK), "sequence")
 POSTGRES = Driver("psycopg", Dialect(Style.FORMAT), "sequence")
 MYSQL = Driver("mysql", Dialect(Style.FORMAT, double_quotes=True, binds_limit=False), "sequence")

@@ -49,8 +49,19 @@ class Parameter:
 
 def fix(code: Code, finding: Finding, files: SourceFiles) -> Change | None:
     """Bind every value in the query at the finding, or None when one part of it cannot be bound for certain."""
+    return _fix(code, finding, files, named=False)
+
+
+def fix_named(code: Code, finding: Finding, files: SourceFiles) -> Change | None:
+    """The other way, where the driver has two: placeholders with names. Only where nothing is bound yet."""
+    return _fix(code, finding, files, named=True)
+
+
+def _fix(code: Code, finding: Finding, files: SourceFiles, *, named: bool) -> Change | None:
     for call in code.near(finding.location, cst.Call, lambda c: _is_sink(code, c)) or _by_variable(code, finding):
         sink = _sink(code, call, files)
+        if named and sink is not None:
+            sink = replace(sink, driver=drivers.SQLITE_NAMED) if sink.driver is drivers.SQLITE else None
         built = find_built(code, _query_of(sink), sink.call) if sink else None
         if sink is None or built is None:
             continue
@@ -310,9 +321,7 @@ class _Binding:
     def _pass_mapping(self) -> list[Edit] | None:
         items = [(parameter.name, parameter.code) for parameter in self.parameters]
         text = self.sink.text
-        if text is None:
-            return None
-        if self.sink.call is text:
+        if text is not None and self.sink.call is text:
             method = self._bindparams(text)
             pairs = ", ".join(f"{name}={value}" for name, value in items)
             if method is not None:

@@ -66,6 +66,24 @@ def test_a_finding_that_is_not_gone_is_said_so(before: list[Finding], after: lis
     assert said in check.said
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "passed"),
+    [
+        # the changed statement has two weaknesses; one is mended, the other one stays in other words
+        ([finding("old", 2, OTHER)], [finding("same in other words", 3, OTHER)], True),
+        ([finding("old", 2, OTHER)], [finding("a", 2, OTHER), finding("b", 3, OTHER)], False),
+        ([finding("old", 1, OTHER)], [finding("elsewhere", 3, OTHER)], False),
+        ([finding("old", 2, OTHER)], [finding("another file", 3, OTHER, "b.py")], False),
+        ([], [finding("the mended rule itself", 3)], False),
+        ([finding("old", 2, secret=True)], [finding("another value", 3, secret=True)], False),
+    ],
+)
+def test_another_rule_that_fired_on_the_changed_statement_may_fire_there_still(
+    before: list[Finding], after: list[Finding], passed: bool
+) -> None:
+    assert new([finding(), *before], after).passed is passed
+
+
 def test_one_twin_mended_at_another_place_does_not_mend_this_one() -> None:
     twin = dataclasses.replace(finding(), location=Location("a.py", 1, 1))
     later = dataclasses.replace(finding(), location=Location("a.py", 3, 3))
