@@ -105,6 +105,10 @@ class Story:
         self.step("A maintainer writes /fix under the SQL injection", lambda: host.ask("members/web.py", "/fix"))
         answer = self.step("A patch is made, re-scanned, and tested against code broken on purpose", self._fixed)
         self.show([answer.title, "", *answer.body.split("<details>")[0].splitlines()[:12]])
+        # A second run finds the other way there already, and asks for the first one again.
+        wish = "first" if ":name" in (self.folder / "patch.diff").read_text("utf-8") else "another way"
+        self.step(f"The maintainer wants it otherwise: /refine {wish}", lambda: host.ask("members/web.py", f"/refine {wish}"))
+        self.step(f"A second attempt of the same fix is proven; its {host.word} is the same", lambda: self._refined(answer))
         self.step("The receipt is checked offline; an altered one and a foreign key are refused", self._receipt)
         self.say(f"checks {host.counts()['checks']}, threads {host.counts()['threads']}, fix {host.word}s {host.counts()['fixes']}")
         self._end()
@@ -171,11 +175,29 @@ class Story:
     def _fixed(self) -> FixAnswer:
         answer = self.wait("the fix", self.host.fix)
         self.expect("a verified fix", "**verified**" in answer.body, True)
-        head, fixed = (_git(self.host.server, "rev-parse", f"refs/heads/{branch}") for branch in (content.BRANCH, answer.branch))
-        diff = _git(self.host.server, "diff", head, fixed)
+        diff = self._diff(answer)
         (self.folder / "patch.diff").write_text(diff + "\n", "utf-8")
         self.show(diff.splitlines())
         return answer
+
+    def _refined(self, first: FixAnswer) -> None:
+        def another() -> FixAnswer | None:
+            now = self.host.fix()
+            return now if now is not None and now.body != first.body else None
+
+        answer = self.wait("the refined fix", another)
+        self.expect(f"the same {self.host.word}", answer.number, first.number)
+        self.expect("a verified fix", "**verified**" in answer.body, True)
+        before = (self.folder / "patch.diff").read_text("utf-8")
+        diff = self._diff(answer)
+        self.expect("another patch", diff != before.strip(), True)
+        (self.folder / "patch.diff").write_text(diff + "\n", "utf-8")
+        self.show(diff.splitlines())
+
+    def _diff(self, answer: FixAnswer) -> str:
+        """What the branch of the fix changes."""
+        head, fixed = (_git(self.host.server, "rev-parse", f"refs/heads/{branch}") for branch in (content.BRANCH, answer.branch))
+        return _git(self.host.server, "diff", head, fixed)
 
     def _receipt(self) -> None:
         answer = self.wait("the fix", self.host.fix)

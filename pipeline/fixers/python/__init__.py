@@ -32,7 +32,10 @@ _REWRITES: Mapping[str, Rewrite] = {
     "python.unsafe-yaml": yaml_load.fix,
 }
 
-_OTHER_WAYS: Mapping[str, tuple[Rewrite, ...]] = {"python.command-injection": (commands.fix_quoted,)}
+_OTHER_WAYS: Mapping[str, tuple[Rewrite, ...]] = {
+    "python.command-injection": (commands.fix_quoted,),
+    "python.sql-injection": (sql.fix_named,),
+}
 """Not as good as the first, and sometimes what somebody wants."""
 
 

@@ -399,9 +399,7 @@ class _Binding:
         title = f"bind {plain[0]} in query" if len(names) == 1 and plain[0] != "value" else "bind values in query"
         title = title if len(title) <= 60 else "bind values in query"
         what = "The value is" if len(names) == 1 else f"All {len(names)} values are"
-        text = (
-            f"{what} passed to the database as bound parameter{'s' if len(names) > 1 else ''}; the text of the query no longer depends on"
-        )
+        text = f"{what} passed to the database as {'bound parameters' if len(names) > 1 else 'a bound parameter'}; the text of the query no longer depends on"
         return title, f"{text} {'it' if len(names) == 1 else 'them'}."
 
 

@@ -49,6 +49,17 @@ def test_a_command_can_be_mended_in_another_way_that_keeps_its_shell() -> None:
     assert len(list(patches([PYTHON], found, files))) == 2
 
 
+def test_a_query_of_sqlite_can_have_placeholders_with_names() -> None:
+    from tests.unit.fixers.cases import Files, finding, location
+
+    text = "import sqlite3\n\n\ndef find(db: sqlite3.Connection, name):\n    return db.execute(f\"SELECT 1 FROM t WHERE n = '{name}'\")\n"
+    found = finding("python.sql-injection", location("a.py", text, "db.execute"))
+    (other,) = PYTHON.alternatives(found, Files({"a.py": text.encode()}))
+    assert b'db.execute("SELECT 1 FROM t WHERE n = :name", {"name": name})' in (other.edits[0].after or b"")
+    postgres = text.replace("sqlite3", "psycopg")
+    assert PYTHON.alternatives(found, Files({"a.py": postgres.encode()})) == []
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_each_rule_has_enough_cases_of_both_kinds(rule: str) -> None:
     cases = table(rule)
