@@ -398,9 +398,10 @@ class _Binding:
         plain = [name.replace("_", " ") for name in names]
         title = f"bind {plain[0]} in query" if len(names) == 1 and plain[0] != "value" else "bind values in query"
         title = title if len(title) <= 60 else "bind values in query"
-        what = "The value is" if len(names) == 1 else f"All {len(names)} values are"
-        text = f"{what} passed to the database as {'bound parameters' if len(names) > 1 else 'a bound parameter'}; the text of the query no longer depends on"
-        return title, f"{text} {'it' if len(names) == 1 else 'them'}."
+        if len(names) == 1:
+            return title, "The value is passed to the database as a bound parameter; the text of the query no longer depends on it."
+        text = f"All {len(names)} values are passed to the database as bound parameters; the text of the query no longer depends on them."
+        return title, text
 
 
 def _tuple(items: Sequence[str]) -> str:
