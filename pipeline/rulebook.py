@@ -26,6 +26,8 @@ FOLDER = Path(__file__).with_name("rules")
 """Where the rule files lie; shipped with the package."""
 
 _RESIDUE = ".residue.yml"
+_NO_RULES = (_RESIDUE, ".bad.yml", ".good.yml")
+"""Endings of files beside the rules: residues, and examples of rules about YAML."""
 
 RESIDUE_OF = "-residue-"
 """Between the id of a rule and that of a residue pattern of it, in what the engine answers with."""
@@ -86,7 +88,7 @@ _ENTRIES = TypeAdapter(list[dict[str, JsonValue]])
 @functools.cache
 def load(folder: Path = FOLDER) -> RuleBook:
     """The rules of a folder. They are our own files, so a wrong one is a bug and raises whatever it raises."""
-    files = sorted(path for path in folder.glob("*/*.yml") if not path.name.endswith(_RESIDUE))
+    files = sorted(path for path in folder.glob("*/*.yml") if not path.name.endswith(_NO_RULES))
     entries = [entry for path in files for entry in _entries(path)]
     read = [_Entry.model_validate(entry) for entry in entries]
     rules = {entry.id: _rule(entry) for entry in read if not entry.metadata.variant_of}

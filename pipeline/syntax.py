@@ -17,6 +17,8 @@ import tree_sitter_python
 import tree_sitter_typescript
 from tree_sitter import Language, Node, Parser, Tree
 
+from pipeline.formats import format_of, well_formed
+
 _LANGUAGES = {
     ".py": "python",
     ".pyi": "python",
@@ -82,8 +84,13 @@ def _grammar(language: str) -> Language:
 
 
 def language_of(path: str) -> str | None:
-    """`python`, `javascript`, `typescript` or `tsx` by the file's extension; None for everything else."""
-    return _LANGUAGES.get(PurePosixPath(path).suffix.lower())
+    """`python`, `javascript`, `typescript` or `tsx` by the file's extension, `workflow` or `dockerfile` by its name; else None."""
+    return _LANGUAGES.get(PurePosixPath(path).suffix.lower()) or format_of(path)
+
+
+def has_statements(path: str) -> bool:
+    """True for a program, of which we know a tree; false for every other file, also for one that we can check."""
+    return language_of(path) in _FALLBACKS
 
 
 def parses(path: str, content: bytes) -> bool | None:
@@ -98,6 +105,8 @@ def parses(path: str, content: bytes) -> bool | None:
     language = language_of(path)
     if language is None:
         return None
+    if not has_statements(path):
+        return well_formed(language, content)
     if language == "python" and _interpreter_parses(content):
         return True
     root = _tree(language, content).root_node
@@ -108,10 +117,10 @@ def syntax_tree(path: str, content: bytes) -> Tree | None:
     """The whole tree of a file, for those who must look at statements. Offsets are bytes of `content` where it is UTF-8.
 
     Returns:
-        None when the language is unknown to us. A tree with `root_node.has_error` where it does not parse.
+        None when the language is unknown to us or has no statements. A tree with `root_node.has_error` where it does not parse.
     """
     language = language_of(path)
-    return None if language is None else _tree(language, content)
+    return _tree(language, content) if language is not None and has_statements(path) else None
 
 
 def scope_at(path: str, content: bytes, line: int) -> str:
@@ -129,7 +138,7 @@ def scope_at(path: str, content: bytes, line: int) -> str:
         `""` at the top of a file, in an unknown language, and beyond its end.
     """
     language = language_of(path)
-    if language is None:
+    if language is None or not has_statements(path):
         return ""
     return ".".join(name for first, last, name in _spans(language, content) if first <= line <= last)[:_SCOPE_LIMIT]
 

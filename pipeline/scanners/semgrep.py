@@ -64,7 +64,14 @@ _RUNTIME = {"OCAMLRUNPARAM": "s=4M"}
 """Words of the engine's minor heap (32 MB). With its default all its threads meet for a collection every 2 MB, and on a machine that has
 other work they wait for each other longer than they scan: 18.7 s instead of 6.0 s of processor time for 39,000 lines on two busy cores.
 Source: OCaml manual, OCAMLRUNPARAM; chapter "Memory management", stop-the-world minor collections."""
-_ANALYZERS = {"python": "python", "javascript": "javascript", "typescript": "typescript", "tsx": "typescript"}
+_ANALYZERS = {
+    "python": "python",
+    "javascript": "javascript",
+    "typescript": "typescript",
+    "tsx": "typescript",
+    "workflow": "yaml",
+    "dockerfile": "dockerfile",
+}
 
 
 class Semgrep:
@@ -82,7 +89,7 @@ class Semgrep:
         return EngineInfo(NAME, engines.find(control.engines_dir, NAME).version, _digest())
 
     def concerns(self, path: str) -> bool:
-        """True for Python, JavaScript and TypeScript."""
+        """True for Python, JavaScript, TypeScript, workflows and Dockerfiles."""
         return language_of(path) is not None
 
     def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:

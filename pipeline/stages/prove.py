@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pipeline.scanners
 from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable, Superseded
+from pipeline.formats import format_of
 from pipeline.model.finding import Finding, Location
 from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, TestRun
 from pipeline.model.ids import BlobId
@@ -398,4 +399,4 @@ def _run_each(bench: _Bench, mutants: Sequence[Mutant], after: TestRun, step: _S
 
 
 def _mutants(edit: FileEdit) -> list[Mutant]:
-    return [] if edit.path.endswith(_NOT_EXECUTED) else mutants(edit)
+    return [] if edit.path.endswith(_NOT_EXECUTED) or format_of(edit.path) is not None else mutants(edit)

@@ -15,7 +15,7 @@ from pipeline.model.fix import ExploitRun, FileEdit, Patch, Proof, ProofCheck, P
 from pipeline.model.scan import EngineInfo
 from pipeline.patches import added_lines, changed_ranges, split_lines
 from pipeline.phrases import plural
-from pipeline.syntax import parses
+from pipeline.syntax import has_statements, parses
 from pipeline.triage.baseline import Compared
 from pipeline.triage.complaints import LINT
 from pipeline.triage.disguise import disguises
@@ -23,6 +23,7 @@ from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large
 from pipeline.triage.letters import odd_letters, odd_names
 from pipeline.triage.outline import outline
 from pipeline.triage.remedy import no_remedies
+from pipeline.triage.steps import lost_work
 from pipeline.triage.stray import stray_files, stray_statements
 from pipeline.triage.survival import handed_on, lost_behaviour, sides_of
 
@@ -90,6 +91,7 @@ def check_text(patch: Patch, finding: Finding) -> list[ProofCheck]:
             kept += stray_statements(side, finding)
             hidden += [*disguises(side, home, finding), *handed_on(side, finding), *no_remedies(side, finding)]
             hidden += odd_names(side.before, side.after)
+        kept += [reason for edit in patch.edits for reason in lost_work(edit, finding)]
         kept += _lost_entries(patch, finding)
     counted = f"{files} file{'s' * (files != 1)}, {lines} line{'s' * (lines != 1)}"
     return [
@@ -117,7 +119,7 @@ def _lost_entries(patch: Patch, finding: Finding) -> list[str]:
     if finding.secret is None:
         return []
     for edit in patch.edits:
-        if edit.path != finding.location.path or parses(edit.path, b"") is not None:
+        if edit.path != finding.location.path or has_statements(edit.path):
             continue
         lines = (edit.before or b"").split(b"\n")
         line = lines[finding.location.line - 1] if finding.location.line <= len(lines) else b""

@@ -21,7 +21,9 @@ EXAMPLES = (ROOT / "pipeline" / "rules", ROOT / "tests" / "samples")
 """Bad code, on purpose."""
 
 BOUNDARIES = ROOT / "docs" / "decisions" / "0003-boundaries.md"
-RULES = sorted(path for path in (ROOT / "pipeline" / "rules").glob("*/*.yml") if not path.name.endswith(".residue.yml"))
+RULES = sorted(
+    path for path in (ROOT / "pipeline" / "rules").glob("*/*.yml") if not path.name.endswith((".residue.yml", ".bad.yml", ".good.yml"))
+)
 LOCKS = sorted([*ROOT.glob("requirements*.txt"), *ROOT.glob("pipeline/*.lock")])
 
 

@@ -16,6 +16,9 @@ NAMES = re.compile(r"\b(?:pull|merge) requests?\b|\bMRs?\b|\bPRs?\b|\bGit ?Hub\b
 ELSEWHERE = {
     "triage/secrets.py": "kinds of tokens are called after who gives them out",
     "leaks.py": "shapes of tokens",
+    "fixers/workflow/expressions.py": "the language of a kind of file",
+    "fixers/workflow/permissions.py": "the language of a kind of file",
+    "formats.py": "the folder of a kind of file",
     "fixers/secret/__init__.py": "files of a build",
     "triage/intent.py": "files of a build",
     "triage/places.py": "files of a build",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,10 +18,27 @@ from pipeline.ports import Fixer
 from pipeline.rulebook import load
 
 FIXERS = list(discover(pipeline.fixers, "FIXER", Fixer).values())
-WITHOUT_FIXER = {"python.weak-password-hash": "the stored hashes would match no password any more"}
+WITHOUT_FIXER: dict[str, str] = {
+    "dockerfile.add-remote": "only the server knows the checksum, and today's may be the wrong one",
+    "dockerfile.curl-pipe-shell": "only the server knows the checksum, and today's may be the wrong one",
+    "dockerfile.latest-tag": "only a registry knows which version is meant",
+    "python.weak-password-hash": "the stored hashes would match no password any more",
+    "workflow.pull-request-target-checkout": "what the workflow may still do without the secrets is for its owner to say",
+}
 """Rules that no fixer answers, each with the reason, which docs/reference/rules.md says in its row."""
 RULES = [*(rule for rule in load().rules if rule not in WITHOUT_FIXER), "secrets.aws-access-key"]
-PATHS = ["app.py", "app.js", "app.ts", "app.tsx", ".env", "docker-compose.yml", "run.sh", "notes.txt"]
+PATHS = [
+    "app.py",
+    "app.js",
+    "app.ts",
+    "app.tsx",
+    ".env",
+    "docker-compose.yml",
+    "run.sh",
+    "notes.txt",
+    ".github/workflows/ci.yml",
+    "Dockerfile",
+]
 # what the rewrites look for, so that random texts reach them
 WORDS = [
     *(
@@ -98,10 +116,20 @@ def _finding(rule_id: str, path: str, line: int = 1, column: int = 1, end_column
     return Finding(rule, Location(path, line, line, column, end_column), "v1:" + "0" * 32, "semgrep")
 
 
+NAMES = {
+    "dockerfile": "rewrite-dockerfile",
+    "javascript": "rewrite-javascript",
+    "python": "rewrite-python",
+    "secrets": "secret",
+    "workflow": "rewrite-workflow",
+}
+"""By the first part of a rule's id."""
+
+
 def test_every_rule_has_exactly_one_fixer_or_a_reason_to_have_none() -> None:
     assert {rule for rule in load().rules if not any(fixer.answers(rule) for fixer in FIXERS)} == WITHOUT_FIXER.keys()
     assert {rule: [fixer.name for fixer in FIXERS if fixer.answers(rule)] for rule in RULES} == {
-        rule: [{"javascript": "rewrite-javascript", "python": "rewrite-python", "secrets": "secret"}[rule.split(".")[0]]] for rule in RULES
+        rule: [NAMES[rule.split(".")[0]]] for rule in RULES
     }
 
 
@@ -136,13 +164,24 @@ def test_a_missing_or_unreadable_file_is_left_alone(fixer: Fixer, rule: str) -> 
         b"exec('ls ' + " + b"!" * 20_000 + b"x)\n",
         b"API_KEY=" + b"a" * 100_000 + b" " * 100_000 + b"!\n",
         b"os.system('ls ' + x." + b"a." * 30_000 + b"b)\n",
+        b"jobs: {a: " + b"[" * 50_000 + b"]" * 50_000 + b"}\n",
+        b"a: &a [x, x]\n"
+        + b"".join(b"b%d: &b%d [*%s, *%s]\n" % (n, n, m, m) for n, m in [(0, b"a"), *((n, b"b%d" % (n - 1)) for n in range(1, 40))]),
+        b"jobs:\n a:\n  steps:\n  - run: |\n" + b"     echo ${{ github.head_ref }} $(\n" * 3_000,
+        b"FROM a\nRUN curl " + b"x \\\n" * 5_000 + b" -k\n",
     ],
     ids=lambda content: repr(content[:24]),
 )
 @pytest.mark.timeout(60)
 def test_hostile_text_ends_soon_and_without_an_exception(content: bytes) -> None:
     last = content.count(b"\n") or 1
-    paths = {"python": ["app.py"], "javascript": ["app.js"], "secrets": ["app.py", "app.js", ".env"]}
+    paths = {
+        "python": ["app.py"],
+        "javascript": ["app.js"],
+        "secrets": ["app.py", "app.js", ".env"],
+        "workflow": [".github/workflows/ci.yml"],
+        "dockerfile": ["Dockerfile"],
+    }
     for rule in RULES:
         for path in paths[rule.split(".")[0]]:
             for fixer in FIXERS:
@@ -166,6 +205,12 @@ def test_any_text_gives_a_well_formed_patch_or_none(words: list[str], rule: str,
         assert patch == fixer.fix(_finding(rule, path, line, column, column + 5), Files(path, content))
 
 
+def _place(rule: str, line: int, text: str) -> tuple[int, int, int]:
+    """Line and columns of a finding; a fixer of Dockerfiles is told them to the character."""
+    found = re.search(r"\b(curl|wget|apt-get).*?\s(--\w[\w-]*ted|--insecure|--no-[\w-]+|-\w*k)(?=\s)", text)
+    return (line, found.start() + 1, found.end() + 1) if rule.startswith("dockerfile") and found else (line, 1, 1)
+
+
 EXAMPLES = Path(__file__).parents[2] / "pipeline" / "rules"
 
 
@@ -174,11 +219,12 @@ def test_most_bad_examples_of_a_rule_can_be_mended(path: Path) -> None:
     rule = f"{path.parent.name}.{path.name.split('.')[0]}"
     if rule in WITHOUT_FIXER:
         return
-    content = path.read_bytes()
+    content, name = path.read_bytes(), f".github/workflows/{path.name}" if rule.startswith("workflow") else path.name
     lines = [n for n, line in enumerate(content.decode().split("\n"), start=1) if f"expect: {rule}" in line]
     fixer = next(fixer for fixer in FIXERS if fixer.answers(rule))
-    files = Files(path.name, content)
-    patches = [fixer.fix(_finding(rule, path.name, line), files) for line in lines]
+    files = Files(name, content)
+    places = [_place(rule, line, content.decode().split("\n")[line - 1]) for line in lines]
+    patches = [fixer.fix(_finding(rule, name, *place), files) for place in places]
     mended = [patch for patch in patches if patch is not None]
     if rule == "javascript.sql-injection":
         # the example names no driver, so that only what says its own way to bind can be mended

@@ -17,7 +17,7 @@ from pipeline.scanners import semgrep
 from pipeline.stages.prove import Engines, Residues, prove
 from pipeline.syntax import language_of
 from pipeline.triage.proof import check_text
-from tests.e2e.proof_cases import Case, Memory, load_cases, secret_case
+from tests.e2e.proof_cases import Case, Memory, load_cases, load_plain_cases, secret_case
 from tests.e2e.proof_operators import bad_patches
 
 
@@ -70,6 +70,21 @@ def all_trials(engines: Engines) -> list[Trial]:
         finding = next(f for f in reported if f.location.path == f"case{number}/{case.path}" and f.rule.id.startswith(case.rule))
         finding = replace(finding, location=replace(finding.location, path=case.path))
         made += [Trial(case, operator, patch, finding) for operator, patch in bad_patches(case)]
+    return [_apart(trial, number) for number, trial in enumerate(made)]
+
+
+def plain_trials(engines: Engines) -> list[Trial]:
+    """Every fix and every trick of the cases without statements; the operator says which (`good env`, `bad eval`)."""
+    cases = [replace(case, path=f"case{number}/{case.path}") for number, case in enumerate(load_plain_cases())]
+    found, _ = engines.look({case.path: case.before for case in cases})
+    made = []
+    for case in cases:
+        finding = next(f for f in found if f.rule.id == case.rule and f.location.path == case.path)
+        made += [Trial(case, f"good {name}", case.patch({case.path: content}), finding) for name, content in case.good.items()]
+        made += [
+            Trial(case, f"bad {name}", case.patch({case.path: next(iter(contents.values()))}), finding)
+            for name, contents in case.bad.items()
+        ]
     return [_apart(trial, number) for number, trial in enumerate(made)]
 
 

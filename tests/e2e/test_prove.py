@@ -33,7 +33,7 @@ from pipeline.triage import proof as gate
 from pipeline.triage.handles import assign
 from pipeline.triage.proof import check_text
 from tests.e2e.proof_cases import Memory, load_cases, secret_case, stand_in
-from tests.e2e.proof_trials import all_trials, finding_of, found, put_all_through, put_through, sample
+from tests.e2e.proof_trials import all_trials, finding_of, found, plain_trials, put_all_through, put_through, sample
 from tests.engines import INSTALLED, needs_engines
 
 RULES = Path(pipeline.fixers.__file__).resolve().parent.parent / "rules"
@@ -85,7 +85,8 @@ def test_what_the_fixers_make_of_the_rules_own_examples_is_accepted(engines: Eng
     fixers = list(discover(pipeline.fixers, "FIXER", Fixer).values())
     tried, accepted, wrong = Counter[str](), Counter[str](), []
     for example in sorted(RULES.glob("*/*.bad.*")):
-        path, content = f"shop/{example.name.replace('.bad', '').replace('-', '_')}", example.read_bytes()
+        name, content = example.name.replace(".bad", "").replace("-", "_"), example.read_bytes()
+        path = f".github/workflows/{name}" if example.parent.name == "workflow" else f"shop/{name}"
         seen = Counter[str]()
         for finding in found(engines, path, content):
             patch = make_patch(fixers, finding, Memory({path: content}))
@@ -106,6 +107,21 @@ def test_what_the_fixers_make_of_the_rules_own_examples_is_accepted(engines: Eng
             print(f"  {rule:38} {accepted[rule]:3} / {tried[rule]}")
     assert tried.keys() == {rule for rule in load().rules if any(fixer.answers(rule) for fixer in fixers)}
     assert wrong == []
+
+
+@needs_engines
+def test_fixes_of_workflows_and_dockerfiles_are_told_from_tricks(engines: Engines) -> None:
+    trials = plain_trials(engines)
+    proofs = put_all_through(engines, trials)
+    wrong = [
+        (trial.case.rule, trial.operator, proof.word.value, [check.said for check in proof.checks if not check.passed])
+        for trial, proof in zip(trials, proofs, strict=True)
+        if proof.word is not (ProofWord.RESCANNED if trial.operator.startswith("good") else ProofWord.REFUSED)
+    ]
+    assert wrong == []
+    tricks = Counter(trial.case.rule for trial in trials if trial.operator.startswith("bad"))
+    assert len(tricks) == 6
+    assert min(tricks.values()) >= 5
 
 
 # --- tests that guard a fix -----------------------------------------------------------------------------------------------------------

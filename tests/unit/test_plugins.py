@@ -127,6 +127,15 @@ UNMENDABLE = {"secrets.private-key", "python.weak-password-hash"}
 hash nobody could log in any more."""
 
 
+ONLY_EXPLAINED = {
+    "dockerfile.add-remote",
+    "dockerfile.curl-pipe-shell",
+    "dockerfile.latest-tag",
+    "workflow.pull-request-target-checkout",
+}
+"""A server or a registry would have to be asked, or only the owner knows; docs/reference/rules.md says which."""
+
+
 def test_every_rule_has_exactly_one_fixer() -> None:
     fixers = discover(pipeline.fixers, "FIXER", Fixer).values()
     rules: list[str] = []
@@ -135,7 +144,7 @@ def test_every_rule_has_exactly_one_fixer() -> None:
         rules += scanner.rules()
     answering = {rule: [fixer.name for fixer in fixers if fixer.answers(rule)] for rule in rules}
     assert len(answering) > 12
-    assert {rule for rule, names in answering.items() if not names} == UNMENDABLE
+    assert {rule for rule, names in answering.items() if not names} == UNMENDABLE | ONLY_EXPLAINED
     assert {rule: names for rule, names in answering.items() if len(names) > 1} == {}
 
 

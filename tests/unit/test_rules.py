@@ -24,32 +24,48 @@ from tests.contract.scanning import Seen, installed, look, tree
 IDS = sorted(load().rules)
 every_rule = pytest.mark.parametrize("rule_id", IDS)
 SAMPLES = Path(__file__).parents[1] / "samples"
-JAVASCRIPT_ENDINGS = ("js", "mjs", "cjs", "jsx", "ts", "mts", "tsx")
+ENDINGS: dict[str, tuple[str, ...]] = {
+    "python": ("py",),
+    "javascript": ("js", "mjs", "cjs", "jsx", "ts", "mts", "tsx"),
+    "workflow": ("yml",),
+    "dockerfile": ("dockerfile",),
+}
+"""By the language of a rule: endings of the files that it looks at; the first is that of its examples."""
+
+
+def endings(rule_id: str) -> tuple[str, ...]:
+    return ENDINGS[rule_id.partition(".")[0]]
+
+
+def named(rule_id: str, name: str) -> str:
+    """Where a file with this name must lie for the rule to look at it."""
+    return f".github/workflows/{name}" if rule_id.startswith("workflow") else name
 
 
 def example(rule_id: str, kind: str) -> Path:
     """The file of examples: `bad` or `good`."""
     language, name = rule_id.split(".")
-    return FOLDER / language / f"{name}.{kind}.{'py' if language == 'python' else 'js'}"
+    return FOLDER / language / f"{name}.{kind}.{endings(rule_id)[0]}"
 
 
 def expected(rule_id: str) -> set[tuple[str, int]]:
-    """(rule, line) that the bad examples are marked with."""
+    """(rule, line) that the bad examples are marked with: at the end of the line, or alone above it."""
     marks = enumerate(example(rule_id, "bad").read_text("utf-8").splitlines(), 1)
-    return {(match[1], line) for line, text in marks if (match := re.search(r"(?:#|//) expect: (\S+)$", text))}
+    found = ((line, re.search(r"(#|//) expect: (\S+)$", text)) for line, text in marks)
+    return {(match[2], line + (match.start() == 0)) for line, match in found if match}
 
 
 @cache
 def scanned() -> Seen:
     """All examples in one run."""
     with private_folder("examples") as folder:
-        files: dict[str, str | bytes] = {f"{rule}.{kind}": example(rule, kind).read_bytes() for rule in IDS for kind in ("bad", "good")}
-        named: dict[str, str | bytes] = {
-            f"{path}.{ending}": content
-            for path, content in files.items()
-            for ending in (("py",) if path.startswith("python") else JAVASCRIPT_ENDINGS)
+        files: dict[str, str | bytes] = {
+            named(rule, f"{rule}.{kind}.{ending}"): example(rule, kind).read_bytes()
+            for rule in IDS
+            for kind in ("bad", "good")
+            for ending in endings(rule)
         }
-        return look(SCANNER, folder / "tree", named)
+        return look(SCANNER, folder / "tree", files)
 
 
 def places(path: str) -> Iterator[tuple[str, int]]:
@@ -60,23 +76,22 @@ def places(path: str) -> Iterator[tuple[str, int]]:
 @every_rule
 def test_every_marked_line_fires_and_no_other(rule_id: str) -> None:
     assert expected(rule_id)
-    for ending in ("py",) if rule_id.startswith("python") else JAVASCRIPT_ENDINGS:
-        own = [place for place in places(f"{rule_id}.bad.{ending}") if place[0] == rule_id]
+    for ending in endings(rule_id):
+        own = [place for place in places(named(rule_id, f"{rule_id}.bad.{ending}")) if place[0] == rule_id]
         assert sorted(own) == sorted(expected(rule_id)), ending
 
 
 @pytest.mark.engines
 @every_rule
 def test_the_good_examples_are_silent(rule_id: str) -> None:
-    for ending in ("py",) if rule_id.startswith("python") else JAVASCRIPT_ENDINGS:
-        assert [line for rule, line in places(f"{rule_id}.good.{ending}") if rule == rule_id] == []
+    for ending in endings(rule_id):
+        assert [line for rule, line in places(named(rule_id, f"{rule_id}.good.{ending}")) if rule == rule_id] == []
 
 
 @pytest.mark.engines
 def test_the_engine_reads_every_example_to_the_end() -> None:
     assert scanned().gaps == {}
-    python = [rule for rule in IDS if rule.startswith("python")]
-    assert len(scanned().covered) == 2 * (len(python) + (len(IDS) - len(python)) * len(JAVASCRIPT_ENDINGS))
+    assert len(scanned().covered) == 2 * sum(len(endings(rule)) for rule in IDS)
 
 
 RESIDUES = yaml.safe_load("".join(path.read_text("utf-8") for path in sorted((SAMPLES / "residues").glob("*.yml"))))
@@ -87,10 +102,11 @@ def shown() -> dict[str, list[Location]]:
     """What the residues of all rules show: of the bad examples, of what hides, and of what is safe, in one run."""
     files: dict[str, str | bytes] = {}
     for rule in IDS:
-        ending = "py" if rule.startswith("python") else "js"
-        files[f"{rule}/bad.{ending}"] = example(rule, "bad").read_bytes()
-        files[f"{rule}/harmless.{ending}"] = RESIDUES[rule]["harmless"]
-        files |= {f"{rule}/hidden{n}.{ending}": text + "\n" for n, text in enumerate(RESIDUES[rule]["hidden"])}
+        ending = endings(rule)[0]
+        folder_name = f"{rule}/.github/workflows" if rule.startswith("workflow") else rule
+        files[f"{folder_name}/bad.{ending}"] = example(rule, "bad").read_bytes()
+        files[f"{folder_name}/harmless.{ending}"] = RESIDUES[rule]["harmless"]
+        files |= {f"{folder_name}/hidden{n}.{ending}": text + "\n" for n, text in enumerate(RESIDUES[rule]["hidden"])}
     with private_folder("residues") as folder:
         found = residues_of(IDS, tree(folder / "tree", files), installed(SCANNER), 120.0)
     return {rule: [place for place in found[rule] if place.path.startswith(f"{rule}/")] for rule in IDS}
@@ -99,7 +115,7 @@ def shown() -> dict[str, list[Location]]:
 @pytest.mark.engines
 @every_rule
 def test_the_residue_of_a_rule_shows_every_place_that_it_reports(rule_id: str) -> None:
-    bad = [place for place in shown()[rule_id] if place.path.startswith(f"{rule_id}/bad.")]
+    bad = [place for place in shown()[rule_id] if "/bad." in place.path]
     lines = {line for place in bad for line in range(place.line, place.end_line + 1)}
     assert {line for _, line in expected(rule_id)} <= lines
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.fixers.dockerfile import FIXER as DOCKERFILE
 from pipeline.fixers.javascript import FIXER as JAVASCRIPT
 from pipeline.fixers.python import FIXER as PYTHON
+from pipeline.fixers.workflow import FIXER as WORKFLOW
 from pipeline.ports import Fixer
 from pipeline.rulebook import load
 from pipeline.stages.ladder import patches
 from tests.unit.fixers.cases import TABLES, Case, check, table
 
-FIXERS: dict[str, Fixer] = {"javascript": JAVASCRIPT, "python": PYTHON}
+FIXERS: dict[str, Fixer] = {"dockerfile": DOCKERFILE, "javascript": JAVASCRIPT, "python": PYTHON, "workflow": WORKFLOW}
 RULES = sorted(path.stem for path in TABLES.glob("*.txt"))
 CASES = [pytest.param(FIXERS[rule.partition(".")[0]], rule, case, id=f"{rule}: {case.name}") for rule in RULES for case in table(rule)]
 
@@ -70,4 +72,4 @@ def test_each_rule_has_enough_cases_of_both_kinds(rule: str) -> None:
 
 
 def test_every_rule_that_has_a_rewrite_has_a_table() -> None:
-    assert {rule for rule in load().rules if JAVASCRIPT.answers(rule) or PYTHON.answers(rule)} == set(RULES)
+    assert {rule for rule in load().rules if any(fixer.answers(rule) for fixer in FIXERS.values())} == set(RULES)

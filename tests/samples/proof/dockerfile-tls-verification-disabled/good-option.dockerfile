@@ -1,0 +1,6 @@
+FROM debian:12
+RUN apt-get update && \
+    curl -fsSL https://example.org/a.tgz -o a.tgz && \
+    tar xzf a.tgz
+COPY . /app
+CMD ["/app/run"]
