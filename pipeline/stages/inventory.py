@@ -54,6 +54,7 @@ def note_change(
     results: Mapping[str, Sequence[ScanResult]],
     changed: Sequence[Changed],
     taken: Mapping[Handle, str],
+    mended: Mapping[str, str],
 ) -> None:
     """What a change brought and took away becomes part of the list: its pull request's, or the pushed branch's.
 
@@ -61,6 +62,7 @@ def note_change(
         verdict: with handles.
         results: of the engines by side: `base`, `head`, `history`.
         taken: handles that were given before this review.
+        mended: see `pipeline.stages.merged.mended_by`.
     """
     change = review.change
     new = [judged.finding for judged in verdict.judged if judged.baseline is BaselineState.NEW]
@@ -70,7 +72,8 @@ def note_change(
     if change.pull_request is not None:
         # A fork's branch may have any name, also that of our default branch.
         branch = f"{PULL}{change.pull_request.number}"
-        work.findings.remember(repository, new, review.id, branch, change.head, fixed=fixed, looked=Looked(looked, ran))
+        looked_at = Looked(looked, ran)
+        work.findings.remember(repository, new, review.id, branch, change.head, fixed=fixed, looked=looked_at, mended=mended)
     elif change.queued:
         # Identities and handles only: it is made of pull requests, and what it brings will be pushed.
         work.findings.remember(repository, new, review.id, change.head_ref, change.head, stands=False)

@@ -18,6 +18,7 @@ from pipeline.stages.context import Context
 from pipeline.stages.disclosure import mark_listed, mark_unlisted, needs_list
 from pipeline.stages.examine import merge
 from pipeline.stages.inventory import note_change, settle_whole, whole
+from pipeline.stages.merged import mended_by
 from pipeline.stages.ruling import Ruling, read_ruling
 from pipeline.stages.scan import CHANGED_FILES
 from pipeline.stages.sweep import HOUR, spread
@@ -48,6 +49,8 @@ def settle_review(context: Context, message: SettleReview) -> None:
         _look_again(context, review)
         return
     seen = _look(context, review, results, gaps, policy, record)
+    present = {finding.fingerprint for result in seen.sides["head"] for finding in result.findings}
+    mended = {} if message.again else mended_by(context, review, present)
     with context.finish() as work:
         repository = work.installations.identify(change.repository)
         # Also a lock: a waiver that is written down meanwhile either is seen here, or sees what is remembered here.
@@ -56,7 +59,7 @@ def settle_review(context: Context, message: SettleReview) -> None:
         if message.again:
             _save_again(context, work, review, verdict)
             return
-        note_change(context, work, review, repository, verdict, seen.compared, seen.sides, seen.changed, taken)
+        note_change(context, work, review, repository, verdict, seen.compared, seen.sides, seen.changed, taken, mended)
         work.reviews.save_verdict(review.id, verdict)
         work.on_commit(lambda: TALLY.add("fixwright_reviews_total", conclusion=str(verdict.conclusion)))
         work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)

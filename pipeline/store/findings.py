@@ -45,6 +45,7 @@ class Findings(SeenFindings):
         looked: Looked | None = None,
         whole: bool = False,
         stands: bool = True,
+        mended: Mapping[str, str] | None = None,
     ) -> dict[str, FindingId]:
         """Write down what a review saw on a branch, and what is gone from there, with the events that follow from it.
 
@@ -57,6 +58,7 @@ class Findings(SeenFindings):
             looked: what was looked at. With it the places of the branch's findings are brought up to date, and a finding that has none
                 left is resolved; `seen` is then everything that was found there.
             stands: False when it says nothing of how the branch stands: the identities are noted, with their handles.
+            mended: by fingerprint, the pull request of ours that was merged (`pull/9`): if it is gone, then by that.
             whole: of everything on the branch: what is known already is not noted once more as seen by this review.
 
         Returns:
@@ -76,7 +78,8 @@ class Findings(SeenFindings):
         if looked is not None:
             moved = self._places.replace(repository_id, branch, commit, seen, ids, looked)
             here, gone = here | moved.present, (gone | moved.gone) - moved.present
-        self._settle_states(repository_id, review_id, branch, commit, here, gone, {ids[print_] for print_ in fresh})
+        by = {} if not mended else {finding: mended[print_] for print_, finding in self._ids(repository_id, mended).items()}
+        self._settle_states(repository_id, review_id, branch, commit, here, gone, {ids[print_] for print_ in fresh}, by)
         return ids
 
     def close_pull_request(self, repository_id: RepositoryId, number: int, review_id: ReviewId, commit: CommitId) -> None:
@@ -182,6 +185,7 @@ class Findings(SeenFindings):
         present: Collection[FindingId],
         gone: Collection[FindingId],
         fresh: Collection[FindingId],
+        mended: Mapping[FindingId, str],
     ) -> None:
         """Bring the branch to what was seen, and write an event for everything that changed."""
         before = self._states(repository_id, branch, {*present, *gone})
@@ -200,7 +204,8 @@ class Findings(SeenFindings):
                 happened.append((finding, "merged", pulls[finding]))
             elif finding not in pulls and finding not in somewhere:
                 happened.append((finding, "reopened", ""))
-        happened += [(finding, "resolved_auto", "") for finding in closed]
+        for finding in closed:
+            happened.append((finding, "resolved_pr_merged" if finding in mended else "resolved_auto", mended.get(finding, "")))
         states: dict[FindingId, FindingStatus] = {**dict.fromkeys(opened, "open"), **dict.fromkeys(closed, "resolved")}
         self._set_states(repository_id, review_id, branch, states)
         self._tell(repository_id, review_id, branch, commit, happened)

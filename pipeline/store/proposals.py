@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from pipeline.model.ids import FixId, RepositoryId
+from pipeline.model.ids import FindingId, FixId, RepositoryId
 from pipeline.model.target import PullRequestRef
 from pipeline.store.fixes import PULL_REQUEST
 from pipeline.store.tables import fixes, reviews
@@ -20,6 +20,7 @@ class Proposal:
     fix: FixId
     fingerprint: str
     """Of the finding that it mends."""
+    finding: FindingId
     pull_request: PullRequestRef
 
 
@@ -32,7 +33,7 @@ class Proposals:
     def of_change(self, repository: RepositoryId, pull_request: int) -> list[Proposal]:
         """Those that were opened for a change, whatever became of them, each once with the newest fix that it carries."""
         statement = (
-            select(fixes.c.id, fixes.c.fingerprint, fixes.c.pull_request)
+            select(fixes.c.id, fixes.c.fingerprint, fixes.c.finding_id, fixes.c.pull_request)
             .join(reviews, fixes.c.review_id == reviews.c.id)
             .where(reviews.c.repository_id == repository, reviews.c.pull_request == pull_request, fixes.c.pull_request.is_not(None))
             .order_by(fixes.c.id)
@@ -40,5 +41,6 @@ class Proposals:
         found = {}
         for row in self._transaction.execute(statement):
             ref = PULL_REQUEST.load(row.pull_request)
-            found[ref.number] = Proposal(FixId(row.id), str(row.fingerprint).partition(" ")[0], ref)
+            fingerprint = str(row.fingerprint).partition(" ")[0]
+            found[ref.number] = Proposal(FixId(row.id), fingerprint, FindingId(row.finding_id), ref)
         return list(found.values())
