@@ -10,7 +10,7 @@ from pipeline.model.fix import Patch
 from pipeline.ports import SourceFiles
 from pipeline.rewriting.source import Change, Edit, Source, make_patch, open_source
 
-_LONG = re.compile(rb"[ \t]+(?:--insecure|--no-check-certificate|--allow-unauthenticated|-k)$")
+_LONG = re.compile(rb"(?<![ \t])[ \t]++(?:--insecure|--no-check-certificate|--allow-unauthenticated|-k)$")
 _SHORT = re.compile(rb"(?<=[ \t])(-[A-Za-z]*)k([A-Za-z]*)$")
 _COMMAND = re.compile(rb"(?:curl|wget|apt(?:-get)?)\b")
 
