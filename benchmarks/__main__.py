@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import attention, exploits, gate, intake, latency, load, metrics, push, queue, receive, variants
+from benchmarks import attention, exploits, gate, intake, latency, load, metrics, push, queue, receive, recipes, variants
 from benchmarks.table import Shares, Table
 
 BENCHMARKS: dict[str, Callable[[bool], Table | Shares]] = {
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[bool], Table | Shares]] = {
     "metrics": metrics.run,
     "queue": queue.run,
     "receive": receive.run,
+    "recipes": recipes.run,
     "variants": variants.run,
 }
 
