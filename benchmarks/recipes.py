@@ -183,7 +183,9 @@ def sources(cache: Path, recipe: Recipe, version: str) -> dict[str, bytes]:
         if recipe.ecosystem == "npm":
             _fetched(["npm", "pack", "--silent", "--ignore-scripts", f"{recipe.package}@{version}"], place)
         else:
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "--dest", str(place)]
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+            # Nothing of it is run, so it need not fit this Python.
+            pip += ["--ignore-requires-python", "--dest", str(place)]
             pinned = f"{recipe.package}=={version}"
             # A wheel needs nothing to be run; an old release may have none.
             _fetched([*pip, "--only-binary=:all:", pinned], place) or _fetched([*pip, "--no-binary=:all:", pinned], place)
