@@ -391,7 +391,8 @@ def _outcome(fix: Fix, sign: str) -> str:
         case FixStatus.COMPLETED if fix.pull_request is not None:
             return f"opened {sign}{fix.pull_request.number}, {proof_word(fix.proof)}"
         case FixStatus.COMPLETED | FixStatus.PR_CREATION_FAILED | FixStatus.PR_UPDATE_FAILED:
-            return f"a patch, {proof_word(fix.proof)}; {shows}"
+            why = f" ({prose(cut(fix.error, SENTENCE)).rstrip('.')})" if fix.error and fix.status is FixStatus.COMPLETED else ""
+            return f"a patch, {proof_word(fix.proof)}{why}; {shows}"
         case FixStatus.CANCELLED:
             return "called off"
         case FixStatus.FAILED:

@@ -12,7 +12,7 @@ from pipeline.model.event import CommentRef
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Fix, FixStatus, Patch, Proof
 from pipeline.model.review import Review
-from pipeline.model.target import PullRequestRef, PullRequestState
+from pipeline.model.target import PullRequestRef
 from pipeline.patches import diff_of
 from pipeline.policy import Fixes, Policy
 from pipeline.reports.markdown import render_answer
@@ -21,6 +21,7 @@ from pipeline.stages.fix import wanted_finding
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.opening import open_stacked
 from pipeline.stages.push import push, said
+from pipeline.stages.room import is_open, no_room, slot_of
 from pipeline.stages.sources import CommitFiles
 from pipeline.store.work import Work
 from pipeline.triage.diff import Suggestion, suggestion_of
@@ -41,7 +42,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         with _finish(context, message, review):
             return
     again = not message.refined and message.how != "push"
-    if fix.pull_request is not None and again and _is_open(context, review, fix.pull_request):
+    if fix.pull_request is not None and again and is_open(context, review, fix.pull_request):
         _answer(
             context, review, message.comment, fix, _opened(context, review, fix, fix.pull_request)
         )  # asked once more: nothing is made again
@@ -74,14 +75,6 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
     _pull_request(context, message, fix, review, finding, patch, fix.proof)
 
 
-def _is_open(context: Context, review: Review, ref: PullRequestRef) -> bool:
-    """Whether the pull request of a fix can still be merged."""
-    try:
-        return context.teller(review).pull_request(ref).state is PullRequestState.OPEN
-    except HostNotFound:
-        return False
-
-
 def _same_patch(context: Context, review: Review, fix: Fix, finding: Finding) -> Patch | None:
     """The patch that was proved, made again: a patch that takes a secret out is never kept. None when another one is made now."""
     files = CommitFiles(context.mirror_of(review), review.change.head)
@@ -103,9 +96,8 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
     change = review.change
     host = context.teller(review)
     why = _only_shown(context, review, patch)
-    as_patch = render_answer("patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding, error=why)
     if why:
-        _answer(context, review, message.comment, fix, as_patch)
+        _answer(context, review, message.comment, fix, _as_patch(fix, finding, why))
         with _finish(context, message, review):
             return
     if message.sender is not None and not host.permission(change.repository, message.sender).may_write:
@@ -118,16 +110,20 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
         _answer(context, review, message.comment, fix, push(context, review, fix, finding, patch, proof))
         with _finish(context, message, review):
             return
+    slot = slot_of(review, fix)
     try:
+        if full := no_room(context, review, slot):
+            log.info("fix.no_room", extra={"fix_id": fix.id})
+            _answer(context, review, message.comment, fix, _as_patch(fix, finding, full))
+            with _finish(context, message, review) as work:
+                work.fixes.note(fix.id, full)
+            return
         opened = open_stacked(context, review, fix, finding, patch, proof, _wanted(context, review))
     except (HostForbidden, HostNotFound, HostRejected) as refused:
         log.warning("fix.refused_by_host", extra={"fix_id": fix.id, "code": refused.code})
-        why = f"the host did not take it ({said(refused)})"
-        as_patch = render_answer(
-            "patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding, error=why
-        )
-        _answer(context, review, message.comment, fix, as_patch)
+        _answer(context, review, message.comment, fix, _as_patch(fix, finding, f"the host did not take it ({said(refused)})"))
         with _finish(context, message, review) as work:
+            work.proposals.give_back(slot)
             if fix.status is FixStatus.COMPLETED:
                 failed = FixStatus.PR_CREATION_FAILED if fix.pull_request is None else FixStatus.PR_UPDATE_FAILED
                 work.fixes.move(fix.id, FixStatus.COMPLETED, failed, error=refused.message)
@@ -137,7 +133,14 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
         if fix.status in (FixStatus.PR_CREATION_FAILED, FixStatus.PR_UPDATE_FAILED):
             work.fixes.move(fix.id, fix.status, FixStatus.COMPLETED)
         work.fixes.tell(fix.id, "fix_pr_created" if fix.pull_request is None else "fix_pr_updated", f"#{opened.number}")
+        if fix.error:
+            work.fixes.note(fix.id, "")
         work.fixes.save_pull_request(fix.id, opened)
+        work.proposals.opened(slot, opened.number)
+
+
+def _as_patch(fix: Fix, finding: Finding, why: str) -> str:
+    return render_answer("patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding, error=why)
 
 
 def _only_shown(context: Context, review: Review, patch: Patch) -> str:

@@ -242,6 +242,10 @@ class Fixes:
         kept = self._transaction.execute(select(fix_attempts.c.choice).where(*newest)).scalar_one_or_none() or ""
         self._set(fix_id, **made, choice=kept, title=title or fix.title, base=base or fix.base)
 
+    def note(self, fix_id: FixId, reason: str) -> None:
+        """Why what was made is not offered; empty when it is. A sentence for people."""
+        self._set(fix_id, error=reason)
+
     def save_pull_request(self, fix_id: FixId, ref: PullRequestRef) -> None:
         """Keep where the patch was offered."""
         self._set(fix_id, pull_request=PULL_REQUEST.dump(ref))

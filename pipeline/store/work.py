@@ -47,7 +47,6 @@ class Work:
         self.heads = Heads(self.transaction)
         self.findings = Findings(self.transaction)
         self.fixes = Fixes(self.transaction)
-        self.proposals = Proposals(self.transaction)
         self.marks = Marks(self.transaction)
         self.waivers = Waivers(self.transaction)
         self.cache = Cache(self.transaction)
@@ -60,6 +59,7 @@ class Work:
         self.purge = Purge(self.transaction)
         self.retention = Retention(self.transaction)
         self.effects = Effects(self.transaction, self.installations)
+        self.proposals = Proposals(self.transaction, self.effects)
 
     def tidy(self) -> int:
         """Forget what is kept for a time only: done messages, old deliveries, unused results. Call it now and then; how many rows."""
