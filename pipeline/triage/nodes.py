@@ -68,6 +68,11 @@ LEAVING = frozenset(["return_statement", "raise_statement", "throw_statement", "
 CALLS = frozenset(["call", "call_expression", "new_expression"])
 
 ROUTE_METHODS = frozenset(["get", "post", "put", "delete", "patch", "head", "options", "all", "use", "route", "websocket", "add_url_rule"])
+REGISTERING = ROUTE_METHODS | {
+    *("on", "once", "addListener", "addEventListener", "subscribe", "command", "task", "register", "define", "component", "directive"),
+    *("controller", "service", "factory", "describe", "it", "test", "before", "after", "beforeEach", "afterEach"),
+}
+"""Calls that keep a function under a name: their first text."""
 TEXT_METHODS = frozenset(["format", "join", "concat", "format_map", "replace"])
 PLAIN = frozenset(["true", "false", "none", "null", "undefined", "integer", "float", "number", "unary_expression", "not_operator"])
 """Constants whose truth is all that matters of them."""
@@ -313,7 +318,8 @@ def definition_name(node: Node) -> str:
     if parent is not None and parent.type == "arguments" and parent.parent is not None:
         target = parent.parent.child_by_field_name("function")
         first = next(iter(parent.named_children), None)
-        if target is not None and first is not None and first.type == "string":
+        # What a handler is registered under is its name; the text that is handed to a program or a database beside it is none.
+        if target is not None and first is not None and first.type == "string" and last_name(target) in REGISTERING:
             return f"{flat(target)}:{string_of(first)}"[:120]
     return ""
 
@@ -386,6 +392,14 @@ def swallows(node: Node) -> bool:
         return False
     body = arguments.named_children[0].child_by_field_name("body")
     return body is not None and (body.named_child_count == 0 if is_block(body) else body.type in PLAIN)
+
+
+def parameters_in(node: Node) -> set[str]:
+    """Parameters of the functions that stand in a node."""
+    listed = (
+        inner.child_by_field_name("parameters") or inner.child_by_field_name("parameter") for inner in walk(node) if inner.type in FUNCTIONS
+    )
+    return {name for parameter in listed for name in parameters(parameter)}
 
 
 def string_of(node: Node | None) -> str:

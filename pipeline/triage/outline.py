@@ -417,5 +417,8 @@ class _Reader:
         literal = next((string_of(n) for n in walk(node) if n.type == "string"), "")
         if target is None:
             return
+        value = node.child_by_field_name("value")
+        if value is not None and value.type == "member_expression":  # `require("child_process").execFile`
+            literal = f"{literal}.{last_name(value)}"
         for name, member in destructured(target):
             self.out.imported[name] = f"{literal}.{member}" if member else literal

@@ -76,12 +76,16 @@ def _check(name: str, reasons: Sequence[str], said: str, before: int | None = No
 # --- what the patch alone tells -------------------------------------------------------------------------------------------------------
 
 
-def check_text(patch: Patch, finding: Finding) -> list[ProofCheck]:
-    """All checks that need nothing but the patch: paths, size, syntax, silencing, behaviour, disguise."""
+def check_text(patch: Patch, finding: Finding, also: Sequence[Finding] = ()) -> list[ProofCheck]:
+    """All checks that need nothing but the patch: paths, size, syntax, silencing, behaviour, disguise.
+
+    Args:
+        also: other findings of the same rule that are known to be gone with the patch, see `mended_as_well`.
+    """
     large, lines = too_large(patch, finding.location)
     files = len(patch.edits)
     broken = [f"{edit.path} does not parse any more" for edit in patch.edits if _breaks(edit)]
-    sides = sides_of(patch)
+    sides = sides_of(patch, also)
     home = next((side for side in sides if side.edit.path == finding.location.path), None)
     kept = emptied(patch.edits)
     hidden = [*kept_secret(patch, finding), *odd_letters(patch)]
@@ -207,6 +211,12 @@ def _not_rewritten(
         if one.rule.id == finding.rule.id or one.secret is not None or not stood or len(now) > len(old):
             kept.append(one)
     return kept
+
+
+def mended_as_well(finding: Finding, compared: Compared) -> tuple[Finding, ...]:
+    """Findings of the same rule in the same file that are gone with a patch, too: who mends a file by hand mends all of it."""
+    path, rule = finding.location.path, finding.rule.id
+    return tuple(f for f in compared.fixed if f.rule.id == rule and f.location.path == path and f.location != finding.location)
 
 
 def check_new(finding: Finding, compared: Compared, before: Sequence[Finding], after: Sequence[Finding], patch: Patch) -> ProofCheck:

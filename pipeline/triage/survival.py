@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pipeline.model.finding import Finding, Location
 from pipeline.model.fix import FileEdit, Patch
 from pipeline.patches import split_lines
-from pipeline.triage.nodes import HEADERS, TEXT_METHODS, constant_truth, last_line, shown
+from pipeline.triage.nodes import HEADERS, TEXT_METHODS, constant_truth, last_line, parameters_in, shown
 from pipeline.triage.outline import Definition, Outline, Unit, outline
 
 _GUARDS = {
@@ -41,6 +41,8 @@ class Sides:
     edit: FileEdit
     before: Outline
     after: Outline
+    also: tuple[Finding, ...] = ()
+    """Other findings of the same rule that the patch mends as well: their statements are its business, too."""
 
     def removed(self) -> list[Unit]:
         """Statements that are no longer there in these words, in their scope."""
@@ -63,14 +65,15 @@ def _less(these: Sequence[Unit], those: Sequence[Unit]) -> list[Unit]:
     return left
 
 
-def sides_of(patch: Patch) -> list[Sides]:
+def sides_of(patch: Patch, also: Sequence[Finding] = ()) -> list[Sides]:
     """The changed files whose language we read. A new file has an empty outline before."""
     found = []
     for edit in sorted(patch.edits, key=lambda e: e.path):
         after = outline(edit.path, edit.after) if edit.after is not None else None
         if after is not None:
             before = outline(edit.path, edit.before) if edit.before is not None else None
-            found.append(Sides(edit, before or Outline(), after))
+            here = tuple(finding for finding in also if finding.location.path == edit.path)
+            found.append(Sides(edit, before or Outline(), after, here))
     return found
 
 
@@ -89,7 +92,15 @@ def lost_behaviour(sides: Sides, finding: Finding) -> list[str]:
 
 
 def flagged_units(sides: Sides, finding: Finding) -> list[Unit]:
-    """The statements at which the finding points: the smallest one that holds all of it, else those on its lines."""
+    """The statements at which the finding points, and those of the others that the patch mends as well."""
+    units: list[Unit] = []
+    for one in (finding, *sides.also):
+        units += [unit for unit in _units_of(sides, one) if unit not in units]
+    return units
+
+
+def _units_of(sides: Sides, finding: Finding) -> list[Unit]:
+    """The smallest statement that holds all of a finding, else those on its lines."""
     location = finding.location
     holding = sides.before.around(*_range(sides.edit.before or b"", location))
     units = [holding] if holding is not None else sides.before.at(location.line, location.end_line)
@@ -332,7 +343,10 @@ def handed_on(sides: Sides, finding: Finding) -> list[str]:
     values = flagged_values(sides, finding)
     added = sides.added()
     scopes = {unit.scope for unit in flagged_units(sides, finding)}
-    carrying = {name for unit in sides.after.units if unit.scope in scopes and unit.built & values for name in unit.binds}
+    # What a callback is handed in the same statement is made by whoever calls it.
+    carrying = {
+        name for unit in sides.after.units if unit.scope in scopes and unit.built & values for name in unit.binds - parameters_in(unit.node)
+    }
     reasons = []
     for unit in added:
         for call in unit.calls:
