@@ -318,7 +318,7 @@ def check_put_back(before: TestRun, after: TestRun, again: Sequence[Broken], fla
     """
     healed = (set(after.passed) - set(before.passed)) & set(before.failed) - flaky
     if not healed:
-        return ProofCheck(PUT_BACK, None, "no test fails with the old weakness: none sends hostile input here", len(after.passed), 0)
+        return ProofCheck(PUT_BACK, None, "no test of the repository fails with the old weakness: none of them sends hostile input here", len(after.passed), 0)
     for one in again:
         if one.run.said and not one.run.ran:
             return ProofCheck(PUT_BACK, None, f"{one.path}:{one.line} as it was before: {one.run.said}")
