@@ -207,8 +207,6 @@ def prove(
     unproven: tuple[str, ...] = ("the repository's tests were not run",)
     if checks[0].passed:
         checks += gate.check_text(patch, finding)
-        if not all(check.passed for check in checks) and (also := _mended_as_well(finding, patch, engines, control, step)):
-            checks = [checks[0], *gate.check_text(patch, finding, also)]
     if all(check.passed for check in checks):
         step.go_on()
         try:
@@ -256,28 +254,6 @@ def _applies(patch: Patch, files: RepositoryFiles) -> ProofCheck:
 
 
 # --- engines --------------------------------------------------------------------------------------------------------------------------
-
-
-def _mended_as_well(finding: Finding, patch: Patch, engines: Engines | None, control: Control, step: _Steps) -> tuple[Finding, ...]:
-    """What else of its rule a refused patch mends in the same file; nothing when the engines cannot say."""
-    before = {edit.path: edit.before for edit in patch.edits if edit.before is not None and edit.path == finding.location.path}
-    after = {edit.path: edit.after for edit in patch.edits if edit.after is not None and edit.path in before}
-    if not before or not after:
-        return ()
-    eyes = engines or Engines(control)
-    try:
-        old, old_coverage = eyes.look(before)
-        if sum(found.rule.id == finding.rule.id for found in old) < 2:
-            return ()
-        step.go_on()
-        new, coverage = eyes.look(after)
-    except SandboxBusy:
-        raise
-    except (EngineError, SandboxUnavailable):
-        return ()
-    if old_coverage.breaking or coverage.breaking:
-        return ()
-    return gate.mended_as_well(finding, compare(old, new, covered=lambda _: True))
 
 
 def _engine_checks(finding: Finding, patch: Patch, engines: Engines, step: _Steps) -> list[ProofCheck]:

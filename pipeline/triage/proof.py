@@ -76,16 +76,12 @@ def _check(name: str, reasons: Sequence[str], said: str, before: int | None = No
 # --- what the patch alone tells -------------------------------------------------------------------------------------------------------
 
 
-def check_text(patch: Patch, finding: Finding, also: Sequence[Finding] = ()) -> list[ProofCheck]:
-    """All checks that need nothing but the patch: paths, size, syntax, silencing, behaviour, disguise.
-
-    Args:
-        also: other findings of the same rule that are known to be gone with the patch, see `mended_as_well`.
-    """
+def check_text(patch: Patch, finding: Finding) -> list[ProofCheck]:
+    """All checks that need nothing but the patch: paths, size, syntax, silencing, behaviour, disguise."""
     large, lines = too_large(patch, finding.location)
     files = len(patch.edits)
     broken = [f"{edit.path} does not parse any more" for edit in patch.edits if _breaks(edit)]
-    sides = sides_of(patch, also)
+    sides = sides_of(patch)
     home = next((side for side in sides if side.edit.path == finding.location.path), None)
     kept = emptied(patch.edits)
     hidden = [*kept_secret(patch, finding), *odd_letters(patch)]
@@ -213,12 +209,6 @@ def _not_rewritten(
     return kept
 
 
-def mended_as_well(finding: Finding, compared: Compared) -> tuple[Finding, ...]:
-    """Findings of the same rule in the same file that are gone with a patch, too: who mends a file by hand mends all of it."""
-    path, rule = finding.location.path, finding.rule.id
-    return tuple(f for f in compared.fixed if f.rule.id == rule and f.location.path == path and f.location != finding.location)
-
-
 def check_new(finding: Finding, compared: Compared, before: Sequence[Finding], after: Sequence[Finding], patch: Patch) -> ProofCheck:
     """Nothing that any engine did not report before; no secret on an added line, also not one that looks like an old one."""
     others = len(before) - 1
@@ -318,7 +308,13 @@ def check_put_back(before: TestRun, after: TestRun, again: Sequence[Broken], fla
     """
     healed = (set(after.passed) - set(before.passed)) & set(before.failed) - flaky
     if not healed:
-        return ProofCheck(PUT_BACK, None, "no test of the repository fails with the old weakness: none of them sends hostile input here", len(after.passed), 0)
+        return ProofCheck(
+            PUT_BACK,
+            None,
+            "no test of the repository fails with the old weakness: none of them sends hostile input here",
+            len(after.passed),
+            0,
+        )
     for one in again:
         if one.run.said and not one.run.ran:
             return ProofCheck(PUT_BACK, None, f"{one.path}:{one.line} as it was before: {one.run.said}")

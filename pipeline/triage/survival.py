@@ -41,8 +41,6 @@ class Sides:
     edit: FileEdit
     before: Outline
     after: Outline
-    also: tuple[Finding, ...] = ()
-    """Other findings of the same rule that the patch mends as well: their statements are its business, too."""
 
     def removed(self) -> list[Unit]:
         """Statements that are no longer there in these words, in their scope."""
@@ -65,15 +63,14 @@ def _less(these: Sequence[Unit], those: Sequence[Unit]) -> list[Unit]:
     return left
 
 
-def sides_of(patch: Patch, also: Sequence[Finding] = ()) -> list[Sides]:
+def sides_of(patch: Patch) -> list[Sides]:
     """The changed files whose language we read. A new file has an empty outline before."""
     found = []
     for edit in sorted(patch.edits, key=lambda e: e.path):
         after = outline(edit.path, edit.after) if edit.after is not None else None
         if after is not None:
             before = outline(edit.path, edit.before) if edit.before is not None else None
-            here = tuple(finding for finding in also if finding.location.path == edit.path)
-            found.append(Sides(edit, before or Outline(), after, here))
+            found.append(Sides(edit, before or Outline(), after))
     return found
 
 
@@ -92,15 +89,7 @@ def lost_behaviour(sides: Sides, finding: Finding) -> list[str]:
 
 
 def flagged_units(sides: Sides, finding: Finding) -> list[Unit]:
-    """The statements at which the finding points, and those of the others that the patch mends as well."""
-    units: list[Unit] = []
-    for one in (finding, *sides.also):
-        units += [unit for unit in _units_of(sides, one) if unit not in units]
-    return units
-
-
-def _units_of(sides: Sides, finding: Finding) -> list[Unit]:
-    """The smallest statement that holds all of a finding, else those on its lines."""
+    """The statements at which the finding points: the smallest one that holds all of it, else those on its lines."""
     location = finding.location
     holding = sides.before.around(*_range(sides.edit.before or b"", location))
     units = [holding] if holding is not None else sides.before.at(location.line, location.end_line)
