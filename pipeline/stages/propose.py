@@ -41,7 +41,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
     if fix.status is FixStatus.CANCELLED:  # who called it off was answered
         with _finish(context, message, review):
             return
-    again = not message.refined and message.how != "push"
+    again = not message.refined and message.how != "push" and fix.status is not FixStatus.PR_UPDATE_FAILED
     if fix.pull_request is not None and again and is_open(context, review, fix.pull_request):
         _answer(
             context, review, message.comment, fix, _opened(context, review, fix, fix.pull_request)
@@ -121,7 +121,10 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
         opened = open_stacked(context, review, fix, finding, patch, proof, _wanted(context, review))
     except (HostForbidden, HostNotFound, HostRejected) as refused:
         log.warning("fix.refused_by_host", extra={"fix_id": fix.id, "code": refused.code})
-        _answer(context, review, message.comment, fix, _as_patch(fix, finding, f"the host did not take it ({said(refused)})"))
+        try:
+            _answer(context, review, message.comment, fix, _as_patch(fix, finding, f"the host did not take it ({said(refused)})"))
+        except (HostForbidden, HostNotFound) as silenced:  # an archived repository takes no answer either: the state of the fix says it
+            log.warning("fix.not_answered", extra={"fix_id": fix.id, "code": silenced.code})
         with _finish(context, message, review) as work:
             work.proposals.give_back(slot)
             if fix.status is FixStatus.COMPLETED:
