@@ -99,6 +99,7 @@ class GithubHost(DoubledHost[Repository, PullRequest]):
         "ensure_check": "providers.github.checks:ensure_check",
         "ensure_threads": "providers.github.threads:ensure_threads",
         "ensure_branch": "providers.github.branches:ensure_branch",
+        "ensure_commit": "providers.github.branches:ensure_commit",
         "ensure_pull_request": "providers.github.pulls:ensure_pull_request",
         "ensure_reply": "providers.github.comments:ensure_reply",
         "open_threads": "pipeline.limits:Limits._count_created",  # what all that people see goes through, under the lock of all who write

@@ -129,6 +129,7 @@ class GitlabHost(DoubledHost[Project, MergeRequest]):
         "ensure_check": "providers.gitlab.statuses:ensure_status",
         "ensure_threads": "providers.gitlab.discussions:ensure_threads",
         "ensure_branch": "providers.gitlab.branches:ensure_branch",
+        "ensure_commit": "providers.gitlab.branches:ensure_commit",
         "ensure_pull_request": "providers.gitlab.merge_requests:ensure_pull_request",
         "ensure_reply": "providers.gitlab.notes:ensure_reply",
         "open_threads": "providers.gitlab.drafts:Drafts.publish",  # under the lock of all who have drafts there
