@@ -21,9 +21,11 @@ STEPS = {
 
 PUSHED = {
     "commit made, not noted": Point("host:ensure_commit", "return", "kill both"),
+    "answer about it made, not noted": Point("host:ensure_reply", "return", "kill both"),
 }
 
 REFINED = {
+    "refinement begun": Point("pipeline.stages.fix:run_fix", "call", "kill both"),
     "branch moved, not noted": Point("host:ensure_branch", "return", "kill both"),
 }
 
@@ -110,7 +112,7 @@ def _pushed_once(life: Life, before: str) -> list[str]:
     return found
 
 
-@fault(6, "a worker and its child are killed while a fix is refined", steps=tuple(REFINED), within=KILLED)
+@fault(6, "a worker and its child are killed while a fix is refined", steps=tuple(REFINED), within=KILLED, hosts=EVERY)
 def worker_killed_in_a_refinement(run: Run) -> None:
     life = reviewed(run)
     life.ask("/fix")
