@@ -113,6 +113,8 @@ class Fixes:
 
     def get(self, fix_id: FixId) -> Fix:
         """A fix run. Raises StaleWrite when there is none."""
+        if not (fix_id.isascii() and fix_id.isprintable()):  # not every database can be asked for such a text
+            raise StaleWrite("there is no fix of that id")
         return _to_fix(self._transaction.one(select(fixes).where(fixes.c.id == fix_id), f"there is no fix {fix_id}"))
 
     def of_finding(self, review: ReviewId, fingerprint: str, place: str = "") -> Fix | None:

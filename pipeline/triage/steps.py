@@ -42,8 +42,8 @@ def lost_work(edit: FileEdit, finding: Finding) -> list[str]:
     if kind == "dockerfile":
         return _lost_commands(edit.path, before, after)
     old, new = compose(before), compose(after)
-    if old is None or new is None:
-        return []  # whether it parses is another question
+    if not isinstance(old, yaml.MappingNode) or new is None:
+        return []  # nothing is done by what is no workflow; and whether it parses is another question
     was, now = dict(_leaves(old)), dict(_leaves(new))
     reasons = [f"{edit.path}: `{'.'.join(path)}` is gone" for path in was if path not in now and not _may_go(path, finding)]
     reasons += [f"{edit.path}: `{'.'.join(path)}` is added" for path in now if path not in was and not _may_come(path, finding)]

@@ -52,7 +52,6 @@ ASKED_AT_DOORS = frozenset(
 """What depends on who asks: what is ours, and what he may."""
 
 OVERTAKEN = "test_who_was_overtaken_in_the_middle_of_a_call_writes_nothing_any_more"
-NO_RULES = "a branch has no rules that are kept"
 NO_GIT = "no git over HTTP"
 HEAD_STANDS = "the head of a pull request does not move with its branch"
 MISCOUNTS = "counts a commit too many in a pull request"
@@ -82,7 +81,6 @@ _EMULATE = {
     "test_a_line_outside_of_the_diff_costs_only_itself": NO_LINES,
     "test_a_comment_in_a_thread_is_answered_there": NO_LINES,
     f"{OVERTAKEN}[ensure_threads]": NO_LINES,
-    "test_a_branch_that_takes_no_commit_of_ours_gets_none": NO_RULES,
     "test_our_threads_are_found_again_by_whoever_has_forgotten_them": NO_LINES,
 }
 

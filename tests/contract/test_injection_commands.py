@@ -51,7 +51,8 @@ HOSTILE_COLUMNS = {
     "finding_events": {"actor", "branch", "detail"},
     "finding_places": {"branch"},
     "finding_states": {"branch"},
-    "fixes": {"error"},
+    "fix_attempts": {"asked_by", "error", "instructions"},
+    "fixes": {"asked_by", "cancel_asked_by", "error", "title"},
     "installations": {"account"},
     "occurrences": {"branch", "path"},
     "organizations": {"name"},
@@ -65,7 +66,19 @@ HOSTILE_COLUMNS = {
 
 OURS = {
     *("handle", "fingerprint", "keyed_hash", "rule_id", "slug", "key", "group", "owner", "waits_for", "scanned_with", "seen_with"),
-    *("scan_review", "listed_commit", "superseded_by", "subject", "resolved", "remote_id", "repository_id", "finding_id"),
+    *(
+        "base",
+        "choice",
+        "replaced_by",
+        "scan_review",
+        "listed_commit",
+        "superseded_by",
+        "subject",
+        "resolved",
+        "remote_id",
+        "repository_id",
+        "finding_id",
+    ),
     *(
         "provider",
         "instance",
@@ -80,7 +93,7 @@ OURS = {
 }
 """Names of columns that hold names and numbers of ours and of hosts; they are never shown, or cannot be chosen."""
 
-DELIVERED = {"deliveries": {"delivery_id"}, "finding_places": {"path"}, "fixes": {"diff"}}
+DELIVERED = {"deliveries": {"delivery_id"}, "finding_places": {"path"}, "fixes": {"diff"}, "fix_attempts": {"diff"}}
 """Hostile, and not changed here: it is looked for by its value, or has a test of its own."""
 
 RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -92,6 +105,7 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "findings list": ((NAME,), (NAME, "--json"), (NAME, "--branch", EVERYTHING)),
     "findings rescan": ((NAME,),),
     "findings show": ((NAME, "HANDLE"), (NAME, "HANDLE", "--json"), (NAME, EVERYTHING)),
+    "fix": (("list",), ("list", "--json"), ("status", "A-FIX"), ("status", "A-FIX", "--json"), ("cancel", "A-FIX"), ("status", EVERYTHING)),
     "github instances": ((),),
     "github remove": ((EVERYTHING,),),
     "gitlab connect": ((EVERYTHING,), (f"https://{EVERYTHING}/acme",), ("acme", "--token-file", EVERYTHING)),
@@ -119,10 +133,10 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "verify": (("REPO/bad.yml", "--repo", "REPO", "--key", "REPO/bad.yml"),),
     "waive": (("list", NAME), ("list", NAME, "--json"), (NAME, EVERYTHING, "--reason", EVERYTHING), (NAME, "K7Q", "--end")),
 }
-"""How each command is run; HANDLE and REPO stand for a finding and a folder."""
+"""How each command is run; HANDLE, A-FIX and REPO stand for a finding, a fix and a folder."""
 
 SHOWN = {
-    *("advisory draft", "queue drop", "queue list", "queue retry", "doctor", "findings list", "findings rescan", "findings show"),
+    *("advisory draft", "queue drop", "queue list", "queue retry", "doctor", "findings list", "findings rescan", "findings show", "fix"),
     *(
         "github remove",
         "gitlab connect",
@@ -147,7 +161,7 @@ ELSEWHERE = {
     **dict.fromkeys(("web", "relay", "worker", "up"), "print log lines, which tests/contract/test_injection.py reads"),
     **dict.fromkeys(("watch", "action"), "print through `say` and `line_of` (below) and workflow commands (test_injection.py)"),
     **dict.fromkeys(("scan", "demo"), "print reports, which test_injection.py reads"),
-    **dict.fromkeys(("fix", "prove"), "need engines; what they tell is below"),
+    "prove": "needs engines; what it tells is below, with what `fix` tells of a folder",
     **dict.fromkeys(("backup", "restore", "keys", "engines", "github setup-link"), "print nothing of others"),
     "local deliver": "is told branches by git, which refuses control characters in their names",
     "replay": "needs a web process, and prints its answer as JSON",
@@ -213,7 +227,8 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, 
     git(repo.folder, "checkout", "--quiet", "main")
     bench.work()
     bench.pull_request(repo, "feature", title=SENDABLE)
-    bench.review(repo, "feature")
+    bench.comment(repo, bench.review(repo, "feature"), "/fix")
+    bench.work()
     LocalRepo(folder / "work" / "odd\x1b[31m\u202e")
     handle = _fill(bench, repo)
     yield bench, repo, handle
@@ -258,8 +273,10 @@ def test_a_terminal_obeys_nothing_that_a_command_prints(
     if command in ("gitlab connect", "gitlab disconnect"):  # which look at no name where nothing is set up
         monkeypatch.setenv("FIXWRIGHT_GITLAB_TOKEN", "a token of this " + "test")
     whole = ""
+    with bench.app.database.read() as work:
+        (fix,) = work.fixes.newest(1)
     for arguments in RUNS[command]:
-        given = [word.replace("HANDLE", handle).replace("REPO", str(repo.folder)) for word in arguments]
+        given = [word.replace("HANDLE", handle).replace("A-FIX", fix.id).replace("REPO", str(repo.folder)) for word in arguments]
         capsys.readouterr()
         main([*command.split(), *given])
         said = capsys.readouterr()

@@ -413,7 +413,7 @@ def test_prove_accepts_writes_a_receipt_and_verify_takes_it_and_nothing_else(des
     code, said = desk.cli("prove", patch, *base, "--receipt", str(receipt))
     assert code == 0, said
     assert said.startswith("verified: ")
-    assert "old weakness put back: no test fails with the old weakness" in said
+    assert "old weakness put back: no test of the repository fails with the old weakness" in said
     verify = ["verify", str(receipt), "--repo", str(desk.repo)]
     assert desk.cli(*verify, "--patch", patch)[0] == 0
     code, said = desk.cli(*verify)
