@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import attention, exploits, gate, intake, latency, load, metrics, push, queue, receive, recipes, variants
-from benchmarks.table import Shares, Table
+from benchmarks import attention, exploits, gate, intake, latency, load, metrics, push, queue, receive, recipes, suites, variants
+from benchmarks.table import Shares, Table, Tally
 
-BENCHMARKS: dict[str, Callable[[bool], Table | Shares]] = {
+BENCHMARKS: dict[str, Callable[[bool], Table | Shares | Tally]] = {
     "attention": attention.run,
     "gate": gate.run,
     "exploits": exploits.run,
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[bool], Table | Shares]] = {
     "queue": queue.run,
     "receive": receive.run,
     "recipes": recipes.run,
+    "suites": suites.run,
     "variants": variants.run,
 }
 

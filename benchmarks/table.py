@@ -67,3 +67,20 @@ class Shares:
             share = count / tries if tries else 0.0
             lines.append(f"  {what:{width}}  {count:4} {tries:5}  {share:6.1%}  {low:6.2%} to {high:6.2%}")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+
+@dataclass
+class Tally:
+    """How often each word was said, by what it was said of."""
+
+    title: str
+    columns: Sequence[str]
+    rows: dict[str, Sequence[int]] = field(default_factory=dict)
+    """What -> a count for each column."""
+    notes: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        width = max(len(what) for what in ("", *self.rows))
+        lines = [self.title, "  " + " " * width + "".join(f"  {column:>10}" for column in self.columns)]
+        lines += [f"  {what:{width}}" + "".join(f"  {count:10}" for count in counts) for what, counts in self.rows.items()]
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])

@@ -74,13 +74,15 @@ def mend(
     policy: Policy,
     control: Control,
     said: Callable[[Finding], None] = lambda _: None,
+    engines: Engines | None = None,
 ) -> Iterator[Outcome]:
     """Try to mend each finding; accepted patches are put on top of `files`, and the next ones see them.
 
     Args:
         said: told before each one is begun: proving takes seconds, running tests minutes.
+        engines: to share what was looked at with others.
     """
-    engines, tests = Engines(control), RowOfRuns()
+    engines, tests = engines or Engines(control), RowOfRuns()
     moved: dict[str, tuple[Finding, ...]] = {}
     for original in wanted:
         finding = _now(original, moved)

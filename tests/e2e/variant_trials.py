@@ -154,7 +154,7 @@ def put_all_through(engines: Engines, made: Sequence[Variant]) -> list[Result]:
         elif patched:
             tries.append((result, *patched[0]))
     engines.look({edit.path: edit.after for _, _, patch in tries for edit in patch.edits if edit.after is not None})
-    knowing = replace(engines, residues=_residues_known(engines, [(f.rule.id, p) for _, f, p in tries]))
+    knowing = replace(engines, residues=residues_known(engines, [(f.rule.id, p) for _, f, p in tries]))
     with ThreadPoolExecutor(2) as pool:
         done = pool.map(lambda t: put_through(knowing, t[1], t[2], t[0].variant.files), tries)
         for (result, finding, patch), proof in zip(tries, done, strict=True):
@@ -183,18 +183,18 @@ def _by_path(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     return found
 
 
-def _residues_known(engines: Engines, tried: Sequence[tuple[str, Patch]]) -> Residues:
-    """What semgrep says of all of them, asked once for each side."""
+def residues_known(engines: Engines, tried: Sequence[tuple[str, Patch]]) -> Residues:
+    """What semgrep says of all of them, asked once for each state of a file: before the patches, and after each."""
     known: dict[tuple[str, str, str], list[Location]] = {}
     wanted = sorted({rule for rule, _ in tried})
-    for after in (False, True):
-        side: dict[str, bytes] = {}
-        for _, patch in tried:
-            for edit in patch.edits:
-                content = edit.after if after else edit.before
+    layers: list[dict[str, bytes]] = []
+    for _, patch in tried:
+        for edit in patch.edits:
+            for content in (edit.before, edit.after):
                 if content is not None and language_of(edit.path) is not None:
-                    side[edit.path] = content
-        triples = [(path, hashlib.sha256(content).hexdigest(), content) for path, content in sorted(side.items())]
+                    _lay(layers, edit.path, content)
+    for layer in layers:
+        triples = [(path, hashlib.sha256(content).hexdigest(), content) for path, content in sorted(layer.items())]
         with private_folder("residue") as folder:
             tree = write_tree(folder / "tree", triples)  # type: ignore[arg-type]
             answers = semgrep.residues_of(wanted, tree, engines.control, 120.0)
@@ -214,3 +214,12 @@ def _residues_known(engines: Engines, tried: Sequence[tuple[str, Patch]]) -> Res
         return sorted(found)
 
     return answer
+
+
+def _lay(layers: list[dict[str, bytes]], path: str, content: bytes) -> None:
+    """Into the first layer that has no other content for the path."""
+    layer = next((one for one in layers if one.get(path, content) == content), None)
+    if layer is None:
+        layer = {}
+        layers.append(layer)
+    layer[path] = content
