@@ -209,8 +209,8 @@ class RunFix:
     comment: CommentRef | None = None
     sender: UserRef | None = None
     """Who asked."""
-    how: Literal["", "push"] = ""
-    """As in `RequestFix`."""
+    how: Literal["", "push", "openly"] = ""
+    """As in `RequestFix`; `openly`: somebody said yes to a pull request that everybody can read, for what a default branch has."""
     attempt: int = 1
     """Which attempt it is: a newer one makes this message void."""
     kind: Literal["run_fix"] = "run_fix"
@@ -225,8 +225,8 @@ class ProposeFix:
     """Where the answer goes, when a comment asked."""
     sender: UserRef | None = None
     """Who asked: what he may do is asked again before a branch is made."""
-    how: Literal["", "push"] = ""
-    """As in `RequestFix`."""
+    how: Literal["", "push", "openly"] = ""
+    """As in `RunFix`."""
     refined: bool = False
     """True when another patch is to take the place of what was offered before."""
     kind: Literal["propose_fix"] = "propose_fix"

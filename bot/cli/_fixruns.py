@@ -43,8 +43,7 @@ def _status(identifier: FixId, as_json: bool) -> int:
         now = app.database.now()
         with app.database.read() as work:
             fix, attempts = _found(work, identifier)
-    document = _document(fix, attempts, now)
-    print(json.dumps(document, indent=2) if as_json else "\n".join(_lines(fix, attempts, now)))
+    print(json.dumps(document(fix, attempts, now), indent=2) if as_json else "\n".join(_lines(fix, attempts, now)))
     return _code(fix)
 
 
@@ -54,7 +53,7 @@ def _list(as_json: bool) -> int:
         with app.database.read() as work:
             found = [(fix, work.fixes.attempts(fix.id)) for fix in work.fixes.newest(MOST)]
     if as_json:
-        print(json.dumps([_document(fix, attempts, now) for fix, attempts in found], indent=2))
+        print(json.dumps([document(fix, attempts, now) for fix, attempts in found], indent=2))
         return OK
     for fix, _ in found:
         print(f"{fix.id}  {fix.status:<18}  {visible(fix.handle):<5} {visible(fix.title)}".rstrip())
@@ -72,7 +71,7 @@ def _cancel(identifier: FixId, as_json: bool) -> int:
         with app.database.read() as work:
             fix, attempts = _found(work, identifier)
     if as_json:
-        print(json.dumps(_document(fix, attempts, now), indent=2))
+        print(json.dumps(document(fix, attempts, now), indent=2))
     else:
         print(f"{fix.id} is called off" if ended else f"{fix.id} has ended already: {fix.status}")
     return OK if ended else FOUND
@@ -92,7 +91,8 @@ def _code(fix: Fix) -> int:
     return OK if fix.status is FixStatus.COMPLETED else FOUND
 
 
-def _document(fix: Fix, attempts: list[FixAttempt], now: float) -> dict[str, object]:
+def document(fix: Fix, attempts: list[FixAttempt], now: float) -> dict[str, object]:
+    """A fix run for machines."""
     progress = dataclasses.asdict(progress_of(fix, attempts, now))
     moments = {name: _moment(progress[name]) for name in ("started_at", "completed_at", "latest_activity_at")}
     opened = fix.pull_request

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pipeline.fixers
-from bot.cli import _fixruns, show
+from bot.cli import _fixopen, _fixruns, show
 from bot.cli.folders import policy_places
 from bot.settings import engines_dir
 from pipeline.errors import EngineMissing, UsageError
@@ -30,25 +30,32 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("fix", help="make patches for findings; each must prove itself")
     parser.add_argument(
-        "path", metavar="PATH", help="a folder; or status, list, cancel: the fixes of a server (a folder of that name: ./status)"
+        "path", metavar="PATH", help="a folder; or open, status, list, cancel: the fixes of a server (a folder of that name: ./status)"
     )
-    parser.add_argument("id", nargs="?", metavar="ID", help="of the fix, for status and cancel")
+    parser.add_argument("id", nargs="?", metavar="NAME", help="of the fix, for status and cancel; of the repository (owner/name), for open")
     parser.add_argument("--finding", metavar="HANDLE|FILE:LINE", help="only this one (default: all that have a fixer and are no guesses)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--apply", action="store_true", help="write the changes into the folder")
     where.add_argument("--patch", type=Path, metavar="FILE", help="write a unified diff that `git apply` takes")
-    parser.add_argument("--json", action="store_true", help="with status, list and cancel: for machines")
+    parser.add_argument("--yes", action="store_true", help="with open: also in a public repository, where everybody can read it")
+    parser.add_argument("--json", action="store_true", help="with open, status, list and cancel: for machines")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when everything asked for was mended, 1 when something was not, 3 when it could not be checked. The diff goes to stdout."""
+    if args.path == "open":
+        if args.apply or args.patch:
+            raise UsageError("fix open is about a repository of a server", hint="a folder of that name is ./open")
+        return _fixopen.run(args)
+    if args.yes:
+        raise UsageError("--yes belongs to fix open")
     if args.path in _fixruns.ACTIONS:
         if args.finding or args.apply or args.patch or getattr(args, "all", False):
             raise UsageError(f"fix {args.path} is about the fixes of a server", hint=f"a folder of that name is ./{args.path}")
         return _fixruns.run(args)
     if args.id is not None or args.json:
-        raise UsageError("an id and --json belong to fix status, fix list and fix cancel")
+        raise UsageError("a name and --json belong to fix open, fix status, fix list and fix cancel")
     args.path = Path(args.path)
     if not args.path.is_dir():
         raise UsageError(f"{args.path} is no folder")

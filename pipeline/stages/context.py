@@ -38,7 +38,7 @@ from pipeline.receipts import Signer
 from pipeline.sandbox.git import Mirror
 from pipeline.sandbox.process import Level, best_level
 from pipeline.scanners import semgrep
-from pipeline.stages.disclosure import may_tell
+from pipeline.stages.disclosure import may_offer, may_tell
 from pipeline.stages.examine import RunControl
 from pipeline.stages.outbound import Outbound
 from pipeline.stages.prove import Engines, Residues
@@ -356,6 +356,15 @@ class Context:
         """Whether anything of a review may be shown on its host; see `pipeline.stages.disclosure`."""
         if review.id not in self.told:
             self.told[review.id] = may_tell(review.change, lambda: self._now(review))
+        return self.told[review.id]
+
+    def may_offer(self, review: Review, *, openly: bool) -> bool:
+        """Whether what mends a finding of the default branch may be offered on the host, asked now; `may_tell` says so from then on.
+
+        Args:
+            openly: a person said yes to telling everybody who may read the repository.
+        """
+        self.told[review.id] = may_offer(review.change, lambda: self._now(review), openly=openly)
         return self.told[review.id]
 
     def _now(self, review: Review) -> SourceRepository:

@@ -3,6 +3,7 @@
 What the default branch of a public repository has is a disclosure: whoever reads it can use it before it is mended. So
 
 - a review of everything (`Change.whole`) is never shown on a host;
+- a pull request that mends what the default branch has tells of it, too: in a public repository it needs a person's yes (`may_offer`);
 - what a push brought to a branch is shown on its commit only while the repository is private, which the host is asked at that moment:
   it may have been published while we scanned, and the event may still be on its way;
 - a pull request brings what its base does not have. Its base may be an old branch, or an old commit with newer ones copied upon it, and
@@ -48,6 +49,15 @@ def may_tell(change: Change, ask: Callable[[], SourceRepository]) -> bool:
     if change.pull_request is not None or change.queued:
         return True
     return change.repository.private and ask().private
+
+
+def may_offer(change: Change, ask: Callable[[], SourceRepository], *, openly: bool) -> bool:
+    """True when a pull request may be opened that mends what the default branch has; `ask` as of `may_tell`.
+
+    Args:
+        openly: a person said yes to telling everybody who may read the repository.
+    """
+    return change.whole and (openly or (change.repository.private and ask().private))
 
 
 def tellable(change: Change, verdict: Verdict) -> Verdict:

@@ -25,6 +25,7 @@ from pipeline.stages.exploits import may_show
 from pipeline.stages.heartbeat import Heartbeat
 from pipeline.stages.ladder import RUNGS, make_patch
 from pipeline.stages.outbound import leak_in
+from pipeline.stages.policies import policy_of
 from pipeline.stages.prove import CommitFiles, prove
 from pipeline.store.work import Work
 from pipeline.wishes import Wish, understand
@@ -139,8 +140,8 @@ def run_fix(context: Context, message: RunFix) -> None:
         work.fixes.start(fix.id, message.attempt)
         wish = Wish.read(next(one.choice for one in work.fixes.attempts(fix.id) if one.number == message.attempt))
         review = work.reviews.get(fix.review)
-        policy = Policy.model_validate_json(work.reviews.policy(review.id))
         judged = work.reviews.verdict(review.id).judged
+    policy = policy_of(context, review)
     heart = Heartbeat(context.database, fix.id, message.attempt)
     try:
         finding = wanted_finding(fix, judged)

@@ -77,8 +77,10 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
                 work.outbox.send(told)
         case PublishCheck() | WithdrawReview():
             _not_shown(work, message.review)
-        case Waive() | RequestFix() | FixAll() | ProposeFix():
+        case Waive() | RequestFix() | FixAll():
             _answer(work, message, error)
+        case ProposeFix():
+            _not_offered(work, message, error)
         case PurgeRepository():
             # Who removed a repository wants it forgotten, whatever it is that fails.
             work.outbox.send(Envelope(message, f"purge:{message.repository}:{new_id()}", priority=BATCH, delay=DAY))
@@ -93,6 +95,15 @@ def _not_shown(work: Work, identifier: ReviewId) -> None:
     if not REVIEW.terminal(review.status):
         work.reviews.move(identifier, review.status, ReviewStatus.FAILED)
     send_end(work, identifier, new_id())
+
+
+def _not_offered(work: Work, message: ProposeFix, error: FixwrightError) -> None:
+    """Who asked in a comment is told; who asked in none sees it in the state of the fix."""
+    fix = work.fixes.get(message.fix)
+    if message.comment is None and fix.status is FixStatus.COMPLETED and work.reviews.get(fix.review).change.whole:
+        failed = FixStatus.PR_CREATION_FAILED if fix.pull_request is None else FixStatus.PR_UPDATE_FAILED
+        work.fixes.move(fix.id, FixStatus.COMPLETED, failed, error=error.message)
+    _answer(work, message, error)
 
 
 def _answer(work: Work, message: Waive | RequestFix | FixAll | ProposeFix, error: FixwrightError) -> None:

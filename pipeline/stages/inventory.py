@@ -23,6 +23,7 @@ from pipeline.sandbox.git import Changed, Mirror
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import needs_list
 from pipeline.stages.examine import merge
+from pipeline.stages.merged import mended_by
 from pipeline.stages.ruling import let_stand, read_ruling
 from pipeline.stages.scan import CHANGED_FILES
 from pipeline.stages.sweep import DAY, HOUR, MAX_FILES, begin_next, concerned, engines_digest, listing, next_in, spread
@@ -78,7 +79,8 @@ def note_change(
         # Identities and handles only: it is made of pull requests, and what it brings will be pushed.
         work.findings.remember(repository, new, review.id, change.head_ref, change.head, stands=False)
     else:
-        _note_push(context, work, review, repository, compared, verdict, Looked(looked, ran, {c.path for c in changed}), taken)
+        looked_at = Looked(looked, ran, {c.path for c in changed})
+        _note_push(context, work, review, repository, compared, verdict, looked_at, taken, mended)
 
 
 def _note_push(
@@ -90,12 +92,13 @@ def _note_push(
     verdict: Verdict,
     looked: Looked,
     taken: Mapping[Handle, str],
+    mended: Mapping[str, str],
 ) -> None:
     """The changed files have exactly the findings that were found there. A push that leaves doubt makes the whole scan due."""
     change = review.change
     named = AndThese(taken, {j.finding.handle: j.finding.fingerprint for j in verdict.judged if j.finding.handle is not None})
     seen = with_own_handles([f for f in (*compared.new, *compared.unchanged) if not f.rule.shadow], named)
-    work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked)
+    work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked, mended=mended)
     known = work.installations.listing(repository)
     if verdict.coverage.breaking:
         work.installations.want_scan(repository, spread(HOUR))
@@ -146,6 +149,8 @@ def settle_whole(context: Context, message: SettleReview) -> None:
     newer, moved = _moved_meanwhile(context, review, mirror, known)
     verdict = _ledger(policy, parts, entries, more, gaps)
     findings = [f for part in parts for f in part.findings if not f.rule.shadow and f.location.path not in moved]
+    present = {finding.fingerprint for part in parts for finding in part.findings}
+    mended = mended_by(context, review, lambda fingerprint: fingerprint not in present)
     looked = Looked(_looked_at(context, policy, parts, entries, more, moved), seen_with(parts, context.places.version))
     places = context.provider(review.installation).capabilities.policies
     ruling = read_ruling(review, places, policy, record, mirror, (), findings)
@@ -158,7 +163,7 @@ def settle_whole(context: Context, message: SettleReview) -> None:
             # A push brought the list further between our look and the lock: what it says of its files is newer than what we hold.
             raise StaleWrite(f"the list of {repository} has moved meanwhile")
         seen = with_own_handles(findings, taken)
-        work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked, whole=True)
+        work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked, whole=True, mended=mended)
         today = context.places.today()
         suppressed = ruling.suppressed(waived(work.waivers.of_repository(repository), findings, today, ""), taken, today)
         verdict = replace(verdict, judged=let_stand(policy, seen, suppressed))

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 
 from pipeline.errors import HostForbidden, HostNotFound
 from pipeline.model.review import Review
 from pipeline.model.target import PullRequestState
 from pipeline.stages.context import Context
+from pipeline.stages.room import opened_for
 from pipeline.store.findings import PULL
+from pipeline.store.proposals import Proposal
+from pipeline.store.work import Work
 
 
-def mended_by(context: Context, review: Review, present: Collection[str]) -> dict[str, str]:
-    """Which findings a merged pull request of ours has taken out of a change since it was looked at last.
+def mended_by(context: Context, review: Review, is_gone: Callable[[str], bool]) -> dict[str, str]:
+    """Which findings a merged pull request of ours has taken out of a change, or out of the default branch, since it was looked at last.
 
-    Only the host knows whether ours was merged. It is asked for those whose finding was open there and is not present any more.
+    Only the host knows whether ours was merged. It is asked for those whose finding was open there and may be gone.
 
     Args:
-        present: fingerprints that the new head has.
+        is_gone: whether a fingerprint that was there before may not be there any more.
 
     Returns:
         By fingerprint: `pull/N`. One merge explains one resolution: what came back later and is gone again, somebody else has mended.
     """
     ref = review.change.pull_request
-    if ref is None:
-        return {}
+    branch = review.change.head_ref if ref is None else f"{PULL}{ref.number}"
     with context.database.read() as work:
         repository = work.installations.find_repository(review.change.repository)
         if repository is None:
             return {}
-        opened = set(work.findings.open_on(repository, f"{PULL}{ref.number}"))
-        asked = []
-        for proposal in work.proposals.of_change(repository, ref.number):
-            if proposal.finding in opened and proposal.fingerprint not in present:
-                told = {event.detail for event in work.findings.events(proposal.finding) if event.kind == "resolved_pr_merged"}
-                asked += [proposal] if _name(proposal.pull_request.number) not in told else []
+        asked = [one for one in opened_for(work, repository, review) if is_gone(one.fingerprint)]
+        opened = set(work.findings.open_on(repository, branch)) if asked else set()
+        asked = [one for one in asked if one.finding in opened and not _is_told(work, one)]
     host = context.host(review.installation)
     found = {}
     for proposal in asked:
@@ -45,6 +44,11 @@ def mended_by(context: Context, review: Review, present: Collection[str]) -> dic
         if state is PullRequestState.MERGED:
             found[proposal.fingerprint] = _name(proposal.pull_request.number)
     return found
+
+
+def _is_told(work: Work, proposal: Proposal) -> bool:
+    events = work.findings.events(proposal.finding)
+    return any(event.kind == "resolved_pr_merged" and event.detail == _name(proposal.pull_request.number) for event in events)
 
 
 def _name(number: int) -> str:

@@ -10,6 +10,7 @@ from pipeline.model.finding import BaselineState
 from pipeline.model.review import Conclusion, Review
 from pipeline.model.target import PullRequestRef, PullRequestState
 from pipeline.stages.context import Context
+from pipeline.stages.room import opened_for
 from pipeline.store.proposals import Proposal
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,11 @@ def close_ended(context: Context, review: Review) -> None:
 
 
 def close_gone(context: Context, review: Review) -> None:
-    """The newest commit of a change was looked at whole: close what mends a finding that it does not have any more."""
+    """The newest commit of a change was looked at whole: close what mends a finding that it does not have any more. After a push to the
+    default branch the list of its findings says that."""
+    if review.change.pull_request is None:
+        _close_unlisted(context, review)
+        return
     with context.database.read() as work:
         verdict = work.reviews.verdict(review.id)
     if verdict.incomplete or verdict.conclusion not in JUDGED:
@@ -44,11 +49,28 @@ def close_gone(context: Context, review: Review) -> None:
     _close(context, review, moot, f"{review.change.head} does not bring the finding any more, so this one is closed.")
 
 
+def _close_unlisted(context: Context, review: Review) -> None:
+    proposals = _of(context, review)
+    if not proposals:
+        return
+    branch, repository = review.change.head_ref, review.change.repository
+    with context.database.read() as work:
+        number = work.installations.find_repository(repository)
+        listed = set() if number is None else set(work.findings.open_on(number, branch))
+    moot = [one for one in proposals if one.finding not in listed]
+    if moot:  # most of them have ended long ago
+        try:
+            standing = {pull.ref.number for pull in context.host(review.installation).open_pull_requests(repository)}
+        except (HostForbidden, HostNotFound):
+            return
+        moot = [one for one in moot if one.pull_request.number in standing]
+    _close(context, review, moot, f"`{branch}` does not have the finding any more, so this one is closed.")
+
+
 def _of(context: Context, review: Review) -> list[Proposal]:
-    ref = review.change.pull_request
     with context.database.read() as work:
         number = work.installations.find_repository(review.change.repository)
-        return [] if ref is None or number is None else work.proposals.of_change(number, ref.number)
+        return [] if number is None else opened_for(work, number, review)
 
 
 def _close(context: Context, review: Review, proposals: list[Proposal], why: str) -> None:

@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 
 
 def branch_of(fix: Fix, change: Change) -> str:
-    """The branch of a fix: it says which finding of which change it mends, and not which commit, so that it moves with the change."""
+    """The branch of a fix: it says which finding of which change it mends, and not which commit, so that it moves with the change. What
+    the default branch has gets one branch a finding, wherever its places are by now."""
+    if change.whole:
+        return f"fixwright/{fix.handle.lower()}"
     # Two places may share a line number, in two files.
     place = f"-{hashlib.sha256(fix.place.encode('utf-8', 'surrogateescape')).hexdigest()[:6]}" if fix.place else ""
     of = str(change.pull_request.number) if change.pull_request is not None else change.head[:8]
@@ -37,11 +40,12 @@ def commit_of(context: Context, review: Review, branch: str, finding: Finding, p
 
 
 def open_stacked(context: Context, review: Review, fix: Fix, finding: Finding, patch: Patch, proof: Proof, wanted: Fixes) -> PullRequestRef:
-    """The pull request of a fix onto the branch of its change, opened or brought up to date. Raises HostForbidden, HostNotFound or
-    HostRejected when the host does not take it; then no branch stays behind."""
+    """The pull request of a fix onto the branch of its change, or onto the default branch, opened or brought up to date. Raises
+    HostForbidden, HostNotFound or HostRejected when the host does not take it; then no branch stays behind."""
     change, host = review.change, context.teller(review)
     branch = branch_of(fix, change)
-    body = render_pull_request_body(finding, patch, proof, fix.receipt, capabilities=context.capabilities(review.installation))
+    limits = context.capabilities(review.installation)
+    body = render_pull_request_body(finding, patch, proof, fix.receipt, capabilities=limits, stacked=not change.whole)
     title, wanted_commit = commit_of(context, review, branch, finding, patch, proof)
     commit = host.ensure_branch(change.repository, wanted_commit)
     draft = PullRequestDraft(

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
@@ -70,6 +70,20 @@ def policy_in_force(context: Context, review: Review, mirror: Mirror) -> InForce
     except PolicyInvalid as error:
         return _instead(context, change, parent, error)
     return InForce(merge(own, parent.document), parent.notes, parent.gaps, own)
+
+
+def policy_of(context: Context, review: Review) -> Policy:
+    """The policy by which the fix of a review is judged and offered. What mends the list is judged by the policy of its own commit, which
+    is read when the first fix is made. Raises HostError as `policy_in_force`."""
+    with context.database.read() as work:
+        known = work.reviews.policy(review.id)
+        read = work.reviews.policy_source(review.id)
+    if not review.change.whole or read:
+        return Policy.model_validate_json(known)
+    in_force = replace(policy_in_force(context, review, context.mirror_of(review)), good=None)  # a newer one may be the last good one
+    with context.database.work() as work:
+        in_force.save(work, review)
+    return in_force.effective.policy
 
 
 def ask_owner(context: Context, installation: Installation, repository: SourceRepository) -> None:

@@ -19,6 +19,7 @@ from pipeline.reports.markdown import render_answer
 from pipeline.stages.context import Context
 from pipeline.stages.fix import wanted_finding
 from pipeline.stages.ladder import make_patch
+from pipeline.stages.listedfix import kept_back
 from pipeline.stages.opening import open_stacked
 from pipeline.stages.push import push, said
 from pipeline.stages.room import is_open, no_room, slot_of
@@ -29,9 +30,13 @@ from pipeline.wishes import Wish
 
 log = logging.getLogger(__name__)
 
+OFFERING_SECONDS = 120.0
+"""Longer than a branch and a pull request take to be made."""
+
 
 def propose_fix(context: Context, message: ProposeFix) -> None:
-    """A suggestion when the patch is one hunk on lines that the change added; else a stacked pull request; from a fork, the patch."""
+    """A suggestion when the patch is one hunk on lines that the change added; else a stacked pull request; from a fork, the patch. For what
+    the default branch has, a pull request into it."""
     with context.database.work() as work:
         fix = work.fixes.get(message.fix)
         review = work.reviews.get(fix.review)
@@ -72,7 +77,27 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         _answer(context, review, message.comment, fix, body)
         with _finish(context, message, review):
             return
-    _pull_request(context, message, fix, review, finding, patch, fix.proof)
+    with _alone(context, review, fix):
+        why = _only_shown(context, review, patch)
+        if not why and review.change.whole:
+            why = kept_back(context, review, fix, judged, openly=message.how == "openly")
+        if why:
+            _answer(context, review, message.comment, fix, _as_patch(fix, finding, why))
+            with _finish(context, message, review) as work:
+                if review.change.whole:
+                    work.fixes.note(fix.id, why)
+            return
+        _pull_request(context, message, fix, review, finding, patch, fix.proof)
+
+
+@contextmanager
+def _alone(context: Context, review: Review, fix: Fix) -> Iterator[None]:
+    """One after the other for the places of a finding of the list, which share a branch; others need not wait."""
+    if not review.change.whole:
+        yield
+        return
+    with context.memory.lock(slot_of(review, fix).key, OFFERING_SECONDS):
+        yield
 
 
 def _same_patch(context: Context, review: Review, fix: Fix, finding: Finding) -> Patch | None:
@@ -95,11 +120,6 @@ def _suggestion(context: Context, review: Review, finding: Finding, patch: Patch
 def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Review, finding: Finding, patch: Patch, proof: Proof) -> None:
     change = review.change
     host = context.teller(review)
-    why = _only_shown(context, review, patch)
-    if why:
-        _answer(context, review, message.comment, fix, _as_patch(fix, finding, why))
-        with _finish(context, message, review):
-            return
     if message.sender is not None and not host.permission(change.repository, message.sender).may_write:
         # It was asked when the command came; making and testing a patch takes minutes, in which rights may end.
         log.info("fix.refused", extra={"fix_id": fix.id, "person": message.sender.id})
@@ -163,7 +183,7 @@ def _finish(context: Context, message: ProposeFix, review: Review) -> Iterator[W
     """As `Context.finish`; a fix for which no comment asked is told of in the comment that lists them all."""
     with context.finish() as work:
         yield work
-        if message.comment is None:
+        if message.comment is None and not review.change.whole:
             shown = ShowFixes(review.id)
             work.outbox.send(Envelope(shown, f"show_fixes:{context.claimed.id}", priority=INTERACTIVE, group=context.claimed.group))
 

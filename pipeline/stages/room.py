@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pipeline.errors import HostForbidden, HostNotFound, HostUnavailable
 from pipeline.model.fix import Fix
+from pipeline.model.ids import RepositoryId
 from pipeline.model.review import Review
 from pipeline.model.target import PullRequestRef, PullRequestState
 from pipeline.stages.context import Context
 from pipeline.stages.opening import branch_of
-from pipeline.store.proposals import Slot
+from pipeline.store.proposals import Proposal, Slot
 from pipeline.store.work import Work
 
 OPEN_AT_MOST = 3
@@ -46,9 +47,17 @@ def no_room(context: Context, review: Review, slot: Slot) -> str:
 
 def _own(work: Work, review: Review, slot: Slot) -> set[int]:
     """Pull requests that have this branch, whichever commit of the change they were made for."""
-    ref = review.change.pull_request
-    opened = [] if ref is None else work.proposals.of_change(slot.repository, ref.number)
+    opened = opened_for(work, slot.repository, review)
     return {one.pull_request.number for one in opened if branch_of(work.fixes.get(one.fix), review.change) == slot.branch}
+
+
+def opened_for(work: Work, repository: RepositoryId, review: Review) -> list[Proposal]:
+    """The pull requests of ours that were opened for the change of a review, or for what the default branch has; none for another push."""
+    change = review.change
+    if change.pull_request is not None:
+        return work.proposals.of_change(repository, change.pull_request.number)
+    listed = change.whole or (not change.queued and change.head_ref == change.repository.default_branch)
+    return work.proposals.of_default(repository) if listed else []
 
 
 def _may_be_open(context: Context, review: Review, ref: PullRequestRef) -> bool:

@@ -49,8 +49,7 @@ def settle_review(context: Context, message: SettleReview) -> None:
         _look_again(context, review)
         return
     seen = _look(context, review, results, gaps, policy, record)
-    present = {finding.fingerprint for result in seen.sides["head"] for finding in result.findings}
-    mended = {} if message.again else mended_by(context, review, present)
+    mended = {} if message.again else mended_by(context, review, _gone(change, seen))
     with context.finish() as work:
         repository = work.installations.identify(change.repository)
         # Also a lock: a waiver that is written down meanwhile either is seen here, or sees what is remembered here.
@@ -76,6 +75,16 @@ class _Seen:
     added: Added
     coverage: Coverage
     ruling: Ruling
+
+
+def _gone(change: Change, seen: _Seen) -> Callable[[str], bool]:
+    """What may be gone from the list that a change brings up to date: of a pull request everything that its head does not have; of a push,
+    which says nothing of the files that it leaves alone, what it took out."""
+    if change.pull_request is None:
+        fixed = {finding.fingerprint for finding in seen.compared.fixed}
+        return lambda fingerprint: fingerprint in fixed
+    present = {finding.fingerprint for result in seen.sides["head"] for finding in result.findings}
+    return lambda fingerprint: fingerprint not in present
 
 
 def _look(

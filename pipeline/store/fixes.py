@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
 from pipeline.errors import StaleWrite
 from pipeline.lifecycle import FIX_RUN
 from pipeline.model.fix import Fix, FixAttempt, FixStatus, Proof, Receipt
-from pipeline.model.ids import FindingId, FixId, Handle, RepositoryId, ReviewId
+from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
 from pipeline.model.target import PullRequestRef
 from pipeline.store.codec import Codec
 from pipeline.store.columns import database_now
@@ -127,6 +127,12 @@ class Fixes:
         """The fix runs of a review, oldest first, without those that were begun again."""
         statement = select(fixes).where(fixes.c.review_id == review, fixes.c.replaced_by == "").order_by(fixes.c.id)
         return [_to_fix(row) for row in self._transaction.execute(statement)]
+
+    def of_default(self, repository: RepositoryId, commit: CommitId) -> list[Fix]:
+        """The fix runs for what the default branch has at a commit, oldest first, without those that were begun again."""
+        statement = select(fixes).join(reviews, fixes.c.review_id == reviews.c.id).order_by(fixes.c.id)
+        mine = (reviews.c.repository_id == repository, reviews.c.pull_request.is_(None), reviews.c.head == commit)
+        return [_to_fix(row) for row in self._transaction.execute(statement.where(*mine, fixes.c.replaced_by == ""))]
 
     def newest(self, limit: int, *, repository: RepositoryId | None = None, status: FixStatus | None = None) -> list[Fix]:
         """Fix runs, the newest first."""

@@ -113,10 +113,17 @@ class Proposals:
 
     def of_change(self, repository: RepositoryId, pull_request: int) -> list[Proposal]:
         """Those that were opened for a change, whatever became of them, each once with the newest fix that it carries."""
+        return self._opened(repository, reviews.c.pull_request == pull_request)
+
+    def of_default(self, repository: RepositoryId) -> list[Proposal]:
+        """Those that were opened for what the default branch has, likewise."""
+        return self._opened(repository, reviews.c.pull_request.is_(None))
+
+    def _opened(self, repository: RepositoryId, which: ColumnElement[bool]) -> list[Proposal]:
         statement = (
             select(fixes.c.id, fixes.c.fingerprint, fixes.c.finding_id, fixes.c.pull_request)
             .join(reviews, fixes.c.review_id == reviews.c.id)
-            .where(reviews.c.repository_id == repository, reviews.c.pull_request == pull_request, fixes.c.pull_request.is_not(None))
+            .where(reviews.c.repository_id == repository, which, fixes.c.pull_request.is_not(None))
             .order_by(fixes.c.id)
         )
         found = {}

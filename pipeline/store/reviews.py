@@ -107,6 +107,30 @@ class Reviews(Scans):
         self._point(repository_id, subject, str(row["id"]))
         return ReviewId(str(row["id"])), True
 
+    def for_fixes(self, key: str, installation: Installation, change: Change, verdict: Verdict) -> ReviewId:
+        """The review with this key, made when there is none: one that is over, of a commit whose findings are in the list already, so that
+        something can be made for them. It is the newest of nothing, and nobody waits for it."""
+        row = {
+            "id": new_id(),
+            "key": key,
+            "attempt": 1,
+            "installation_id": self._installations.upsert(installation),
+            "repository_id": self._installations.identify(change.repository),
+            "subject": _subject(change),
+            "pull_request": None,
+            "head": change.head,
+            "head_ref": change.head_ref,
+            "status": ReviewStatus.DONE,
+            "change": CHANGE.dump(change),
+            "created_at": database_now(),
+            "updated_at": database_now(),
+            "finished_at": database_now(),
+        }
+        self._transaction.add_missing(reviews, [row], ["key", "attempt"])
+        found = ReviewId(self._transaction.execute(select(reviews.c.id).where(reviews.c.key == key)).scalar_one())
+        self.save_verdict(found, verdict)  # retention may have taken the one that it had
+        return found
+
     def get(self, review_id: ReviewId) -> Review:
         """A review, its repository under the name that it has now. Raises StaleWrite when there is none."""
         return to_review(self._transaction.one(selected().where(reviews.c.id == review_id), f"there is no review {review_id}"))

@@ -105,7 +105,10 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "findings list": ((NAME,), (NAME, "--json"), (NAME, "--branch", EVERYTHING)),
     "findings rescan": ((NAME,),),
     "findings show": ((NAME, "HANDLE"), (NAME, "HANDLE", "--json"), (NAME, EVERYTHING)),
-    "fix": (("list",), ("list", "--json"), ("status", "A-FIX"), ("status", "A-FIX", "--json"), ("cancel", "A-FIX"), ("status", EVERYTHING)),
+    "fix": (
+        *(("list",), ("list", "--json"), ("status", "A-FIX"), ("status", "A-FIX", "--json"), ("cancel", "A-FIX"), ("status", EVERYTHING)),
+        *(("open", NAME, "--yes"), ("open", NAME, "--finding", EVERYTHING), ("open", EVERYTHING), ("open", NAME, "--finding", "HANDLE")),
+    ),
     "github instances": ((),),
     "github remove": ((EVERYTHING,),),
     "gitlab connect": ((EVERYTHING,), (f"https://{EVERYTHING}/acme",), ("acme", "--token-file", EVERYTHING)),
