@@ -113,6 +113,8 @@ class Finding:
     blob: BlobId | None = None
     handle: Handle | None = None
     """Given when it is stored, or by the command line over its own run."""
+    built: bool = False
+    """True when it stands in what a program wrote of other files: a bundle, a minified script. See `pipeline.triage.bundles`."""
 
 
 class BaselineState(StrEnum):

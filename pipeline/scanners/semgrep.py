@@ -41,7 +41,7 @@ from pipeline.sandbox.process import Finished, Limits, run_isolated
 from pipeline.sandbox.tree import private_folder
 from pipeline.semgrepjson import Answer, Match, parse_answer
 from pipeline.syntax import language_of, parses
-from pipeline.triage import places
+from pipeline.triage import bundles, places
 from pipeline.triage.fingerprint import identify
 
 NAME = "semgrep"
@@ -72,6 +72,9 @@ _ANALYZERS = {
     "workflow": "yaml",
     "dockerfile": "dockerfile",
 }
+
+_SCRIPTS = frozenset({"javascript", "typescript", "tsx"})
+"""What bundlers write."""
 
 
 class Semgrep:
@@ -128,7 +131,8 @@ SCANNER = Semgrep()
 @cache
 def _digest() -> str:
     """Of everything that makes a finding besides the engine: the rules, and what we say of places."""
-    return hashlib.sha256(rulebook.load().digest.encode() + b"\0" + Path(places.__file__).read_bytes()).hexdigest()[:12]
+    said = [Path(name).read_bytes() for name in (places.__file__, bundles.__file__)]
+    return hashlib.sha256(b"\0".join([rulebook.load().digest.encode(), *said])).hexdigest()[:12]
 
 
 def residues(rule_id: str, tree: Tree, control: Control, seconds: float) -> list[Location]:
@@ -209,7 +213,11 @@ def _outputs(tree: Tree, files: Sequence[TreeFile], book: rulebook.RuleBook, ans
     for file in files:
         content = _content(tree, file)
         found = _distinct(_finding(book.variants[match.check_id], match) for match in answer.matches if match.location.path == file.path)
-        yield from (FindingSeen(identify(dataclasses.replace(f, blob=file.blob), content)) for f in found[:MAX_FINDINGS])
+        built = bundles.built_lines(content) if language_of(file.path) in _SCRIPTS else frozenset[int]()
+        yield from (
+            FindingSeen(identify(dataclasses.replace(f, blob=file.blob, built=f.location.line in built), content))
+            for f in found[:MAX_FINDINGS]
+        )
         gap = gaps.get(file.path)
         if parses(file.path, content) is False:
             gap = Gap(NAME, file.path, f"does not parse as {language_of(file.path)}", GapClass.LIMIT)

@@ -26,6 +26,7 @@ from pipeline.stages.policies import reader
 from pipeline.stages.ruling import Ruling
 from pipeline.stages.settle import compare_sides, ledger, with_handles
 from pipeline.triage.baseline import Compared
+from pipeline.triage.bundles import listed
 from pipeline.triage.gate import decide_verdict
 
 MAX_FILES = 200_000
@@ -121,7 +122,7 @@ def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Co
     files = {_name(name): on_disk[name] for name in names}
     side = [SideFile(name, _name(name), "100644") for name in names]
     results = [_look(scanner, side, DiskBlobs(files), everything, control) for scanner in scanners.values()]
-    findings = tuple(finding for result in results for finding in result.findings)
+    findings = tuple(listed(finding for result in results for finding in result.findings))
     gaps = (Gap("fixwright", "", f"more than {MAX_FILES} files", GapClass.LIMIT),) if len(on_disk) > MAX_FILES else ()
     changed = [Changed(name, "A", "000000", "100644", BlobId("0" * 40), _name(name)) for name in names]
     coverage = ledger(results, [], changed, gaps)

@@ -32,6 +32,7 @@ from pipeline.store.places import Looked
 from pipeline.store.sweeps import Listing
 from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared
+from pipeline.triage.bundles import listed
 from pipeline.triage.gate import decide_verdict
 from pipeline.triage.handles import AndThese, assign
 from pipeline.triage.waivers import waived
@@ -97,7 +98,7 @@ def _note_push(
     """The changed files have exactly the findings that were found there. A push that leaves doubt makes the whole scan due."""
     change = review.change
     named = AndThese(taken, {j.finding.handle: j.finding.fingerprint for j in verdict.judged if j.finding.handle is not None})
-    seen = with_own_handles([f for f in (*compared.new, *compared.unchanged) if not f.rule.shadow], named)
+    seen = with_own_handles(listed(f for f in (*compared.new, *compared.unchanged) if not f.rule.shadow), named)
     work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked, mended=mended)
     known = work.installations.listing(repository)
     if verdict.coverage.breaking:
@@ -148,7 +149,7 @@ def settle_whole(context: Context, message: SettleReview) -> None:
     known = _listed_now(context, review)
     newer, moved = _moved_meanwhile(context, review, mirror, known)
     verdict = _ledger(policy, parts, entries, more, gaps)
-    findings = [f for part in parts for f in part.findings if not f.rule.shadow and f.location.path not in moved]
+    findings = listed(f for part in parts for f in part.findings if not f.rule.shadow and f.location.path not in moved)
     present = {finding.fingerprint for part in parts for finding in part.findings}
     mended = mended_by(context, review, lambda fingerprint: fingerprint not in present)
     looked = Looked(_looked_at(context, policy, parts, entries, more, moved), seen_with(parts, context.places.version))

@@ -69,6 +69,23 @@ def test_a_minified_file_is_a_limit_that_names_its_line(tmp_path: Path) -> None:
     assert seen.covered == {"app.js"}
 
 
+def test_a_built_file_is_looked_at_and_its_findings_are_marked(tmp_path: Path) -> None:
+    weak = "app.get('/', (req, res) => { exec('ls ' + req.query.d) })"
+    needed = "const { exec } = require('child_process');\n"
+    seen = look(
+        SCANNER,
+        tmp_path / "tree",
+        {
+            "app-B7Ri4N39.js": needed + "var a=1;" * 200 + weak + "\n//# sourceMappingURL=app.js.map\n",
+            "with-data.js": needed + weak + "\nconst logo = '" + "A" * 2_000 + "'\n",
+            "by-hand.js": needed + weak + "\n",
+        },
+    )
+    assert {f.location.path: f.built for f in seen.findings} == {"app-B7Ri4N39.js": True, "with-data.js": False, "by-hand.js": False}
+    assert {f.rule.confidence for f in seen.findings} == {Confidence.HIGH}
+    assert seen.covered == {"app-B7Ri4N39.js", "with-data.js", "by-hand.js"}
+
+
 def test_what_no_rule_reads_is_not_applicable(tmp_path: Path) -> None:
     seen = look(SCANNER, tmp_path / "tree", {"main.go": "package main\n", "style.css": "a {}\n"})
     assert {gap.gap_class for gap in seen.gaps.values()} == {GapClass.NOT_APPLICABLE}

@@ -192,6 +192,15 @@ def test_against_a_base_only_what_is_new_counts(tmp_path: Path) -> None:
 
 
 @needs_engines
+def test_a_built_file_counts_in_a_change_and_hardly_in_a_list_of_everything(tmp_path: Path) -> None:
+    repo = _repository(tmp_path, {"app.py": GOOD})
+    weak = "const { exec } = require('child_process')\napp.get('/', (req, res) => { exec('ls ' + req.query.d) })"
+    (repo.folder / "app.min.js").write_text(weak + ";var a=1" * 200)
+    assert _found(repo.folder, "--base", "main") == (1, [("app.min.js", "high")])
+    assert _found(repo.folder) == (0, [("app.min.js", "high")])
+
+
+@needs_engines
 def test_a_secret_that_was_added_and_removed_again_is_found(tmp_path: Path) -> None:
     repo = _repository(tmp_path, {"a.py": GOOD})
     repo.commit({"keys.py": SECRET}, branch="feature")

@@ -249,6 +249,7 @@ VARIANTS = {
     "CRLF": Variant(edit=lambda _, content: content.replace(b"\n", b"\r\n")),
     "a byte order mark": Variant(edit=lambda _, content: b"\xef\xbb\xbf" + content),
     "bytes that are no UTF-8": Variant(edit=lambda path, content: content + (b"// \xff\n" if path == SCRIPT else b"# \xff\xfe\n")),
+    "lines as long as a bundler's": _on_the_line("# " + "long " * 400, "// " + "long " * 400),
     "no newline at the end": Variant(edit=lambda _, content: content.rstrip(b"\n")),
 }
 
