@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import attention, exploits, gate, intake, latency, load, metrics, push, queue, receive, recipes, suites, variants
+from benchmarks import attention, cancel, exploits, gate, intake, latency, load, metrics, push, queue, receive, recipes, suites, variants
 from benchmarks.table import Shares, Table, Tally
 
 BENCHMARKS: dict[str, Callable[[bool], Table | Shares | Tally]] = {
     "attention": attention.run,
+    "cancel": cancel.run,
     "gate": gate.run,
     "exploits": exploits.run,
     "intake": intake.run,

@@ -21,6 +21,7 @@ from rq.registry import StartedJobRegistry
 
 from bot.overtime import Watch
 from bot.pulse import Pulse
+from pipeline.sandbox.fork import Fork
 from pipeline.sandbox.orphans import end_orphans
 from pipeline.sandbox.service import die_with_parent
 from pipeline.sandbox.workfolder import WorkFolder
@@ -52,6 +53,8 @@ class MessageWorker(Worker):
     watch: Watch | None = None
     lost: Callable[[], None] = staticmethod(lambda: None)
     """Called when a child did not end well."""
+    lane: Fork | None = None
+    """Works commands beside us; see `bot.worker.serve`."""
     _stop_at: float | None = None
 
     @property
@@ -82,6 +85,8 @@ class MessageWorker(Worker):
         """RQ calls it every 10 s while we wait and every 5 s while a message is worked: the store is told, too, and what lost its owner
         since then is ended."""
         end_orphans()
+        if self.lane is not None:
+            self.lane.keep()
         if self.pulse is not None:
             self.pulse.beat()
         super().heartbeat(timeout, pipeline)
@@ -123,6 +128,8 @@ class MessageWorker(Worker):
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """SIGTERM: the message may go on for STOP_SECONDS."""
         self._stop_at = time.monotonic() + STOP_SECONDS
+        if self.lane is not None:
+            self.lane.ask_to_end()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ has no types there
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  # RQ's signature

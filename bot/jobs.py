@@ -18,7 +18,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from pipeline.errors import FixwrightError, QueueUnavailable, StoreError, WorkerCrashed
-from pipeline.messages import BATCH, INTERACTIVE, NORMAL
+from pipeline.messages import BATCH, COMMAND, INTERACTIVE, NORMAL
 from pipeline.model.ids import MessageId
 from pipeline.stages.give_up import give_up
 from pipeline.store.engine import Database
@@ -27,7 +27,7 @@ from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
 
-QUEUES = {INTERACTIVE: "fixwright-interactive", NORMAL: "fixwright", BATCH: "fixwright-batch"}
+QUEUES = {COMMAND: "fixwright-commands", INTERACTIVE: "fixwright-interactive", NORMAL: "fixwright", BATCH: "fixwright-batch"}
 """Queue of each priority, in the order in which workers look."""
 
 WAKE = "fixwright:wake"

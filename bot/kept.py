@@ -16,7 +16,7 @@ from typing import Final
 from bot.pressure import Pressure
 from bot.wiring import App
 from pipeline.errors import DeliveryRefused, FixwrightError, NotConfigured, StoreError, StoreUnavailable
-from pipeline.messages import AcceptEvent, Envelope
+from pipeline.messages import AcceptEvent, Envelope, arrived
 from pipeline.model.event import Delivery, Received
 from pipeline.ports import Configurations, Provider
 from pipeline.store.intake import Intake, IntakeRow
@@ -46,7 +46,8 @@ def entry(delivery: Delivery, received: Received) -> tuple[IntakeRow, tuple[Enve
     provider, instance, identity = delivery.provider, delivery.instance, received.delivery_id
     if received.event is None:
         return IntakeRow(provider, instance, identity, received.name, b"", "ignored"), ()
-    envelope = Envelope(AcceptEvent(identity, received.event), f"accept:{provider}:{instance}:{identity}", group=f"accept:{identity}")
+    accept, key = AcceptEvent(identity, received.event), f"accept:{provider}:{instance}:{identity}"
+    envelope = Envelope(accept, key, priority=arrived(received.event), group=f"accept:{identity}")
     return IntakeRow(provider, instance, identity, received.name, delivery.body), (envelope,)
 
 

@@ -6,10 +6,11 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import redis
@@ -38,6 +39,8 @@ from pipeline.errors import (
 from pipeline.fence import Fence, awake, fenced
 from pipeline.leaks import within
 from pipeline.messages import (
+    BATCH,
+    COMMAND,
     AcceptEvent,
     EndCheck,
     ProposeFix,
@@ -52,8 +55,9 @@ from pipeline.messages import (
     WithdrawReview,
 )
 from pipeline.model.ids import MessageId
+from pipeline.sandbox.fork import Fork
 from pipeline.sandbox.upkeep import free_bytes
-from pipeline.sandbox.workfolder import WorkFolder, work_folder
+from pipeline.sandbox.workfolder import WorkFolder, temporary_place, work_folder
 from pipeline.stages.context import Context
 from pipeline.stages.give_up import give_up
 from pipeline.stages.perform import perform
@@ -70,6 +74,9 @@ BACKOFF = (5.0, 30.0, 120.0, 600.0, 3600.0)
 ATTEMPTS = 1 + len(BACKOFF)
 
 LOST_LEASE_EXIT, OVERTIME_EXIT = 75, 76
+
+LANE = "fw-commands"
+"""Name of the process that works commands."""
 
 QUEUE_SECONDS = 2.0
 """After which a queue that refused is tried again."""
@@ -110,28 +117,59 @@ class _Current:
     """Of the worker: its children work under it."""
     watch: ClassVar[Watch | None] = None
     """Of the worker over its child; None in a process that works alone."""
+    urgent: ClassVar[int] = BATCH
+    """The least urgent priority that is worked here."""
 
 
 def serve(app: App, *, burst: bool = False) -> None:
-    """Work until asked to stop. The parent imports and prepares everything; each message runs in a fork of it."""
-    _Current.app, _Current.name, _Current.watch = app, process_name(), Watch()
+    """Work until asked to stop. The parent imports and prepares everything; each message runs in a fork of it.
+
+    Commands wait for nobody: a fork of the worker, with nearly all memory shared, works nothing else beside it. In a burst there is none:
+    one after the other.
+    """
+    _Current.app = app
     load_hosts(app)
-    with work_folder() as folder, Pulse(app.database, "worker", app.settings.state_dir) as pulse:
-        while True:
-            worker = _worker(app, pulse, folder)
-            try:
-                worker.work(burst=burst, logging_level="WARNING")
-            except redis.RedisError as error:
-                if burst:
-                    raise
-                log.warning("worker.queue_unusable", extra={"error": str(error)})
-            if burst or worker.stopping:
-                return
-            # RQ waits for a queue that is away, but leaves one that refuses: a replica that takes no writes, one that is full.
-            try:
-                time.sleep(QUEUE_SECONDS)
-            except StopRequested:
-                return
+    lane = None if burst else Fork(LANE, partial(_serve_commands, app, temporary_place()))
+    if lane is not None:
+        lane.keep()
+    try:
+        with work_folder() as folder, Pulse(app.database, "worker", app.settings.state_dir) as pulse:
+            names = [name for priority, name in QUEUES.items() if lane is None or priority != COMMAND]
+            _serve(app, names, folder, pulse, lane, burst=burst)
+    finally:
+        if lane is not None:
+            lane.stop()
+
+
+def _serve_commands(app: App, place: Path) -> None:
+    """In the fork: as the worker that it is a copy of, for one queue. That worker says for both that they live."""
+    app.database.dispose_after_fork()
+    app.jobs.forget()
+    _Current.urgent = COMMAND
+    with work_folder(place) as folder:
+        _serve(app, [QUEUES[COMMAND]], folder)
+
+
+def _serve(
+    app: App, queues: Sequence[str], folder: WorkFolder, pulse: Pulse | None = None, lane: Fork | None = None, *, burst: bool = False
+) -> None:
+    _Current.name, _Current.watch = process_name(), Watch()
+    while True:
+        worker = _worker(app, queues)
+        worker.pulse, worker.folder, worker.lane = pulse, folder, lane
+        try:
+            worker.work(burst=burst, logging_level="WARNING")
+        except redis.RedisError as error:
+            if burst:
+                raise
+            log.warning("worker.queue_unusable", extra={"error": str(error)})
+        if burst or worker.stopping:
+            return
+        # RQ waits for a queue that is away, but leaves one that refuses: a replica that takes no writes, one that is full.
+        try:
+            time.sleep(QUEUE_SECONDS)
+        except StopRequested:
+            return
 
 
 def load_hosts(app: App) -> None:
@@ -142,18 +180,16 @@ def load_hosts(app: App) -> None:
                 provider.load()
 
 
-def _worker(app: App, pulse: Pulse, folder: WorkFolder) -> MessageWorker:
+def _worker(app: App, queues: Sequence[str]) -> MessageWorker:
     """One that has not begun yet."""
-    queues = [Queue(name, connection=app.jobs.client, serializer=JSONSerializer) for name in QUEUES.values()]
     worker = MessageWorker(
-        queues,
+        [Queue(name, connection=app.jobs.client, serializer=JSONSerializer) for name in queues],
         connection=app.jobs.client,
         serializer=JSONSerializer,
         worker_ttl=WORKER_TTL,
         job_monitoring_interval=MONITORING_SECONDS,
         maintenance_interval=MAINTENANCE_SECONDS,
     )
-    worker.pulse, worker.folder = pulse, folder
     worker.watch, worker.lost = _Current.watch, partial(_child_lost, app)
     return worker
 
@@ -203,10 +239,18 @@ def work_message(app: App, message_id: MessageId, *, early: bool = False) -> Non
             if not group:
                 return
             asked = awake()
-            with app.database.work() as work:
-                claimed = work.outbox.claim_next(group, owner, app.lease.seconds, scans=app.settings.repository_scans)
+            claimed = _next(app, owner, group) or (_next(app, owner, claimed.group) if group != claimed.group else None)
     finally:
         tell(app.database)
+
+
+def _next(app: App, owner: str, group: str) -> Claimed | None:
+    """The next message of a group, if it is one for this process; what is not is let go, and somebody else woken for it."""
+    with app.database.work() as work:
+        claimed = work.outbox.claim_next(group, owner, app.lease.seconds, scans=app.settings.repository_scans, urgent=_Current.urgent)
+        if claimed is None and _Current.urgent < BATCH:
+            work.outbox.let_go(group)
+        return claimed
 
 
 def _trail(claimed: Claimed) -> Trail:

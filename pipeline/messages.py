@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
 
-from pipeline.model.event import CommentRef, Event
+from pipeline.model.event import ButtonEvent, CommentEvent, CommentRef, Event
 from pipeline.model.finding import SuppressionKind
 from pipeline.model.ids import CommitId, FixId, RepositoryId, ReviewId, ScanId
 from pipeline.model.review import Conclusion
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository, UserRef
 
-INTERACTIVE, NORMAL, BATCH = 0, 1, 2
-"""Priorities: somebody is waiting at a keyboard; a push; nobody waits."""
+COMMAND, INTERACTIVE, NORMAL, BATCH = -1, 0, 1, 2
+"""Priorities: what a person said is understood and answered, in moments; somebody is waiting at a keyboard; a push; nobody waits. What has
+the first is never behind what takes long: a lane of its own works it (`bot.worker`)."""
 
 PURGE_AFTER: Final = 7 * 86_400.0
 """Seconds between the removal of a repository and its purge, unless the operator sets FIXWRIGHT_PURGE_DAYS: who removed the app by
@@ -317,6 +318,20 @@ Message = (
     | ShowCheck
 )
 """Told apart by `kind`."""
+
+
+MOMENTS: Final = (Reply, Waive, RequestFix, FixAll, CancelFix, ShowFixes)
+"""What takes a look into the database and a few calls of a host at most: no engine, no git, no test."""
+
+
+def asked(message: Message) -> int:
+    """The priority of what follows from a word of a person."""
+    return COMMAND if isinstance(message, MOMENTS) else INTERACTIVE
+
+
+def arrived(event: Event) -> int:
+    """The priority of an event."""
+    return COMMAND if isinstance(event, CommentEvent | ButtonEvent) else NORMAL
 
 
 @dataclass(frozen=True, slots=True)

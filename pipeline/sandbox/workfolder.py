@@ -33,13 +33,21 @@ class WorkFolder:
                 entry.unlink(missing_ok=True)
 
 
+def temporary_place() -> Path:
+    """Where temporary files go: FIXWRIGHT_TMPDIR, else TMPDIR."""
+    return Path(os.environ.get("FIXWRIGHT_TMPDIR") or tempfile.gettempdir())
+
+
 @contextmanager
-def work_folder() -> Iterator[WorkFolder]:
-    """A fresh folder in FIXWRIGHT_TMPDIR, else in TMPDIR, in which this process and its forks make their temporary files from now on.
+def work_folder(place: Path | None = None) -> Iterator[WorkFolder]:
+    """A fresh folder in which this process and its forks make their temporary files from now on.
 
     It may be passed through but not listed by others: the sandbox runs as somebody else. Folders of workers that died are removed first.
+
+    Args:
+        place: where it is made; by default in `temporary_place`.
     """
-    place = Path(os.environ.get("FIXWRIGHT_TMPDIR") or tempfile.gettempdir())
+    place = place or temporary_place()
     _remove_abandoned(place)
     path, lock = _locked_folder(place)
     before = tempfile.tempdir, os.environ.get("FIXWRIGHT_TMPDIR")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pipeline.fixanswers import render_fix_answer
-from pipeline.messages import INTERACTIVE, CancelFix, Envelope, Reply
+from pipeline.messages import COMMAND, CancelFix, Envelope, Reply
 from pipeline.model.fix import Fix
 from pipeline.stages.context import Context
 from pipeline.store.work import Work
@@ -24,7 +24,7 @@ def cancel_fix(context: Context, message: CancelFix) -> None:
         names = tuple(dict.fromkeys(fix.place or fix.handle for fix in ended))
         body = render_fix_answer("called-off", handles=names) if ended else render_fix_answer("nothing-made", asked=message.name)
         reply = Reply(message.installation, message.comment, "cancel", body)
-        work.outbox.send(Envelope(reply, f"reply:cancel:{context.claimed.id}", priority=INTERACTIVE))
+        work.outbox.send(Envelope(reply, f"reply:cancel:{context.claimed.id}", priority=COMMAND))
     log.info("fix.cancel_asked", extra={"fixes": [fix.id for fix in ended]})
 
 

@@ -9,7 +9,7 @@ from itertools import count
 
 from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable, Superseded
 from pipeline.fixanswers import render_fix_answer
-from pipeline.messages import HOLD, INTERACTIVE, Envelope, ProposeFix, Reply, RequestFix, RunFix, ShowFixes
+from pipeline.messages import COMMAND, HOLD, INTERACTIVE, Envelope, ProposeFix, Reply, RequestFix, RunFix, ShowFixes
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
@@ -115,7 +115,7 @@ def _say(work: Work, review: Review, message: RequestFix, body: str) -> None:
     if message.comment is not None:
         reply = Reply(review.installation, message.comment, "refine" if message.refine else "fix", body)
         key = f"reply:fix:{message.comment.pull_request.number}:{message.comment.id}:{review.id}:{message.handle}:{message.place}"
-        work.outbox.send(Envelope(reply, key, priority=INTERACTIVE))
+        work.outbox.send(Envelope(reply, key, priority=COMMAND))
 
 
 def _asked_in(comment: CommentRef | None) -> str:
@@ -131,12 +131,14 @@ def run_fix(context: Context, message: RunFix) -> None:
     Raises:
         Superseded: it was called off; nothing of it is kept.
     """
-    with context.database.work() as work:
+    with context.database.read() as work:
         fix = work.fixes.get(message.fix)
-        if not work.fixes.wanted(fix.id, message.attempt):
-            with context.finish() as finishing:
-                _called_off(finishing, context, message, fix)
-            return
+        wanted = work.fixes.wanted(fix.id, message.attempt)
+    if not wanted:
+        with context.finish() as work:
+            _called_off(work, context, message, fix)
+        return
+    with context.database.work() as work:
         work.fixes.start(fix.id, message.attempt)
         wish = Wish.read(next(one.choice for one in work.fixes.attempts(fix.id) if one.number == message.attempt))
         review = work.reviews.get(fix.review)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.fixanswers import FixTopic, render_fix_answer
-from pipeline.messages import INTERACTIVE, Envelope, FixAll, Reply, RequestFix, ShowFixes
+from pipeline.messages import COMMAND, Envelope, FixAll, Reply, RequestFix, ShowFixes
 from pipeline.model.finding import Finding, Judged
+from pipeline.model.fix import FixStatus
 from pipeline.model.review import Review, ReviewStatus
 from pipeline.phrases import where
 from pipeline.stages.buttons import FIX_AT_MOST, fixable
@@ -19,12 +20,13 @@ BUTTON = "button"
 
 
 def fix_all(context: Context, message: FixAll) -> None:
-    """The worst first, at most so many at a time; what was asked for before is there already, and the rest is gone on with."""
+    """The worst first, at most so many at a time; what was asked for before is there already, unless it was called off, and the rest is
+    gone on with."""
     with context.database.read() as work:
         review = work.reviews.get(message.review)
         why: FixTopic | None = _why_not(work, review)
         wanted = [] if why else fixable(tellable(review.change, work.reviews.verdict(review.id)), context.plugins.fixers)
-        begun = {(str(fix.handle), fix.place) for fix in work.fixes.of_review(review.id)}
+        begun = {(str(fix.handle), fix.place) for fix in work.fixes.of_review(review.id) if fix.status is not FixStatus.CANCELLED}
     if not why and not wanted:
         why = "no-fixer"
     pull_request = review.change.pull_request
@@ -37,15 +39,15 @@ def fix_all(context: Context, message: FixAll) -> None:
         if message.comment is not None:
             body = render_fix_answer(why or "fix-all", handles=names, number=len(names), left=rest)
             reply = Reply(message.installation, message.comment, "fix", body)
-            work.outbox.send(Envelope(reply, f"reply:fix_all:{context.claimed.id}", priority=INTERACTIVE, group=context.claimed.group))
+            work.outbox.send(Envelope(reply, f"reply:fix_all:{context.claimed.id}", priority=COMMAND, group=context.claimed.group))
         if why or pull_request is None:
             return
         for number, (finding, place) in enumerate(left[:FIX_AT_MOST]):
             request = RequestFix(message.installation, review.id, finding.fingerprint, finding.handle or "", message.sender, place=place)
             key = f"request_fix:{context.claimed.id}:{number}"
-            work.outbox.send(Envelope(request, key, priority=INTERACTIVE, group=context.claimed.group))
+            work.outbox.send(Envelope(request, key, priority=COMMAND, group=context.claimed.group))
         shown = ShowFixes(review.id)
-        work.outbox.send(Envelope(shown, f"show_fixes:{context.claimed.id}", priority=INTERACTIVE, group=context.claimed.group))
+        work.outbox.send(Envelope(shown, f"show_fixes:{context.claimed.id}", priority=COMMAND, group=context.claimed.group))
 
 
 def _why_not(work: Work, review: Review) -> FixTopic | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.answers import WaiverTopic, render_answer, render_waiver_answer
-from pipeline.messages import INTERACTIVE, Envelope, Reply, Waive
+from pipeline.messages import COMMAND, Envelope, Reply, Waive
 from pipeline.model.finding import BaselineState, Finding, Judged, SuppressionKind
 from pipeline.model.ids import RepositoryId
 from pipeline.model.review import Review
@@ -151,4 +151,4 @@ def _reply(work: Work, context: Context, message: Waive, body: str) -> None:
     """One answer for each line of a comment: the key of the message tells them apart."""
     if message.comment is not None:
         answer = Reply(message.installation, message.comment, context.claimed.key, body)
-        work.outbox.send(Envelope(answer, f"reply:{context.claimed.id}", priority=INTERACTIVE, group=context.claimed.group))
+        work.outbox.send(Envelope(answer, f"reply:{context.claimed.id}", priority=COMMAND, group=context.claimed.group))

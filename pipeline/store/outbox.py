@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, case, delete, func, not_, or_, select, update
 
 from pipeline.errors import LeaseLost
-from pipeline.messages import AcceptEvent, Envelope, Message
+from pipeline.messages import BATCH, AcceptEvent, Envelope, Message
 from pipeline.model.ids import MessageId
 from pipeline.store.belongs import belongs
 from pipeline.store.codec import Unreadable
@@ -174,23 +174,32 @@ class Outbox(Letters):
             self._transaction.changed(update(outbox).where(*waits).values(publishes=0, publish_at=database_now()))
         return claimed
 
-    def claim_next(self, group: str, owner: str, seconds: float = LEASE_SECONDS, *, scans: int = NO_LIMIT) -> Claimed | None:
+    def claim_next(
+        self, group: str, owner: str, seconds: float = LEASE_SECONDS, *, scans: int = NO_LIMIT, urgent: int = BATCH
+    ) -> Claimed | None:
         """Take the next due message of a group: first by priority, then in the order of sending. None when there is none.
 
         Args:
             scans: see `claim`.
+            urgent: only what has this priority or a more urgent one.
         """
         if not group:
             return None
         best = (
             select(outbox.c.id)
-            .where(outbox.c.group == group, _pending, outbox.c.due_at <= database_now(), *_room(scans))
+            .where(outbox.c.group == group, _pending, outbox.c.due_at <= database_now(), outbox.c.priority <= urgent, *_room(scans))
             .order_by(outbox.c.priority, outbox.c.id)
             .limit(1)
         )
         # First the repository, then the row, as `claim` does: the other way round the two would wait for one another.
         self._one_scan_at_a_time(outbox.c.id == best.scalar_subquery(), scans)
         return self._claim(outbox.c.id == best.with_for_update(skip_locked=True).scalar_subquery(), owner, seconds, scans)
+
+    def let_go(self, group: str) -> None:
+        """Whoever sent the messages of this group does not go on with them: nothing holds back any more what is due."""
+        held = (outbox.c.group == group, _pending, outbox.c.publishes == 0, outbox.c.due_at <= database_now())
+        freed = update(outbox).where(*held, outbox.c.publish_at > database_now()).values(publish_at=database_now())
+        self._transaction.sent |= self._transaction.changed(freed) > 0
 
     def _claim(self, which: ColumnElement[bool], owner: str, seconds: float, scans: int, *, early: bool = False) -> Claimed | None:
         due = or_(outbox.c.due_at <= database_now(), waits_for_host()) if early else outbox.c.due_at <= database_now()

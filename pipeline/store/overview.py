@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select
 
-from pipeline.messages import BATCH, INTERACTIVE, NORMAL
+from pipeline.messages import BATCH, COMMAND, INTERACTIVE, NORMAL
 from pipeline.store.columns import database_now
 from pipeline.store.deliveries import CLAIMED
 from pipeline.store.tables import deliveries, installations, outbox, repositories
 from pipeline.store.transaction import Transaction
 
-PRIORITIES = {INTERACTIVE: "interactive", NORMAL: "normal", BATCH: "batch"}
+PRIORITIES = {COMMAND: "command", INTERACTIVE: "interactive", NORMAL: "normal", BATCH: "batch"}
 """Names of priorities, for people and labels."""
 
 

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, and_, func, literal_column, or_, select
 
-from pipeline.messages import BATCH, INTERACTIVE, NORMAL
+from pipeline.messages import BATCH, COMMAND, INTERACTIVE, NORMAL
 from pipeline.model.ids import MessageId
 from pipeline.store.columns import database_now
 from pipeline.store.tables import outbox
 from pipeline.store.transaction import Transaction
 
-PRIORITIES: Final = (INTERACTIVE, NORMAL, BATCH)
+PRIORITIES: Final = (COMMAND, INTERACTIVE, NORMAL, BATCH)
 
 SCAN: Final = "run_scan"
 """Kind of the messages of which one repository may have only so many in work."""

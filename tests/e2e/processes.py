@@ -16,6 +16,7 @@ import httpx
 
 from bot.demo.local import free_port
 from bot.settings import engines_dir
+from bot.worker import LANE
 from pipeline.store.engine import Database
 from pipeline.store.outbox import Backlog
 from providers.local.record import CheckRecord, Conversation, PullRequestRecord, RepositoryRecord
@@ -147,7 +148,12 @@ class Running:
     def forked(self) -> int:
         """Process id of the child in which the worker does a message; 0 while it does none."""
         worker = self.worker()
-        return next((pid for pid in _children(worker) if _arguments(pid)[-1:] == ["worker"]), 0) if worker else 0
+        return next((pid for pid in _children(worker) if _arguments(pid)[-1:] == ["worker"] and _name(pid) != LANE), 0) if worker else 0
+
+    def lane(self) -> int:
+        """Process id of the worker's fork that works commands; 0 while there is none."""
+        worker = self.worker()
+        return next((pid for pid in _children(worker) if _name(pid) == LANE), 0) if worker else 0
 
     def kill_worker(self, parent: bool, child: bool) -> None:
         """SIGKILL, as the kernel's OOM killer or a power cut would."""
@@ -201,6 +207,13 @@ def _children(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _arguments(pid: int) -> list[str]:

@@ -196,6 +196,35 @@ def test_a_stop_in_the_middle_of_work_is_no_failure(scene: Scene) -> None:
     assert _crashes(scene.running) == crashes
 
 
+def test_a_command_waits_for_no_fix_and_cancel_ends_what_runs(scene: Scene) -> None:
+    """With one worker, which is busy all the while: its engine is held."""
+    running, number = scene.running, scene.pull("stop-1").number
+    thread = next(t for t in scene.said("stop-1").threads if t.path == "members/web.py")
+    scene.engine.hold()
+    _comment(running, number, "/fix", "--thread", thread.id)
+    scene.asked = time.monotonic()
+    scene.wait_for_work()
+    _comment(running, number, "/status")
+    running.wait("an answer", lambda: _said(running, number, ": fails ("))
+    assert scene.engine.at_work()
+    _comment(running, number, "/cancel")
+    scene.wait_for_death()
+    running.wait("an answer", lambda: _said(running, number, "Called off"))
+    scene.engine.release()
+    running.idle()
+    assert [pull for pull in running.pulls() if pull.ours and pull.base_ref == "stop-1"] == []
+
+
+def _comment(running: Running, number: int, *words: str) -> None:
+    running.fixwright("local", "comment", str(running.server), str(number), *words)
+
+
+def _said(running: Running, number: int, words: str) -> list[str]:
+    said = running.said(number)
+    everywhere = [*said.comments, *(comment for thread in said.threads for comment in thread.comments)]
+    return [comment.body for comment in everywhere if words in comment.body]
+
+
 def _crashes(running: Running) -> int:
     database = Database.open(running.database_url)
     with database.read() as work:

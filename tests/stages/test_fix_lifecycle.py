@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from pipeline.messages import Envelope, RunFix
 from pipeline.model.finding import Finding
@@ -17,7 +17,7 @@ from pipeline.model.ids import ReviewId
 from pipeline.ports import SourceFiles
 from pipeline.sandbox import process
 from pipeline.sandbox.process import Limits
-from pipeline.store.tables import fixes, reviews
+from pipeline.store.tables import fixes, outbox, reviews
 from tests.fakes import BAD_LINE, GoodFixer, LineScanner
 from tests.stages.github import GithubBench, KeyScanner
 from tests.stages.gitlab import GitlabBench
@@ -261,6 +261,11 @@ def test_a_fix_that_nobody_has_begun_is_called_off_and_can_be_asked_for_again(on
     one.settle()
     assert [answer for answer in one.answers() if answer.startswith(f"Called off: `{first.handle}`")]
     assert (one.fixes()[0].status, one.branches()) == ("cancelled", [])
+    with one.bench.app.database.work() as work:
+        work.transaction.changed(update(outbox).where(outbox.c.key == f"run_fix:{first.id}").values(due_at=outbox.c.created_at))
+    one.bench.work_key(f"run_fix:{first.id}")
+    with one.bench.app.database.read() as work:
+        assert work.transaction.execute(select(outbox.c.status).where(outbox.c.key == f"run_fix:{first.id}")).scalar_one() == "done"
     one.say("/fix")
     one.settle()
     old, new = one.fixes()

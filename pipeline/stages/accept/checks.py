@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.answers import render_button_refused, render_waive_lines
 from pipeline.fixanswers import render_fix_answer
-from pipeline.messages import INTERACTIVE, AcceptEvent, FixAll
+from pipeline.messages import INTERACTIVE, AcceptEvent, FixAll, asked
 from pipeline.model.event import ButtonEvent, RerunEvent
 from pipeline.model.finding import Standing
 from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
@@ -95,8 +95,8 @@ def _fix_all(context: Context, message: AcceptEvent, event: ButtonEvent, review:
     """As `/fix all`."""
     with context.finish() as work:
         if review.change.pull_request is not None:
-            asked = FixAll(event.installation, review.id, event.sender)
-            send(work, asked, f"fix_all:{message.delivery}", priority=INTERACTIVE, group=f"accept:{message.delivery}")
+            wanted = FixAll(event.installation, review.id, event.sender)
+            send(work, wanted, f"fix_all:{message.delivery}", priority=asked(wanted), group=f"accept:{message.delivery}")
 
 
 def _how_to_waive(context: Context, review: Review) -> None:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected
-from pipeline.messages import HOLD, INTERACTIVE, AcceptEvent, Message, Reply, StartReview
+from pipeline.messages import HOLD, AcceptEvent, Message, Reply, StartReview, asked
 from pipeline.model.command import CommandCall, Situation
 from pipeline.model.event import CommentEvent
 from pipeline.model.review import Review, ReviewStatus
@@ -159,4 +159,4 @@ def _send(work: Work, message: AcceptEvent, following: Iterable[Message]) -> Non
         if isinstance(one, StartReview) and one.again:
             # However many ask for it, by a command or by the button: after one review there is one next.
             key = f"start:again:{one.again.removeprefix('after ')}"
-        send(work, one, key, priority=INTERACTIVE, group=f"accept:{message.delivery}", hold=HOLD)
+        send(work, one, key, priority=asked(one), group=f"accept:{message.delivery}", hold=HOLD)

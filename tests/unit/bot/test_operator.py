@@ -228,12 +228,17 @@ def test_the_queue_shows_what_waits_what_is_worked_and_what_was_given_up(
     code, said = _run(capsys, "queue", "list")
     lines = said.splitlines()
     assert code == 0
-    assert [line.split(",")[0] for line in lines[:3]] == ["interactive 0 waiting", "normal      1 waiting", "batch       0 waiting"]
-    assert lines[3] == "running     1"
-    assert lines[4].startswith("  accept_event on host:1, 0 s old; its lease ends in ")
-    assert lines[5:] == ["given up    1", f"  accept_event: HOST_FORBIDDEN after 1 attempts, delivery two ({second})"]
+    assert [line.split(",")[0] for line in lines[:4]] == [
+        "command     0 waiting",
+        "interactive 0 waiting",
+        "normal      1 waiting",
+        "batch       0 waiting",
+    ]
+    assert lines[4] == "running     1"
+    assert lines[5].startswith("  accept_event on host:1, 0 s old; its lease ends in ")
+    assert lines[6:] == ["given up    1", f"  accept_event: HOST_FORBIDDEN after 1 attempts, delivery two ({second})"]
     told = json.loads(_run(capsys, "queue", "list", "--json")[1])
-    assert [one["priority"] for one in told["waiting"]] == ["interactive", "normal", "batch"]
+    assert [one["priority"] for one in told["waiting"]] == ["command", "interactive", "normal", "batch"]
     assert [(one["id"], one["owner"]) for one in told["running"]] == [(first, "host:1")]
     assert [(one["id"], one["code"], one["delivery_id"]) for one in told["dead"]] == [(second, "HOST_FORBIDDEN", "two")]
     said = _run(capsys, "doctor")[1]

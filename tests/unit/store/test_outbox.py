@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, text
 
 from pipeline.errors import LeaseLost, QueueUnavailable
-from pipeline.messages import AcceptEvent, Envelope, SettleReview
+from pipeline.messages import COMMAND, INTERACTIVE, AcceptEvent, Envelope, SettleReview
 from pipeline.model.event import CommentEvent, CommentRef
 from pipeline.model.ids import MessageId
 from pipeline.model.target import UserRef
@@ -130,6 +131,26 @@ def test_a_group_is_worked_by_priority_and_then_in_the_order_of_sending(database
             claimed = work.outbox.claim_next("g", "me")
         keys.append(claimed.key if claimed else None)
     assert keys == ["first", "second", "third", None]
+
+
+def test_a_lane_goes_on_with_commands_only_and_holds_nothing_else_back(database: Database) -> None:
+    command, long = envelope("command", group="g", priority=COMMAND), envelope("long", group="g", priority=INTERACTIVE)
+    send(database, replace(command, hold=60.0), replace(long, hold=60.0))
+    with database.work() as work:
+        claimed = work.outbox.claim_next("g", "lane", HELD, urgent=COMMAND)
+        assert claimed is not None
+        assert claimed.key == "command"
+        assert work.outbox.claim_next("g", "lane", HELD, urgent=COMMAND) is None
+        assert work.outbox.publishable(10) == []
+        work.outbox.let_go("g")
+        assert [published.message_id for published in work.outbox.publishable(10)] == [only(work, "long")]
+
+
+def test_what_is_not_due_is_not_let_go(database: Database) -> None:
+    send(database, envelope("later", group="g", delay=60))
+    with database.work() as work:
+        work.outbox.let_go("g")
+        assert work.outbox.publishable(10) == []
 
 
 def test_messages_without_a_group_are_nobody_s_next(database: Database) -> None:

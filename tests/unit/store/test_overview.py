@@ -25,7 +25,7 @@ def test_the_backlog_by_priority_and_what_is_in_whose_hands(database: Database) 
         (running,) = work.overview.running()
         assert work.overview.dead() == 0
         assert work.overview.last_delivery() is None
-    assert waiting == {"interactive": (1, 0), "normal": (0, 0), "batch": (0, 1)}
+    assert waiting == {"command": (0, 0), "interactive": (1, 0), "normal": (0, 0), "batch": (0, 1)}
     assert (running.owner, running.kind, running.attempt) == ("host:7", "settle_review", 1)
     assert 0 < running.lease_seconds <= 30
 
