@@ -1,9 +1,10 @@
 """Good patches at the gate: fixes that other people published, taken from the packages in which they were released.
 
 `recipes.json` names them: package, the two versions, file, line and rule of the finding. The text is fetched by name with pip and npm when
-the benchmark runs, and never kept here. Of the released change only what concerns the finding is tried: the changes in its function, those
-of imports, new definitions that these use, and who used an import that went; a release does other things, too.
-`FIXWRIGHT_BENCH_CACHE` names a folder in which the packages stay.
+the benchmark runs, and never kept here. Of the released change only what concerns the finding is tried: the changes in its function, the
+imports and definitions that these use, and who used an import that went; a release does other things, too. Where it does them in the same
+function, the recipe names the lines of the fix. A published change that is no good fix stays with the reason (`left_out`): it is tried and
+counted by itself. `FIXWRIGHT_BENCH_CACHE` names a folder in which the packages stay.
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ class Recipe(BaseModel):
     path: str
     line: int
     rule: str
+    lines: tuple[int, ...] = ()
+    """Where the fix stands in the old file, when the release changes other things in the same function; empty: all of the function."""
+    left_out: str = ""
+    """Why the published change is no good fix of this finding, in one sentence; empty for one that is."""
 
 
 RECIPES: Sequence[Recipe] = TypeAdapter(tuple[Recipe, ...]).validate_json(Path(__file__).with_name("recipes.json").read_bytes())
@@ -72,6 +77,7 @@ def run(quick: bool) -> Shares:
     wanted = [recipe for recipe in RECIPES if not quick or recipe.package in QUICK]
     lacking: set[str] = set()
     absent = 0
+    left_out = [0, 0]
     with tempfile.TemporaryDirectory(prefix="fixwright-recipes-") as folder:
         cache = Path(os.environ.get("FIXWRIGHT_BENCH_CACHE") or folder)
         for recipe in wanted:
@@ -84,13 +90,18 @@ def run(quick: bool) -> Shares:
                 absent += 1
                 shares.notes.append(f"no such finding: {_named(recipe)}")
                 continue
-            refused, number = shares.rows.get(recipe.rule, (0, 0))
             accepted = proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED)
+            if recipe.left_out:
+                left_out[accepted] += 1
+                shares.notes.append(f"left out ({'let through' if accepted else proof.word}): {_named(recipe)}: {recipe.left_out}")
+                continue
+            refused, number = shares.rows.get(recipe.rule, (0, 0))
             shares.rows[recipe.rule] = (refused + (not accepted), number + 1)
             if not accepted:
                 shares.notes.append(f"{proof.word}: {_named(recipe)}: {'; '.join(proof.reasons)[:300]}")
     packages = len({recipe.package for recipe in wanted})
     shares.notes.append(f"{len(wanted)} recipes of {packages} packages{' (quick)' if quick else ''}, {absent} without the finding")
+    shares.notes.append(f"{sum(left_out)} are left out of the figures, as they are no good fixes: {left_out[True]} of them let through")
     if lacking:
         shares.notes.append(f"could not be had ({len(lacking)}): {', '.join(sorted(lacking))}")
     return shares
@@ -124,7 +135,10 @@ def concerning(recipe: Recipe, before: bytes, after: bytes, finding: Finding) ->
     old, new = split_lines(before), split_lines(after)
     scope = scope_at(recipe.path, before, finding.location.line)
     ranges = [r for r in changed_ranges(old, new) if _words(old[r[0] : r[1]]) != _words(new[r[2] : r[3]])]
-    taken = [r for r in ranges if _in_scope(recipe.path, before, after, r, scope) or _IMPORT.match(b"".join(new[r[2] : r[3]]) or b" ")]
+    if recipe.lines:
+        taken = [r for r in ranges if any(r[0] < line <= max(r[1], r[0] + 1) for line in recipe.lines)]
+    else:
+        taken = [r for r in ranges if _in_scope(recipe.path, before, after, r, scope) and not _imports(old[r[0] : r[1]], new[r[2] : r[3]])]
     while True:
         used = {name for _, _, first, end in taken for line in new[first:end] for name in _named_in(line)}
         # Whoever used what an import brought until now is changed with it.
@@ -133,6 +147,7 @@ def concerning(recipe: Recipe, before: bytes, after: bytes, finding: Finding) ->
             r
             for r in ranges
             if r not in taken
+            and (not recipe.lines or _imports(old[r[0] : r[1]], new[r[2] : r[3]]))
             and (
                 any(n in used for n in _defined(new[r[2] : r[3]])) or any(n in freed for line in old[r[0] : r[1]] for n in _named_in(line))
             )
@@ -166,9 +181,17 @@ def _named_in(line: bytes) -> Sequence[str]:
     return _NAME.findall(line.decode("utf-8", "replace"))
 
 
+def _imports(old: Sequence[bytes], new: Sequence[bytes]) -> bool:
+    """Whether a change is one of imports alone: it belongs to the fix only when the fix uses what they bring."""
+    lines = [line for line in (*old, *new) if line.strip()]
+    return bool(lines) and all(_IMPORT.match(line) for line in lines)
+
+
 def _defined(lines: Sequence[bytes]) -> Iterator[str]:
     for line in lines:
-        if match := _DEFINES.match(line):
+        if named := re.match(rb"\s*(?:from\b.*?\bimport\b|import\b)(.*)", line):
+            yield from (part.rsplit(b" as ", 1)[-1].strip(b" ()\r\n").decode("utf-8", "replace") for part in named[1].split(b","))
+        elif match := _DEFINES.match(line):
             yield (match[1] or match[2]).decode("utf-8", "replace")
 
 
