@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import random
 
 from pipeline.stages.examine import RunControl
@@ -11,6 +10,7 @@ from pipeline.stages.prove import Engines
 from tests.e2e import variants_javascript, variants_python
 from tests.e2e.variant_trials import put_all_through, rules, some_variants
 from tests.engines import INSTALLED, needs_engines
+from tests.hostile import SEED
 
 PYTHON = """
 import sqlite3
@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_variants() -> None:
 
 @needs_engines
 def test_the_patch_of_a_variant_passes_and_leaves_nothing_to_do() -> None:
-    seed = int(os.environ.get("FIXWRIGHT_SEED", random.randrange(1_000_000)))
+    seed = int(SEED)
     made = some_variants(seed, rules(), 20)
     results = put_all_through(Engines(RunControl(INSTALLED, lambda: True)), made)
     fired = [result for result in results if result.fired]
