@@ -26,8 +26,8 @@ from pipeline.stages.mend import Outcome, PatchedFiles, mend
 from pipeline.stages.prove import Engines
 from tests.e2e import suite_javascript, suite_python
 from tests.e2e.proof_cases import Memory
+from tests.e2e.proof_trials import residues_known
 from tests.e2e.suite_repositories import Repository, made
-from tests.e2e.variant_trials import residues_known
 
 FIXERS = tuple(discover(pipeline.fixers, "FIXER", Fixer).values())
 SECONDS = 60

@@ -26,13 +26,12 @@ from pipeline.ports import Fixer
 from pipeline.rulebook import load
 from pipeline.sandbox import process
 from pipeline.stages.examine import RunControl
-from pipeline.stages.ladder import make_patch
 from pipeline.stages.prove import Engines, RowOfRuns, prove
 from pipeline.triage import proof as gate
 from pipeline.triage.handles import assign
 from pipeline.triage.proof import check_text
-from tests.e2e.proof_cases import Memory, load_cases, secret_case, stand_in
-from tests.e2e.proof_trials import all_trials, finding_of, found, plain_trials, put_all_through, put_through, sample
+from tests.e2e.proof_cases import Memory, load_cases, stand_in
+from tests.e2e.proof_trials import Trial, all_trials, example_trials, found, good_trials, plain_trials, put_all_through, put_through, sample
 from tests.engines import INSTALLED, needs_engines
 from tests.hostile import SEED
 
@@ -63,50 +62,45 @@ def test_a_sample_of_the_bad_patches_is_refused(engines: Engines, capsys: pytest
 
 @needs_engines
 def test_every_good_fix_is_accepted(engines: Engines, capsys: pytest.CaptureFixture[str]) -> None:
-    tried, accepted, wrong = Counter[str](), Counter[str](), []
-    for case in [*load_cases(), secret_case()]:
-        finding = finding_of(engines, case)
-        for name, content in case.good.items():
-            proof = put_through(engines, finding, case.patch({case.path: content}), case.files())
-            tried[case.rule] += 1
-            accepted[case.rule] += proof.word is ProofWord.RESCANNED
-            if proof.word is not ProofWord.RESCANNED:
-                wrong.append((case.rule, name, [check.said for check in proof.checks if not check.passed]))
+    made = good_trials(engines)
+    assert len(made) >= 12
     with capsys.disabled():
-        print("\n\ngood fixes, written by hand         accepted / tried")
-        for rule in tried:
-            print(f"  {rule:38} {accepted[rule]:3} / {tried[rule]}")
-    assert tried.total() >= 12
-    assert wrong == []
+        assert _refused(engines, made, "good fixes, written by hand") == []
 
 
 @needs_engines
 def test_what_the_fixers_make_of_the_rules_own_examples_is_accepted(engines: Engines, capsys: pytest.CaptureFixture[str]) -> None:
     fixers = list(discover(pipeline.fixers, "FIXER", Fixer).values())
-    tried, accepted, wrong = Counter[str](), Counter[str](), []
+    examples = {}
     for example in sorted(RULES.glob("*/*.bad.*")):
-        name, content = example.name.replace(".bad", "").replace("-", "_"), example.read_bytes()
-        path = f".github/workflows/{name}" if example.parent.name == "workflow" else f"shop/{name}"
-        seen = Counter[str]()
-        for finding in found(engines, path, content):
-            patch = make_patch(fixers, finding, Memory({path: content}))
-            if patch is None:
-                continue
-            assert [check.said for check in check_text(patch, finding) if not check.passed] == [], (finding.rule.id, render_diff(patch))
-            seen[finding.rule.id] += 1
-            if seen[finding.rule.id] > 2 or not example.name.startswith(finding.rule.id.partition(".")[2] + "."):
-                continue  # the text of each is judged, but engines look at two a rule: time
-            proof = put_through(engines, finding, patch, {path: content})
-            tried[finding.rule.id] += 1
-            accepted[finding.rule.id] += proof.word is ProofWord.RESCANNED
-            if proof.word is not ProofWord.RESCANNED:
-                wrong.append((finding.rule.id, finding.location.line, [check.said for check in proof.checks if not check.passed]))
+        name = example.name.replace(".bad", "").replace("-", "_")
+        examples[f".github/workflows/{name}" if example.parent.name == "workflow" else f"shop/{name}"] = example.read_bytes()
+    made, seen = [], Counter[str]()
+    for trial in example_trials(engines, examples, fixers):
+        rule = trial.finding.rule.id
+        said = [check.said for check in check_text(trial.patch, trial.finding) if not check.passed]
+        assert said == [], (rule, render_diff(trial.patch))
+        if Path(trial.case.path).stem == rule.partition(".")[2].replace("-", "_"):
+            seen[rule] += 1
+            if seen[rule] <= 2:  # the text of each is judged, but engines look at two a rule: time
+                made.append(trial)
     with capsys.disabled():
-        print("\n\nfixes made by the fixers            accepted / tried")
-        for rule in tried:
-            print(f"  {rule:38} {accepted[rule]:3} / {tried[rule]}")
-    assert tried.keys() == {rule for rule in load().rules if any(fixer.answers(rule) for fixer in fixers)}
-    assert wrong == []
+        assert _refused(engines, made, "fixes made by the fixers") == []
+    assert seen.keys() == {rule for rule in load().rules if any(fixer.answers(rule) for fixer in fixers)}
+
+
+def _refused(engines: Engines, made: list[Trial], title: str) -> list[tuple[str, str, list[str]]]:
+    """Good patches that the gate does not take, after a table of all."""
+    tried, accepted, wrong = Counter[str](), Counter[str](), []
+    for trial, proof in zip(made, put_all_through(engines, made), strict=True):
+        tried[trial.case.rule] += 1
+        accepted[trial.case.rule] += proof.word is ProofWord.RESCANNED
+        if proof.word is not ProofWord.RESCANNED:
+            wrong.append((trial.case.rule, trial.operator, [check.said for check in proof.checks if not check.passed]))
+    print(f"\n\n{title:38} accepted / tried")
+    for rule in tried:
+        print(f"  {rule:38} {accepted[rule]:3} / {tried[rule]}")
+    return wrong
 
 
 @needs_engines

@@ -6,7 +6,6 @@ variant counts when its rule still fires on it.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -17,18 +16,14 @@ import pipeline.fixers
 from pipeline import rulebook
 from pipeline.model.finding import Finding, Location
 from pipeline.model.fix import Patch, ProofWord
-from pipeline.model.scan import Tree
 from pipeline.patches import added_lines
 from pipeline.plugins import discover
-from pipeline.ports import Control, Fixer
-from pipeline.sandbox.tree import private_folder, write_tree
-from pipeline.scanners import semgrep
+from pipeline.ports import Fixer
 from pipeline.stages.ladder import make_patch
-from pipeline.stages.prove import Engines, Residues
-from pipeline.syntax import language_of
+from pipeline.stages.prove import Engines
 from tests.e2e import variants_javascript, variants_python
 from tests.e2e.proof_cases import Memory
-from tests.e2e.proof_trials import put_through
+from tests.e2e.proof_trials import put_through, residues_known
 from tests.unit.fixers import cases
 
 FIXERS = tuple(discover(pipeline.fixers, "FIXER", Fixer).values())
@@ -181,45 +176,3 @@ def _by_path(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     for finding in findings:
         found.setdefault(finding.location.path, []).append(finding)
     return found
-
-
-def residues_known(engines: Engines, tried: Sequence[tuple[str, Patch]]) -> Residues:
-    """What semgrep says of all of them, asked once for each state of a file: before the patches, and after each."""
-    known: dict[tuple[str, str, str], list[Location]] = {}
-    wanted = sorted({rule for rule, _ in tried})
-    layers: list[dict[str, bytes]] = []
-    for _, patch in tried:
-        for edit in patch.edits:
-            for content in (edit.before, edit.after):
-                if content is not None and language_of(edit.path) is not None:
-                    _lay(layers, edit.path, content)
-    for layer in layers:
-        triples = [(path, hashlib.sha256(content).hexdigest(), content) for path, content in sorted(layer.items())]
-        with private_folder("residue") as folder:
-            tree = write_tree(folder / "tree", triples)  # type: ignore[arg-type]
-            answers = semgrep.residues_of(wanted, tree, engines.control, 120.0)
-        for path, digest, _ in triples:
-            for rule in wanted:
-                known[rule, path, digest] = [place for place in answers[rule] if place.path == path]
-
-    def answer(rule: str, tree: Tree, control: Control, seconds: float) -> Sequence[Location]:
-        found: list[Location] = []
-        for file in tree.files:
-            if language_of(file.path) is None:
-                continue
-            key = rule, file.path, hashlib.sha256((tree.root / file.on_disk).read_bytes()).hexdigest()
-            if key not in known:
-                return semgrep.residues(rule, tree, control, seconds)
-            found += known[key]
-        return sorted(found)
-
-    return answer
-
-
-def _lay(layers: list[dict[str, bytes]], path: str, content: bytes) -> None:
-    """Into the first layer that has no other content for the path."""
-    layer = next((one for one in layers if one.get(path, content) == content), None)
-    if layer is None:
-        layer = {}
-        layers.append(layer)
-    layer[path] = content
