@@ -25,6 +25,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -75,9 +76,10 @@ _WHOLE, _PIECE = 64, 32
 """A longer value is marked in pieces, a private key line by line, so that a part of it is recognized too."""
 MOST_MARKS = 640
 """Of one value: enough for a key of 4,096 bits with its encodings."""
-_REMEMBERED = 256
-"""Tokens of our own that a process keeps at most, as they are made anew every hour. Secrets of the settings are all kept: they stay valid
-as long as nobody changes them, and there are as many as an operator has set."""
+_REMEMBERED, _AT_ONCE = 256, 64
+"""Tokens of our own that a process keeps, as they are made anew every hour, and how many more there may be before the oldest are forgotten,
+all at once: that begins anew with all marks. Secrets of the settings are all kept: they stay valid as long as nobody changes them, and
+there are as many as an operator has set."""
 
 _NOT_LETTERS = bytes(c for c in range(128) if not chr(c).isalnum())
 _NOT_VISIBLE = bytes(c for c in range(128) if c <= 32 or c == 127 or chr(c) in "\\\"'`")
@@ -197,19 +199,26 @@ class _Marked:
 
     def __init__(self, marker: Marker, marks: Iterable[bytes] = ()) -> None:
         self._marker = marker
-        self._by_head: dict[int, set[tuple[int, bytes]]] = {}
+        self._by_head: dict[int, frozenset[tuple[int, bytes]]] = {}
         self._flags = 0
+        self._add(marks)
+
+    def _add(self, marks: Iterable[bytes]) -> None:
+        """What is no whole mark is passed over."""
         for each in marks:
-            self._add(each)
+            for start in range(0, len(each) - _SIZE + 1, _SIZE):
+                length = int.from_bytes(each[start + _HEAD : start + _HEAD + 2], "big")
+                head = int.from_bytes(each[start : start + _HEAD], sys.byteorder)
+                self._by_head[head] = self._by_head.get(head, frozenset()) | {(length, each[start + _HEAD + 2 : start + _SIZE])}
+                self._flags |= 2 if length & _EXACT else 1
         self._heads = frozenset(self._by_head)
 
-    def _add(self, marks: bytes) -> None:
-        """What is no whole mark is passed over."""
-        for start in range(0, len(marks) - _SIZE + 1, _SIZE):
-            length = int.from_bytes(marks[start + _HEAD : start + _HEAD + 2], "big")
-            head = int.from_bytes(marks[start : start + _HEAD], sys.byteorder)
-            self._by_head.setdefault(head, set()).add((length, marks[start + _HEAD + 2 : start + _SIZE]))
-            self._flags |= 2 if length & _EXACT else 1
+    def and_also(self, marks: Iterable[bytes]) -> _Marked:
+        """These values and more; who reads the present ones goes on undisturbed."""
+        more = _Marked(self._marker)
+        more._by_head, more._flags = dict(self._by_head), self._flags
+        more._add(marks)
+        return more
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Where values stand in a text without escapes."""
@@ -323,8 +332,8 @@ class _Own:
     """What this process knows: the settings' secrets, and the newest of the tokens that it was given."""
 
     def __init__(self) -> None:
-        self._settings: dict[str, bytes] = {}
-        self._tokens: dict[str, bytes] = {}
+        self._settings: dict[str, _Known] = {}
+        self._tokens: dict[str, _Known] = {}
         self._lock = threading.Lock()
         self.marked = _Marked(_PROCESS)
         self.words: tuple[str, ...] = ()
@@ -335,19 +344,29 @@ class _Own:
             new = [s for s in secrets if len(s) >= _WINDOW and s not in self._settings and not (passing and s in self._tokens)]
             if not new:
                 return
-            kept = self._tokens if passing else self._settings
-            kept.update((secret, _PROCESS.marks(secret, words=True)) for secret in new)
-            while len(self._tokens) > _REMEMBERED:
-                del self._tokens[next(iter(self._tokens))]
+            learnt = {secret: _Known(_PROCESS.marks(secret, words=True), bool(_words([secret]))) for secret in new}
+            (self._tokens if passing else self._settings).update(learnt)
             # Put in place at once: others are reading.
-            self.marked = _Marked(_PROCESS, [*self._settings.values(), *self._tokens.values()])
-            self.words = _words([*self._settings, *self._tokens])
+            if len(self._tokens) > _REMEMBERED + _AT_ONCE:
+                for secret in list(self._tokens)[:-_REMEMBERED]:
+                    del self._tokens[secret]
+                self.marked = _Marked(_PROCESS, [known.marks for known in (*self._settings.values(), *self._tokens.values())])
+            else:
+                self.marked = self.marked.and_also(known.marks for known in learnt.values())
+            self.words = tuple(secret for secret, known in (*self._settings.items(), *self._tokens.items()) if known.plain)
             self.learnt += 1
 
 
 def _words(secrets: Iterable[str]) -> tuple[str, ...]:
     """Those that are too plain for marks."""
     return tuple(secret for secret in secrets if not _PROCESS.marks(secret))
+
+
+class _Known(NamedTuple):
+    """A secret's marks, and whether it is too plain to be told from words by them."""
+
+    marks: bytes
+    plain: bool
 
 
 _PROCESS = Marker(os.urandom(32))
@@ -369,7 +388,7 @@ def remember(*secrets: str, passing: bool = False) -> None:
 
     Args:
         secrets: what is shorter than six characters is in too many words, and is not looked for.
-        passing: True for tokens that are made anew every hour. Only the newest 256 of these are kept in mind, and all of the others.
+        passing: True for tokens that are made anew every hour. The newest 256 of these are kept in mind, and all of the others.
     """
     _OWN.add(secrets, passing=passing)
 

@@ -172,6 +172,6 @@ def faultless(stand: Stand) -> Seen:
     problems: Sequence[str] = life.problems()
     seen = life.seen()
     assert not problems, problems
-    assert sorted(path for path, _ in seen.threads) == ["config/backup.py", "members/web.py"], seen
+    assert sorted(path for path, _ in seen.threads) == list(stand.places), seen
     assert content.SECRET_TAIL not in str(seen)
     return seen

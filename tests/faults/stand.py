@@ -146,6 +146,8 @@ class Stand:
         self.host: Host = GitlabHost(folder) if pair.host == "gitlab" else github.GithubHost(folder)
         self.queue = QueueServer(folder / "queue", pair.queue)
         self.engine = HeldEngine(folder / "engines", "betterleaks")
+        self.places = ("config/backup.py",) if quick_semgrep else ("config/backup.py", "members/web.py")
+        """Files of a change in which something is found."""
         if quick_semgrep:
             find_nothing(self.engine.folder)
         self.orders = Orders(folder / "points")
