@@ -137,7 +137,7 @@ def _apart(trial: Trial, number: int) -> Trial:
 
 
 def residues_known(engines: Engines, tried: Sequence[tuple[str, Patch]]) -> Residues:
-    """What semgrep says of patches with their rules, asked once for each state of a file: a run for each file of each would take minutes."""
+    """What semgrep says of patches with their rules, asked once for each state of a file: a run for each file would take minutes."""
     known: dict[tuple[str, str, str], list[Location]] = {}
     wanted = sorted({rule for rule, _ in tried})
     layers: list[dict[str, bytes]] = []
