@@ -24,7 +24,7 @@ def cancel_fix(context: Context, message: CancelFix) -> None:
         names = tuple(dict.fromkeys(fix.place or fix.handle for fix in ended))
         body = render_fix_answer("called-off", handles=names) if ended else render_fix_answer("nothing-made", asked=message.name)
         reply = Reply(message.installation, message.comment, "cancel", body)
-        work.outbox.send(Envelope(reply, f"reply:cancel:{context.claimed.id}", priority=COMMAND))
+        work.outbox.send(Envelope(reply, f"reply:cancel:{context.claimed.id}", priority=COMMAND, group=context.claimed.group))
     log.info("fix.cancel_asked", extra={"fixes": [fix.id for fix in ended]})
 
 

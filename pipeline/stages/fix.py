@@ -49,7 +49,7 @@ def request_fix(context: Context, message: RequestFix) -> None:
         fix = work.fixes.of_finding(review.id, message.fingerprint, message.place)
         said = _why_not(work, review, fix, message)
         if said:
-            _say(work, review, message, said)
+            _say(work, review, message, said, context.claimed.group)
             return
         fix_id, attempt = _begin(work, review, fix, message)
         if attempt:
@@ -110,12 +110,12 @@ def _answer_again(work: Work, fix: FixId, message: RequestFix) -> None:
     work.outbox.send(Envelope(answer, key, priority=INTERACTIVE, delay=delay, group=f"fix:{fix}", hold=HOLD))
 
 
-def _say(work: Work, review: Review, message: RequestFix, body: str) -> None:
+def _say(work: Work, review: Review, message: RequestFix, body: str, group: str) -> None:
     log.info("fix.not_begun", extra={"review": review.id, "refine": message.refine})
     if message.comment is not None:
         reply = Reply(review.installation, message.comment, "refine" if message.refine else "fix", body)
         key = f"reply:fix:{message.comment.pull_request.number}:{message.comment.id}:{review.id}:{message.handle}:{message.place}"
-        work.outbox.send(Envelope(reply, key, priority=COMMAND))
+        work.outbox.send(Envelope(reply, key, priority=COMMAND, group=group))
 
 
 def _asked_in(comment: CommentRef | None) -> str:

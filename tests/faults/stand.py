@@ -21,6 +21,7 @@ from sqlalchemy import and_, func, select
 
 from bot.demo import content
 from bot.demo.local import free_port
+from bot.worker import LANE
 from pipeline.errors import StoreError
 from pipeline.lifecycle import REVIEW
 from pipeline.messages import BATCH
@@ -122,6 +123,14 @@ class Part:
             with contextlib.suppress(OSError):
                 found += [int(word) for word in task.read_text().split()]
         return found
+
+
+def _name(pid: int) -> str:
+    """Of the process itself, not of the program that it runs; empty for one that ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _state(pid: int) -> str:
@@ -403,8 +412,10 @@ class Stand:
         return left
 
     def strays(self) -> list[str]:
-        """Programs that are at work though nothing is to be done: engines, git, whatever is neither a part, nor the queue, nor a server."""
+        """Programs that are at work though nothing is to be done: engines, git, whatever is neither a part, nor a worker's lane for
+        commands, nor the queue, nor a server."""
         known = {part.pid for part in self.parts.values() if part.alive} | {self.queue.pid}
+        known |= {pid for part in self.parts.values() if part.alive for pid in part.children() if _name(pid) == LANE}
         return [line for line in self.processes_left() if int(line.split()[0]) not in known and "http-backend" not in line]
 
     def folders_left(self) -> list[str]:
