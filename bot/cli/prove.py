@@ -13,7 +13,7 @@ from bot.statefolder import make_state_dir
 from pipeline.errors import PatchRefused, UsageError
 from pipeline.escaping import visible
 from pipeline.model.finding import Finding
-from pipeline.model.fix import Patch, Proof, ProofWord
+from pipeline.model.fix import ExploitRun, Patch, Proof, ProofWord
 from pipeline.patches import MAX_DIFF, parse_diff
 from pipeline.policy import load_policy
 from pipeline.receipts import Base, describe, load_signer, tree_digest
@@ -105,7 +105,16 @@ def tell(finding: Finding, proof: Proof) -> None:
         print(visible(f"  {marks[check.passed]}  {check.name}: {check.said}"))
     for sentence in proof.not_proven:
         print(visible(f"Not proven: {sentence}."))
+    if proof.exploit is not None:
+        _show_attack(proof.exploit)
     print(f"{proof.seconds:.1f} s")
+
+
+def _show_attack(run: ExploitRun) -> None:
+    print(visible(f"An attack on it ({run.test.attack}): this test fails before the patch and passes after it ({run.command})"))
+    print(f"  {visible(run.test.path)}")
+    for line in run.test.content.decode("utf-8", "surrogateescape").splitlines():
+        print(f"    {visible(line)}".rstrip())
 
 
 def _say(word: str, reasons: tuple[str, ...]) -> None:

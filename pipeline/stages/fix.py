@@ -28,6 +28,7 @@ from pipeline.stages.outbound import leak_in
 from pipeline.stages.policies import policy_of
 from pipeline.stages.prove import CommitFiles, prove
 from pipeline.store.work import Work
+from pipeline.triage.proof import without_exploit
 from pipeline.wishes import Wish, understand
 
 log = logging.getLogger(__name__)
@@ -195,7 +196,7 @@ def _make(context: Context, review: Review, finding: Finding, policy: Policy, wi
                         finding=finding, patch=patch, files=files, policy=policy, control=control, cancelled=heart.step, engines=engines
                     )
                 if proof.exploit is not None and not may_show(clean, proof.exploit):
-                    proof = replace(proof, exploit=None)
+                    proof = without_exploit(proof)
                 made = _Made(this, patch, proof)
             except SandboxBusy:
                 raise  # the fix stays running, and the next attempt begins its proof anew

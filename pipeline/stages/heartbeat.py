@@ -7,7 +7,7 @@ import time
 from pipeline.model.ids import FixId
 from pipeline.store.engine import Database
 
-EVERY = 0.5
+EVERY = 0.2
 """Seconds for which an answer of the database holds: a run that is called off ends within two."""
 
 SIGN_EVERY = 10.0

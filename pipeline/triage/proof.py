@@ -66,6 +66,7 @@ ESSENTIAL = frozenset([APPLIES, PATHS, SIZE, PARSES, NOT_SILENCED, BEHAVIOUR, NO
 
 
 NO_HOSTILE_INPUT = "no test sends hostile input here"
+NONE_FAILS = "no test of the repository fails with the old weakness"
 """What is not proven until an attack was tried before and after."""
 
 
@@ -311,7 +312,7 @@ def check_put_back(before: TestRun, after: TestRun, again: Sequence[Broken], fla
         return ProofCheck(
             PUT_BACK,
             None,
-            "no test of the repository fails with the old weakness: none of them sends hostile input here",
+            f"{NONE_FAILS}: none of them sends hostile input here",
             len(after.passed),
             0,
         )
@@ -349,7 +350,26 @@ def with_exploit(proof: Proof, exploit: ExploitRun | None, seconds: float) -> Pr
     if exploit is None:
         return replace(proof, seconds=seconds)
     left = tuple(sentence for sentence in proof.not_proven if sentence != NO_HOSTILE_INPUT)
-    return replace(proof, not_proven=left, exploit=exploit, seconds=seconds)
+    made = f"the one that was made for this fix{f', {exploit.test.path},' if exploit.offered else ''} does"
+    return replace(_said_of_none(proof, f"; {made}"), not_proven=left, exploit=exploit, seconds=seconds)
+
+
+def without_exploit(proof: Proof) -> Proof:
+    """The proof as it is when its attack cannot be shown: nothing in it knows of one."""
+    if proof.exploit is None:
+        return proof
+    blind = any(check.name == PUT_BACK and not check.passed for check in proof.checks)
+    left = (*proof.not_proven, NO_HOSTILE_INPUT) if blind else proof.not_proven
+    return replace(_said_of_none(proof, ": none of them sends hostile input here"), not_proven=left, exploit=None)
+
+
+def _said_of_none(proof: Proof, more: str) -> Proof:
+    """Where no test of the repository fails with the old weakness: that, and more."""
+    checks = tuple(
+        replace(check, said=NONE_FAILS + more) if check.name == PUT_BACK and check.said.startswith(NONE_FAILS) else check
+        for check in proof.checks
+    )
+    return replace(proof, checks=checks)
 
 
 def decide_proof(

@@ -23,7 +23,8 @@ from pipeline.errors import HostRejected
 from pipeline.escaping import visible
 from pipeline.model.event import PushEvent
 from pipeline.model.finding import Confidence, Finding, Location, Rule, Severity, SuppressionKind
-from pipeline.model.fix import Patch, Proof, ProofCheck, ProofWord
+from pipeline.model.fix import ExploitRun, ExploitTest, Patch, Proof, ProofCheck, ProofWord
+from pipeline.model.fix import TestRun as Ran
 from pipeline.model.ids import CommitId, Handle
 from pipeline.model.scan import FindingSeen, Output, ScanRequest, ScanType
 from pipeline.model.target import PullRequestRef, UserRef
@@ -309,14 +310,16 @@ def test_what_a_fix_tells_moves_no_cursor(capsys: pytest.CaptureFixture[str]) ->
         finding = Finding(rule, Location(text or "x", 1, 1), "v1:0", "semgrep", handle=Handle("K7Q"))
         patch = Patch((), text, text, "rewrite", (text,))
         for word in ProofWord:
-            proof = Proof(word, tuple(ProofCheck("tests", passed, text) for passed in (True, False, None)), (text,))
+            made = ExploitTest(text or "x", text.encode("utf-8", "surrogatepass"), text, text)
+            attack = ExploitRun(made, text, Ran("tests", (), (), 0, 0.0), Ran("tests", (), (), 0, 0.0), offered=True)
+            proof = Proof(word, tuple(ProofCheck("tests", passed, text) for passed in (True, False, None)), (text,), exploit=attack)
             fix.tell(Outcome(finding, patch, proof))
             prove.tell(finding, proof)
             said += 1
         fix.tell(Outcome(finding, None, None))
     whole = capsys.readouterr()
     assert terminal_obeys(whole.out + whole.err) == []
-    assert len((whole.out + whole.err).splitlines()) < 12 * said
+    assert len((whole.out + whole.err).splitlines()) < 15 * said
 
 
 def test_a_verdict_that_is_said_is_one_line(poisoned: tuple[Bench, LocalRepo, str]) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pipeline.model.finding import Confidence, Finding, Location, Rule, Secret, Severity
-from pipeline.model.fix import FileEdit, Patch, ProofCheck, ProofWord
+from pipeline.model.fix import ExploitRun, ExploitTest, FileEdit, Patch, Proof, ProofCheck, ProofWord
 from pipeline.model.fix import TestRun as Ran
 from pipeline.triage import proof
 from pipeline.triage.baseline import compare
@@ -235,6 +235,23 @@ def test_only_a_test_that_the_patch_healed_guards_against_the_weakness(again: li
 def test_without_a_healed_test_nobody_is_told_that_one_sends_hostile_input() -> None:
     assert check_put_back(run(3), run(3), ()).passed is None
     assert check_put_back(WEAK, HEALED, [Broken("a.py", 1, WEAK)], frozenset({"attack"})).passed is None
+
+
+@pytest.mark.parametrize(
+    ("offered", "who"), [(True, "the one that was made for this fix, tests/test_new.py, does"), (False, "was made for this fix does")]
+)
+def test_a_test_that_was_made_for_the_fix_is_named_as_the_one_that_fails_with_the_old_weakness(offered: bool, who: str) -> None:
+    blind = check_put_back(run(3), run(3), ())
+    alone = Proof(ProofWord.RESCANNED, (blind,), proof.not_proven(run(3), run(3), guarded=True))
+    made = ExploitRun(ExploitTest("tests/test_new.py", b"", "an attack", "it got through"), "python3 -m unittest", run(0), run(1), offered)
+    attacked = proof.with_exploit(alone, made, 2.0)
+    assert attacked.checks[0].said == f"{proof.NONE_FAILS}; {'' if offered else 'the one that '}{who}"
+    assert (attacked.checks[0].passed, attacked.not_proven) == (None, ())
+    # What names of the repository stand in it is for the filter to say: where it may not be shown nothing tells of it.
+    assert proof.without_exploit(attacked) == dataclasses.replace(alone, seconds=2.0)
+    guarded = proof.with_exploit(dataclasses.replace(alone, checks=(ProofCheck(proof.PUT_BACK, True, "1 test fails"),)), made, 2.0)
+    assert guarded.checks[0].said == "1 test fails"
+    assert proof.without_exploit(guarded).not_proven == ()
 
 
 def test_how_many_changed_statements_are_run_is_counted() -> None:

@@ -12,7 +12,8 @@ from hypothesis import given
 from pipeline.answers import BODY, DECIDING, Topic, render_answer
 from pipeline.branches import signed_off
 from pipeline.escaping import size
-from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, Receipt
+from pipeline.model.fix import ExploitRun, ExploitTest, FileEdit, Patch, Proof, ProofCheck, ProofWord, Receipt
+from pipeline.model.fix import TestRun as Ran
 from pipeline.ports import Capabilities
 from pipeline.reports.markdown import (
     Convention,
@@ -47,8 +48,8 @@ RECEIPT = Receipt(b'{"payload": "eyJ4IjogMX0=", "signatures": []}', "sha256:5d0e
 
 
 def body(**more: object) -> str:
-    arguments = {"capabilities": Capabilities(), **more}
-    return render_pull_request_body(weakness(), PATCH, PROOF, RECEIPT, **arguments)  # type: ignore[arg-type]  # keyword arguments
+    arguments = {"proof": PROOF, "receipt": RECEIPT, "capabilities": Capabilities(), **more}
+    return render_pull_request_body(weakness(), PATCH, **arguments)  # type: ignore[arg-type]  # keyword arguments
 
 
 def test_the_body_says_what_was_wrong_what_changed_and_what_was_proven() -> None:
@@ -60,6 +61,22 @@ def test_the_body_says_what_was_wrong_what_changed_and_what_was_proven() -> None
     assert paragraphs[3] == "Not proven: no test sends hostile input here."
     assert paragraphs[4] == "Receipt `sha256:5d0e00000000…` (`fixwright verify receipt.json --repo .`) · fixer `rewrite`, no model"
     assert "checks filtered by base branch do not run here" in paragraphs[5]
+
+
+def test_a_body_with_a_test_of_its_own_names_it_where_it_says_that_no_other_fails() -> None:
+    run = Ran("python3 -m unittest", ("t",), (), 0, 0.1)
+    made = ExploitRun(
+        ExploitTest("tests/test_db_sql.py", b"", "an attack", "it got through"), "python3 -m unittest", run, run, offered=True
+    )
+    blind = proof_gate.check_put_back(run, run, ())
+    whole = body(proof=proof_gate.with_exploit(Proof(ProofWord.VERIFIED, (blind,), (proof_gate.NO_HOSTILE_INPUT,)), made, 1.0))
+    assert (
+        "No test of the repository fails with the old weakness; the one that was made for this fix, tests/test&#95;db&#95;sql.py, does."
+        in whole
+    )
+    assert "The test `tests/test_db_sql.py` sends hostile input: it fails without this change and passes with it." in whole
+    assert "none of them" not in whole
+    assert "Not proven" not in whole
 
 
 def test_the_receipt_itself_can_be_copied_out_of_the_body() -> None:
