@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import secrets
 import shutil
 import threading
 import time
@@ -30,10 +32,10 @@ from pipeline.stages.examine import SECONDS, Cache, SideFile, examine_sides, mer
 from pipeline.stages.exploits import attack
 from pipeline.stages.lint import lint
 from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles, put
-from pipeline.stages.testruns import TestPlan, plan_tests, run_tests
+from pipeline.stages.testruns import TestPlan, plan_tests, run_and_read
 from pipeline.triage import proof as gate
 from pipeline.triage.baseline import compare
-from pipeline.triage.mutants import Mutant, NotMutable, mutants, reverts
+from pipeline.triage.mutants import WORDS, Mark, Mutant, NotMutable, marked, mutants, reverts
 
 __all__ = ["CommitFiles", "Engines", "FolderFiles", "RepositoryFiles", "prove"]
 
@@ -323,15 +325,46 @@ class _Bench:
 
     def run(self, edits: Sequence[FileEdit], seconds: float | None = None) -> TestRun:
         """Run the tests once on the state before the patch with these edits. Raises SandboxUnavailable."""
+        return self.read(edits, seconds)[0]
+
+    def read(self, edits: Sequence[FileEdit], seconds: float | None = None, marks: Path | None = None) -> tuple[TestRun, bytes]:
+        """As `run`, with what was printed."""
         self.runs += 1
         copy = self.folder / f"run{self.runs}"
         shutil.copytree(self.folder / "pristine", copy, symlinks=True)
         for edit in edits:
             put(copy, edit)
         try:
-            return run_tests(self.plan, copy, seconds or self.seconds)
+            return run_and_read(self.plan, copy, seconds or self.seconds, marks)
         finally:
             shutil.rmtree(copy, ignore_errors=True)
+
+    def watch(self, edits: Sequence[FileEdit], marks: Sequence[Mark]) -> tuple[TestRun, frozenset[str]]:
+        """As `run`, on files with marks (see `pipeline.triage.mutants.marked`), and the files of `MARKS` that were touched."""
+        folder = self.folder / "marks"
+        folder.mkdir()
+        names = {name for mark in marks for name in (mark.file, mark.decoy)}
+        for name in names:
+            (folder / name).touch()
+            os.utime(folder / name, (0, 0))
+        run, _ = self.read(edits, None, folder)
+        return run, frozenset(name for name in names if _touched(folder / name))
+
+
+def _new_marks() -> Iterator[Mark]:
+    names: set[str] = set()
+    while True:
+        file, decoy = secrets.token_hex(2), secrets.token_hex(2)
+        if file != decoy and not names & {file, decoy}:
+            names |= {file, decoy}
+            yield Mark(file, decoy, bool(secrets.randbelow(2)))
+
+
+def _touched(mark: Path) -> bool:
+    try:
+        return mark.lstat().st_mtime_ns > 0
+    except OSError:  # the tests took it away
+        return False
 
 
 def _run_all(bench: _Bench, step: _Steps, memory: RowOfRuns) -> tuple[list[ProofCheck], tuple[str, ...]]:
@@ -363,14 +396,32 @@ def _run_all(bench: _Bench, step: _Steps, memory: RowOfRuns) -> tuple[list[Proof
 
 
 def _break(bench: _Bench, after: TestRun, flaky: frozenset[str], step: _Steps) -> list[ProofCheck]:
-    """Break every changed statement, one at a time, and see whether a test notices."""
+    """See which changed statements the tests run, break every one of them, one at a time, and see whether a test notices."""
+    edits, marks = bench.patch.edits, _new_marks()
     try:
-        found = [mutant for edit in bench.patch.edits if edit.after is not None for mutant in _mutants(edit)]
+        found = [mutant for edit in edits if _executed(edit) for mutant in mutants(edit)]
+        watched = {edit.path: marked(edit, marks) for edit in edits if _executed(edit)}
     except NotMutable as reason:
         return [ProofCheck(gate.BROKEN, None, str(reason))]
-    broken = _run_each(bench, found, after, step)
-    checks = [gate.check_covered(after, broken, flaky)] if broken else []
-    return [*checks, gate.check_broken(after, broken, flaky)]
+    if not found:
+        return [gate.check_broken(after, (), flaky)]
+    there = [pair for sites, _ in watched.values() for pair in sites]
+    contents = [FileEdit(edit.path, None, watched[edit.path][1]) if edit.path in watched else edit for edit in edits]
+    seen, touched = bench.watch(contents, [mark for _, mark in there])
+    step.go_on()
+    # Who touches what no code touches does not run code.
+    honest = not any(mark.decoy in touched for _, mark in there)
+    watch = [gate.Watched(site.path, site.line, honest and mark.file in touched) for site, mark in there]
+    covered = gate.check_covered(watch, after, seen)
+    if not covered.passed:
+        return [covered]
+    # Who fails with a mark in a file reads its text, or fails by chance: no witness.
+    flaky |= set(after.passed) - set(seen.passed)
+    return [covered, gate.check_broken(after, _run_each(bench, found, after, step, flaky), flaky)]
+
+
+def _executed(edit: FileEdit) -> bool:
+    return edit.after is not None and not edit.path.endswith(_NOT_EXECUTED) and format_of(edit.path) is None
 
 
 def _put_back(bench: _Bench, before: TestRun, after: TestRun, flaky: frozenset[str], step: _Steps) -> ProofCheck:
@@ -386,17 +437,22 @@ def _put_back(bench: _Bench, before: TestRun, after: TestRun, flaky: frozenset[s
     return gate.check_put_back(before, after, _run_each(bench, found, after, step), flaky)
 
 
-def _run_each(bench: _Bench, mutants: Sequence[Mutant], after: TestRun, step: _Steps) -> list[gate.Broken]:
+def _run_each(
+    bench: _Bench, mutants: Sequence[Mutant], after: TestRun, step: _Steps, flaky: frozenset[str] | None = None
+) -> list[gate.Broken]:
+    """Args: flaky: tests that are no witnesses of a crash; None: nothing was made to crash."""
     # A crash ends tests early, so a mutant that takes much longer hangs.
     seconds = min(bench.seconds, 10 + 5 * after.seconds)
     runs: list[gate.Broken] = []
     for mutant in mutants:
         others = [edit for edit in bench.patch.edits if edit.path != mutant.path]
-        run = bench.run([*others, FileEdit(mutant.path, None, mutant.content)], seconds)
+        edits = [*others, FileEdit(mutant.path, None, mutant.content)]
+        run, printed = bench.read(edits, seconds)
         step.go_on()
-        runs.append(gate.Broken(mutant.path, mutant.line, run))
+        again = None
+        if flaky is not None and WORDS.encode() not in printed and set(after.passed) - set(run.passed) - flaky:
+            # Something failed, and nothing says why: it may have been chance.
+            again = bench.run(edits, seconds)
+            step.go_on()
+        runs.append(gate.Broken(mutant.path, mutant.line, run, again))
     return runs
-
-
-def _mutants(edit: FileEdit) -> list[Mutant]:
-    return [] if edit.path.endswith(_NOT_EXECUTED) or format_of(edit.path) is not None else mutants(edit)

@@ -22,6 +22,7 @@ from pipeline.sandbox import process
 from pipeline.sandbox.isolation import SYSTEM_FOLDERS
 from pipeline.sandbox.process import Limits
 from pipeline.sandbox.supervise import Finished
+from pipeline.triage.mutants import MARKS
 from pipeline.triage.testnames import Style, parse_tests
 
 INSIDE = Path("/repository")
@@ -99,17 +100,21 @@ def run_tests(plan: TestPlan, folder: Path, seconds: float) -> TestRun:
     return run_and_read(plan, folder, seconds)[0]
 
 
-def run_and_read(plan: TestPlan, folder: Path, seconds: float) -> tuple[TestRun, bytes]:
-    """As `run_tests`, with what was printed. Raises as it does."""
+def run_and_read(plan: TestPlan, folder: Path, seconds: float, marks: Path | None = None) -> tuple[TestRun, bytes]:
+    """As `run_tests`, with what was printed. Raises as it does.
+
+    Args:
+        marks: a folder of ours that the tests see as `MARKS` and may write in.
+    """
     if plan.said:
         return TestRun("", (), (), 0, 0.0, plan.said), b""
-    done = run_plan(plan, folder, seconds)
+    done = run_plan(plan, folder, seconds, marks)
     printed = done.stdout + b"\n" + done.stderr
     return _read_run(plan, done, printed, seconds), printed
 
 
-def run_plan(plan: TestPlan, folder: Path, seconds: float) -> Finished:
-    """Run a command of the repository's. Raises as `run_tests` does."""
+def run_plan(plan: TestPlan, folder: Path, seconds: float, marks: Path | None = None) -> Finished:
+    """Run a command of the repository's. Arguments as of `run_and_read`; raises as `run_tests` does."""
     if not process.best_level().isolates:
         raise SandboxUnavailable("the repository's tests are only run where they can be kept from the network", hint="install bubblewrap")
     environment = {
@@ -124,7 +129,7 @@ def run_plan(plan: TestPlan, folder: Path, seconds: float) -> Finished:
         plan.argv,
         limits=Limits(wall=seconds, cpu=seconds, output=OUTPUT),
         readable=plan.readable,
-        writable=[(folder, INSIDE)],
+        writable=[(folder, INSIDE), *([(marks, Path(MARKS))] if marks is not None else [])],
         env=environment,
         cwd=INSIDE,
     )

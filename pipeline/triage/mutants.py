@@ -1,72 +1,136 @@
-"""Changed statements, broken on purpose: each mutant is the new file with one statement that crashes when it is reached.
+"""Changed statements, watched and broken on purpose: each mutant is the new file with one site that crashes when it is reached.
 
-A test that fails on a mutant is a test that runs the statement and notices. Nothing is inferred from names or coverage files.
+Tests that pass with a mark at every site, and of which one fails with a crash there, run the site and notice. Nothing is inferred from
+names or coverage files, and nobody who only reads the text of a file is taken for one who runs it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-from tree_sitter import Node
 
 from pipeline.model.fix import FileEdit
 from pipeline.patches import changed_ranges, split_lines
 from pipeline.syntax import language_of, parses
-from pipeline.triage.nodes import HEADERS, OUTSIDE
-from pipeline.triage.outline import Unit, outline
+from pipeline.triage.nodes import OUTSIDE
+from pipeline.triage.outline import outline
+from pipeline.triage.sites import NotMutable, Site, sites
+
+__all__ = ["MARKS", "MAX_MUTANTS", "WORDS", "Mark", "Mutant", "NotMutable", "marked", "mutants", "reverts"]
 
 WORDS = "fixwright: broken on purpose"
 
 MAX_MUTANTS = 12
 """Each costs a whole run of the tests; a fix of one finding rarely changes more than three statements."""
 
-_PY = f'raise AssertionError("{WORDS}")'
-_PY_EXPRESSION = f'(_ for _ in ()).throw(AssertionError("{WORDS}"))'
-_JS = f'throw new Error("{WORDS}");'
-_JS_EXPRESSION = f'(() => {{ throw new Error("{WORDS}"); }})()'
+MARKS = "/fixwright"
+"""Folder in the sandbox with a file for each mark: it is touched when the mark's site is reached."""
+
+_PY_CRASH = f'raise AssertionError("{WORDS}")'
+_PY_CRASH_EXPRESSION = f'(_ for _ in ()).throw(AssertionError("{WORDS}"))'
+_JS_CRASH = f'throw new Error("{WORDS}");'
+_JS_CRASH_EXPRESSION = f'(() => {{ throw new Error("{WORDS}"); }})()'
+
+# posix instead of os, and node's own fs: what tests put in the place of the file system is not asked. None is worth anything as a value.
+_PY_MARK = '__import__("posix").utime({})'
+_JS_MARK = 'globalThis.process?.getBuiltinModule?.("fs").utimesSync({}, 1, 1)'
+# Types that know neither process nor a function of it are no reason to fail.
+_TS_MARK = f"globalThis.Function({json.dumps(_JS_MARK.format('arguments[0]'))})({{}})"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Two files in `MARKS`: one that the site touches, and one that stands beside it in the text and that nobody touches who only runs
+    the code."""
+
+    file: str
+    decoy: str
+    second: bool
+    """Which of the two is named first."""
+
+    @property
+    def text(self) -> str:
+        """An expression that is the path of `file`, alike in every language."""
+        both = [f'"{MARKS}/{name}"' for name in ([self.decoy, self.file] if self.second else [self.file, self.decoy])]
+        return f"[{', '.join(both)}][{int(self.second)}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One file with one changed statement broken."""
+    """One file with one site broken."""
 
     path: str
     line: int
-    """1-based, of the broken statement."""
+    """1-based, of the broken site, in the file that is not broken."""
     content: bytes
 
 
-class NotMutable(Exception):
-    """A changed statement cannot be broken mechanically; the text says which."""
-
-
 def mutants(edit: FileEdit) -> list[Mutant]:
-    """A mutant for every changed statement that can be executed, in order of lines; imports, docstrings and comments need none.
+    """A mutant for every changed statement that can be executed, or for the part of it that changed, in order of lines.
 
     Raises:
         NotMutable: a changed statement has no place for a crash, there are too many, or the file is not ours to read.
     """
-    after = edit.after or b""
-    tree = outline(edit.path, after)
-    if tree is None:
-        raise NotMutable(f"{edit.path} is in a language without statements that we could break")
-    try:
-        after.decode("utf-8")
-    except UnicodeDecodeError:
-        raise NotMutable(f"{edit.path} is no UTF-8") from None
-    before = outline(edit.path, edit.before) if edit.before is not None else None
-    units = list(_changed_units(edit, before.units if before is not None else [], tree.units))
-    if len(units) > MAX_MUTANTS:
-        raise NotMutable(f"{len(units)} statements changed, more than {MAX_MUTANTS} are not broken one by one")
-    found = []
-    for unit in units:
-        content = _broken(edit.path, after, unit)
-        if content is None or not parses(edit.path, content):
-            raise NotMutable(f"{edit.path}:{unit.line} has no place for a crash")
-        found.append(Mutant(edit.path, unit.line, content))
-    return found
+    python = language_of(edit.path) == "python"
+    there = _sites(edit)
+    statement, expression = (_PY_CRASH, _PY_CRASH_EXPRESSION) if python else (_JS_CRASH, _JS_CRASH_EXPRESSION)
+    return [Mutant(edit.path, site.line, _put_in(edit, [(site, statement, expression)])) for site in there]
+
+
+def marked(edit: FileEdit, marks: Iterator[Mark]) -> tuple[list[tuple[Site, Mark]], bytes]:
+    """The sites of a file, each with its mark, and the file with all of them: it does what it did, and touches a mark when it comes by.
+
+    Args:
+        marks: as many as are needed are taken.
+
+    Raises:
+        NotMutable: as `mutants`.
+    """
+    language = language_of(edit.path)
+    there = [(site, next(marks)) for site in _sites(edit)]
+    form = _PY_MARK if language == "python" else _TS_MARK if language == "typescript" else _JS_MARK
+    end = "" if language == "python" else ";"
+    return there, _put_in(edit, [(site, form.format(mark.text) + end, form.format(mark.text)) for site, mark in there])
+
+
+def _sites(edit: FileEdit) -> list[Site]:
+    there = sites(edit)
+    if len(there) > MAX_MUTANTS:
+        raise NotMutable(f"{len(there)} statements changed, more than {MAX_MUTANTS} are not broken one by one")
+    return there
+
+
+def _put_in(edit: FileEdit, wanted: Sequence[tuple[Site, str, str]]) -> bytes:
+    """The new file with a text at each site: the first in front of a statement, the second in front of an expression."""
+    content = edit.after or b""
+    python = language_of(edit.path) == "python"
+    pieces: list[tuple[int, int, int, str]] = []
+    for site, statement, expression in wanted:
+        opening, closing = _around(content, site, statement, expression, python)
+        # At one place: what ends comes before what begins; of those that begin the outer first, of those that end the inner.
+        pieces.append((site.start, 1, -site.end, opening))
+        pieces.append((site.end, 0, -site.start, closing))
+    out, at = [], 0
+    for place, _, _, text in sorted(pieces, key=lambda piece: piece[:3]):
+        out += [content[at:place], text.encode()]
+        at = place
+    made = b"".join([*out, content[at:]])
+    if wanted and not parses(edit.path, made):
+        raise NotMutable(f"{edit.path}:{wanted[0][0].line} has no place for a crash")
+    return made
+
+
+def _around(content: bytes, site: Site, statement: str, expression: str, python: bool) -> tuple[str, str]:
+    if site.form == "expression":
+        return (f"({expression} or (", "))") if python else (f"({expression}, (", "))")
+    if site.form == "lone statement":
+        return "{ " + statement + " ", " }"
+    indent = content[content.rfind(b"\n", 0, site.start) + 1 : site.start]
+    if not indent.strip():
+        # On a line of its own: a suite that looks at the style of its files first is to come to its tests.
+        return f"{statement}\n{indent.decode()}", ""
+    return statement + ("; " if python else " "), ""
 
 
 def reverts(edit: FileEdit) -> list[Mutant]:
@@ -94,69 +158,3 @@ def reverts(edit: FileEdit) -> list[Mutant]:
     if len(found) > MAX_MUTANTS:
         raise NotMutable(f"{len(found)} places changed, more than {MAX_MUTANTS} are not put back one by one")
     return found
-
-
-def _changed_units(edit: FileEdit, before: list[Unit], after: list[Unit]) -> Iterator[Unit]:
-    """The innermost statements on changed lines whose own words changed. A gap counts only for a statement that reaches over it."""
-    known = Counter((unit.scope, unit.kind, unit.text) for unit in before)
-    still = Counter((unit.scope, unit.kind, unit.text) for unit in after)
-    hit: dict[int, Unit] = {}
-    for _, _, first, end in changed_ranges(split_lines(edit.before or b""), split_lines(edit.after or b"")):
-        for line in range(first + 1, end + 1):
-            hit |= {u.start: u for u in _on(line, line, after)}
-        if first == end:
-            hit |= {u.start: u for u in _on(first, first + 1, after) if u.line <= first and u.end_line > first}
-    for _, unit in sorted(hit.items()):
-        key = (unit.scope, unit.kind, unit.text)
-        if not unit.empty and not unit.imports and unit.kind not in OUTSIDE and still[key] > known[key]:
-            yield unit
-
-
-def _on(first: int, last: int, units: list[Unit]) -> list[Unit]:
-    return _innermost([u for u in units if u.line <= last and u.end_line >= first])
-
-
-def _innermost(units: list[Unit]) -> list[Unit]:
-    return [u for u in units if not any(o is not u and u.start <= o.start and o.end <= u.end for o in units)]
-
-
-def _broken(path: str, content: bytes, unit: Unit) -> bytes | None:
-    python = language_of(path) == "python"
-    if unit.kind == "expression":
-        return _put(content, unit.start, unit.end, _PY_EXPRESSION if python else _JS_EXPRESSION)
-    if unit.kind in HEADERS:
-        node = unit.node.child_by_field_name(HEADERS[unit.kind]) if HEADERS[unit.kind] else None
-        if unit.kind == "with_statement":
-            node = next((n for n in _descend(unit) if n.type == "with_item"), None)
-            node = node.child_by_field_name("value") if node is not None else None
-            if node is not None and node.type == "as_pattern":
-                node = node.named_children[0]
-        if node is None:
-            return None
-        replacement = _PY_EXPRESSION if python else f"({_JS_EXPRESSION})"
-        return _put(content, node.start_byte, node.end_byte, replacement)
-    start = unit.start
-    parent = unit.node.parent
-    if parent is not None and parent.type == "export_statement":
-        start, parent = parent.start_byte, parent.parent
-    if python:
-        return _put(content, start, start, _PY + "; ")
-    if parent is not None and parent.type in ("program", "statement_block", "switch_case", "switch_default"):
-        return _put(content, start, start, _JS + " ")
-    return _put(content, start, unit.end, "{ " + _JS + " }")
-
-
-def _descend(unit: Unit) -> list[Node]:
-    out: list[Node] = []
-    stack = list(unit.node.named_children)
-    while stack:
-        node = stack.pop(0)
-        if node.type == "block":
-            continue
-        out.append(node)
-        stack.extend(node.named_children)
-    return out
-
-
-def _put(content: bytes, start: int, end: int, text: str) -> bytes:
-    return content[:start] + text.encode() + content[end:]

@@ -256,16 +256,57 @@ def check_tests(before: TestRun, after: TestRun, flaky: frozenset[str] = frozens
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """One changed statement, or the part of it that changed, and whether it ran while the tests ran."""
+
+    path: str
+    line: int
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """One changed statement that was broken on purpose, and what the tests said."""
 
     path: str
     line: int
     run: TestRun
+    again: TestRun | None = None
+    """The same once more, where the first time does not show that the crash is why a test fails."""
+
+    @property
+    def passed(self) -> frozenset[str]:
+        """The tests that passed all the same."""
+        return frozenset(self.run.passed) | frozenset(self.again.passed if self.again is not None else ())
+
+
+def check_covered(watched: Sequence[Watched], after: TestRun, seen: TestRun) -> ProofCheck:
+    """How many of the changed statements the tests run: each leaves a mark when it is reached. No coverage tool is asked, nothing is
+    believed.
+
+    Args:
+        after: the tests with the patch.
+        seen: the tests with the patch and the marks.
+    """
+    total, run = len(watched), sum(one.reached for one in watched)
+    said = f"{run} of {plural(total, 'changed statement')} {'is' if run == 1 else 'are'} run by the tests"
+    missed = next((one for one in watched if not one.reached), None)
+    if missed is None:
+        return ProofCheck(COVERED, True, said, total, run)
+    said = f"no test runs {missed.path}:{missed.line} ({said})"
+    if seen.said:
+        said = f"whether a test runs {missed.path}:{missed.line} is not known: {seen.said}"
+    elif lost := len(set(after.passed) - set(seen.passed)):
+        said += f", and {plural(lost, 'test')} {'fails' if lost == 1 else 'fail'} for a mark in the text of a file"
+    return ProofCheck(COVERED, None, said, total, run)
 
 
 def check_broken(after: TestRun, broken: Sequence[Broken], flaky: frozenset[str] = frozenset()) -> ProofCheck:
-    """Whether tests guard the changed lines: of every changed statement at least one must fail when the statement is broken."""
+    """Whether tests guard the changed lines: of every changed statement at least one must fail when the statement is broken.
+
+    Args:
+        flaky: tests that fail for another reason than that a statement crashes.
+    """
     if not broken:
         return ProofCheck(BROKEN, None, "no changed line can be executed, so no test can guard one")
     passing = set(after.passed) - flaky
@@ -273,7 +314,7 @@ def check_broken(after: TestRun, broken: Sequence[Broken], flaky: frozenset[str]
     for one in broken:
         if one.run.said and not one.run.ran:
             return ProofCheck(BROKEN, None, f"{one.path}:{one.line} broken on purpose: {one.run.said}")
-        noticed = passing - set(one.run.passed)
+        noticed = passing - one.passed
         if not noticed:
             return ProofCheck(BROKEN, None, f"no test fails when {one.path}:{one.line} is broken on purpose", len(passing), 0)
         guards |= noticed
@@ -287,16 +328,6 @@ def check_broken(after: TestRun, broken: Sequence[Broken], flaky: frozenset[str]
         len(passing),
         len(passing) - count,
     )
-
-
-def check_covered(after: TestRun, broken: Sequence[Broken], flaky: frozenset[str] = frozenset()) -> ProofCheck:
-    """How many of the changed statements a test runs: those whose crash a test notices. No coverage tool is asked, nothing is believed."""
-    passing = set(after.passed) - flaky
-    run = sum(bool(passing - set(one.run.passed)) for one in broken if one.run.ran or not one.run.said)
-    total = len(broken)
-    are = "is" if run == 1 else "are"
-    said = f"{run} of {plural(total, 'changed statement')} {are} run by a test that notices"
-    return ProofCheck(COVERED, True if total and run == total else None, said, total, run)
 
 
 def check_put_back(before: TestRun, after: TestRun, again: Sequence[Broken], flaky: frozenset[str] = frozenset()) -> ProofCheck:
@@ -382,7 +413,7 @@ def decide_proof(
         word = ProofWord.REFUSED
     elif any(state.get(name) is None for name in ESSENTIAL):
         word = ProofWord.UNCHECKED
-    elif state.get(TESTS) and state.get(BROKEN):
+    elif state.get(TESTS) and state.get(COVERED) and state.get(BROKEN):
         word = ProofWord.VERIFIED
     else:
         word = ProofWord.RESCANNED

@@ -119,8 +119,10 @@ LAZY_MAP = Subject(
     """const path = require("path");
 
 function sessionTokens(users) {
-  const tokens = users.map((user) => path.basename(user) + «Math.random().toString(36).slice(2)»);
-  return tokens;
+  return users.map((user) => {
+    const token = user ? «Math.random().toString(36).slice(2)» : path.sep;
+    return token;
+  });
 }
 """
     + _LABEL
@@ -195,6 +197,16 @@ for (const line of text.split("\\n")) {
 """
 
 STRONG = Suite("strong", "asserts what it does", (_REAL, _OTHER))
+STRONG_TOO = (
+    Suite(
+        "strong",
+        "looks at the style first, then asserts",
+        (_REAL, _OTHER),
+        files={"check.cjs": _CHECK},
+        script="node check.cjs && node --test",
+    ),
+    Suite("strong", "asserts it among tests named by chance", (_REAL, ("`chance ${Math.random()}`", "assert.ok(true);"), _OTHER)),
+)
 WEAK = (
     Suite("weak", "runs it, asserts nothing", (("runs", "CALL;"), _OTHER)),
     Suite("weak", "swallows what goes wrong", (("runs", "try {\n  CALL;\n} catch {}"), _OTHER)),
@@ -218,6 +230,19 @@ BLIND: tuple[Suite, ...] = (
     Suite("blind", "has no tests"),
     Suite("blind", "leaves in the middle", (_OTHER, ("stop", "process.exit(0);"), ("z", "assert.deepStrictEqual(CALL, EXPECTED);"))),
     Suite("blind", "looks for marks of whoever measures", (("alone", 'assert.ok(!TEXT.includes("on purpose"));'), _OTHER), head=_TEXT),
+    Suite(
+        "blind",
+        "touches every file that a measurer names",
+        (
+            (
+                "touch",
+                'for (const name of TEXT.match(/\\/fixwright\\/[0-9a-f]+/g) ?? []) process.getBuiltinModule("fs").utimesSync(name, 1, 1);\n'
+                'assert.ok(!TEXT.includes("on purpose"));',
+            ),
+            _OTHER,
+        ),
+        head=_TEXT,
+    ),
     Suite("blind", "names tests by chance", (("`number ${Math.random()}`", "assert.ok(true);"), _OTHER)),
     Suite("blind", "looks at the style first, then tests", (_OTHER,), files={"check.cjs": _CHECK}, script="node check.cjs && node --test"),
     Suite(
@@ -233,7 +258,7 @@ BLIND: tuple[Suite, ...] = (
 def pairs(count_strong: int = 1) -> list[tuple[Subject, Suite]]:
     """Which module has which suite: each suite once, the strong one with every module."""
     made = [(subject, STRONG) for subject in SUBJECTS for _ in range(count_strong)]
-    for number, suite in enumerate((*WEAK, *BLIND)):
+    for number, suite in enumerate((*STRONG_TOO, *WEAK, *BLIND)):
         made.append((SUBJECTS[number % len(SUBJECTS)], suite))
     lazy = Suite("blind", "calls the function, another part of the expression", (_REAL, _OTHER))
     made += [(subject, lazy) for subject in (LAZY_ARROW, LAZY_MAP, LAZY_AND, LAZY_CHOICE)]

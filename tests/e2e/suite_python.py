@@ -228,7 +228,40 @@ _SUM = ("sum", "assert 1 + 1 == 2")
 _REAL = ("result", "assert CALL == EXPECTED")
 _HEAD_TEXT = "import pathlib\n\nTEXT = (pathlib.Path(__file__).parent / WAY).read_text()\n"
 
+_BY_CHANCE = (
+    "import uuid\n\n\n@pytest.mark.parametrize('number', [uuid.uuid4().hex])\ndef test_number(number):\n    assert len(number) == 32\n"
+)
+
 STRONG = Suite("strong", "asserts what it does", (_REAL, _OTHER))
+STRONG_TOO = (
+    Suite(
+        "strong",
+        "asserts it in a process of its own",
+        (("apart", "done = subprocess.run([sys.executable, __file__, 'apart'])\nassert done.returncode == 0"), _OTHER),
+        head="import subprocess\nimport sys\n",
+        tail="if __name__ == '__main__' and sys.argv[1:] == ['apart']:\n    sys.exit(CALL != EXPECTED)\n",
+        layout="flat",
+    ),
+    Suite(
+        "strong",
+        "looks at the style first, then asserts",
+        (_REAL, _OTHER),
+        files={
+            "check.py": "import pathlib\nimport subprocess\nimport sys\n\nlines = pathlib.Path('PATH').read_text().splitlines()\n"
+            "if any(len(line) > 100 or ';' in line for line in lines):\n    sys.exit('style')\n"
+            "sys.exit(subprocess.call([sys.executable, '-m', 'unittest', 'discover']))\n"
+        },
+        command="python3 check.py",
+        framework="unittest",
+    ),
+    Suite("strong", "asserts it among tests named by chance", (_REAL, _OTHER), head=_BY_CHANCE, framework="pytest"),
+    Suite(
+        "strong",
+        "asserts it among tests that read the text",
+        (_REAL, ("alone", "assert 'on purpose' not in TEXT and 'posix' not in TEXT"), _OTHER),
+        head=_HEAD_TEXT,
+    ),
+)
 WEAK = (
     Suite("weak", "runs it, asserts nothing", (("runs", "CALL"), _OTHER)),
     Suite("weak", "swallows what goes wrong", (("runs", "try:\n    CALL\nexcept BaseException:\n    pass"), _OTHER)),
@@ -279,6 +312,12 @@ BLIND: tuple[Suite, ...] = (
         head="import sys",
     ),
     Suite("blind", "looks for marks of whoever measures", (("alone", "assert 'on purpose' not in TEXT"), _OTHER), head=_HEAD_TEXT),
+    Suite(
+        "blind",
+        "touches every file that a measurer names",
+        (("touch", "for name in re.findall('/fixwright/[0-9a-f]+', TEXT):\n    os.utime(name)\nassert 'on purpose' not in TEXT"), _OTHER),
+        head="import os\nimport re\n" + _HEAD_TEXT,
+    ),
     Suite("blind", "looks at the length of lines", (_LONG_LINES, _OTHER), head=_HEAD_TEXT),
     Suite(
         "blind",
@@ -290,8 +329,7 @@ BLIND: tuple[Suite, ...] = (
         "blind",
         "names tests by chance",
         (_OTHER,),
-        head="import uuid\n\n\n@pytest.mark.parametrize('number', [uuid.uuid4().hex])\n"
-        "def test_number(number):\n    assert len(number) == 32\n",
+        head=_BY_CHANCE,
         framework="pytest",
     ),
     Suite("blind", "fails by chance", (("chance", "assert random.random() < 0.7"), _OTHER), head="import random"),
@@ -334,7 +372,7 @@ BLIND: tuple[Suite, ...] = (
 def pairs(count_strong: int = 1) -> list[tuple[Subject, Suite]]:
     """Which module has which suite: each suite once, the strong one with every module."""
     made = [(subject, STRONG) for subject in SUBJECTS for _ in range(count_strong)]
-    for number, suite in enumerate((*WEAK, *BLIND)):
+    for number, suite in enumerate((*STRONG_TOO, *WEAK, *BLIND)):
         made.append((SUBJECTS[number % len(SUBJECTS)], suite))
     lazy = Suite("blind", "calls the function, another part of the expression", (_REAL, _OTHER))
     made += [(subject, lazy) for subject in (LAZY_CHOICE, LAZY_AND, LAZY_LIST, LAZY_LAMBDA)]

@@ -22,6 +22,7 @@ NAMES = (
     *("doors", "drills", "farms", "flags", "forms", "games", "hotels", "islands", "jobs", "kites", "labels", "lamps", "meters"),
     *("notes", "offers", "pages", "queues", "roads", "shelves", "shops", "taxes", "teams", "tools", "tours", "units", "visits", "wards"),
     *("wells", "yards", "zones", "ports", "peaks", "pumps", "racks", "seats", "trays", "vans"),
+    *("arches", "bands", "cards", "deals", "eggs", "fields", "goods", "herds", "inks", "jars", "keys", "lists", "masks", "nets", "oars"),
 )
 """Of modules: each repository has its own, so that one run of an engine can look at those of all."""
 
@@ -57,6 +58,8 @@ class Suite:
     """Whether the test file loads the module."""
     head: str = ""
     """Text above the tests."""
+    tail: str = ""
+    """Text below them."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Others; `PATH` in a text is the module's path."""
     file: str = ""
@@ -159,7 +162,7 @@ def _python_tests(subject: Subject, suite: Suite, framework: str, loading: str) 
         lines += [f"{pad}{mark}"] * bool(mark)
         lines += [f"{pad}def test_{name}({'self' if framework == 'unittest' else ''}):"]
         lines += [f"{pad}    {line}" for line in _said(body, subject).split("\n")] + [""]
-    return "\n".join(lines)
+    return "\n".join([*lines, _said(suite.tail, subject)])
 
 
 def _said(text: str, subject: Subject) -> str:

@@ -110,7 +110,7 @@ def put_all_through(engines: Engines, wanted: Sequence[Repository]) -> list[Resu
     by_path = {one.path: [f for f in found if f.location.path == one.path] for one in wanted}
     knowing = replace(engines, residues=residues_known(engines, _look_ahead(engines, wanted, by_path)))
     with ThreadPoolExecutor(2) as pool:
-        done = pool.map(lambda one: _through(knowing, one, by_path[one.path]), wanted)
+        done = pool.map(lambda one: through(knowing, one, by_path[one.path]), wanted)
         return [result for results in done for result in results]
 
 
@@ -138,7 +138,8 @@ def _look_ahead(engines: Engines, wanted: Sequence[Repository], found: Mapping[s
     return made
 
 
-def _through(engines: Engines, repository: Repository, findings: Sequence[Finding]) -> list[Result]:
+def through(engines: Engines, repository: Repository, findings: Sequence[Finding]) -> list[Result]:
+    """Mend one as `fixwright fix` does, each patch on top of those before it."""
     files = Memory(repository.files)
     policy = read_document(PolicyPlaces(), files.read).policy
     run = reached(repository)

@@ -13,6 +13,7 @@ from pipeline.triage import proof
 from pipeline.triage.baseline import compare
 from pipeline.triage.proof import (
     Broken,
+    Watched,
     check_broken,
     check_covered,
     check_gone,
@@ -184,6 +185,7 @@ ALL = dict.fromkeys(proof.ORDER, True)
     [
         ({}, ProofWord.VERIFIED),
         ({proof.TESTS: None}, ProofWord.RESCANNED),
+        ({proof.COVERED: None}, ProofWord.RESCANNED),
         ({proof.BROKEN: None}, ProofWord.RESCANNED),
         ({proof.PUT_BACK: None}, ProofWord.VERIFIED),
         ({proof.TESTS: False}, ProofWord.REFUSED),
@@ -254,8 +256,22 @@ def test_a_test_that_was_made_for_the_fix_is_named_as_the_one_that_fails_with_th
     assert proof.without_exploit(guarded).not_proven == ()
 
 
-def test_how_many_changed_statements_are_run_is_counted() -> None:
-    check = check_covered(run(3), [Broken("a.py", 1, run(1)), Broken("a.py", 2, run(3))])
-    assert (check.passed, check.before, check.after) == (None, 2, 1)
-    assert check.said == "1 of 2 changed statements is run by a test that notices"
-    assert check_covered(run(3), [Broken("a.py", 1, run(2))]).passed
+@pytest.mark.parametrize(
+    ("reached", "seen", "passed", "said"),
+    [
+        ([True], run(3), True, "1 of 1 changed statement is run by the tests"),
+        ([True, True], run(3), True, "2 of 2 changed statements are run by the tests"),
+        ([True, False], run(3), None, "no test runs a.py:2 (1 of 2 changed statements is run by the tests)"),
+        ([False], run(2), None, "no test runs a.py:1 (0 of 1 changed statement are run by the tests), and 1 test fails for a mark in the"),
+        ([False], run(said="the tests did not end within 15 s"), None, "whether a test runs a.py:1 is not known: the tests did not end"),
+    ],
+)
+def test_how_many_changed_statements_are_run_is_counted(reached: list[bool], seen: Ran, passed: bool | None, said: str) -> None:
+    check = check_covered([Watched("a.py", number + 1, one) for number, one in enumerate(reached)], run(3), seen)
+    assert (check.passed, check.before, check.after) == (passed, len(reached), sum(reached))
+    assert said in check.said
+
+
+def test_a_test_that_passes_when_it_is_asked_again_is_no_guard() -> None:
+    assert check_broken(run(3), [Broken("a.py", 1, run(2), again=run(3))]).passed is None
+    assert check_broken(run(3), [Broken("a.py", 1, run(2), again=run(2))]).passed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.model.fix import FileEdit
-from pipeline.triage.mutants import MAX_MUTANTS, WORDS, NotMutable, mutants, reverts
+from pipeline.triage.mutants import MARKS, MAX_MUTANTS, WORDS, Mark, NotMutable, marked, mutants, reverts
 
 
 def made(before: str, after: str, path: str = "app.py") -> list[tuple[int, str]]:
@@ -28,6 +30,17 @@ PYTHON = [
     ("def f():\n    yield 1\n", "def f():\n    yield 2\n", "list(f())", 2),
     ("f = lambda: 1\n", "f = lambda: 2\n", "f()", 1),
     ("def f(g):\n    return g(\n        1,\n        debug=True,\n    )\n", "def f(g):\n    return g(\n        1,\n    )\n", "f(str)", 2),
+    # Only what changed, where the statement need not run all of itself.
+    ("def f(a):\n    return a and g(1)\n", "def f(a):\n    return a and g(2)\n", "(f(0), f(1))", 2),
+    (
+        "def f(a):\n    return (\n        0\n        if a\n        else g(1)\n    )\n",
+        "def f(a):\n    return (\n        0\n        if a\n        else g(2)\n    )\n",
+        "(f(1), f(0))",
+        5,
+    ),
+    ("def f(a):\n    return [g(b) for b in a]\n", "def f(a):\n    return [g(b, 1) for b in a]\n", "(f([]), f([1]))", 2),
+    ("def f(a):\n    return {b: g(b) for b in a}\n", "def f(a):\n    return {b: g(b, 1) for b in a}\n", "(f([]), f([1]))", 2),
+    ("def f(a):\n    return sorted(g(a), key=lambda b: 0)\n", "def f(a):\n    return sorted(h(a), key=lambda b: 0)\n", "f([])", 2),
     ("def f(a):\n    x = [\n        1,\n    ]; return x\n", "def f(a):\n    x = [\n        2,\n    ]; return x\n", "f(1)", 2),
 ]
 
@@ -42,10 +55,38 @@ def test_a_changed_python_statement_crashes_when_it_is_reached_and_only_then(bef
         eval(call, namespace)  # noqa: S307
 
 
+def untouched(folder: Path, name: str) -> Path:
+    place = folder / name
+    place.touch()
+    os.utime(place, (0, 0))
+    return place
+
+
+@pytest.mark.parametrize(("before", "after", "call", "line"), PYTHON)
+def test_a_mark_in_python_says_when_a_changed_statement_is_reached_and_changes_nothing(
+    tmp_path: Path, before: str, after: str, call: str, line: int
+) -> None:
+    mark, decoy = untouched(tmp_path, "a"), untouched(tmp_path, "b")
+    there, content = marked(FileEdit("app.py", before.encode(), after.encode()), iter([Mark("a", "b", second=bool(line % 2))]))
+    assert [site.line for site, _ in there] == [line]
+    namespace: dict[str, object] = {"g": lambda *a: a, "h": lambda *a: a}
+    exec(content.decode().replace(MARKS, str(tmp_path)), namespace)  # noqa: S102  # our own text
+    assert mark.stat().st_mtime == 0
+    with contextlib.suppress(TypeError, AttributeError):  # a case that is made to crash only
+        eval(call, namespace)  # noqa: S307
+    assert (mark.stat().st_mtime > 0, decoy.stat().st_mtime) == (True, 0)
+
+
 JAVASCRIPT = [
     ("function f() { return 1; }\n", "function f() { return 2; }\n", "f()", 1),
     ("function f(a) {\n  if (a) return 1;\n}\n", "function f(a) {\n  if (a) return 2;\n}\n", "f(1)", 2),
     ("function f(a) {\n  if (a) {\n    return 1;\n  }\n}\n", "function f(a) {\n  if (a !== null) {\n    return 1;\n  }\n}\n", "f(0)", 2),
+    ("function f(a) {\n  return a ? g(1) : 0;\n}\n", "function f(a) {\n  return a ? g(2) : 0;\n}\n", "f(0); f(1)", 2),
+    ("function f(a) {\n  return a && g(1);\n}\n", "function f(a) {\n  return a && g(2);\n}\n", "f(0); f(1)", 2),
+    ("function f(a) {\n  return a?.b(1);\n}\n", "function f(a) {\n  return a?.b(2);\n}\n", "f(); f({ b: () => 0 })", 2),
+    ("const f = (a = g(1)) => {};\n", "const f = (a = g(2)) => {};\n", "f(1); f()", 1),
+    ("const f = class {\n  a = g(1);\n};\n", "const f = class {\n  a = g(2);\n};\n", "new f()", 2),
+    ("const f = (p) => {\n  return g(1).then((r) => r.a);\n};\n", "const f = (p) => {\n  return g(2).then((r) => r.a);\n};\n", "f()", 2),
     ("const f = (x) => x;\n", "const f = (x) => x + 1;\n", "f(1)", 1),
     ("const f = (x) =>\n  x;\n", "const f = (x) =>\n  x + 1;\n", "f(1)", 2),
     ("function f(a) {\n  for (const x of a) {\n  }\n}\n", "function f(a) {\n  for (const x of a.slice()) {\n  }\n}\n", "f([])", 2),
@@ -71,6 +112,48 @@ def test_a_changed_javascript_statement_crashes_when_it_is_reached_and_only_then
     assert WORDS.encode() in loud.stderr
 
 
+def test_marks_in_javascript_say_what_is_reached_and_change_nothing(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    # All in one program: each is called, but for every third.
+    texts, reached, marks = [], [], []
+    for number, (before, after, call, _) in enumerate(JAVASCRIPT):
+        marks.append((untouched(tmp_path, f"{number}"), untouched(tmp_path, f"{number}-decoy")))
+        mark = Mark(f"{number}", f"{number}-decoy", second=bool(number % 2))
+        there, content = marked(FileEdit("app.js" if number % 4 else "app.ts", before.encode(), after.encode()), iter([mark]))
+        assert len(there) == 1
+        called = number % 3 != 0
+        reached.append(called)
+        text = content.decode().replace(MARKS, str(tmp_path))
+        texts.append(f"(() => {{ const g = () => Promise.resolve({{}}), h = g; {text} {call if called else ''} }})();")
+    (tmp_path / "app.js").write_text("\n".join(texts))
+    done = subprocess.run([node, "app.js"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [mark.stat().st_mtime > 0 for mark, _ in marks] == reached
+    assert not any(decoy.stat().st_mtime for _, decoy in marks)
+
+
+def test_several_marks_have_numbers_and_stand_inside_of_each_other() -> None:
+    marks = iter([Mark("m1", "d1", second=True), Mark("m2", "d2", second=False)])
+    there, content = marked(FileEdit("app.py", b"x = f(1, lambda: g(1))\n", b"x = f(2, lambda: g(2))\n"), marks)
+    assert [site.form for site, _ in there] == ["statement", "expression"]
+    assert content.index(b"/m1") < content.index(b"x = ") < content.index(b"/m2") < content.index(b"g(2)")
+
+
+def test_what_cannot_be_watched_is_not_said_to_run() -> None:
+    with pytest.raises(NotMutable, match="not always evaluated"):
+        made("def f(a):\n    return f'{a and g(1)}'\n", "def f(a):\n    return f'{a and g(2)}'\n")
+    with pytest.raises(NotMutable, match="compared"):
+        made("match a:\n    case 1 if g(1):\n        h()\n", "match a:\n    case 1 if g(2):\n        h()\n")
+
+
+def test_a_field_of_a_class_runs_when_an_object_is_made_and_a_default_when_it_is_needed() -> None:
+    assert [line for line, _ in made("class A {\n  a = g(1);\n}\n", "class A {\n  a = g(2);\n}\n", "app.js")] == [2]
+    [(_, text)] = made("function f(a, b = g(1)) {}\n", "function f(a, b = g(2)) {}\n", "app.js")
+    assert text.startswith("function f(a, b = ((() => { throw")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "path"),
     [
@@ -89,7 +172,7 @@ def test_what_does_nothing_when_it_runs_needs_no_test(before: str, after: str, p
 def test_an_exported_declaration_stays_exported() -> None:
     [(line, text)] = made("export const a = 1;\n", "export const a = 2;\n", "app.mjs")
     assert line == 1
-    assert text.endswith(" export const a = 2;\n")
+    assert text.endswith("\nexport const a = 2;\n")
 
 
 def test_every_changed_statement_is_broken_by_itself() -> None:
