@@ -130,15 +130,13 @@ def build_python(subject: Subject, suite: Suite, name: str, chance: random.Rando
     if suite.tests:
         texts[file.replace("MODULE", name)] = _python_tests(subject, suite, framework, loading)
         if folder:
-            texts[f"{folder}/__init__.py"] = ""
+            texts[f"{folder}/__init__.py"] = 'import sys\n\nsys.path.insert(0, "src")\n' if layout == "src/" else ""
     command = ["python3", "-m", "pytest"] if framework == "pytest" else ["python3", "-m", "unittest", "discover", "-v"]
     if suite.command:
         command = suite.command.split()
     by_policy = bool(suite.command) or (bool(suite.tests) and chance.random() < 0.3)
     if layout == "src/" and framework == "pytest":
         texts["pytest.ini"] = "[pytest]\npythonpath = src\n"
-    elif layout == "src/":
-        command, by_policy = ["env", "PYTHONPATH=src", *command], True
     texts |= {where: text.replace("PATH", path) for where, text in suite.files.items()}
     if by_policy:
         shown = [*command, "-v"] if framework == "pytest" and "-v" not in command else command
