@@ -5,7 +5,6 @@ What stands at the marked places is told by a double of the engine: the tests ar
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from pipeline.triage.fingerprint import identify
 from tests.e2e.suite_repositories import Repository
 from tests.e2e.suite_trials import reached, repositories, through
 from tests.engines import INSTALLED
+from tests.hostile import SEED
 from tests.unit.fixers.cases import location
 
 pytestmark = [
@@ -69,7 +69,7 @@ def sample(seed: int) -> list[Repository]:
 
 
 def test_verified_is_said_where_tests_run_what_changed_and_nowhere_else() -> None:
-    seed = int(os.environ.get("FIXWRIGHT_SEED", random.randrange(1_000_000)))
+    seed = int(SEED)
     for one in sample(seed):
         print(f"FIXWRIGHT_SEED={seed}: {one.name}")
         scanner = MarkScanner(one)
@@ -81,7 +81,7 @@ def test_verified_is_said_where_tests_run_what_changed_and_nowhere_else() -> Non
 
 
 def test_what_is_known_of_the_tests_is_measured_without_the_gate() -> None:
-    seed = int(os.environ.get("FIXWRIGHT_SEED", random.randrange(1_000_000)))
+    seed = int(SEED)
     every = repositories(seed)
     assert len(every) >= 40
     assert len({one.path for one in every}) == len(every)
