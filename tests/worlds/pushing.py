@@ -68,11 +68,11 @@ class Pushing(ABC, Generic[Where]):
 
     def _write(self, place: Where, parent: str | None, files: Files, message: str, author: str) -> str:
         git = place.git
+        modes = {entry.path: entry.mode for entry in git.entries(parent, recursive=True)} if parent else {}
         entries = []
         for path, content in files.items():
-            known = git.entry(parent, path) if parent else None
             blob = None if content is None else git.write_blob(content.encode() if isinstance(content, str) else content)
-            entries.append(Entry(known.mode if known else "100644", path, blob))
+            entries.append(Entry(modes.get(path, "100644"), path, blob))
         person = Person(author, f"{author}@example.com", int(self._state.seconds()))
         return git.write_commit(git.write_tree(parent, entries), [parent] if parent else [], message + "\n", person, person)
 
