@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from pipeline.fixers.javascript import commands, dom, random_token, sql, tls
+from pipeline.fixers.javascript import commands, cookies, dom, random_token, sql, tls
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch
 from pipeline.ports import SourceFiles
@@ -17,6 +17,7 @@ Rewrite = Callable[[Code, Finding, SourceFiles], Change | None]
 _REWRITES: Mapping[str, Rewrite] = {
     "javascript.command-injection": commands.fix,
     "javascript.dom-xss": dom.fix,
+    "javascript.insecure-cookie": cookies.fix,
     "javascript.insecure-random-token": random_token.fix,
     "javascript.sql-injection": sql.fix,
     "javascript.tls-verification-disabled": tls.fix,

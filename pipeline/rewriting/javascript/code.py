@@ -246,6 +246,27 @@ def drop_item(code: Code, items: list[Node], item: Node) -> Edit:
     return Edit(item.start_byte, data.index(b",", item.end_byte) + 1 if comma else item.end_byte, "")
 
 
+def add_items(code: Code, holder: Node, texts: list[str]) -> list[Edit]:
+    """Put further items at the end of an object or a list, as its items stand: on one line, or each on its own."""
+    data = code.source.data
+    items = [child for child in holder.named_children if child.type != "comment"]
+    if not items:
+        return [Edit(holder.start_byte + 1, holder.end_byte - 1, f" {', '.join(texts)} ")]
+    last = items[-1]
+    rest = data[last.end_byte : holder.end_byte - 1]
+    comma = rest.lstrip().startswith(b",")
+    end = last.end_byte + rest.index(b",") + 1 if comma else last.end_byte
+    if b"\n" not in data[holder.start_byte : items[0].start_byte]:
+        return [Edit(end, end, " " + " ".join(f"{text}," for text in texts) if comma else ", " + ", ".join(texts))]
+    lead = "\n" + code.source.indentation(last.start_byte)
+    text = ("," + lead).join(texts) + ("," if comma else "")
+    behind = data.index(b"\n", end) if b"\n" in rest else end  # a remark behind the last item stays with it
+    behind -= data[behind - 1 : behind] == b"\r"
+    if comma or behind == end:
+        return [Edit(behind, behind, ("" if comma else ",") + lead + text)]
+    return [Edit(end, end, ","), Edit(behind, behind, lead + text)]
+
+
 def remove_statement(code: Code, statement: Node) -> Edit:
     """Take out a statement, with its line when nothing else stands there."""
     source = code.source

@@ -1,0 +1,15 @@
+"use strict";
+
+const express = require("express");
+const users = require("./users");
+
+const router = express.Router();
+
+router.post("/login", (req, res) => {
+  const user = users.check(req.body.email, req.body.password);
+  const put = res.cookie.bind(res);
+  put("token", user.token, { maxAge: 3600000 });
+  res.json({ name: user.name });
+});
+
+module.exports = router;

@@ -1,0 +1,16 @@
+"use strict";
+
+const express = require("express");
+const users = require("./users");
+
+const router = express.Router();
+
+router.post("/login", (req, res) => {
+  const user = users.check(req.body.email, req.body.password);
+  const options = { maxAge: 3600000, httpOnly: true, secure: true };
+  options.secure = false;
+  res.cookie("token", user.token, options);
+  res.json({ name: user.name });
+});
+
+module.exports = router;

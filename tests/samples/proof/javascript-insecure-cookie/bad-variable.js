@@ -1,0 +1,15 @@
+"use strict";
+
+const express = require("express");
+const users = require("./users");
+
+const router = express.Router();
+
+router.post("/login", (req, res) => {
+  const user = users.check(req.body.email, req.body.password);
+  const flag = false;
+  res.cookie("token", user.token, { maxAge: 3600000, httpOnly: flag, secure: flag });
+  res.json({ name: user.name });
+});
+
+module.exports = router;
