@@ -234,6 +234,16 @@ class ProposeFix:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowList:
+    """The list of a default branch moved on: pull requests of fixes for it that are moot are closed, those that collide with what was
+    pushed are made anew on its commit, and as many are begun as the policy wants open."""
+
+    review: ReviewId
+    """What brought the list up to date."""
+    kind: Literal["follow_list"] = "follow_list"
+
+
+@dataclass(frozen=True, slots=True)
 class ShowFixes:
     """Say in one comment what became of the fixes that a button asked for."""
 
@@ -311,6 +321,7 @@ Message = (
     | RunFix
     | ProposeFix
     | ShowFixes
+    | FollowList
     | Reconcile
     | FollowHeads
     | Tend

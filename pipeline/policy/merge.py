@@ -117,7 +117,7 @@ _LOOSER: Mapping[str, Callable[[Policy, Policy], bool]] = {
     "waivers.by_author": lambda p, c: c.waivers.by_author and not p.waivers.by_author,
 }
 
-FREE = ("fixes.labels", "fixes.reviewers", "speak.threads", "speak.level", "tests.command", "tests.timeout")
+FREE = ("fixes.open", "fixes.labels", "fixes.reviewers", "speak.threads", "tests.command", "tests.timeout")
 """Keys of which no value is tighter than another."""
 
 KEYS = (*_LOOSER, *FREE)

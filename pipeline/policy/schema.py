@@ -154,8 +154,14 @@ class Ignore(_Part):
 
 
 class Fixes(_Part):
-    """What the pull request of a fix carries."""
+    """Pull requests of fixes: what they carry, and how many are opened by themselves."""
 
+    open: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="How many fixes of what the default branch of a private repository has are offered at a time without being asked for.",
+    )
     labels: tuple[Annotated[str, Field(min_length=1, max_length=50)], ...] = Field(
         default=(), description="Labels; the host makes missing ones.", max_length=20
     )
@@ -167,10 +173,7 @@ class Fixes(_Part):
 class Speak(_Part):
     """What may take a reader's attention. The check always has everything."""
 
-    threads: int = Field(default=10, ge=0, le=10, description="How many threads one change gets at most.")
-    level: Literal["block", "warn", "never"] = Field(
-        default="warn", description="Which findings may get one: those that `block`, also those that only `warn`, or none (`never`)."
-    )
+    threads: int = Field(default=10, ge=0, le=10, description="How many threads one change gets at most, the worst findings first.")
 
 
 class Waivers(_Part):

@@ -28,11 +28,11 @@ def speakable_of(context: Context, verdict: Verdict, rule: SpeakingRule) -> list
     """New findings on added lines that are a secret, or that some fixer answers: the worst first, as the verdict has them.
 
     Args:
-        rule: of the base's policy: which of them, and whether any at all.
+        rule: of the base's policy: whether any at all.
     """
-    if rule.level == "never" or rule.threads == 0:
+    if rule.threads == 0:
         return []
-    listed = [*verdict.standing(Standing.BLOCKS), *(verdict.standing(Standing.WARNS) if rule.level == "warn" else ())]
+    listed = [*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)]
     return [j for j in listed if j.in_diff and (j.finding.secret is not None or _fixable(context, j))]
 
 

@@ -23,6 +23,7 @@ from pipeline.sandbox.git import Changed, Mirror
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import needs_list
 from pipeline.stages.examine import merge
+from pipeline.stages.followlist import send_follow
 from pipeline.stages.merged import mended_by
 from pipeline.stages.ruling import let_stand, read_ruling
 from pipeline.stages.scan import CHANGED_FILES
@@ -178,6 +179,7 @@ def settle_whole(context: Context, message: SettleReview) -> None:
             work.installations.scanned(repository, review.id, change.head, digest, next_in(policy), moved=newer)
             if not known.made:
                 _judge_what_waited(work, repository, review.id)
+            send_follow(work, review, policy, "scanned")
         begin_next(work, context.claimed.id)
     log.info("scan.ended", extra={"review_id": review.id, "findings": len(findings), "complete": not verdict.incomplete})
 

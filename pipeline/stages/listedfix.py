@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, RunFix
 from pipeline.model.finding import BaselineState, Finding, Judged, Standing
 from pipeline.model.fix import Fix, FixStatus
-from pipeline.model.ids import RepositoryId
+from pipeline.model.ids import FindingId, RepositoryId
 from pipeline.model.review import Change, Conclusion, Review, Verdict
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.phrases import where
@@ -25,7 +26,15 @@ from pipeline.store.work import Work
 OVER = (FixStatus.FAILED, FixStatus.CANCELLED)
 
 
-def unoffered(work: Work, repository: RepositoryId, branch: str, listing: Listing, fixers: Sequence[Fixer], most: int) -> list[Finding]:
+def unoffered(
+    work: Work,
+    repository: RepositoryId,
+    branch: str,
+    listing: Listing,
+    fixers: Sequence[Fixer],
+    most: int,
+    passed_over: Collection[FindingId] = (),
+) -> list[Finding]:
     """What is mended when nobody names a finding, the worst first: each at its first place, at most so many.
 
     Left out is what somebody lets stand, what is a guess or has no fixer, what a pull request was opened for before, whatever became of
@@ -35,7 +44,7 @@ def unoffered(work: Work, repository: RepositoryId, branch: str, listing: Listin
         return []
     verdict = work.reviews.known_verdict(listing.review) if listing.review is not None else None
     stands = {_place(one.finding) for one in (verdict.judged if verdict else ()) if one.standing is Standing.WAIVED}
-    offered = {one.finding for one in work.proposals.of_default(repository)}
+    offered = {*passed_over} | {one.finding for one in work.proposals.of_default(repository)}
     offered |= {fix.finding for fix in work.fixes.of_default(repository, listing.commit) if fix.status in OVER}
     found = []
     for one in work.findings.listed(repository, branch, "open"):
@@ -59,6 +68,7 @@ def begin_listed(
     *,
     asked_by: str,
     openly: bool,
+    priority: int = INTERACTIVE,
 ) -> Fix:
     """The fix run of a finding of the list, on the commit of which the list speaks; begun, or gone on with, as far as it needs that.
 
@@ -73,7 +83,8 @@ def begin_listed(
     number = work.installations.identify(repository)
     branch = repository.default_branch
     change = Change(repository, base=commit, head=commit, policy_commit=commit, base_ref=branch, head_ref=branch, whole=True)
-    judged = tuple(Judged(place, BaselineState.NEW, Standing.WARNS) for place in places)
+    named = (replace(place, handle=finding.handle) for place in places)
+    judged = tuple(Judged(place, BaselineState.NEW, Standing.WARNS) for place in named)
     key = f"fixes:{number}:{commit}:{finding.fingerprint}"
     review = work.reviews.for_fixes(key, installation, change, Verdict(Conclusion.NEUTRAL, judged))
     place = where(finding) if len({where(one) for one in places}) > 1 else ""
@@ -84,10 +95,10 @@ def begin_listed(
         fix = work.fixes.get(fix_id)
     how: Literal["", "openly"] = "openly" if openly else ""
     if made:
-        work.outbox.send(Envelope(RunFix(fix_id, how=how), f"run_fix:{fix_id}", priority=INTERACTIVE, group=f"fix:{fix_id}"))
+        work.outbox.send(Envelope(RunFix(fix_id, how=how), f"run_fix:{fix_id}", priority=priority, group=f"fix:{fix_id}"))
     elif fix.status not in (FixStatus.PENDING, FixStatus.RUNNING):
         key = f"propose_fix:{fix_id}:{uuid.uuid4().hex}"
-        work.outbox.send(Envelope(ProposeFix(fix_id, how=how), key, priority=INTERACTIVE, group=f"fix:{fix_id}"))
+        work.outbox.send(Envelope(ProposeFix(fix_id, how=how), key, priority=priority, group=f"fix:{fix_id}"))
     return fix
 
 

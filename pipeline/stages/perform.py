@@ -12,6 +12,7 @@ from pipeline.messages import (
     EndCheck,
     FixAll,
     FollowHeads,
+    FollowList,
     ProposeFix,
     PublishCheck,
     PurgeRepository,
@@ -36,6 +37,7 @@ from pipeline.stages.context import Context
 from pipeline.stages.endcheck import end_check
 from pipeline.stages.fix import request_fix, run_fix
 from pipeline.stages.fixall import fix_all
+from pipeline.stages.followlist import follow_list
 from pipeline.stages.heads import follow_heads
 from pipeline.stages.plan import start_review
 from pipeline.stages.propose import propose_fix
@@ -129,6 +131,8 @@ def _dispatch(context: Context) -> None:
             waive(context, message)
         case ShowFixes() as message:
             show_fixes(context, message)
+        case FollowList() as message:
+            follow_list(context, message)
         case Reconcile() as message:
             reconcile(context, message)
         case FollowHeads() as message:

@@ -18,6 +18,7 @@ from pipeline.policy import Fixes, Policy
 from pipeline.reports.markdown import render_answer
 from pipeline.stages.context import Context
 from pipeline.stages.fix import wanted_finding
+from pipeline.stages.followlist import send_follow
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.listedfix import kept_back
 from pipeline.stages.opening import open_stacked
@@ -132,13 +133,14 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
             return
     slot = slot_of(review, fix)
     try:
-        if full := no_room(context, review, slot):
+        wanted = _wanted(context, review)
+        if full := no_room(context, review, slot, wanted.open):
             log.info("fix.no_room", extra={"fix_id": fix.id})
             _answer(context, review, message.comment, fix, _as_patch(fix, finding, full))
             with _finish(context, message, review) as work:
                 work.fixes.note(fix.id, full)
             return
-        opened = open_stacked(context, review, fix, finding, patch, proof, _wanted(context, review))
+        opened = open_stacked(context, review, fix, finding, patch, proof, wanted)
     except (HostForbidden, HostNotFound, HostRejected) as refused:
         log.warning("fix.refused_by_host", extra={"fix_id": fix.id, "code": refused.code})
         try:
@@ -180,10 +182,16 @@ def _only_shown(context: Context, review: Review, patch: Patch) -> str:
 
 @contextmanager
 def _finish(context: Context, message: ProposeFix, review: Review) -> Iterator[Work]:
-    """As `Context.finish`; a fix for which no comment asked is told of in the comment that lists them all."""
+    """As `Context.finish`; a fix for which no comment asked is told of in the comment that lists them all, and the next one is begun after
+    one that was begun by itself and came to nothing."""
     with context.finish() as work:
         yield work
-        if message.comment is None and not review.change.whole:
+        if review.change.whole:
+            fix = work.fixes.get(message.fix)
+            if fix.status is FixStatus.FAILED and not fix.asked_by:  # its room is free for the next
+                policy = Policy.model_validate_json(work.reviews.policy(review.id))
+                send_follow(work, review, policy, context.claimed.id)
+        elif message.comment is None:
             shown = ShowFixes(review.id)
             work.outbox.send(Envelope(shown, f"show_fixes:{context.claimed.id}", priority=INTERACTIVE, group=context.claimed.group))
 

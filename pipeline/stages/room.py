@@ -13,7 +13,7 @@ from pipeline.store.proposals import Proposal, Slot
 from pipeline.store.work import Work
 
 OPEN_AT_MOST = 3
-"""Pull requests of fixes that are open in a repository. Each wants a person to read it."""
+"""Pull requests of fixes that are open in a repository because people asked for them. Each wants a person to read it."""
 
 NEW_SECONDS = 600.0
 """What was opened so lately may not be in the host's list yet, and is asked for by its number."""
@@ -24,9 +24,14 @@ def slot_of(review: Review, fix: Fix) -> Slot:
     return Slot(fix.repository, review.change.repository, branch_of(fix, review.change))
 
 
-def no_room(context: Context, review: Review, slot: Slot) -> str:
+def no_room(context: Context, review: Review, slot: Slot, by_itself: int = 0) -> str:
     """Take the room for the pull request of a fix; its own that is open already needs none. Returns why there is none, a clause, or nothing
-    when it is taken. Raises HostForbidden or HostNotFound when the host does not say what is open."""
+    when it is taken. Raises HostForbidden or HostNotFound when the host does not say what is open.
+
+    Args:
+        by_itself: so many may be open that nobody asked for (policy, `fixes.open`): the room for the others lies beside them.
+    """
+    at_most = OPEN_AT_MOST + by_itself
     source, host = review.change.repository, context.teller(review)
     with context.database.read() as work:
         looked_at = work.outbox.now()
@@ -36,12 +41,12 @@ def no_room(context: Context, review: Review, slot: Slot) -> str:
     standing = ours & listed
     standing |= {number for number in lately - listed if _may_be_open(context, review, PullRequestRef(source, number))}
     with context.database.work() as work:
-        taken, others = work.proposals.reserve(slot, standing, own, looked_at, OPEN_AT_MOST)
+        taken, others = work.proposals.reserve(slot, standing, own, looked_at, at_most)
     if taken:
         return ""
     capabilities = context.capabilities(review.installation)
     named = ", ".join(f"{capabilities.reference_sign}{number}" for number in others)
-    open_now = f"{OPEN_AT_MOST} {capabilities.pull_request_word}s of Fixwright's are open or being opened here"
+    open_now = f"{at_most} {capabilities.pull_request_word}s of Fixwright's are open or being opened here"
     return f"{open_now}{f' ({named})' if named else ''}, and more are not opened at a time; ask again when one is merged or closed"
 
 

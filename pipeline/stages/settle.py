@@ -17,6 +17,7 @@ from pipeline.stages.again import start_again
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import mark_listed, mark_unlisted, needs_list
 from pipeline.stages.examine import merge
+from pipeline.stages.followlist import send_follow
 from pipeline.stages.inventory import note_change, settle_whole, whole
 from pipeline.stages.merged import mended_by
 from pipeline.stages.ruling import Ruling, read_ruling
@@ -60,6 +61,8 @@ def settle_review(context: Context, message: SettleReview) -> None:
             return
         note_change(context, work, review, repository, verdict, seen.compared, seen.sides, seen.changed, taken, mended)
         work.reviews.save_verdict(review.id, verdict)
+        if change.pull_request is None and not change.queued and change.head_ref == change.repository.default_branch:
+            send_follow(work, review, policy, "pushed")
         work.on_commit(lambda: TALLY.add("fixwright_reviews_total", conclusion=str(verdict.conclusion)))
         work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
         work.outbox.send(Envelope(PublishCheck(review.id), f"publish:{review.id}", group=review.id, hold=HOLD))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -33,6 +34,29 @@ _TOLD: dict[FixStatus, FixEventKind] = {
     FixStatus.FAILED: "fix_failed",
     FixStatus.CANCELLED: "fix_cancelled",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A fix run for what the default branch has, as far as it decides what is begun next."""
+
+    fix: FixId
+    finding: FindingId
+    status: FixStatus
+    by_itself: bool
+    """True when nobody asked for it."""
+    age: float
+    """Seconds since it was begun."""
+
+    @property
+    def live(self) -> bool:
+        """True while it is made."""
+        return self.status in LIVE
+
+    @property
+    def over(self) -> bool:
+        """True when it ended without a patch."""
+        return self.status in (FixStatus.FAILED, FixStatus.CANCELLED)
 
 
 class Fixes:
@@ -133,6 +157,16 @@ class Fixes:
         statement = select(fixes).join(reviews, fixes.c.review_id == reviews.c.id).order_by(fixes.c.id)
         mine = (reviews.c.repository_id == repository, reviews.c.pull_request.is_(None), reviews.c.head == commit)
         return [_to_fix(row) for row in self._transaction.execute(statement.where(*mine, fixes.c.replaced_by == ""))]
+
+    def tried(self, repository: RepositoryId, seconds: float) -> list[Tried]:
+        """The fix runs for what the default branch has that were begun in the last so many seconds."""
+        columns = (fixes.c.id, fixes.c.finding_id, fixes.c.status, fixes.c.asked_by, (database_now() - fixes.c.created_at).label("age"))
+        statement = select(*columns).select_from(fixes.join(reviews, fixes.c.review_id == reviews.c.id))
+        mine = (reviews.c.repository_id == repository, reviews.c.pull_request.is_(None), fixes.c.created_at > database_now() - seconds)
+        return [
+            Tried(FixId(row.id), FindingId(row.finding_id), FixStatus(row.status), not row.asked_by, float(row.age))
+            for row in self._transaction.execute(statement.where(*mine))
+        ]
 
     def newest(self, limit: int, *, repository: RepositoryId | None = None, status: FixStatus | None = None) -> list[Fix]:
         """Fix runs, the newest first."""

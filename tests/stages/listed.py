@@ -84,6 +84,11 @@ class Place(ABC):
         with self.bench.app.database.read() as store:
             return [store.fixes.get(fix.id) for fix in begun]
 
+    def begun(self) -> list[Fix]:
+        """Every fix run there ever was, oldest first."""
+        with self.bench.app.database.read() as work:
+            return sorted(work.fixes.newest(100), key=lambda fix: fix.id)
+
     def dead(self) -> list[str]:
         """Kinds of messages that were given up."""
         with self.bench.app.database.read() as work:

@@ -1,4 +1,4 @@
-"""What the default branch has becomes a pull request into it when somebody asks: one a finding, three at a time, gone when it is moot."""
+"""What the default branch has becomes a pull request into it, asked for or as the policy says: one a finding, gone when it is moot."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from dataclasses import replace
 import pytest
 
 from bot.cli import main
+from pipeline.model.finding import Finding
+from pipeline.model.fix import Patch
+from pipeline.ports import SourceFiles
+from tests.fakes import GoodFixer
 from tests.harness import Bench, LocalRepo, git
 from tests.stages.github import GithubBench, bad_words
 from tests.stages.gitlab import GitlabBench
@@ -25,8 +29,9 @@ def local(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Local:
     return lambda files: OnLocal(bench, LocalRepo(tmp_path_factory.mktemp("work") / "shop"), files)
 
 
-def test_a_public_repository_needs_a_yes_and_the_merge_is_what_resolves_the_finding(github: GithubBench) -> None:
-    place = OnGithub(github, ONE, private=False)
+def test_a_public_repository_needs_a_yes(github: GithubBench) -> None:
+    place = OnGithub(github, {**ONE, ".github/fixwright.yml": "fixes: {open: 2}\n"}, private=False)
+    assert github.sent("run_fix") == 0, "the policy opens none there"
     (fix,) = place.ask()
     assert (place.ours(), github.our_branches(place.made), fix.status) == ([], [], "completed")
     assert "nobody said yes" in fix.error
@@ -38,20 +43,16 @@ def test_a_public_repository_needs_a_yes_and_the_merge_is_what_resolves_the_find
     assert fix.receipt is not None
     assert fix.receipt.digest in ours.body
     assert "targets the branch of the change" not in ours.body
-    (finding,) = place.listed()
-    place.merge(ours.number)
-    assert place.listed() == []
-    assert place.told(finding) == [("detected", ""), ("resolved_pr_merged", f"pull/{ours.number}")]
     assert place.dead() == []
 
 
-def test_on_gitlab_alike_with_what_the_policy_of_the_commit_says(gitlab: GitlabBench) -> None:
-    place = OnGitlab(gitlab, {**ONE, ".gitlab/fixwright.yml": "fixes:\n  labels: [security]\n"})
-    (fix,) = place.ask()
+def test_the_policy_has_one_opened_and_the_merge_is_what_resolves_the_finding(gitlab: GitlabBench) -> None:
+    place = OnGitlab(gitlab, {**ONE, ".gitlab/fixwright.yml": "fixes: {open: 1, labels: [security]}\n"})
     (ours,) = place.ours()
-    assert (ours.state, ours.base, ours.branch, ours.parent) == ("open", "main", f"fixwright/{fix.handle.lower()}", fix.base)
-    assert place.made.merge_requests[ours.number].labels == ["security"]
     (finding,) = place.listed()
+    branch = f"fixwright/{(finding.finding.handle or '').lower()}"
+    assert (ours.state, ours.base, ours.branch, ours.parent) == ("open", "main", branch, place.made.git.branch("main"))
+    assert place.made.merge_requests[ours.number].labels == ["security"]
     place.merge(ours.number)
     assert place.told(finding)[-1] == ("resolved_pr_merged", f"pull/{ours.number}")
     assert place.dead() == []
@@ -89,19 +90,6 @@ def test_of_several_places_one_is_offered_and_the_next_when_it_is_merged(local: 
     assert [where.location.path for where in place.listed()[0].places] == ["b.txt"]
     place.ask("b.txt:1")
     assert [one.state for one in place.ours()] == ["merged", "open"]
-    place.merge(2)
-    assert place.told(finding)[-1] == ("resolved_pr_merged", "pull/2")
-
-
-def test_at_most_three_are_open_and_the_fourth_says_which(local: Local) -> None:
-    place = local({f"{name}.txt": f"BAD {name}\n" for name in "abcd"})
-    assert len(place.ask()) == 3
-    (fourth,) = place.ask()
-    assert [ours.state for ours in place.ours()] == ["open"] * 3
-    assert all(f"{ours.number}" in fourth.error for ours in place.ours())
-    place.end(1)
-    (fourth,) = place.ask()
-    assert (fourth.error, [ours.state for ours in place.ours()]) == ("", ["closed", "open", "open", "open"])
 
 
 def test_what_the_host_refuses_is_said_by_the_state_and_can_be_asked_for_again(local: Local) -> None:
@@ -130,6 +118,43 @@ def test_what_was_called_off_or_closed_is_begun_again_only_when_it_is_named(loca
     assert place.ask() == []
     place.ask("app/c.txt:2")
     assert [ours.state for ours in place.ours()] == ["closed", "open"]
+
+
+class OftenGood(GoodFixer):
+    """Has no patch for one file."""
+
+    def fix(self, finding: Finding, files: SourceFiles) -> Patch | None:
+        """As its base, elsewhere."""
+        return None if finding.location.path == "a.txt" else super().fix(finding, files)
+
+
+def test_by_itself_as_many_are_kept_open_as_the_policy_says_and_what_failed_is_left_alone(local: Local, bench: Bench) -> None:
+    bench.use(fixers=[OftenGood()])
+    place = local({**{f"{name}.txt": f"BAD {name}\n" for name in "abc"}, ".fixwright.yml": "fixes: {open: 1}\n"})
+    assert [(ours.state, ours.title) for ours in place.ours()] == [("open", "say GOOD")]
+    failed, stands = place.begun()
+    assert [(fix.asked_by, fix.place or fix.error) for fix in (failed, stands)] == [("", "no fixer has a patch for this place"), ("", "")]
+    # What failed is not tried again at the next push, and the merge makes room; who takes the word back is heard with that very push.
+    place.merge(1)
+    assert [ours.state for ours in place.ours()] == ["merged", "open"]
+    assert len(place.begun()) == 3
+    place.end(2)
+    place.commit({".fixwright.yml": "{}\n", "d.txt": "BAD d\n"})
+    assert ([ours.state for ours in place.ours()], place.dead()) == (["merged", "closed"], [])
+
+
+def test_one_that_collides_with_a_push_is_made_anew_there_and_others_are_left_alone(local: Local) -> None:
+    place = local({"c.txt": "one\ntwo\nthree\nBAD\nfive\n", "z.txt": "fine\n"})
+    tip = place.tip
+    place.ask()
+    place.commit({"c.txt": "ONE\ntwo\nthree\nBAD\nfive\n"})
+    assert [ours.parent for ours in place.ours()] == [tip], "git merges that"
+    pushed = place.commit({"c.txt": "ONE\ntwo\nmore\nTHREE\nBAD\nfive\n"})
+    assert [(ours.state, ours.parent) for ours in place.ours()] == [("open", pushed)]
+    assert [fix.status for fix in place.begun()] == ["completed", "completed"]
+    assert git(place.repo.folder, "show", f"{place.ours()[0].branch}:c.txt").splitlines()[4] == "GOOD"
+    place.merge(1)
+    assert place.listed() == []
 
 
 def test_the_command_opens_one_and_says_what_it_needs(

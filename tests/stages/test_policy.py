@@ -191,7 +191,7 @@ def test_each_scope_has_its_own_gate(bench: Bench, repo: LocalRepo) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "threads"),
-    [("", 3), ("speak: {threads: 2}\n", 2), ("speak: {threads: 0}\n", 0), ("speak: {level: never}\n", 0), ("speak: {level: block}\n", 3)],
+    [("", 3), ("speak: {threads: 2}\n", 2), ("speak: {threads: 0}\n", 0)],
 )
 def test_the_policy_says_how_many_threads_there_are(bench: Bench, repo: LocalRepo, rule: str, threads: int) -> None:
     repo.commit({POLICY: rule or "{}\n"})
@@ -202,12 +202,6 @@ def test_the_policy_says_how_many_threads_there_are(bench: Bench, repo: LocalRep
     assert len(said.threads) == threads
     # What has no thread has its note on the line: never both, never neither.
     assert len(check.annotations) == 3 - threads
-
-
-def test_what_only_warns_gets_no_thread_where_only_blocking_findings_may(bench: Bench, repo: LocalRepo) -> None:
-    repo.commit({POLICY: "gate: {block: critical}\nspeak: {level: block}\n"})
-    repo.commit({"c.txt": "BAD\n"}, branch="feature", start="main")
-    assert bench.said(repo, bench.review(repo, "feature")).threads == []
 
 
 def test_each_copy_of_a_finding_is_seen_where_it_stands_and_one_thread_is_opened(bench: Bench, repo: LocalRepo) -> None:
@@ -260,7 +254,7 @@ def test_what_the_owner_says_rules_every_repository_below(github: GithubBench) -
 
 
 def test_a_repository_tightens_freely_and_loosens_only_what_is_allowed(github: GithubBench) -> None:
-    own = "gate:\n  block: never\n  confidence: low\npaths:\n  exclude: ['*.md']\nspeak: {level: never}\n"
+    own = "gate:\n  block: never\n  confidence: low\npaths:\n  exclude: ['*.md']\nspeak: {threads: 0}\n"
     made = shop(github, "allow: [paths.exclude]\n", own)
     run = checked(github, made, {"c.txt": "BAD\n", "d.md": "BAD\n"}, "feature")
     assert run.conclusion == "failure"

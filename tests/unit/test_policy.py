@@ -56,17 +56,17 @@ def test_every_key_is_read() -> None:
         b"tests:\n  command: [python3, -m, pytest, -q]\n  timeout: 60\n"
         b"scopes:\n  pay: {paths: [pay/], owners: ['@acme/pay'], block: low}\n"
         b"ignore:\n  - {rule: python.sql-injection, path: old/, finding: K7Q, reason: constants only, until: 2027-01-31}\n"
-        b"fixes: {labels: [security], reviewers: [acme/pay, ada]}\n"
+        b"fixes: {open: 2, labels: [security], reviewers: [acme/pay, ada]}\n"
         b"schedule: daily\n"
-        b"speak: {threads: 3, level: block}\n"
+        b"speak: {threads: 3}\n"
         b"waivers: {days: 30, by_author: true}\n"
         b"allow: [ignore, scopes]\n"
     )
     assert policy.scopes["pay"] == PolicyScope(paths=("pay/",), owners=("@acme/pay",), block="low")
     assert policy.ignore == (Ignore(rule="python.sql-injection", path="old/", finding="K7Q", reason="constants only", until="2027-01-31"),)
-    assert (policy.fixes.labels, policy.fixes.reviewers) == (("security",), ("acme/pay", "ada"))
+    assert (policy.fixes.open, policy.fixes.labels, policy.fixes.reviewers) == (2, ("security",), ("acme/pay", "ada"))
     assert policy.schedule == "daily"
-    assert (policy.speak.threads, policy.speak.level) == (3, "block")
+    assert policy.speak.threads == 3
     assert (policy.waivers.days, policy.waivers.by_author) == (30, True)
     assert policy.allow == ("ignore", "scopes")
     assert policy.engines.required == (ScanType.SECRETS,)
