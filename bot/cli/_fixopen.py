@@ -42,7 +42,10 @@ def run(args: argparse.Namespace) -> int:
             _ensure_ready(source, listing, yes=args.yes)
             branch = source.default_branch
             places = [place for one in work.findings.listed(number, branch, "open") for place in one.places]
-            wanted = [pick(args.finding, places)] if args.finding else unoffered(work, number, branch, listing, fixers, OPEN_AT_MOST)
+            if args.finding:
+                wanted = [pick(args.finding, places)]
+            else:
+                wanted = unoffered(work, number, branch, listing, fixers, OPEN_AT_MOST, secrets=source.private)
             begun = []
             for finding in wanted:
                 same = [place for place in places if place.fingerprint == finding.fingerprint]

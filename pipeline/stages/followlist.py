@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.errors import CommitMissing, HostForbidden, HostNotFound
 from pipeline.messages import BATCH, Envelope, FollowList
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Fix
@@ -102,7 +102,10 @@ def _collides(context: Context, fix: Fix, commit: CommitId) -> bool:
         review, verdict = work.reviews.get(fix.review), work.reviews.known_verdict(fix.review)
     if verdict is None:
         return False
-    mirror = context.mirror_of(review)
+    try:
+        mirror = context.mirror_of(review)
+    except CommitMissing:  # somebody pushed with force: what it was made on is gone
+        return True
     mirror.fetch([(commit, 1)])
     finding = wanted_finding(fix, verdict.judged)
     before, now = CommitFiles(mirror, review.change.head), CommitFiles(mirror, commit)

@@ -34,11 +34,16 @@ def unoffered(
     fixers: Sequence[Fixer],
     most: int,
     passed_over: Collection[FindingId] = (),
+    *,
+    secrets: bool = True,
 ) -> list[Finding]:
     """What is mended when nobody names a finding, the worst first: each at its first place, at most so many.
 
     Left out is what somebody lets stand, what is a guess or has no fixer, what a pull request was opened for before, whatever became of
     it, and what was tried in vain on this commit.
+
+    Args:
+        secrets: False where everybody would read where they stand: who wants one mended there names it, and has it revoked before.
     """
     if listing.commit is None:
         return []
@@ -49,7 +54,7 @@ def unoffered(
     found = []
     for one in work.findings.listed(repository, branch, "open"):
         places = [place for place in one.places if _place(place) not in stands and unasked(place, fixers)]
-        if places and one.id not in offered:
+        if places and one.id not in offered and (secrets or places[0].secret is None):
             found.append(places[0])
     return found[:most]
 

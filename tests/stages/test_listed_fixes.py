@@ -12,9 +12,10 @@ from bot.cli import main
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch
 from pipeline.ports import SourceFiles
-from tests.fakes import GoodFixer
+from pipeline.stages.listedfix import unoffered
+from tests.fakes import GoodFixer, LineScanner
 from tests.harness import Bench, LocalRepo, git
-from tests.stages.github import GithubBench, bad_words
+from tests.stages.github import VALUE, GithubBench, KeyScanner, bad_words
 from tests.stages.gitlab import GitlabBench
 from tests.stages.listed import OnGithub, OnGitlab, OnLocal
 
@@ -118,6 +119,25 @@ def test_what_was_called_off_or_closed_is_begun_again_only_when_it_is_named(loca
     assert place.ask() == []
     place.ask("app/c.txt:2")
     assert [ours.state for ours in place.ours()] == ["closed", "open"]
+
+
+class AnyGood(GoodFixer):
+    """Knows every rule."""
+
+    def answers(self, rule_id: str) -> bool:
+        """Yes."""
+        return True
+
+
+def test_a_secret_is_not_among_those_that_nobody_names_where_everybody_would_read_its_place(local: Local, bench: Bench) -> None:
+    bench.use(scanners=[LineScanner(), KeyScanner()])
+    place = local({"c.txt": "BAD\n", "k.txt": f"token = {VALUE}\n"})
+    with bench.app.database.read() as work:
+        number = place.repository(work)
+        listing = work.installations.listing(number)
+        found = {told: unoffered(work, number, "main", listing, [AnyGood()], 9, secrets=told) for told in (True, False)}
+    assert {finding.location.path for finding in found[True]} == {"c.txt", "k.txt"}
+    assert [finding.location.path for finding in found[False]] == ["c.txt"]
 
 
 class OftenGood(GoodFixer):
