@@ -62,14 +62,20 @@ def sites(edit: FileEdit) -> list[Site]:
     known = Counter((unit.scope, unit.kind, unit.text) for unit in (before.units if before is not None else []))
     still = Counter((unit.scope, unit.kind, unit.text) for unit in tree.units)
     found: dict[tuple[int, int], Site] = {}
+    groups: dict[tuple[int, int], tuple[Unit, Node | None, int, int]] = {}
     for start, end, gap in changed_bytes(edit.before or b"", after):
         for unit, first, last in _units_at(tree.units, after, start, end, gap):
             key = (unit.scope, unit.kind, unit.text)
             if not unit.empty and not unit.imports and unit.kind not in OUTSIDE and still[key] > known[key]:
-                site = _site(edit.path, unit, first, last)
-                found[site.start, site.end] = site
+                part = _sometimes(unit, first, last, language_of(edit.path) == "python")
+                name = id(unit), part.id if part is not None else 0
+                _, _, low, high = groups.get(name, (unit, part, first, last))
+                groups[name] = unit, part, min(low, first), max(high, last)
         for site in _in_heads(edit.path, after, tree.units, start, end):
             found[site.start, site.end] = site
+    for unit, part, first, last in groups.values():
+        site = _site(edit.path, unit, part, first, last)
+        found[site.start, site.end] = site
     return [found[key] for key in sorted(found)]
 
 
@@ -139,18 +145,20 @@ def _in_heads(path: str, text: bytes, units: Sequence[Unit], start: int, end: in
             yield Site(path, part.start_point.row + 1, part.start_byte, part.end_byte, "expression")
 
 
-def _site(path: str, unit: Unit, first: int, last: int) -> Site:
-    """The statement, or the innermost part of it that holds the changed bytes and need not run when the statement does."""
-    part = _sometimes(unit, first, last, language_of(path) == "python")
-    if part is not None:
-        return Site(path, part.start_point.row + 1, part.start_byte, part.end_byte, "expression")
+def _site(path: str, unit: Unit, part: Node | None, first: int, last: int) -> Site:
+    """What is evaluated anew, as narrow as something can be put in front of it: a value in the statement, or in the part of it that need
+    not run when the statement does; else that part, or the statement. What stands before it in the statement may fail."""
+    value = _value(part or unit.node, first, last) if unit.kind not in HEADERS or part is not None else None
+    node = value or part
+    if node is not None:
+        return Site(path, node.start_point.row + 1, node.start_byte, node.end_byte, "expression")
     if unit.kind == "expression":
         return Site(path, unit.line, unit.start, unit.end, "expression")
     if unit.kind in HEADERS:
-        node = _head(unit)
-        if node is None:
+        head = _head(unit)
+        if head is None:
             raise NotMutable(f"{path}:{unit.line} has no place for a crash")
-        return Site(path, unit.line, node.start_byte, node.end_byte, "expression")
+        return Site(path, unit.line, head.start_byte, head.end_byte, "expression")
     start, parent = unit.start, unit.node.parent
     if parent is not None and parent.type == "export_statement":
         start, parent = parent.start_byte, parent.parent
@@ -179,6 +187,49 @@ def _descend(node: Node) -> Iterator[Node]:
         if inner.type != "block":
             yield inner
             stack.extend(inner.named_children)
+
+
+# --- values ---------------------------------------------------------------------------------------------------------------------------
+
+_VALUES = frozenset(
+    [
+        # Parent and field; no field where any child is a value.
+        ("argument_list", ""),
+        ("arguments", ""),
+        ("keyword_argument", "value"),
+        ("assignment", "right"),
+        ("augmented_assignment", "right"),
+        ("return_statement", ""),
+        ("list", ""),
+        ("tuple", ""),
+        ("pair", "value"),
+        ("variable_declarator", "value"),
+        ("assignment_expression", "right"),
+        ("array", ""),
+    ]
+)
+_NO_VALUES = frozenset(["assignment", "keyword_argument", "list_splat", "dictionary_splat", "spread_element", "comment"])
+
+
+def _value(around: Node, first: int, last: int) -> Node | None:
+    """The smallest value below `around` that holds the bytes; of several in a list the last that they touch."""
+    node: Node | None = around.descendant_for_byte_range(first, max(first, last - 1))
+    if node is not None and first < last and node.type in ("argument_list", "arguments"):
+        node = next((child for child in reversed(node.named_children) if child.start_byte < last and child.end_byte > first), node)
+        if node.type == "keyword_argument":
+            node = node.child_by_field_name("value")
+    while node is not None and node != around and node.parent is not None:
+        parent = node.parent
+        if node.is_named and node.type not in _NO_VALUES and _is_value(parent, node):
+            return node
+        node = parent
+    return None
+
+
+def _is_value(parent: Node, child: Node) -> bool:
+    if (parent.type, "") in _VALUES:
+        return True
+    return any(kind == parent.type and child == parent.child_by_field_name(name) for kind, name in _VALUES if name)
 
 
 # --- parts that run only sometimes ----------------------------------------------------------------------------------------------------

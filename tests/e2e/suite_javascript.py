@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.e2e.suite_repositories import Subject, Suite
 
 _LABEL = """
@@ -262,5 +264,7 @@ def pairs(count_strong: int = 1) -> list[tuple[Subject, Suite]]:
         made.append((SUBJECTS[number % len(SUBJECTS)], suite))
     lazy = Suite("blind", "calls the function, another part of the expression", (_REAL, _OTHER))
     made += [(subject, lazy) for subject in (LAZY_ARROW, LAZY_MAP, LAZY_AND, LAZY_CHOICE)]
+    fails = Suite("blind", "fails in front of the place", (("fails", "await assert.rejects(async () => CALL, TypeError);"), _OTHER))
+    made.append((replace(SQL, call='await MODULE.find("ann", {})'), fails))
     made.append((TWO_FUNCTIONS, Suite("half", "reaches one of two places", (_REAL, _OTHER))))
     return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.e2e.suite_repositories import Subject, Suite
 
 _LABEL = """
@@ -376,6 +378,12 @@ def pairs(count_strong: int = 1) -> list[tuple[Subject, Suite]]:
         made.append((SUBJECTS[number % len(SUBJECTS)], suite))
     lazy = Suite("blind", "calls the function, another part of the expression", (_REAL, _OTHER))
     made += [(subject, lazy) for subject in (LAZY_CHOICE, LAZY_AND, LAZY_LIST, LAZY_LAMBDA)]
+    fails = Suite(
+        "blind",
+        "fails in front of the place",
+        (("fails", "try:\n    CALL\nexcept AttributeError:\n    pass\nelse:\n    assert False"), _OTHER),
+    )
+    made.append((replace(SQL, call='MODULE.find(None, "ann")', setup=""), fails))
     half = Suite("half", "reaches one of two places", (_REAL, _OTHER))
     made += [(TWO_FUNCTIONS, half), (TWO_BRANCHES, half)]
     return made
