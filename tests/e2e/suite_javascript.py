@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 from tests.e2e.suite_repositories import Subject, Suite
@@ -257,14 +258,13 @@ BLIND: tuple[Suite, ...] = (
 )
 
 
-def pairs(count_strong: int = 1) -> list[tuple[Subject, Suite]]:
-    """Which module has which suite: each suite once, the strong one with every module."""
-    made = [(subject, STRONG) for subject in SUBJECTS for _ in range(count_strong)]
-    for number, suite in enumerate((*STRONG_TOO, *WEAK, *BLIND)):
-        made.append((SUBJECTS[number % len(SUBJECTS)], suite))
+def pairs(chance: random.Random) -> list[tuple[Subject, Suite]]:
+    """Which module has which suite: each suite once, with a module that is drawn, and the strong one with every module."""
+    made = [(subject, STRONG) for subject in SUBJECTS]
+    made += [(chance.choice(SUBJECTS), suite) for suite in (*STRONG_TOO, *WEAK, *BLIND)]
     lazy = Suite("blind", "calls the function, another part of the expression", (_REAL, _OTHER))
     made += [(subject, lazy) for subject in (LAZY_ARROW, LAZY_MAP, LAZY_AND, LAZY_CHOICE)]
     fails = Suite("blind", "fails in front of the place", (("fails", "await assert.rejects(async () => CALL, TypeError);"), _OTHER))
-    made.append((replace(SQL, call='await MODULE.find("ann", {})'), fails))
+    made.append((replace(SQL, call='await MODULE.find("ann", null)'), fails))
     made.append((TWO_FUNCTIONS, Suite("half", "reaches one of two places", (_REAL, _OTHER))))
     return made

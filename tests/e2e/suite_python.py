@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 from tests.e2e.suite_repositories import Subject, Suite
@@ -371,11 +372,10 @@ BLIND: tuple[Suite, ...] = (
 )
 
 
-def pairs(count_strong: int = 1) -> list[tuple[Subject, Suite]]:
-    """Which module has which suite: each suite once, the strong one with every module."""
-    made = [(subject, STRONG) for subject in SUBJECTS for _ in range(count_strong)]
-    for number, suite in enumerate((*STRONG_TOO, *WEAK, *BLIND)):
-        made.append((SUBJECTS[number % len(SUBJECTS)], suite))
+def pairs(chance: random.Random) -> list[tuple[Subject, Suite]]:
+    """Which module has which suite: each suite once, with a module that is drawn, and the strong one with every module."""
+    made = [(subject, STRONG) for subject in SUBJECTS]
+    made += [(chance.choice(SUBJECTS), suite) for suite in (*STRONG_TOO, *WEAK, *BLIND)]
     lazy = Suite("blind", "calls the function, another part of the expression", (_REAL, _OTHER))
     made += [(subject, lazy) for subject in (LAZY_CHOICE, LAZY_AND, LAZY_LIST, LAZY_LAMBDA)]
     fails = Suite(

@@ -103,9 +103,8 @@ class Repository:
         return {path: text.replace("«", "").replace("»", "").encode() for path, text in self.texts.items()}
 
 
-def made(seed: int, python: list[tuple[Subject, Suite]], javascript: list[tuple[Subject, Suite]]) -> list[Repository]:
+def made(chance: random.Random, python: list[tuple[Subject, Suite]], javascript: list[tuple[Subject, Suite]]) -> list[Repository]:
     """All of them; names, layouts and frameworks are drawn."""
-    chance = random.Random(seed)
     names = iter(chance.sample(NAMES, len(NAMES)))
     return [build_python(subject, suite, next(names), chance) for subject, suite in python] + [
         build_javascript(subject, suite, next(names), chance) for subject, suite in javascript

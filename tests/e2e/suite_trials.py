@@ -7,6 +7,7 @@ started as people start it.
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -47,8 +48,9 @@ class Result:
 
 
 def repositories(seed: int) -> list[Repository]:
-    """All of them."""
-    return made(seed, suite_python.pairs(), suite_javascript.pairs())
+    """All of them; the same for the same seed."""
+    chance = random.Random(seed)
+    return made(chance, suite_python.pairs(chance), suite_javascript.pairs(chance))
 
 
 # --- what is true ---------------------------------------------------------------------------------------------------------------------
