@@ -339,16 +339,20 @@ class _Bench:
         finally:
             shutil.rmtree(copy, ignore_errors=True)
 
-    def watch(self, edits: Sequence[FileEdit], marks: Sequence[Mark]) -> tuple[TestRun, frozenset[str]]:
-        """As `run`, on files with marks (see `pipeline.triage.mutants.marked`), and the files of `MARKS` that were touched."""
-        folder = self.folder / "marks"
+    def watch(
+        self, edits: Sequence[FileEdit], marks: Sequence[Mark], seconds: float | None = None
+    ) -> tuple[TestRun, bytes, frozenset[Mark]]:
+        """As `read`, on files with marks (see `pipeline.triage.mutants.marked`), and those of them that were reached."""
+        folder = self.folder / f"marks{self.runs}"
         folder.mkdir()
-        names = {name for mark in marks for name in (mark.file, mark.decoy)}
-        for name in names:
+        for name in (name for mark in marks for name in (mark.file, mark.decoy)):
             (folder / name).touch()
             os.utime(folder / name, (0, 0))
-        run, _ = self.read(edits, None, folder)
-        return run, frozenset(name for name in names if _touched(folder / name))
+        run, printed = self.read(edits, seconds, folder)
+        if any(_touched(folder / mark.decoy) for mark in marks):
+            # Who touches what no code touches does not run code.
+            return run, printed, frozenset()
+        return run, printed, frozenset(mark for mark in marks if _touched(folder / mark.file))
 
 
 def _new_marks() -> Iterator[Mark]:
@@ -399,7 +403,7 @@ def _break(bench: _Bench, after: TestRun, flaky: frozenset[str], step: _Steps) -
     """See which changed statements the tests run, break every one of them, one at a time, and see whether a test notices."""
     edits, marks = bench.patch.edits, _new_marks()
     try:
-        found = [mutant for edit in edits if _executed(edit) for mutant in mutants(edit)]
+        found = [mutant for edit in edits if _executed(edit) for mutant in mutants(edit, marks)]
         watched = {edit.path: marked(edit, marks) for edit in edits if _executed(edit)}
     except NotMutable as reason:
         return [ProofCheck(gate.BROKEN, None, str(reason))]
@@ -407,12 +411,9 @@ def _break(bench: _Bench, after: TestRun, flaky: frozenset[str], step: _Steps) -
         return [gate.check_broken(after, (), flaky)]
     there = [pair for sites, _ in watched.values() for pair in sites]
     contents = [FileEdit(edit.path, None, watched[edit.path][1]) if edit.path in watched else edit for edit in edits]
-    seen, touched = bench.watch(contents, [mark for _, mark in there])
+    seen, _, touched = bench.watch(contents, [mark for _, mark in there])
     step.go_on()
-    # Who touches what no code touches does not run code.
-    honest = not any(mark.decoy in touched for _, mark in there)
-    watch = [gate.Watched(site.path, site.line, honest and mark.file in touched) for site, mark in there]
-    covered = gate.check_covered(watch, after, seen)
+    covered = gate.check_covered([gate.Watched(site.path, site.line, mark in touched) for site, mark in there], after, seen)
     if not covered.passed:
         return [covered]
     # Who fails with a mark in a file reads its text, or fails by chance: no witness.
@@ -447,12 +448,12 @@ def _run_each(
     for mutant in mutants:
         others = [edit for edit in bench.patch.edits if edit.path != mutant.path]
         edits = [*others, FileEdit(mutant.path, None, mutant.content)]
-        run, printed = bench.read(edits, seconds)
+        run, printed, touched = bench.watch(edits, [mutant.mark] if mutant.mark is not None else [], seconds)
         step.go_on()
         again = None
         if flaky is not None and WORDS.encode() not in printed and set(after.passed) - set(run.passed) - flaky:
             # Something failed, and nothing says why: it may have been chance.
             again = bench.run(edits, seconds)
             step.go_on()
-        runs.append(gate.Broken(mutant.path, mutant.line, run, again))
+        runs.append(gate.Broken(mutant.path, mutant.line, run, again, mutant.mark is None or mutant.mark in touched))
     return runs

@@ -27,10 +27,11 @@ MAX_MUTANTS = 12
 MARKS = "/fixwright"
 """Folder in the sandbox with a file for each mark: it is touched when the mark's site is reached."""
 
+# Nothing is longer than people write lines, and no line has two statements: a suite that looks at style first is to come to its tests.
 _PY_CRASH = f'raise AssertionError("{WORDS}")'
 _PY_CRASH_EXPRESSION = f'(_ for _ in ()).throw(AssertionError("{WORDS}"))'
 _JS_CRASH = f'throw new Error("{WORDS}");'
-_JS_CRASH_EXPRESSION = f'(() => {{ throw new Error("{WORDS}"); }})()'
+_JS_CRASH_EXPRESSION = f'(() => {{\nthrow new Error("{WORDS}");\n}})()'
 
 # posix instead of os, and node's own fs: what tests put in the place of the file system is not asked. None is worth anything as a value.
 _PY_MARK = '__import__("posix").utime({})'
@@ -64,34 +65,43 @@ class Mutant:
     line: int
     """1-based, of the broken site, in the file that is not broken."""
     content: bytes
+    mark: Mark | None = None
+    """It is touched right before the crash."""
 
 
-def mutants(edit: FileEdit) -> list[Mutant]:
-    """A mutant for every changed statement that can be executed, or for the part of it that changed, in order of lines.
-
-    Raises:
-        NotMutable: a changed statement has no place for a crash, there are too many, or the file is not ours to read.
-    """
-    python = language_of(edit.path) == "python"
-    there = _sites(edit)
-    statement, expression = (_PY_CRASH, _PY_CRASH_EXPRESSION) if python else (_JS_CRASH, _JS_CRASH_EXPRESSION)
-    return [Mutant(edit.path, site.line, _put_in(edit, [(site, statement, expression)])) for site in there]
-
-
-def marked(edit: FileEdit, marks: Iterator[Mark]) -> tuple[list[tuple[Site, Mark]], bytes]:
-    """The sites of a file, each with its mark, and the file with all of them: it does what it did, and touches a mark when it comes by.
+def mutants(edit: FileEdit, marks: Iterator[Mark]) -> list[Mutant]:
+    """A mutant for every changed statement that can be executed, or for the value in it that changed, in order of lines.
 
     Args:
         marks: as many as are needed are taken.
 
     Raises:
-        NotMutable: as `mutants`.
+        NotMutable: a changed statement has no place for a crash, there are too many, or the file is not ours to read.
     """
-    language = language_of(edit.path)
+    made = []
+    statement, expression = (_PY_CRASH, _PY_CRASH_EXPRESSION) if language_of(edit.path) == "python" else (_JS_CRASH, _JS_CRASH_EXPRESSION)
+    for site, mark in ((site, next(marks)) for site in _sites(edit)):
+        touch, end = _touch(edit.path, mark)
+        content = _put_in(edit, [(site, [touch + end, statement], [touch, expression])])
+        made.append(Mutant(edit.path, site.line, content, mark))
+    return made
+
+
+def marked(edit: FileEdit, marks: Iterator[Mark]) -> tuple[list[tuple[Site, Mark]], bytes]:
+    """The sites of a file, each with its mark, and the file with all of them: it does what it did, and touches a mark when it comes by.
+
+    Arguments and errors as of `mutants`.
+    """
     there = [(site, next(marks)) for site in _sites(edit)]
+    texts = [(site, *_touch(edit.path, mark)) for site, mark in there]
+    return there, _put_in(edit, [(site, [touch + end], [touch]) for site, touch, end in texts])
+
+
+def _touch(path: str, mark: Mark) -> tuple[str, str]:
+    """An expression that touches the mark and has no value, and what ends a statement."""
+    language = language_of(path)
     form = _PY_MARK if language == "python" else _TS_MARK if language == "typescript" else _JS_MARK
-    end = "" if language == "python" else ";"
-    return there, _put_in(edit, [(site, form.format(mark.text) + end, form.format(mark.text)) for site, mark in there])
+    return form.format(mark.text), "" if language == "python" else ";"
 
 
 def _sites(edit: FileEdit) -> list[Site]:
@@ -101,13 +111,13 @@ def _sites(edit: FileEdit) -> list[Site]:
     return there
 
 
-def _put_in(edit: FileEdit, wanted: Sequence[tuple[Site, str, str]]) -> bytes:
-    """The new file with a text at each site: the first in front of a statement, the second in front of an expression."""
+def _put_in(edit: FileEdit, wanted: Sequence[tuple[Site, Sequence[str], Sequence[str]]]) -> bytes:
+    """The new file with something at each site: the first in front of a statement, the second in front of an expression."""
     content = edit.after or b""
     python = language_of(edit.path) == "python"
     pieces: list[tuple[int, int, int, str]] = []
-    for site, statement, expression in wanted:
-        opening, closing = _around(content, site, statement, expression, python)
+    for site, statements, expressions in wanted:
+        opening, closing = _around(content, site, statements, expressions, python)
         # At one place: what ends comes before what begins; of those that begin the outer first, of those that end the inner.
         pieces.append((site.start, 1, -site.end, opening))
         pieces.append((site.end, 0, -site.start, closing))
@@ -121,16 +131,16 @@ def _put_in(edit: FileEdit, wanted: Sequence[tuple[Site, str, str]]) -> bytes:
     return made
 
 
-def _around(content: bytes, site: Site, statement: str, expression: str, python: bool) -> tuple[str, str]:
+def _around(content: bytes, site: Site, statements: Sequence[str], expressions: Sequence[str], python: bool) -> tuple[str, str]:
     if site.form == "expression":
-        return (f"({expression} or (", "))") if python else (f"({expression}, (", "))")
+        between = "\nor " if python else ",\n"
+        return "(\n" + "".join(one + between for one in expressions) + "(", "))"
     if site.form == "lone statement":
-        return "{ " + statement + " ", " }"
-    indent = content[content.rfind(b"\n", 0, site.start) + 1 : site.start]
+        return "{\n" + "\n".join(statements) + "\n", "\n}"
+    indent = content[content.rfind(b"\n", 0, site.start) + 1 : site.start].decode()
     if not indent.strip():
-        # On a line of its own: a suite that looks at the style of its files first is to come to its tests.
-        return f"{statement}\n{indent.decode()}", ""
-    return statement + ("; " if python else " "), ""
+        return "".join(f"{one}\n{indent}" for one in statements), ""
+    return "".join(one + ("; " if python else " ") for one in statements), ""
 
 
 def reverts(edit: FileEdit) -> list[Mutant]:

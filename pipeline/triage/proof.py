@@ -273,6 +273,8 @@ class Broken:
     run: TestRun
     again: TestRun | None = None
     """The same once more, where the first time does not show that the crash is why a test fails."""
+    reached: bool = True
+    """False where the tests ended before they came to it."""
 
     @property
     def passed(self) -> frozenset[str]:
@@ -314,6 +316,8 @@ def check_broken(after: TestRun, broken: Sequence[Broken], flaky: frozenset[str]
     for one in broken:
         if one.run.said and not one.run.ran:
             return ProofCheck(BROKEN, None, f"{one.path}:{one.line} broken on purpose: {one.run.said}")
+        if not one.reached:
+            return ProofCheck(BROKEN, None, f"with {one.path}:{one.line} broken on purpose the tests end before they run it")
         noticed = passing - one.passed
         if not noticed:
             return ProofCheck(BROKEN, None, f"no test fails when {one.path}:{one.line} is broken on purpose", len(passing), 0)

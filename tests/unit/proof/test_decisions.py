@@ -272,6 +272,11 @@ def test_how_many_changed_statements_are_run_is_counted(reached: list[bool], see
     assert said in check.said
 
 
+def test_tests_that_do_not_come_to_what_is_broken_say_nothing_of_it() -> None:
+    check = check_broken(run(3), [Broken("a.py", 1, run(2), reached=False)])
+    assert (check.passed, check.said) == (None, "with a.py:1 broken on purpose the tests end before they run it")
+
+
 def test_a_test_that_passes_when_it_is_asked_again_is_no_guard() -> None:
     assert check_broken(run(3), [Broken("a.py", 1, run(2), again=run(3))]).passed is None
     assert check_broken(run(3), [Broken("a.py", 1, run(2), again=run(2))]).passed
