@@ -181,7 +181,7 @@ class LocalHost:
         return GitCredentials()
 
     def pull_request(self, ref: PullRequestRef) -> PullRequest:
-        """Its newest state, from git itself."""
+        """Its newest state, from git itself. One of ours is merged when its branch is in its base: nobody tells us otherwise."""
         found = self._find(ref)
         git = LocalRepository(Path(ref.repository.clone_url))
         try:
@@ -201,7 +201,7 @@ class LocalHost:
             head_ref=found.head_ref,
             head_repository=ref.repository.full_name,
             author=UserRef(found.author, found.author, bot=found.ours),
-            state=PullRequestState(found.state),
+            state=PullRequestState.MERGED if found.ours and found.state == "open" and merge_base == head else PullRequestState(found.state),
             title=found.title,
             commits=max(commits, 1),
             url=str(self.record(ref.repository).folder / "conversations" / f"{ref.number}.json"),
@@ -326,6 +326,9 @@ class LocalHost:
             existing = git.branch(commit.branch)
             if existing is not None and existing != made and not git.is_ours(existing):
                 raise HostRejected(f"branch {commit.branch} exists with commits of other people")
+            if existing is not None:  # afterwards nobody could see any more that it was merged
+                for number in self._open_from(repository, commit.branch):
+                    self._is_merged(PullRequestRef(repository, number))
             before_a_write()  # what `commit` made is a commit that nothing names yet
             git.move_branch(commit.branch, made, existing)
         except PatchRefused as refused:
@@ -380,15 +383,31 @@ class LocalHost:
 
     def ensure_closed(self, ref: PullRequestRef, reason: str) -> None:
         """See the port. The reason stands there first: after a crash in between, the next call closes."""
-        if self._find(ref).state != "open":
+        if self._find(ref).state != "open" or self._is_merged(ref):
             return
         self.ensure_comment(ref, "closed", reason)
+        self._end(ref, "closed")
+
+    def _open_from(self, repository: SourceRepository, branch: str) -> list[int]:
+        return [one.number for one in self.record(repository).pull_requests().pulls if one.head_ref == branch and one.state == "open"]
+
+    def _is_merged(self, ref: PullRequestRef) -> bool:
+        """Whether people merged one of ours, which here is what git says; from now on the record says so too."""
+        try:
+            merged = self.pull_request(ref).state is PullRequestState.MERGED
+        except HostNotFound:
+            return False
+        if merged:
+            self._end(ref, "merged")
+        return merged
+
+    def _end(self, ref: PullRequestRef, state: str) -> None:
         record = self.record(ref.repository)
         with record.locked():
             known = record.pull_requests()
             for found in known.pulls:
                 if found.number == ref.number and found.state == "open":
-                    found.state = "closed"
+                    found.state = state
             record.save_pull_requests(known)
 
     def _find(self, ref: PullRequestRef) -> PullRequestRecord:

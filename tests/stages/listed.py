@@ -213,15 +213,14 @@ class OnLocal(Place):
 
     def merge(self, number: int) -> None:
         git(self.repo.folder, "merge", "--quiet", "--no-edit", self._record(number).head_ref)
-        self.end(number, "merged")
         self._pushed(CommitId(git(self.repo.folder, "rev-parse", "HEAD")))
 
-    def end(self, number: int, state: str = "closed") -> None:
+    def end(self, number: int) -> None:
         """Somebody closes one of ours."""
         record = self.bench.record(self.repo)
         with record.locked():
             known = record.pull_requests()
-            next(one for one in known.pulls if one.number == number).state = state
+            next(one for one in known.pulls if one.number == number).state = "closed"
             record.save_pull_requests(known)
 
     def our_branches(self) -> list[str]:

@@ -173,8 +173,10 @@ def test_one_that_collides_with_a_push_is_made_anew_there_and_others_are_left_al
     assert [(ours.state, ours.parent) for ours in place.ours()] == [("open", pushed)]
     assert [fix.status for fix in place.begun()] == ["completed", "completed"]
     assert git(place.repo.folder, "show", f"{place.ours()[0].branch}:c.txt").splitlines()[4] == "GOOD"
+    (finding,) = place.listed()
     place.merge(1)
-    assert place.listed() == []
+    assert ([ours.state for ours in place.ours()], place.said(1)) == (["merged"], "")
+    assert place.told(finding) == [("detected", ""), ("resolved_pr_merged", "pull/1")]
 
 
 def test_the_command_opens_one_and_says_what_it_needs(
