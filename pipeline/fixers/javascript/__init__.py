@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from pipeline.fixers.javascript import commands, cookies, dom, random_token, sql, tls
+from pipeline.fixers.javascript import commands, cookies, dom, random_token, redirects, sql, tls
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch
 from pipeline.ports import SourceFiles
@@ -19,6 +19,7 @@ _REWRITES: Mapping[str, Rewrite] = {
     "javascript.dom-xss": dom.fix,
     "javascript.insecure-cookie": cookies.fix,
     "javascript.insecure-random-token": random_token.fix,
+    "javascript.open-redirect": redirects.fix,
     "javascript.sql-injection": sql.fix,
     "javascript.tls-verification-disabled": tls.fix,
 }

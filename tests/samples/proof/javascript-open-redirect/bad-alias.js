@@ -1,0 +1,15 @@
+"use strict";
+
+const express = require("express");
+const visits = require("./visits");
+
+const router = express.Router();
+
+router.get("/enter", (req, res) => {
+  visits.count(req.ip);
+  const to = req.query.to || "/home";
+  const go = res.redirect.bind(res);
+  go(to);
+});
+
+module.exports = router;
