@@ -31,8 +31,8 @@ from pipeline.wishes import Wish
 
 log = logging.getLogger(__name__)
 
-OFFERING_SECONDS = 120.0
-"""Longer than a branch and a pull request take to be made."""
+OFFERING_SECONDS = 30.0
+"""Longer than a branch and a pull request take to be made as a rule; whoever dies meanwhile holds the next one up no longer."""
 
 
 def propose_fix(context: Context, message: ProposeFix) -> None:

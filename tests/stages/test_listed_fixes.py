@@ -59,20 +59,23 @@ def test_the_policy_has_one_opened_and_the_merge_is_what_resolves_the_finding(gi
     assert place.dead() == []
 
 
-def test_asked_again_it_is_the_same_one_which_moves_with_the_branch_and_is_closed_with_a_word_when_it_is_moot(local: Local) -> None:
-    place = local(ONE)
+def test_it_moves_when_it_is_asked_for_again_or_collides_and_is_closed_with_a_word_when_it_is_moot(local: Local) -> None:
+    place = local({"c.txt": "one\ntwo\nthree\nBAD\nfive\n", "z.txt": "fine\n"})
     (fix,) = place.ask()
     (first,) = place.ours()
-    assert [again.id for again in place.ask("app/c.txt:2")] == [fix.id]
-    pushed = place.commit({"z.txt": "more\n"})
+    assert [again.id for again in place.ask("c.txt:4")] == [fix.id]
+    pushed = place.commit({"c.txt": "ONE\ntwo\nthree\nBAD\nfive\n"})
+    assert [ours.parent for ours in place.ours()] == [fix.base], "git merges that"
     assert place.ask() == [], "it has a pull request, and nobody names it"
-    (moved,) = place.ask("app/c.txt:2")
-    (still,) = place.ours()
-    assert (still.number, still.state, still.parent, moved.base) == (first.number, "open", pushed, pushed)
-    assert moved.pull_request == fix.pull_request
-    assert place.our_branches() == [first.branch]
+    (moved,) = place.ask("c.txt:4")
+    assert [(ours.number, ours.parent) for ours in place.ours()] == [(first.number, pushed)]
+    assert (moved.base, moved.pull_request) == (pushed, fix.pull_request)
+    pushed = place.commit({"c.txt": "ONE\ntwo\nmore\nTHREE\nBAD\nfive\n"})
+    assert [(ours.number, ours.state, ours.parent) for ours in place.ours()] == [(first.number, "open", pushed)]
+    assert [made.status for made in place.begun()] == ["completed"] * 3
+    assert git(place.repo.folder, "show", f"{first.branch}:c.txt").splitlines()[4] == "GOOD"
     (finding,) = place.listed()
-    place.commit({"app/c.txt": "fine\nfine\n"})
+    place.commit({"c.txt": "fine\n"})
     (closed,) = place.ours()
     assert (closed.state, place.our_branches()) == ("closed", [])
     assert "`main` does not have the finding any more" in place.said(closed.number)
@@ -88,7 +91,7 @@ def test_of_several_places_one_is_offered_and_the_next_when_it_is_merged(local: 
     assert (first.place, second.status, len(place.ours())) == ("a.txt:1", "completed", 1)
     assert "1 mends another place of it, a.txt:1" in second.error
     place.merge(1)
-    assert [where.location.path for where in place.listed()[0].places] == ["b.txt"]
+    assert ([where.location.path for where in place.listed()[0].places], place.said(1)) == (["b.txt"], "")
     place.ask("b.txt:1")
     assert [one.state for one in place.ours()] == ["merged", "open"]
 
@@ -161,22 +164,6 @@ def test_by_itself_as_many_are_kept_open_as_the_policy_says_and_what_failed_is_l
     place.end(2)
     place.commit({".fixwright.yml": "{}\n", "d.txt": "BAD d\n"})
     assert ([ours.state for ours in place.ours()], place.dead()) == (["merged", "closed"], [])
-
-
-def test_one_that_collides_with_a_push_is_made_anew_there_and_others_are_left_alone(local: Local) -> None:
-    place = local({"c.txt": "one\ntwo\nthree\nBAD\nfive\n", "z.txt": "fine\n"})
-    tip = place.tip
-    place.ask()
-    place.commit({"c.txt": "ONE\ntwo\nthree\nBAD\nfive\n"})
-    assert [ours.parent for ours in place.ours()] == [tip], "git merges that"
-    pushed = place.commit({"c.txt": "ONE\ntwo\nmore\nTHREE\nBAD\nfive\n"})
-    assert [(ours.state, ours.parent) for ours in place.ours()] == [("open", pushed)]
-    assert [fix.status for fix in place.begun()] == ["completed", "completed"]
-    assert git(place.repo.folder, "show", f"{place.ours()[0].branch}:c.txt").splitlines()[4] == "GOOD"
-    (finding,) = place.listed()
-    place.merge(1)
-    assert ([ours.state for ours in place.ours()], place.said(1)) == (["merged"], "")
-    assert place.told(finding) == [("detected", ""), ("resolved_pr_merged", "pull/1")]
 
 
 def test_the_command_opens_one_and_says_what_it_needs(
