@@ -282,7 +282,7 @@ def _residue_check(finding: Finding, patch: Patch, before: Mapping[str, bytes], 
     if finding.secret is not None:
         return ProofCheck(gate.NO_RESIDUE, True, "the value stands in no changed file, plain or encoded")
     try:
-        return gate.check_residue(engines.residue(rule, before), engines.residue(rule, after), patch)
+        return gate.check_residue(engines.residue(rule, before), engines.residue(rule, after), patch, finding)
     except KeyError:
         return ProofCheck(gate.NO_RESIDUE, None, f"{rule} does not say what its dangerous function looks like in other forms")
 

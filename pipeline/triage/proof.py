@@ -19,6 +19,7 @@ from pipeline.syntax import has_statements, parses
 from pipeline.triage.baseline import Compared
 from pipeline.triage.complaints import LINT
 from pipeline.triage.disguise import disguises
+from pipeline.triage.escaped import only_escaped
 from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large, wrong_paths
 from pipeline.triage.letters import odd_letters, odd_names
 from pipeline.triage.outline import outline
@@ -173,8 +174,11 @@ def mapped_line(patch: Patch, location: Location) -> int:
     return location.line + shift
 
 
-def check_residue(before: Sequence[Location], after: Sequence[Location], patch: Patch) -> ProofCheck:
-    """The dangerous function in any form, dangerous or not: there must be fewer of them, and none on a line that the patch adds."""
+def check_residue(before: Sequence[Location], after: Sequence[Location], patch: Patch, finding: Finding) -> ProofCheck:
+    """The dangerous function in any form, dangerous or not: there must be fewer of them, and none on a line that the patch adds; unless
+    the patch is nothing but an escape around what is handed to it."""
+    if len(set(after)) <= len(set(before)) and only_escaped(patch, finding):
+        return _check(NO_RESIDUE, [], "values are escaped where they stood, and nothing else is changed", len(set(before)), len(set(after)))
     added = {(edit.path, number) for edit in patch.edits for number, _ in added_lines(edit)}
     # An import line that loses one name is written anew with the others: they were there before. The sum below must still fall.
     added -= {(edit.path, line) for edit in patch.edits for line in _import_lines(edit)}

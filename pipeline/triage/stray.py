@@ -15,7 +15,7 @@ from pipeline.model.fix import FileEdit, Patch
 from pipeline.patches import added_lines, removed_lines
 from pipeline.triage.nodes import HEADERS, OUTSIDE, TEXT_METHODS
 from pipeline.triage.outline import Outline, Unit
-from pipeline.triage.survival import Sides, feeding, flagged_units
+from pipeline.triage.survival import Sides, emptied_branches, feeding, flagged_units, flagged_values
 
 _TOLD = ("CHANGELOG*", "CHANGES*", "HISTORY*", "NEWS*")
 """Files that tell people what changed, by name."""
@@ -97,7 +97,9 @@ def stray_statements(sides: Sides, finding: Finding) -> list[str]:
             reasons.append(f"line {unit.line} is changed, and it has nothing to do with the flagged statement")
     reasons += _lost_values(sides, flagged, [unit for unit in removed if unit.start in explained], added)
     reasons += _lost_imports(sides, [unit for unit in removed if unit.start in explained])
-    reasons += _changed_answers(sides, flagged, removed, added)
+    fed = feeding(sides, flagged)
+    fed_names = {name for unit in sides.before.units if unit.start in fed for name in unit.loads}
+    reasons += _changed_answers(sides, flagged, removed, added, flagged_values(sides, finding) | fed_names)
     reasons += [*_other_constants(flagged, removed, added), *_new_addresses(sides, finding, added)]
     reasons += [f"line {unit.line} imports everything of a module" for unit in added if unit.imports and unit.text.endswith("import *")]
     for unit in _untied(sides, removed, added, ties):
@@ -130,6 +132,7 @@ def _explain_removed(sides: Sides, finding: Finding, flagged: Sequence[Unit], re
     written = {name for unit in flagged for name in unit.written}
     reached = {name for unit in flagged for call in unit.calls for name in (call.root,)} - _EVERYWHERE - {""}
     gone = values - {name for unit in sides.after.units for name in unit.binds}
+    branches = emptied_branches(sides, flagged)
     explained = set()
     for unit in removed:
         inside = any(u.node.start_byte <= unit.start < u.node.end_byte for u in flagged)
@@ -138,7 +141,7 @@ def _explain_removed(sides: Sides, finding: Finding, flagged: Sequence[Unit], re
         sets = bool(unit.targets & (values | worked_on))
         spans = unit.line <= finding.location.end_line and unit.end_line >= finding.location.line
         makes = not unit.scope and bool(unit.binds & reached)
-        if unit.start in fed or unit.imports or inside or uses or same or sets or spans or makes or _answers(unit, flagged):
+        if unit.start in fed | branches or unit.imports or inside or uses or same or sets or spans or makes or _answers(unit, flagged):
             explained.add(unit.start)
     ties = {name for unit in sides.before.units if unit.start in fed | explained and not unit.imports for name in _names(unit)}
     return explained, (ties | {name for unit in flagged for name in _names(unit)}) - set(sides.before.imported)
@@ -167,7 +170,7 @@ def _lost_values(sides: Sides, flagged: Sequence[Unit], explained: Sequence[Unit
     return reasons
 
 
-def _changed_answers(sides: Sides, flagged: Sequence[Unit], removed: Sequence[Unit], added: Sequence[Unit]) -> list[str]:
+def _changed_answers(sides: Sides, flagged: Sequence[Unit], removed: Sequence[Unit], added: Sequence[Unit], values: set[str]) -> list[str]:
     """A `return` of a value that is still there, with something cut off or turned round."""
     turned = re.compile(r"return ?(not\b|!)")
     known = {unit.scope for unit in removed if turned.match(unit.text)}
@@ -180,6 +183,10 @@ def _changed_answers(sides: Sides, flagged: Sequence[Unit], removed: Sequence[Un
         if not made <= bound:
             continue
         now = [u for u in added if u.scope == unit.scope and u.kind == unit.kind]
+        # `statement.all(name)` for `statement.all()`: what was put into the text is handed over beside it.
+        handed = [(u.loads | u.roots) - (unit.loads | unit.roots) for u in now if u.roots >= unit.roots and _shape(u) == _shape(unit)]
+        if any(call.root in made for call in unit.calls) and any(more and more <= values for more in handed):
+            continue
         # `done.stdout` for `done.read()`: what was made has another shape now, and only what looked into it may change.
         looked = bool(unit.parts) or any(call.root in made for call in unit.calls)
         if not looked or not any((u.loads | u.roots) >= (unit.loads | unit.roots) and _shape(u) != _shape(unit) for u in now):

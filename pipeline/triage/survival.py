@@ -82,7 +82,7 @@ def lost_behaviour(sides: Sides, finding: Finding) -> list[str]:
     flagged = flagged_units(sides, finding) if here else []
     reasons = [*_lost_definitions(sides, finding if here else None, flagged), *_unreachable(sides)]
     for unit in flagged:
-        reasons += _replaced(sides, unit, is_secret=finding.secret is not None)
+        reasons += _replaced(sides, unit, finding)
     if not reasons:
         reasons += _lost_around(sides, flagged)
     return list(dict.fromkeys(reasons))
@@ -204,8 +204,9 @@ def _within(units: Sequence[Unit], scope: str) -> list[Unit]:
     return [unit for unit in units if not scope or unit.scope == scope or unit.scope.startswith(scope + ".")]
 
 
-def _replaced(sides: Sides, unit: Unit, *, is_secret: bool) -> list[str]:
+def _replaced(sides: Sides, unit: Unit, finding: Finding) -> list[str]:
     """Why nothing does the flagged statement's work any more; empty when something does."""
+    is_secret = finding.secret is not None
     around = _within(sides.after.units, unit.scope)
     before = sum(u.text == unit.text for u in _within(sides.before.units, unit.scope))
     if sum(u.text == unit.text for u in around if not u.unreachable) >= before:
@@ -214,6 +215,8 @@ def _replaced(sides: Sides, unit: Unit, *, is_secret: bool) -> list[str]:
     values = _values(sides, unit)
     if unit.assigns and not unit.calls and not unit.binds and values <= unit.targets:
         return []  # a setting such as `app.debug = True`: to take it back is the fix
+    if finding.rule.cwe == 489 and unit.targets >= values and [call.name for call in unit.calls] == ["DebuggedApplication"]:
+        return []  # what was put around the application is taken off again
     if unit.kind == "decorator":
         return []  # see _changed_definition
     what = f"the flagged statement (line {unit.line})"
@@ -289,12 +292,27 @@ def feeding(sides: Sides, flagged: Sequence[Unit]) -> set[int]:
     return places
 
 
+def emptied_branches(sides: Sides, flagged: Sequence[Unit]) -> set[int]:
+    """Starts of the conditions that decided about the flagged statements alone, where a patch only takes out: nothing is left for them."""
+    own = {unit.start for unit in flagged}
+    found: set[int] = set()
+    for unit in reversed(sides.removed()) if not sides.added() else ():  # an inner one before the one around it
+        body = unit.node.child_by_field_name("consequence")
+        if unit.kind != "if_statement" or unit.calls or body is None or unit.node.child_by_field_name("alternative") is not None:
+            continue
+        held = body.named_children if body.type in ("block", "statement_block") else [body]
+        if all(statement.start_byte in own | found for statement in held):
+            found.add(unit.start)
+    return found
+
+
 def _lost_around(sides: Sides, flagged: Sequence[Unit]) -> list[str]:
     reasons = []
     own = {unit.kind for unit in flagged}
     kinds_before, kinds_after = (Counter(u.kind for u in side.units) for side in (sides.before, sides.after))
+    excusable = Counter({"if_statement": len(emptied_branches(sides, flagged))})
     for kind, word in _GUARDS.items():
-        if kinds_after[kind] < kinds_before[kind] and kind not in own:
+        if kinds_after[kind] < kinds_before[kind] - excusable[kind] and kind not in own:
             reasons.append(f"{word} was removed")
     fed = feeding(sides, flagged)
     excused = {call.name for unit in sides.before.units if unit.start in fed for call in unit.calls}
@@ -322,7 +340,17 @@ def flagged_values(sides: Sides, finding: Finding) -> set[str]:
         if unit.start in fed and unit.built:
             names |= unit.built
             texts |= unit.binds
-    return names - texts
+    return names - texts - _constants(sides)
+
+
+def _constants(sides: Sides) -> set[str]:
+    """Names at the top of the file that hold one plain text, before the patch and after it: nobody brings anything in by them."""
+    found = []
+    for side in (sides.before, sides.after):
+        bound = Counter(name for unit in side.units for name in unit.binds)
+        plain = (unit for unit in side.units if not unit.scope and not (unit.loads or unit.calls or unit.built) and unit.strings)
+        found.append({name for unit in plain for name in unit.binds if bound[name] == 1})
+    return found[0] & found[1]
 
 
 def handed_on(sides: Sides, finding: Finding) -> list[str]:
@@ -334,7 +362,10 @@ def handed_on(sides: Sides, finding: Finding) -> list[str]:
     scopes = {unit.scope for unit in flagged_units(sides, finding)}
     # What a callback is handed in the same statement is made by whoever calls it.
     carrying = {
-        name for unit in sides.after.units if unit.scope in scopes and unit.built & values for name in unit.binds - parameters_in(unit.node)
+        name
+        for unit in sides.after.units
+        if unit.scope in scopes and unit.built & values and not _listed(unit)
+        for name in unit.binds - parameters_in(unit.node)
     }
     reasons = []
     for unit in added:
@@ -343,3 +374,12 @@ def handed_on(sides: Sides, finding: Finding) -> list[str]:
             if not told and (call.built & values or call.given & carrying):
                 reasons.append(f"line {unit.line} hands `{shown(call.path)}` a text that is still built from the flagged value")
     return reasons
+
+
+def _listed(unit: Unit) -> bool:
+    """Whether a statement puts a list of arguments into a variable: what is built in it stays one argument each."""
+    for node in (unit.node, *unit.node.named_children):
+        value = node.child_by_field_name("right") or node.child_by_field_name("value")
+        if value is not None:
+            return value.type in ("list", "tuple", "array")
+    return False

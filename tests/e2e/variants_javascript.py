@@ -176,16 +176,19 @@ def _in_inner(code: Code, node: Node, statement: Node) -> bool:
 
 
 def wrap(code: Code, line: int, chance: random.Random) -> list[Edit]:
-    """A block around the body of the function: try, or a condition; a statement at the top gets a function around it."""
+    """A block around the body of the function, or around a statement at the top: try, or a condition."""
     statement = _flagged(code, line)
     if statement is None:
         return []
-    before, after = chance.choice([("try {", "} catch (error) { throw error }"), ("if (typeof globalThis === 'object') {", "}")])
+    branch = ("if (typeof globalThis === 'object') {", "}")
+    before, after = chance.choice([("try {", "} catch (error) { throw error }"), branch])
     function = code.function(statement)
     body = function.child_by_field_name("body") if function != code.root else None
     if body is not None and body.type == "statement_block":
         return [Edit(body.start_byte + 1, body.start_byte + 1, f" {before}"), Edit(body.end_byte - 1, body.end_byte - 1, f"{after} ")]
     if function == code.root and statement.type == "expression_statement":
+        if list(code.all({"assignment_expression"}, statement)):
+            before, after = branch  # a `try` around one setting is written by nobody
         return [Edit(statement.start_byte, statement.start_byte, f"{before} "), Edit(statement.end_byte, statement.end_byte, f" {after}")]
     return []
 

@@ -186,8 +186,9 @@ def wrap(tree: ast.Module, line: int, chance: random.Random) -> bool:
         return True
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return False
-    at = block.index(statement)
-    held = block[at:] if any(isinstance(s, ast.Return) for s in block[at:]) and functions else [statement]
+    at, held = _together(block, statement, in_function=bool(functions))
+    if len(held) == 1 and isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Attribute):
+        how = "if"  # a `try` around one setting is written by nobody
     raised = ast.ExceptHandler(ast.Name("ValueError", ast.Load()), None, [ast.Raise()])
     new: ast.stmt = (
         ast.Try(held, [raised], [], [])
@@ -196,6 +197,27 @@ def wrap(tree: ast.Module, line: int, chance: random.Random) -> bool:
     )
     block[at : at + len(held)] = [ast.copy_location(new, statement)]
     return True
+
+
+def _together(block: list[ast.stmt], statement: ast.stmt, *, in_function: bool) -> tuple[int, list[ast.stmt]]:
+    """Where the statements begin that belong together, and which: up to the answer, or all that set up one object."""
+    at = block.index(statement)
+    binds = isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
+    if in_function and (binds or any(isinstance(s, ast.Return) for s in block[at:])):
+        return at, block[at:]
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Attribute):
+        return at, [statement]
+    root = ast.unparse(statement.targets[0]).split(".")[0]
+    first, last = at, at + 1
+    while first and _sets(block[first - 1], root):
+        first -= 1
+    while last < len(block) and _sets(block[last], root):
+        last += 1
+    return first, block[first:last]
+
+
+def _sets(statement: ast.stmt, root: str) -> bool:
+    return isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]).split(".")[0] == root
 
 
 # --- other string building ------------------------------------------------------------------------------------------------------------

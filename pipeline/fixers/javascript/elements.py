@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
+from pipeline.fixers.javascript.queries import find_built
 from pipeline.rewriting.javascript import strings
-from pipeline.rewriting.javascript.code import Code
+from pipeline.rewriting.javascript.code import Code, remove_statement
 from pipeline.rewriting.source import Edit
-from pipeline.rewriting.template import Hole
+from pipeline.rewriting.template import Hole, join
 
 _ONE_ELEMENT = re.compile(
     r"""\s*<(?P<tag>[a-z][a-z0-9]*)(?P<attributes>(?:\s+[a-z-]+=(?:"[^"<>]*"|'[^'<>]*'))*)\s*>(?P<inside>[^<>&]*)</(?P=tag)>\s*"""
@@ -52,13 +53,15 @@ class Element:
     tag: str
     classes: str
     text: tuple[str | Hole, ...]
+    gone: tuple[Edit, ...] = ()
+    """Statements that put the markup into a variable, which nothing needs any more."""
 
 
 def jquery_element(code: Code, value: Node) -> str:
     """`$("<b>").text(name)` for `"<b>" + name + "</b>"`; "" when the markup is more than one simple element."""
     element = _element(code, value)
     text = strings.combine(element.text, code.quote) if element is not None else None
-    if element is None or text is None or "\n" in text:
+    if element is None or element.gone or text is None or "\n" in text:
         return ""
     quote = code.quote
     classes = f".addClass({strings.literal(element.classes, quote)})" if element.classes else ""
@@ -88,12 +91,16 @@ def nodes_for(code: Code, sink: Node, owner: Node, value: Node, how: str) -> lis
         lines.append(f"{name}.className = {strings.literal(element.classes, quote)}{end}")
     lines.append(f"{name}.textContent = {text}{end}")
     lines.append(f"{code.text(owner)}.{how}({name}){end}")
-    return [Edit(statement.start_byte, statement.end_byte, f"\n{indent}".join(lines))]
+    return [*element.gone, Edit(statement.start_byte, statement.end_byte, f"\n{indent}".join(lines))]
 
 
 def _element(code: Code, value: Node) -> Element | None:
-    template = strings.read(code, value)
-    if template is None or not template.holes or _HOLE in "".join(hole.code for hole in template.holes):
+    made = find_built(code, value, value)
+    lines = [part.line for part in made.statements if part.line is not None] if made is not None else []
+    if made is None or made.conditional or (lines and len(code.uses(code.text(value), code.function(value))) != 1):
+        return None
+    template = join([part.template for part in made.statements])
+    if not template.holes or _HOLE in "".join(hole.code for hole in template.holes):
         return None
     match = _ONE_ELEMENT.fullmatch(template.text)
     if match is None or match["tag"] not in _INERT or _HOLE in match["attributes"]:
@@ -106,4 +113,4 @@ def _element(code: Code, value: Node) -> Element | None:
     for piece in re.split(f"({_HOLE})", match["inside"]):
         if piece:
             pieces.append(next(holes) if piece == _HOLE else piece)
-    return Element(match["tag"], attributes.get("class", ""), tuple(pieces))
+    return Element(match["tag"], attributes.get("class", ""), tuple(pieces), tuple(remove_statement(code, line) for line in lines))

@@ -232,8 +232,11 @@ def _without_sh(code: Code, call: cst.Call, command: cst.Arg) -> Change | None:
     """`run(["sh", "-c", line])`: the program is started itself."""
     element = _sh_command(command)
     arguments = _arguments(code, call, cst.Arg(element.value)) if element is not None else None
-    if arguments is None or arguments.built.statements[0].line is not None:
+    if arguments is None or element is None:
         return None
+    if arguments.built.statements[0].line is not None:
+        edits = [*_replace_text(code, arguments), Edit(*code.outer(command.value), code.text(element.value))]
+        return Change(tuple(edits), "run command without a shell", _explain(arguments))
     edit = Edit(*code.outer(command.value), _list(code, call, arguments.items))
     return Change((edit,), "run command without a shell", _explain(arguments))
 

@@ -34,6 +34,8 @@ def _wrapper(code: Code, finding: Finding) -> list[Edit] | None:
         same = isinstance(assign, cst.Assign) and code.inner(assign.targets[0].target) == code.inner(inner.value)
         if same and line is not None and imports.removable(code, line):
             return [imports.remove_line(code, line), *unused]
+        if same and line is not None and (branch := imports.remove_branch(code, line)) is not None:
+            return [branch, *unused]
         return None if same else [Edit(*code.span(call), code.text(inner.value)), *unused]
     return None
 

@@ -45,15 +45,15 @@ class Built:
         return len(self.statements) - 1
 
 
-def find_built(code: Code, query: cst.BaseExpression, call: cst.Call) -> Built | None:
-    """How the text `query` of `call` is made; None when that cannot be told from the function alone."""
+def find_built(code: Code, query: cst.BaseExpression, call: cst.BaseExpression) -> Built | None:
+    """How the text `query` of `call` (what takes it) is made; None when that cannot be told from the function alone."""
     template = strings.read(code, query)
     if template is not None:
         return Built((Statement(query, template, None),), conditional=False) if 0 < len(template.holes) <= MAX_HOLES else None
     return _variable(code, query, call) if isinstance(query, cst.Name) else None
 
 
-def _variable(code: Code, name: cst.Name, call: cst.Call) -> Built | None:
+def _variable(code: Code, name: cst.Name, call: cst.BaseExpression) -> Built | None:
     block = code.block(call)
     here = code.span(call)[0]
     chain = _chain(code, name.value, block, call)
@@ -78,7 +78,7 @@ def _variable(code: Code, name: cst.Name, call: cst.Call) -> Built | None:
     return Built(tuple(statements), conditional)
 
 
-def _chain(code: Code, name: str, block: cst.CSTNode, call: cst.Call) -> list[tuple[cst.BaseExpression, cst.SimpleStatementLine]]:
+def _chain(code: Code, name: str, block: cst.CSTNode, call: cst.BaseExpression) -> list[tuple[cst.BaseExpression, cst.SimpleStatementLine]]:
     """The assignment that reaches the call, and every `+=` between them; empty when another path could reach it."""
     here = code.span(call)[0]
     around = {id(node) for node in code.ancestors(call)}

@@ -194,11 +194,10 @@ class _Binding:
         return isinstance(value, cst.Tuple | cst.List) and not value.elements
 
     def _with_constants(self, whole: Template) -> Template:
-        """Names in f-strings that always stand for one plain word (`FROM {TABLE}`) are text, and stay as they are."""
-        inside = {token for token, place in enumerate(whole.tokens) if self._interpolates(place.start)}
+        """Names that always stand for one plain word (`FROM {TABLE}`, `"FROM " + TABLE`) are text, and stay, in an f-string."""
         parts: list[Part] = []
         for part in whole.parts:
-            word = self._constant(part) if isinstance(part, Hole) and part.token in inside and not part.spec else ""
+            word = self._constant(part) if isinstance(part, Hole) and part.spec in {"", "!s"} else ""
             if word and isinstance(part, Hole):
                 self.fixed.add(part.token)
                 parts.append(Unit(word, f"{{{part.code}}}", part.token))
@@ -207,9 +206,6 @@ class _Binding:
         tokens = tuple(replace(t, opening=f"f{t.opening}") if n in self.fixed else t for n, t in enumerate(whole.tokens))
         doubled = [replace(p, raw=p.raw * 2) if isinstance(p, Unit) and p.token in self.fixed and p.raw in {"{", "}"} else p for p in parts]
         return Template(tuple(doubled), tokens, whole.gaps)
-
-    def _interpolates(self, start: int) -> bool:
-        return self.code.source.slice(start, start + 2).lower().rstrip("\"'") in {"f", "fr", "rf"}
 
     def _constant(self, hole: Hole) -> str:
         """The word that a name of the module stands for; "" when it is anything else."""

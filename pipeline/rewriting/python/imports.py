@@ -224,3 +224,20 @@ def removable(code: Code, line: cst.SimpleStatementLine, going: Sequence[cst.Sim
     return isinstance(block, cst.Module) or (
         isinstance(block, cst.IndentedBlock) and any(id(statement) not in leaving for statement in block.body)
     )
+
+
+def remove_branch(code: Code, line: cst.SimpleStatementLine) -> Edit | None:
+    """Take out an `if` that holds this statement alone; None when it has an alternative or calls something to decide."""
+    if len(line.body) != 1:
+        return None
+    gone: cst.CSTNode = line
+    block = code.parent(gone)
+    while isinstance(block, cst.IndentedBlock) and len(block.body) == 1:
+        branch = code.parent(block)
+        if not isinstance(branch, cst.If) or branch.orelse is not None or any(code.all(cst.Call, branch.test)):
+            return None
+        gone, block = branch, code.parent(branch)
+    if gone is line or not isinstance(block, cst.Module | cst.IndentedBlock):
+        return None
+    start, end = code.span(gone)
+    return Edit(code.source.line_start(start), code.source.line_end(end), "")

@@ -19,6 +19,14 @@ def login():
     return redirect(target)
 
 
+@app.route("/login")
+def login():
+    target = request.args.get("next")
+    if not target or urlsplit(target).netloc != "":
+        target = url_for("index")
+    return redirect(target)
+
+
 @app.route("/checked")
 def checked():
     target = request.args["next"]

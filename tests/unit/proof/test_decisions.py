@@ -113,7 +113,7 @@ def test_a_line_is_followed_through_the_patch(line: int, now: int) -> None:
 )
 def test_residues_must_fall_and_none_may_stand_on_an_added_line(before: list[int], after: list[int], passed: bool) -> None:
     places = [[Location("a.py", line, line) for line in lines] for lines in (before, after)]
-    assert check_residue(places[0], places[1], PATCH).passed is passed
+    assert check_residue(places[0], places[1], PATCH, finding()).passed is passed
 
 
 def test_anything_new_from_any_engine_is_refused() -> None:

@@ -130,6 +130,40 @@ def test_a_statement_beside_the_flagged_one_keeps_its_work(after: str, why: str)
     assert bool(found) == bool(why)
 
 
+BRANCH = """import start
+
+LIMIT = 10
+if start.testing:
+    if start.local:
+        start.app.debug = True
+start.serve(LIMIT)
+"""
+ONLY = """    if start.local:
+        start.app.debug = True
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        (BRANCH.replace("if start.testing:\n" + ONLY, ""), ""),
+        (BRANCH.replace("if start.testing:\n" + ONLY, "start.app.debug = LIMIT\n"), "a condition was removed"),
+        (BRANCH.replace("if start.testing:\n" + ONLY, "").replace("start.serve(LIMIT)\n", ""), "is no longer called"),
+    ],
+)
+def test_a_condition_goes_with_the_setting_that_it_decided_about_alone(after: str, why: str) -> None:
+    found = said(after, BRANCH, line=6, cwe=489)
+    assert why in found
+    assert bool(found) == bool(why)
+
+
+def test_a_condition_that_decides_about_more_or_asks_somebody_stays() -> None:
+    more = BRANCH.replace(ONLY, ONLY + "        start.told()\n")
+    assert "a condition was removed" in said(BRANCH.replace("if start.testing:\n" + ONLY, ""), more, line=6, cwe=489)
+    asks = BRANCH.replace("start.local:", "start.is_local():")
+    assert "a condition was removed" in said(BRANCH.replace("if start.testing:\n" + ONLY, ""), asks, line=6, cwe=489)
+
+
 def test_a_long_finding_may_need_more_lines_than_a_short_one() -> None:
     rule = Rule("secrets", "title", "message", Severity.HIGH, Confidence.HIGH, 89)
     patch = Patch((FileEdit("a.txt", b"x\n" * 300, b""),))

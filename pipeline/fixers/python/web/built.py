@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import libcst as cst
 
-from pipeline.rewriting.python import strings
+from pipeline.fixers.python.queries import Built, find_built
 from pipeline.rewriting.python.code import Code
-from pipeline.rewriting.template import Hole, Template
+from pipeline.rewriting.template import Hole
 
 _REQUEST = re.compile(r"\b(?:request|req)\.|\.get_(?:query_|body_)?argument\(")
 _HARMLESS = re.compile(r"(?:int|float|len|bool|escape|url_for|html\.escape|str\(escape)\(")
@@ -17,23 +16,19 @@ _DEPTH = 5
 """Assignments that are followed back from a name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """An expression that builds a text, read."""
-
-    node: cst.BaseExpression
-    template: Template
-
-
 def built(code: Code, node: cst.BaseExpression) -> Built | None:
-    """The text that stands at a place, or that the one variable there was given; None when it is used elsewhere as well."""
-    if isinstance(node, cst.Name):
-        value = code.assignment(node.value, node)
-        if value is None or len(code.uses(node.value, code.block(node))) != 1:
-            return None
-        node = value
-    template = strings.read(code, node)
-    return Built(node, template) if template is not None and template.tokens and template.holes else None
+    """The text that stands at a place, or that the one variable there was given piece by piece; None when it is used elsewhere as well."""
+    if isinstance(node, cst.Name) and len(code.bindings(node.value, code.block(node))) != len(_pieces(code, node)):
+        return None
+    return find_built(code, node, node)
+
+
+def _pieces(code: Code, node: cst.Name) -> list[cst.CSTNode]:
+    """Where the variable is given its text: one assignment, and what is added to it."""
+    owners = [code.parent(binding) for binding in code.bindings(node.value, code.block(node))]
+    given = [owner for owner in owners if isinstance(owner, cst.AssignTarget | cst.AnnAssign)]
+    added = [owner for owner in owners if isinstance(owner, cst.AugAssign)]
+    return [*given, *added] if len(given) == 1 else []
 
 
 def from_outside(code: Code, hole: Hole, at: cst.CSTNode) -> bool:

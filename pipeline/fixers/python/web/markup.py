@@ -24,7 +24,8 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
     """Escape every value from outside in the text at the finding; None when there is none that we see."""
     for node in _texts(code, finding):
         text = built(code, node)
-        holes = [hole for hole in text.template.holes if from_outside(code, hole, node)] if text is not None else []
+        parts = [hole for part in text.statements for hole in part.template.holes] if text is not None else []
+        holes = [hole for hole in parts if from_outside(code, hole, node)]
         if holes:
             return _escaped(code, holes)
     return _whole(code, finding)
@@ -64,8 +65,9 @@ def _whole(code: Code, finding: Finding) -> Change | None:
         value = call.args[0].value
         hole = Hole(code.inner(value), 0, start=code.span(value)[0])
         escaping = _escape(code, merge=False)
-        if isinstance(value, cst.BaseString | cst.BinaryOperation) or escaping is None or not from_outside(code, hole, call):
-            return None
+        ours = isinstance(value, cst.BaseString | cst.BinaryOperation) or (isinstance(value, cst.Call) and code.method(value) == "format")
+        if ours or escaping is None or not from_outside(code, hole, call):
+            return None  # a text with markup of ours would lose it
         name, edits = escaping
         if "html" in name:
             return None

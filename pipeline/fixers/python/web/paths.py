@@ -37,7 +37,9 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
 
 
 def _upload(code: Code, member: cst.BaseExpression) -> Change | None:
-    """`sent.filename` -> `secure_filename(sent.filename)`."""
+    """`sent.filename` -> `secure_filename(sent.filename)`, also where a variable is given it."""
+    if isinstance(member, cst.Name):
+        member = code.assignment(member.value, member) or member
     if not isinstance(member, cst.Attribute) or member.attr.value != "filename":
         return None
     found = imports.refer_from(code, "werkzeug.utils", "secure_filename", beside="werkzeug")

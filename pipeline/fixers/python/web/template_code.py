@@ -6,13 +6,15 @@ import re
 
 import libcst as cst
 
-from pipeline.fixers.python.web.built import Built, built, from_outside
+from pipeline.fixers.python.queries import Built
+from pipeline.fixers.python.web.built import built, from_outside
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
 from pipeline.rewriting.naming import parameter_name
+from pipeline.rewriting.python import imports
 from pipeline.rewriting.python.code import Code, add_argument
 from pipeline.rewriting.source import Change, Edit
-from pipeline.rewriting.template import Unit, render
+from pipeline.rewriting.template import Template, Unit, join, render
 
 _SAID = "The template is a constant text again; the value is handed to it as a variable and shown as text."
 _NOTE = "Markup in the value is now shown as text instead of becoming part of the page."
@@ -25,7 +27,7 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
         if rendering is None or not call.args or call.args[0].star or call.args[0].keyword is not None:
             continue
         text = built(code, call.args[0].value)
-        if text is not None and not any(arg.star for arg in rendering.args):
+        if text is not None and not text.conditional and not any(arg.star for arg in rendering.args):
             return _change(code, rendering, text, filtered=code.method(call) == "Template")
     return None
 
@@ -38,7 +40,7 @@ def _rendered(code: Code, call: cst.Call) -> cst.Call | None:
 
 
 def _change(code: Code, rendering: cst.Call, text: Built, *, filtered: bool) -> Change | None:
-    template = text.template
+    template = join([part.template for part in text.statements])
     if any(hole.spec not in {"", "!s"} or not from_outside(code, hole, rendering) for hole in template.holes):
         return None
     taken = {arg.keyword.value for arg in rendering.args if arg.keyword is not None}
@@ -60,8 +62,10 @@ def _change(code: Code, rendering: cst.Call, text: Built, *, filtered: bool) -> 
         bodies[part.token] += "{{ " + name + (" | e }}" if filtered else " }}")
     if any("\n" in value for value in names):
         return None
-    start, end = code.span(text.node)
-    edits = [Edit(start, end, render(code.source.data, template, bodies, range(len(template.tokens))))]
+    edits = _texts(code, text, template, bodies)
+    if edits is None:
+        return None
+    start, end = edits[0].start, edits[0].end
     given = [f"{name}={value}" for value, name in names.items()]
     inside = start >= code.span(rendering)[0] and bool(rendering.args) and end >= code.span(rendering.args[-1])[1]
     first = add_argument(code, rendering, given[0])
@@ -72,3 +76,18 @@ def _change(code: Code, rendering: cst.Call, text: Built, *, filtered: bool) -> 
     else:
         edits.append(Edit(first.start, first.end, joined))
     return Change(tuple(edits), "hand the value to the template as a variable", _SAID, (_NOTE,)) if edits else None
+
+
+def _texts(code: Code, text: Built, template: Template, bodies: dict[int, str]) -> list[Edit] | None:
+    """The statements that make the template, each with its new text; one that only added a value goes."""
+    edits, token = [], 0
+    for part in text.statements:
+        own = range(token, token + len(part.template.tokens))
+        token = own.stop
+        if own:
+            edits.append(Edit(*code.span(part.value), render(code.source.data, template, bodies, own)))
+        elif part.line is None or not imports.removable(code, part.line):
+            return None
+        else:
+            edits.append(imports.remove_line(code, part.line))
+    return edits
