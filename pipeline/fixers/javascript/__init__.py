@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from pipeline.fixers.javascript import commands, cookies, dom, random_token, redirects, sql, tls
+from pipeline.fixers.javascript import commands, cookies, dom, paths, random_token, redirects, sql, tls
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch
 from pipeline.ports import SourceFiles
@@ -20,6 +20,7 @@ _REWRITES: Mapping[str, Rewrite] = {
     "javascript.insecure-cookie": cookies.fix,
     "javascript.insecure-random-token": random_token.fix,
     "javascript.open-redirect": redirects.fix,
+    "javascript.path-traversal": paths.fix,
     "javascript.sql-injection": sql.fix,
     "javascript.tls-verification-disabled": tls.fix,
 }

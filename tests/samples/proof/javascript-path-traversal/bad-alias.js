@@ -1,0 +1,16 @@
+"use strict";
+
+const path = require("path");
+const express = require("express");
+const visits = require("./visits");
+
+const router = express.Router();
+const UPLOADS = path.join(__dirname, "uploads");
+
+router.get("/files/:name", (req, res) => {
+  visits.count(req.ip);
+  const put = res.sendFile.bind(res);
+  put(path.join(UPLOADS, req.params.name));
+});
+
+module.exports = router;
