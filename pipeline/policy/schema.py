@@ -227,6 +227,11 @@ class Policy(_Part):
         max_length=20,
     )
 
+    @classmethod
+    def stored(cls, document: str) -> Policy:
+        """What a review keeps of its policy, as JSON; a key that only another version knew says nothing here. Raises ValidationError."""
+        return cls.model_validate_json(document, extra="ignore")
+
     def excluded(self, path: str) -> bool:
         """True when the policy leaves this file out."""
         return any(matches(pattern, path) for pattern in self.paths.exclude)

@@ -14,7 +14,7 @@ def candidates(context: Context, review: Review, verdict: Verdict) -> frozenset[
     if review.change.pull_request is None or review.change.draft:
         return frozenset()
     with context.database.read() as work:
-        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        policy = Policy.stored(work.reviews.policy(review.id))
     return frozenset(j.finding.fingerprint for j in speakable_of(context, verdict, policy.speak))
 
 

@@ -124,7 +124,7 @@ def fail_review(work: Work, identifier: ReviewId, error: FixwrightError) -> None
     failure = ScanFailure(None, "", error.message, blame)
     nothing = Compared((), (), (), ())
     stored = work.reviews.policy(identifier)
-    policy = Policy.model_validate_json(stored) if stored else Policy()
+    policy = Policy.stored(stored) if stored else Policy()
     work.reviews.save_verdict(
         identifier, decide_verdict(policy=policy, compared=nothing, coverage=Coverage(), added={}, failures=[failure])
     )

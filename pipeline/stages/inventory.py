@@ -142,7 +142,7 @@ def settle_whole(context: Context, message: SettleReview) -> None:
     change = review.change
     with context.database.read() as work:
         parts = work.reviews.parts(review.id)
-        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        policy = Policy.stored(work.reviews.policy(review.id))
         record = PolicyRecord.model_validate_json(work.reviews.policy_record(review.id))
         gaps = work.reviews.policy_gaps(review.id)
     mirror = context.mirror_of(review)

@@ -79,7 +79,7 @@ def policy_of(context: Context, review: Review) -> Policy:
         known = work.reviews.policy(review.id)
         read = work.reviews.policy_source(review.id)
     if not review.change.whole or read:
-        return Policy.model_validate_json(known)
+        return Policy.stored(known)
     in_force = replace(policy_in_force(context, review, context.mirror_of(review)), good=None)  # a newer one may be the last good one
     with context.database.work() as work:
         in_force.save(work, review)

@@ -189,7 +189,7 @@ def _finish(context: Context, message: ProposeFix, review: Review) -> Iterator[W
         if review.change.whole:
             fix = work.fixes.get(message.fix)
             if fix.status is FixStatus.FAILED and not fix.asked_by:  # its room is free for the next
-                policy = Policy.model_validate_json(work.reviews.policy(review.id))
+                policy = Policy.stored(work.reviews.policy(review.id))
                 send_follow(work, review, policy, context.claimed.id)
         elif message.comment is None:
             shown = ShowFixes(review.id)
@@ -199,7 +199,7 @@ def _finish(context: Context, message: ProposeFix, review: Review) -> Iterator[W
 def _wanted(context: Context, review: Review) -> Fixes:
     """What the base's policy wants the pull request of a fix to carry."""
     with context.database.read() as work:
-        return Policy.model_validate_json(work.reviews.policy(review.id)).fixes
+        return Policy.stored(work.reviews.policy(review.id)).fixes
 
 
 def _opened(context: Context, review: Review, fix: Fix, opened: PullRequestRef) -> str:

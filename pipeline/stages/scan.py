@@ -38,7 +38,7 @@ def run_scan(context: Context, message: RunScan) -> None:
             work.reviews.move_scan(scan.id, ScanStatus.QUEUED, ScanStatus.RUNNING)
         elif scan.status is not ScanStatus.RUNNING:
             raise StaleWrite(f"scan {scan.id} is {scan.status}")
-        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        policy = Policy.stored(work.reviews.policy(review.id))
     try:
         sides = _sides(context, review, scan, policy)
         error = ""

@@ -43,7 +43,7 @@ def settle_review(context: Context, message: SettleReview) -> None:
     change = review.change
     with context.database.work() as work:
         results = work.reviews.scan_results(review.id)
-        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        policy = Policy.stored(work.reviews.policy(review.id))
         gaps = work.reviews.policy_gaps(review.id)
         record = PolicyRecord.model_validate_json(work.reviews.policy_record(review.id))
     if message.again and not results:

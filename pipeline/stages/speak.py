@@ -87,7 +87,7 @@ def _speak(context: Context, host: CodeHost, ref: PullRequestRef, review: Review
     capabilities = host.capabilities
     with context.database.work() as work:
         whole = work.reviews.verdict(review.id)
-        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        policy = Policy.stored(work.reviews.policy(review.id))
         standing = Threads.read(work, ref)
         report = report_of(context, work, review, shown(review, whole, capabilities))
     verdict = report.verdict

@@ -168,7 +168,7 @@ def run_slices(context: Context, review: Review, message: RunScan) -> None:
             work.reviews.move_scan(scan.id, ScanStatus.QUEUED, ScanStatus.RUNNING)
         elif scan.status is not ScanStatus.RUNNING:
             raise Superseded(f"scan {scan.id} is {scan.status}")
-        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        policy = Policy.stored(work.reviews.policy(review.id))
         number = work.installations.identify(review.change.repository)
         work.installations.take_slot(number)
     slices, part, error = 1, message.part, ""

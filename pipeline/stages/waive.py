@@ -37,7 +37,7 @@ def waive(context: Context, message: Waive) -> None:
     with context.database.read() as work:
         review = work.reviews.get(message.review)
         judged = work.reviews.verdict(review.id).judged
-        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        policy = Policy.stored(work.reviews.policy(review.id))
     host = context.host(message.installation)
     if not host.permission(review.change.repository, message.sender).may_write:
         usage = "/rotated HANDLE" if message.suppression is SuppressionKind.ROTATED else "/waive HANDLE reason [until DATE]"

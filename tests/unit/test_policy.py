@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pipeline.errors import PolicyInvalid
 from pipeline.model.finding import Confidence, Severity, Standing
@@ -458,3 +459,9 @@ def test_every_example_of_the_page_is_a_policy() -> None:
     assert len(examples) >= 5
     for example in examples:
         assert parse_policy(example.encode()) != Policy()
+
+
+def test_what_an_older_version_kept_with_a_review_is_read_without_keys_that_are_gone() -> None:
+    assert Policy.stored('{"speak": {"level": "blocking", "threads": 3}, "gone": 1}').speak.threads == 3
+    with pytest.raises(ValidationError):
+        Policy.model_validate_json('{"speak": {"level": "blocking"}}')

@@ -104,7 +104,7 @@ def _how_to_waive(context: Context, review: Review) -> None:
     with context.database.read() as work:
         settled = review.status in (ReviewStatus.PUBLISHING, ReviewStatus.DONE)
         verdict = work.reviews.verdict(review.id) if settled else Verdict(Conclusion.SUCCESS)
-        policy = Policy.model_validate_json(work.reviews.policy(review.id))
+        policy = Policy.stored(work.reviews.policy(review.id))
     blocking = tellable(review.change, verdict).standing(Standing.BLOCKS)
     if blocking:
         _tell(context, review, WAIVE, render_waive_lines(blocking, last_day(context.places.today(), policy.waivers.days)))
