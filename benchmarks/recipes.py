@@ -113,21 +113,26 @@ def _named(recipe: Recipe) -> str:
 
 def tried(engines: Engines, recipe: Recipe, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Proof | None:
     """The gate's word on a recipe, without tests; None when the finding is not there or nothing concerns it."""
-    finding = _finding(engines, recipe, before)
+    found = _found(engines, recipe, before)
+    finding = next((f for f in found if f.rule.id == recipe.rule and f.location.line == recipe.line), None)
     if finding is None or recipe.path not in after:
         return None
     content = concerning(recipe, before[recipe.path], after[recipe.path], finding)
     patch = Patch((FileEdit(recipe.path, before[recipe.path], content),), title="published fix")
     return prove(
-        finding=finding, patch=patch, files=Memory(before), policy=Policy(), control=engines.control, run_tests=False, engines=engines
+        finding=finding,
+        patch=patch,
+        files=Memory(before),
+        policy=Policy(),
+        control=engines.control,
+        run_tests=False,
+        engines=engines,
+        others=found,
     )
 
 
-def _finding(engines: Engines, recipe: Recipe, before: Mapping[str, bytes]) -> Finding | None:
-    if recipe.path not in before:
-        return None
-    found, _ = engines.look({recipe.path: before[recipe.path]})
-    return next((f for f in found if f.rule.id == recipe.rule and f.location.line == recipe.line), None)
+def _found(engines: Engines, recipe: Recipe, before: Mapping[str, bytes]) -> Sequence[Finding]:
+    return engines.look({recipe.path: before[recipe.path]})[0] if recipe.path in before else ()
 
 
 def concerning(recipe: Recipe, before: bytes, after: bytes, finding: Finding) -> bytes:

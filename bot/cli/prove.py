@@ -20,7 +20,7 @@ from pipeline.receipts import Base, describe, load_signer, tree_digest
 from pipeline.sandbox.git import Worktree
 from pipeline.stages.examine import RunControl
 from pipeline.stages.prove import CommitFiles, Engines, FolderFiles, RepositoryFiles, prove
-from pipeline.stages.select import NothingThere, select_finding
+from pipeline.stages.select import NothingThere, found_beside, select_finding
 
 REFUSED, UNCHECKED = 1, 3
 
@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     except NothingThere as nothing:
         print(f"could not check: {visible(nothing.message)}")
         return UNCHECKED
-    proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=engines.control, engines=engines)
+    others = found_beside(finding, files, engines)
+    proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=engines.control, engines=engines, others=others)
     tell(finding, proof)
     if proof.word is ProofWord.REFUSED:
         return REFUSED

@@ -184,6 +184,7 @@ def prove(
     cancelled: Callable[[], bool] | None = None,
     engines: Engines | None = None,
     tests: RowOfRuns | None = None,
+    others: Sequence[Finding] = (),
 ) -> Proof:
     """Put one patch for one finding through the whole gate.
 
@@ -194,6 +195,8 @@ def prove(
         cancelled: asked between steps; default `control.cancelled`.
         engines: to share what was looked at between several proofs.
         tests: to share what the tests said between patches for one state after the other.
+        others: for a patch that a person made: what else the engines report in the flagged file. Who mends by hand mends all that is
+            alike, so changes that belong to others that are gone as well are no stray ones. A fixer's patch has no such excuse.
 
     Returns:
         A proof with its word. An engine or sandbox that is missing makes it "could not check", never a pass.
@@ -209,6 +212,10 @@ def prove(
     unproven: tuple[str, ...] = ("the repository's tests were not run",)
     if checks[0].passed:
         checks += gate.check_text(patch, finding)
+        if not all(check.passed for check in checks) and (
+            also := _mended_as_well(finding, patch, others, engines or Engines(control), step)
+        ):
+            checks = [checks[0], *gate.check_text(patch, finding, also)]
     if all(check.passed for check in checks):
         step.go_on()
         try:
@@ -256,6 +263,24 @@ def _applies(patch: Patch, files: RepositoryFiles) -> ProofCheck:
 
 
 # --- engines --------------------------------------------------------------------------------------------------------------------------
+
+
+def _mended_as_well(finding: Finding, patch: Patch, others: Sequence[Finding], engines: Engines, step: _Steps) -> tuple[Finding, ...]:
+    """What else of its rule a patch mends in the same file; nothing when there is nothing else, or when the engines cannot say."""
+    path = finding.location.path
+    after = {edit.path: edit.after for edit in patch.edits if edit.path == path and edit.after is not None}
+    if not after or not any(
+        (one.rule.id, one.location.path) == (finding.rule.id, path) and one.location != finding.location for one in others
+    ):
+        return ()
+    step.go_on()
+    try:
+        found, coverage = engines.look(after)
+    except SandboxBusy:
+        raise
+    except (EngineError, SandboxUnavailable):
+        return ()
+    return () if coverage.breaking else gate.mended_as_well(finding, others, found)
 
 
 def _engine_checks(finding: Finding, patch: Patch, engines: Engines, step: _Steps) -> list[ProofCheck]:

@@ -46,6 +46,16 @@ def select_finding(name: str, files: RepositoryFiles, engines: Engines) -> Findi
         raise NothingThere(f"{nothing.message}{gaps}") from None
 
 
+def found_beside(finding: Finding, files: RepositoryFiles, engines: Engines) -> tuple[Finding, ...]:
+    """Everything that is reported in the file of a finding. An engine that looked at the file already is not asked again.
+
+    Raises:
+        EngineError, SandboxUnavailable: it cannot be looked for.
+    """
+    content = files.read(finding.location.path)
+    return engines.look({finding.location.path: content})[0] if content is not None else ()
+
+
 def pick(name: str, findings: Sequence[Finding]) -> Finding:
     """The one of these findings that `name` means, with its handle.
 

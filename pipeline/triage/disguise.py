@@ -205,7 +205,7 @@ def _redefined(sides: Sides) -> list[str]:
     called |= {name for unit in sides.after.units for name in unit.loads}
     before = _own_names(sides.before)
     reasons = []
-    for name in sorted(_own_names(sides.after) - before):
+    for name in sorted(_own_names(sides.after) - before - _safer_siblings(sides)):
         trusted = name in _HARMLESS or name in sides.before.imported
         if trusted and name in called:
             reasons.append(f"`{name}` gets a meaning of its own in added code")
@@ -220,6 +220,17 @@ def _redefined(sides: Sides) -> list[str]:
         if here in _HARMLESS and last != here and not known:
             reasons.append(f"`{origin}` is imported under the trusted name `{here}`")
     return reasons
+
+
+def _safer_siblings(sides: Sides) -> set[str]:
+    """`execFile` of `const execFile = promisify(child.execFile)` where `const exec = promisify(child.exec)` stood: the same words."""
+    found = set()
+    removed = [unit for unit in sides.removed() if unit.kind in ("lexical_declaration", "variable_declaration")]
+    for unit in sides.added():
+        for old, new in (("exec", "execFile"), ("execSync", "execFileSync")):
+            if unit.binds == {new} and any(one.binds == {old} and re.sub(rf"\b{old}\b", new, one.text) == unit.text for one in removed):
+                found.add(new)
+    return found
 
 
 def _another_danger(sides: Sides) -> list[str]:

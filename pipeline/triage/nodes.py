@@ -126,6 +126,44 @@ def is_unit(node: Node) -> bool:
     return parent is None or parent.type not in ("for_statement", "for_in_statement") or node == parent.child_by_field_name("body")
 
 
+def own_text(node: Node, end: int) -> bytes:
+    """The text of a statement up to `end` without the bodies of the functions in it, whose statements are read by themselves."""
+    text, start = node.text or b"", node.start_byte
+    pieces: list[bytes] = []
+    at = start
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if current.start_byte >= end:
+            continue
+        body = current.child_by_field_name("body") if current.type in FUNCTIONS else None
+        if body is not None and at <= body.start_byte and body.end_byte <= end:
+            pieces += [text[at - start : body.start_byte - start], b"{}"]
+            at = body.end_byte
+            # Parameters stand in front of the body and are words of the statement; nothing behind it belongs to the function.
+            continue
+        stack.extend(reversed(current.named_children))
+    return b"".join([*pieces, text[at - start : end - start]])
+
+
+def words_of(node: Node, end: int) -> tuple[bytes, ...]:
+    """Words and signs of a statement up to `end`, without the bodies of the functions in it (see `own_text`)."""
+    words: list[bytes] = []
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if current.start_byte >= end or current.type == "comment":
+            continue
+        body = current.child_by_field_name("body") if current.type in FUNCTIONS else None
+        if not current.child_count or current.type in ("string", "template_string"):
+            words.append(current.text or b"")
+        # A body is a statement or a block of them: it counts as one sign.
+        stack.extend(child for child in reversed(current.children) if child != body)
+        if body is not None:
+            words.append(b"{}")
+    return tuple(words)
+
+
 def is_block(node: Node) -> bool:
     return node.type in BLOCKS
 

@@ -39,6 +39,7 @@ from pipeline.triage.nodes import (
     last_name,
     leads_to_callee,
     names_in,
+    own_text,
     parameters,
     raw_names,
     root_name,
@@ -86,6 +87,7 @@ class Unit:
     """1-based, inclusive."""
     scope: str
     text: str
+    """Its own words: what stands in the functions in it are statements of their own."""
     unreachable: bool = False
     loads: set[str] = field(default_factory=set)
     """Names that it reads, without those that only lead to what is called."""
@@ -254,7 +256,7 @@ class _Reader:
                 end = max(node.start_byte, body.start_byte)
                 previous = body.prev_sibling
                 end_line = (previous.end_point.row if previous is not None else node.start_point.row) + 1
-        raw = (node.text or b"")[: min(end - node.start_byte, MAX_TEXT)]
+        raw = own_text(node, end)[:MAX_TEXT]
         unit = Unit(
             node, kind or node.type, node.start_byte, end, node.start_point.row + 1, end_line, scope, " ".join(decode(raw).split()), dead
         )

@@ -16,7 +16,7 @@ from pipeline.model.scan import EngineInfo
 from pipeline.patches import added_lines, changed_ranges, split_lines
 from pipeline.phrases import plural
 from pipeline.syntax import has_statements, parses
-from pipeline.triage.baseline import Compared
+from pipeline.triage.baseline import Compared, compare
 from pipeline.triage.complaints import LINT
 from pipeline.triage.disguise import disguises
 from pipeline.triage.escaped import only_escaped
@@ -78,12 +78,29 @@ def _check(name: str, reasons: Sequence[str], said: str, before: int | None = No
 # --- what the patch alone tells -------------------------------------------------------------------------------------------------------
 
 
-def check_text(patch: Patch, finding: Finding) -> list[ProofCheck]:
-    """All checks that need nothing but the patch: paths, size, syntax, silencing, behaviour, disguise."""
+def mended_as_well(finding: Finding, others: Sequence[Finding], after: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Which other findings of the same rule in the same file are gone with a patch, too: who mends by hand mends all that is alike.
+
+    Args:
+        others: what else is reported before the patch.
+        after: everything that is reported in the patched file.
+    """
+    path, rule = finding.location.path, finding.rule.id
+    before = [one for one in others if one.rule.id == rule and one.location.path == path and one.location != finding.location]
+    gone = compare(before, after, covered=lambda _: True).fixed
+    return tuple(one for one in before if one in gone)
+
+
+def check_text(patch: Patch, finding: Finding, also: Sequence[Finding] = ()) -> list[ProofCheck]:
+    """All checks that need nothing but the patch: paths, size, syntax, silencing, behaviour, disguise.
+
+    Args:
+        also: other findings that are gone with the patch (`mended_as_well`): what mends them is no stray change.
+    """
     large, lines = too_large(patch, finding.location)
     files = len(patch.edits)
     broken = [f"{edit.path} does not parse any more" for edit in patch.edits if _breaks(edit)]
-    sides = sides_of(patch)
+    sides = sides_of(patch, also)
     home = next((side for side in sides if side.edit.path == finding.location.path), None)
     kept = emptied(patch.edits)
     hidden = [*kept_secret(patch, finding), *odd_letters(patch)]
@@ -101,9 +118,14 @@ def check_text(patch: Patch, finding: Finding) -> list[ProofCheck]:
         _check(SIZE, large, counted),
         _check(PARSES, broken, f"{_readable(patch)} of {files} changed file{'s' * (files != 1)} read, no syntax error"),
         _check(NOT_SILENCED, suppressions(patch), "no marker added"),
-        _check(BEHAVIOUR, kept, "functions, routes, checks and the flagged statement's work are still there"),
+        _check(BEHAVIOUR, kept, "functions, routes, checks and the flagged statement's work are still there" + _told(also)),
         _check(NOT_DISGUISED, hidden, "nothing is renamed, encoded or reached by name"),
     ]
+
+
+def _told(also: Sequence[Finding]) -> str:
+    lines = sorted({one.location.line for one in also})
+    return f"; the patch mends line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))} as well" if lines else ""
 
 
 def _breaks(edit: FileEdit) -> bool:
@@ -209,6 +231,14 @@ def _not_rewritten(
         old = [f for f in before if f.rule.id == one.rule.id and f.location.path == one.location.path]
         now = [f for f in after if f.rule.id == one.rule.id and f.location.path == one.location.path]
         stood = hunk is not None and any(hunk[0] <= f.location.line - 1 < hunk[1] for f in old)
+        # On a line that the patch leaves alone it was told of before, in a scope that has another name now.
+        if (
+            hunk is None
+            and one.secret is None
+            and len(now) <= len(old)
+            and any(mapped_line(patch, f.location) == one.location.line for f in old)
+        ):
+            continue
         if one.rule.id == finding.rule.id or one.secret is not None or not stood or len(now) > len(old):
             kept.append(one)
     return kept

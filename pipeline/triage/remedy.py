@@ -47,6 +47,8 @@ _OBJECT_READERS = re.compile(
     r"|[.]get_(single_)?data$|[.]construct_document$|(^|[.])read_pickle$",
     re.IGNORECASE,
 )
+_TEXT = ('"', "'", "`", 'f"', "f'", "(")
+"""How a call of a text's method begins when the text stands in front of it."""
 _FEW = 8
 """Bytes below which a secret can be guessed by trying; OWASP's session management sheet asks for 64 bits of entropy."""
 
@@ -155,6 +157,9 @@ def _statement(change: _Change) -> list[str]:
 def _command(change: _Change) -> list[str]:
     fed = feeding(change.sides, change.flagged)
     old = _texts([unit for unit in change.sides.before.units if unit.start in fed])
+    split = _split(change)
+    if split:
+        return split
     words = {word for text in old for word in text.split()}
     reasons = [
         f"`{name}` is started now, which runs what it is given as a command"
@@ -171,6 +176,20 @@ def _command(change: _Change) -> list[str]:
     if starts and programs and not programs & first:
         reasons.append(f"`{sorted(programs)[0]}` is no longer what is started")
     return reasons
+
+
+def _split(change: _Change) -> list[str]:
+    """A command line that is cut at blanks: who chooses a value in it chooses how many arguments there are, quoted or not."""
+    scopes = {unit.scope for unit in change.flagged}
+    lines = {name for unit in change.sides.after.units if unit.scope in scopes and unit.built for name in unit.binds}
+    return [
+        f"line {unit.line} cuts a command line at blanks: a value with a blank in it becomes several arguments"
+        for unit in change.added
+        for call in unit.calls
+        if call.name in ("split", "rsplit")
+        and call.root != "shlex"
+        and (call.root in lines or (unit.built and call.path.startswith(_TEXT)))
+    ][:1]
 
 
 def _objects(change: _Change) -> list[str]:

@@ -15,7 +15,7 @@ from pipeline.model.fix import FileEdit, Patch
 from pipeline.patches import added_lines, removed_lines
 from pipeline.triage.nodes import HEADERS, OUTSIDE, TEXT_METHODS
 from pipeline.triage.outline import Outline, Unit
-from pipeline.triage.survival import Sides, emptied_branches, feeding, flagged_units, flagged_values
+from pipeline.triage.survival import Sides, arriving, emptied_branches, feeding, flagged_units, flagged_values, only_tells
 
 _TOLD = ("CHANGELOG*", "CHANGES*", "HISTORY*", "NEWS*")
 """Files that tell people what changed, by name."""
@@ -102,6 +102,7 @@ def stray_statements(sides: Sides, finding: Finding) -> list[str]:
     reasons += _changed_answers(sides, flagged, removed, added, flagged_values(sides, finding) | fed_names)
     reasons += [*_other_constants(flagged, removed, added), *_new_addresses(sides, finding, added)]
     reasons += [f"line {unit.line} imports everything of a module" for unit in added if unit.imports and unit.text.endswith("import *")]
+    reasons += _unused(sides, removed, added)
     for unit in _untied(sides, removed, added, ties):
         reasons.append(f"line {unit.line} is added, and it has nothing to do with the flagged statement")
     return reasons
@@ -131,6 +132,7 @@ def _explain_removed(sides: Sides, finding: Finding, flagged: Sequence[Unit], re
     sinks = {call.name for unit in flagged for call in unit.calls} - _KNOWN_TO_ALL
     written = {name for unit in flagged for name in unit.written}
     reached = {name for unit in flagged for call in unit.calls for name in (call.root,)} - _EVERYWHERE - {""}
+    members = {member for unit in own for member in unit.parts}
     gone = values - {name for unit in sides.after.units for name in unit.binds}
     branches = emptied_branches(sides, flagged)
     explained = set()
@@ -138,7 +140,7 @@ def _explain_removed(sides: Sides, finding: Finding, flagged: Sequence[Unit], re
         inside = any(u.node.start_byte <= unit.start < u.node.end_byte for u in flagged)
         uses = bool((unit.loads | unit.roots) & (values if unit.kind not in ("return_statement", *HEADERS) else gone))
         same = bool({call.name for call in unit.calls} & sinks or unit.written & written)
-        sets = bool(unit.targets & (values | worked_on))
+        sets = bool(unit.targets & (values | worked_on) or unit.written & members)
         spans = unit.line <= finding.location.end_line and unit.end_line >= finding.location.line
         makes = not unit.scope and bool(unit.binds & reached)
         if unit.start in fed | branches or unit.imports or inside or uses or same or sets or spans or makes or _answers(unit, flagged):
@@ -182,6 +184,11 @@ def _changed_answers(sides: Sides, flagged: Sequence[Unit], removed: Sequence[Un
         made = (unit.loads | unit.roots) & {name for one in flagged for name in one.binds}
         if not made <= bound:
             continue
+        here = {name for other in sides.after.units if other.scope == unit.scope for name in other.binds}
+        wanted = {name for one in flagged for name in arriving(sides, one)}
+        direct = (u for u in added if u.scope == unit.scope and u.kind == unit.kind and u.calls)
+        if not made & here and wanted and any(wanted <= u.loads | u.roots for u in direct):
+            continue  # given back where it is made, without a name for it
         now = [u for u in added if u.scope == unit.scope and u.kind == unit.kind]
         # `statement.all(name)` for `statement.all()`: what was put into the text is handed over beside it.
         handed = [(u.loads | u.roots) - (unit.loads | unit.roots) for u in now if u.roots >= unit.roots and _shape(u) == _shape(unit)]
@@ -209,6 +216,21 @@ def _other_constants(flagged: Sequence[Unit], removed: Sequence[Unit], added: Se
             same = now.scope == unit.scope and now.binds == unit.binds and now.loads == unit.loads and now.roots == unit.roots
             if same and not now.built and _shape(now) == _shape(unit) and now.strings != unit.strings:
                 reasons.append(f"line {unit.line} has another constant now")
+    return reasons
+
+
+def _unused(sides: Sides, removed: Sequence[Unit], added: Sequence[Unit]) -> list[str]:
+    """Names that the patch makes of values in a function and that nothing reads: the values went where they were used before."""
+    reasons = []
+    before = {(unit.scope, name) for unit in removed for name in unit.binds}
+    for unit in added:
+        makes = unit.kind in ("lexical_declaration", "variable_declaration", "expression_statement") and unit.assigns and not unit.written
+        if not makes or not unit.scope or unit.imports or not (unit.loads | unit.roots) - set(sides.after.imported):
+            continue
+        inside = [o for o in sides.after.units if (o.scope == unit.scope or o.scope.startswith(f"{unit.scope}.")) and not only_tells(o)]
+        read = {name for other in inside for name in other.loads | other.roots} | {c.name for o in inside for c in o.calls}
+        if unit.binds and not unit.binds & read and not any((unit.scope, name) in before for name in unit.binds):
+            reasons.append(f"`{min(unit.binds)}` is made of values and nothing uses it (line {unit.line})")
     return reasons
 
 

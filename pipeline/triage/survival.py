@@ -6,6 +6,7 @@ here is a decision on two outlines of a file (`pipeline.triage.outline`); each r
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 
 from pipeline.model.finding import Finding, Location
 from pipeline.model.fix import FileEdit, Patch
-from pipeline.patches import split_lines
-from pipeline.triage.nodes import HEADERS, TEXT_METHODS, constant_truth, last_line, parameters_in, shown
+from pipeline.patches import changed_ranges, split_lines
+from pipeline.triage.nodes import HEADERS, TEXT_METHODS, constant_truth, last_line, parameters_in, shown, words_of
 from pipeline.triage.outline import Definition, Outline, Unit, outline
 
 _GUARDS = {
@@ -30,6 +31,10 @@ _GUARDS = {
 _NOISE = frozenset(["print", "log", "debug", "info", "warning", "warn", "error", "exception", "critical"])
 """Calls that only tell: they do not stand for a statement that did something, and text may be built for them."""
 
+_FILLING = frozenset(["append", "extend", "insert", "push", "unshift"])
+"""Methods by which something is put into a list."""
+_LIST = re.compile(r"= ?(\[|(new )?Array\b|list\()")
+
 _BUILT_STRINGS = frozenset([89, 78])
 """CWE of weaknesses that *are* a string built from a value: handing the same string to another function mends nothing."""
 
@@ -41,21 +46,59 @@ class Sides:
     edit: FileEdit
     before: Outline
     after: Outline
+    also: tuple[Finding, ...] = ()
+    """Other findings of the same rule that are known to be gone with the patch: their statements are its business, too."""
 
     def removed(self) -> list[Unit]:
         """Statements that are no longer there in these words, in their scope."""
-        return _less(self.before.units, self.after.units)
+        return self._differ()[0]
 
     def added(self) -> list[Unit]:
         """Statements that were not there in these words, in their scope."""
-        return _less(self.after.units, self.before.units)
+        return self._differ()[1]
+
+    def _differ(self) -> tuple[list[Unit], list[Unit]]:
+        lines = _changed_lines(self.edit.before or b"", self.edit.after or b"")
+        gone, come = _less(self.before.units, self.after.units, lines[0]), _less(self.after.units, self.before.units, lines[1])
+        return _worded(gone, come), _worded(come, gone)
 
 
-def _less(these: Sequence[Unit], those: Sequence[Unit]) -> list[Unit]:
+@functools.lru_cache(maxsize=16)
+def _changed_lines(before: bytes, after: bytes) -> tuple[frozenset[int], frozenset[int]]:
+    """The changed lines of both sides, 1-based."""
+    old: set[int] = set()
+    new: set[int] = set()
+    for first, end, new_first, new_end in changed_ranges(split_lines(before), split_lines(after)):
+        old.update(range(first + 1, end + 1))
+        new.update(range(new_first + 1, new_end + 1))
+    return frozenset(old), frozenset(new)
+
+
+def _less(these: Sequence[Unit], those: Sequence[Unit], changed: frozenset[int]) -> list[Unit]:
+    """Those without an equal one on the other side. Of several equal ones it is the one on a changed line."""
     known = Counter((unit.scope, unit.kind, unit.text) for unit in those)
+    left: set[int] = set()
+    for unit in sorted(these, key=lambda unit: unit.line in changed):
+        key = (unit.scope, unit.kind, unit.text)
+        if known[key]:
+            known[key] -= 1
+        else:
+            left.add(id(unit))
+    return [unit for unit in these if id(unit) in left]
+
+
+def only_tells(unit: Unit) -> bool:
+    """Whether a statement does nothing but tell somebody something."""
+    names = {call.name for call in unit.calls}
+    return unit.kind == "expression_statement" and not unit.assigns and bool(names & _NOISE) and names <= _NOISE | TEXT_METHODS
+
+
+def _worded(these: Sequence[Unit], those: Sequence[Unit]) -> list[Unit]:
+    """Those that do not stand among the others with other blanks between the same words and signs: `() => x` for `()=>x`."""
+    known = Counter((unit.scope, unit.kind, words_of(unit.node, unit.end)) for unit in those)
     left = []
     for unit in these:
-        key = (unit.scope, unit.kind, unit.text)
+        key = (unit.scope, unit.kind, words_of(unit.node, unit.end))
         if known[key]:
             known[key] -= 1
         else:
@@ -63,14 +106,14 @@ def _less(these: Sequence[Unit], those: Sequence[Unit]) -> list[Unit]:
     return left
 
 
-def sides_of(patch: Patch) -> list[Sides]:
+def sides_of(patch: Patch, also: Sequence[Finding] = ()) -> list[Sides]:
     """The changed files whose language we read. A new file has an empty outline before."""
     found = []
     for edit in sorted(patch.edits, key=lambda e: e.path):
         after = outline(edit.path, edit.after) if edit.after is not None else None
         if after is not None:
             before = outline(edit.path, edit.before) if edit.before is not None else None
-            found.append(Sides(edit, before or Outline(), after))
+            found.append(Sides(edit, before or Outline(), after, tuple(one for one in also if one.location.path == edit.path)))
     return found
 
 
@@ -89,7 +132,15 @@ def lost_behaviour(sides: Sides, finding: Finding) -> list[str]:
 
 
 def flagged_units(sides: Sides, finding: Finding) -> list[Unit]:
-    """The statements at which the finding points: the smallest one that holds all of it, else those on its lines."""
+    """The statements at which the finding points, and those of the others that the patch mends as well."""
+    units: list[Unit] = []
+    for one in (finding, *sides.also):
+        units += [unit for unit in _units_of(sides, one) if unit not in units]
+    return units
+
+
+def _units_of(sides: Sides, finding: Finding) -> list[Unit]:
+    """The smallest statement that holds all of a finding, else those on its lines."""
     location = finding.location
     holding = sides.before.around(*_range(sides.edit.before or b"", location))
     units = [holding] if holding is not None else sides.before.at(location.line, location.end_line)
@@ -212,7 +263,7 @@ def _replaced(sides: Sides, unit: Unit, finding: Finding) -> list[str]:
     if sum(u.text == unit.text for u in around if not u.unreachable) >= before:
         return []
     new = [u for u in _within(sides.added(), unit.scope) if not u.unreachable and not u.empty and not u.imports]
-    values = _values(sides, unit)
+    values = arriving(sides, unit)
     if unit.assigns and not unit.calls and not unit.binds and values <= unit.targets:
         return []  # a setting such as `app.debug = True`: to take it back is the fix
     if finding.rule.cwe == 489 and unit.targets >= values and [call.name for call in unit.calls] == ["DebuggedApplication"]:
@@ -252,7 +303,7 @@ def _locals(side: Outline, scope: str) -> set[str]:
     return names - {"self", "cls", "this"}
 
 
-def _values(sides: Sides, unit: Unit) -> set[str]:
+def arriving(sides: Sides, unit: Unit) -> set[str]:
     """The local values that a statement works with. One whose definition went with the patch stands for what it was made of."""
     here, there = _locals(sides.before, unit.scope), _locals(sides.after, unit.scope)
     wanted = (unit.loads | unit.roots) & here - set(sides.before.imported) - unit.binds
@@ -286,9 +337,11 @@ def feeding(sides: Sides, flagged: Sequence[Unit]) -> set[int]:
             continue
         seen.add((scope, name))
         for other in sides.before.units:
-            if other.scope == scope and name in other.binds and other.start not in places:
+            if other.scope == scope and (name in other.binds or _puts_into(other, name, sides)) and other.start not in places:
                 places.add(other.start)
-                wanted |= {(scope, n) for n in other.loads | other.roots}
+                # The body of a function without a name (`map(() => make(x))`) reads for the statement in which it stands.
+                inside = [u for u in sides.before.units if u.kind == "expression" and other.start < u.start and u.end <= other.end]
+                wanted |= {(scope, n) for unit in (other, *inside) for n in unit.loads | unit.roots}
     return places
 
 
@@ -304,6 +357,14 @@ def emptied_branches(sides: Sides, flagged: Sequence[Unit]) -> set[int]:
         if all(statement.start_byte in own | found for statement in held):
             found.add(unit.start)
     return found
+
+
+def _puts_into(unit: Unit, name: str, sides: Sides) -> bool:
+    """Whether a statement puts something into a list of the function: `paths[0] = x`, `args.push(x)`."""
+    puts = (name in unit.targets and "" in unit.written) or any(
+        call.path == f"{name}.{call.name}" for call in unit.calls if call.name in _FILLING
+    )
+    return puts and any(name in o.binds and o.scope == unit.scope and _LIST.search(o.text) for o in sides.before.units)
 
 
 def _lost_around(sides: Sides, flagged: Sequence[Unit]) -> list[str]:
@@ -322,8 +383,11 @@ def _lost_around(sides: Sides, flagged: Sequence[Unit]) -> list[str]:
     vanished = {name for unit in flagged for name in unit.binds} - {n for u in sides.after.units for n in u.binds}
     now = Counter(call.name for unit in sides.after.units for call in unit.calls)
     then = Counter(call.name for unit in sides.before.units for call in unit.calls)
+    closed = {name for unit in sides.after.units if unit.kind == "with_statement" for name in unit.binds}
     for unit in sides.removed():
-        for call in unit.calls:
+        for call in unit.calls if not unit.imports else ():
+            if call.name == "close" and call.root in closed:
+                continue
             if call.name in excused or call.name in TEXT_METHODS or call.root in vanished or not call.name:
                 continue
             if now[call.name] < then[call.name]:

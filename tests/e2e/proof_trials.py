@@ -32,6 +32,8 @@ class Trial:
     operator: str
     patch: Patch
     finding: Finding
+    others: tuple[Finding, ...] = ()
+    """What else is reported in the file: the gate excuses what mends that as well."""
 
     @property
     def kind(self) -> str:
@@ -45,7 +47,14 @@ def found(engines: Engines, path: str, content: bytes) -> list[Finding]:
 
 
 def put_through(
-    engines: Engines, finding: Finding, patch: Patch, files: Mapping[str, bytes], *, tests: bool = False, policy: Policy | None = None
+    engines: Engines,
+    finding: Finding,
+    patch: Patch,
+    files: Mapping[str, bytes],
+    *,
+    tests: bool = False,
+    policy: Policy | None = None,
+    others: Sequence[Finding] = (),
 ) -> Proof:
     """The gate's answer on one patch."""
     return prove(
@@ -56,6 +65,7 @@ def put_through(
         control=engines.control,
         run_tests=tests,
         engines=engines,
+        others=others,
     )
 
 
@@ -98,9 +108,9 @@ def _trials(engines: Engines, cases: Sequence[Case], patches: Callable[[Case], I
     reported = engines.look({f"case{number}/{case.path}": case.before for number, case in enumerate(cases)})[0]
     made = []
     for number, case in enumerate(cases):
-        finding = next(f for f in reported if f.location.path == f"case{number}/{case.path}" and f.rule.id.startswith(case.rule))
-        finding = replace(finding, location=replace(finding.location, path=case.path))
-        made += [Trial(case, operator, patch, finding) for operator, patch in patches(case)]
+        here = [_at(f, case.path) for f in reported if f.location.path == f"case{number}/{case.path}"]
+        finding = next(f for f in here if f.rule.id.startswith(case.rule))
+        made += [Trial(case, operator, patch, finding, tuple(here)) for operator, patch in patches(case)]
     return [_apart(trial, number) for number, trial in enumerate(made)]
 
 
@@ -118,22 +128,32 @@ def sample(trials: Sequence[Trial], count: int, seed: int) -> list[Trial]:
 
 def put_all_through(engines: Engines, trials: Sequence[Trial]) -> list[Proof]:
     """The gate's answer on each, in order."""
-    asked = [trial for trial in trials if all(check.passed for check in check_text(trial.patch, trial.finding))]
+    asked = [trial for trial in trials if _is_asked(trial)]
     # Engines work file by file: what they say of many at once is what they say of each, and the gate asks for it again.
     judged = [(trial.finding.rule.id, trial.patch) for trial in asked if trial.finding.secret is None]
     engines.look({edit.path: edit.before for trial in asked for edit in trial.patch.edits if edit.before is not None})
     engines.look({edit.path: edit.after for trial in asked for edit in trial.patch.edits if edit.after is not None})
     knowing = replace(engines, residues=residues_known(engines, judged))
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda t: put_through(knowing, t.finding, t.patch, t.case.files()), trials))
+        return list(pool.map(lambda t: put_through(knowing, t.finding, t.patch, t.case.files(), others=t.others), trials))
+
+
+def _is_asked(trial: Trial) -> bool:
+    """Whether the gate looks at the files: the text of the patch is no reason to refuse it, or others of its rule lie in the file."""
+    beside = any(one.rule.id == trial.finding.rule.id and one.location != trial.finding.location for one in trial.others)
+    return beside or all(check.passed for check in check_text(trial.patch, trial.finding))
+
+
+def _at(finding: Finding, path: str) -> Finding:
+    return replace(finding, location=replace(finding.location, path=path))
 
 
 def _apart(trial: Trial, number: int) -> Trial:
     """The same in a folder of its own."""
     old, path = trial.case.path, f"part{number}/{trial.case.path}"
     edits = [replace(edit, path=path) if edit.path == old else edit for edit in trial.patch.edits]
-    finding = replace(trial.finding, location=replace(trial.finding.location, path=path))
-    return replace(trial, case=replace(trial.case, path=path), patch=Patch(tuple(edits)), finding=finding)
+    others = tuple(_at(one, path) for one in trial.others)
+    return replace(trial, case=replace(trial.case, path=path), patch=Patch(tuple(edits)), finding=_at(trial.finding, path), others=others)
 
 
 def residues_known(engines: Engines, tried: Sequence[tuple[str, Patch]]) -> Residues:
