@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.fixers.python import archive, commands, flask_debug, random_token, sql, tls, yaml_load
-from pipeline.fixers.python.calls import temporary, timeout
+from pipeline.fixers.python.calls import entities, temporary, timeout
 from pipeline.fixers.python.web import cookies, markup, paths, redirects, template_code
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch
@@ -30,6 +30,7 @@ _REWRITES: Mapping[str, Rewrite] = {
     "python.template-injection": template_code.fix,
     "python.tls-verification-disabled": tls.fix,
     "python.unsafe-yaml": yaml_load.fix,
+    "python.xml-external-entities": entities.fix,
 }
 
 _OTHER_WAYS: Mapping[str, tuple[Rewrite, ...]] = {

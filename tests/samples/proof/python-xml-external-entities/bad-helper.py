@@ -1,0 +1,15 @@
+"""Orders that partners send."""
+
+from lxml import etree
+
+
+def read_order(text):
+    if not text:
+        raise ValueError("no order")
+    parser = _parser(True)
+    order = etree.fromstring(text, parser)
+    return order.findtext("number")
+
+
+def _parser(on):
+    return etree.XMLParser(remove_blank_text=True, resolve_entities=on)
