@@ -27,6 +27,13 @@ def login():
     return redirect(target)
 
 
+@app.route("/twice")
+def twice():
+    if request.args.get("next") and validators.is_safe_url(request.args.get("next")):
+        return redirect(request.args.get("next"))
+    return redirect("/")
+
+
 @app.route("/checked")
 def checked():
     target = request.args["next"]
