@@ -22,6 +22,13 @@ app.get("/docs", (req, res) => {
   res.sendFile(file);
 });
 
+app.get("/skins/:skin", (req, res) => {
+  if (!SKIN.test(req.params.skin)) {
+    return res.sendStatus(404);
+  }
+  res.sendFile(path.join(__dirname, "skins", req.params.skin));
+});
+
 app.get("/themes/:name", (req, res) => {
   const name = req.params.name;
   if (!THEMES.includes(name)) {
