@@ -341,8 +341,8 @@ def asked(message: Message) -> int:
 
 
 def arrived(event: Event) -> int:
-    """The priority of an event."""
-    return COMMAND if isinstance(event, CommentEvent | ButtonEvent) else NORMAL
+    """The priority of an event. What a bot writes, ourselves first of all, is no command and takes no command's place."""
+    return COMMAND if isinstance(event, CommentEvent | ButtonEvent) and not event.sender.bot else NORMAL
 
 
 @dataclass(frozen=True, slots=True)
