@@ -380,7 +380,7 @@ def render_fixes(fixes: Sequence[Fix], reference_sign: str = "#", left: int = 0)
     """
     lines = [f"- {code(cut(fix.place or fix.handle, 200))}: {_outcome(fix, reference_sign)}" for fix in fixes]
     rest = f"\n\n{left:,} more: press again when these have ended." if left else ""
-    return "\n".join(["Fixes that were asked for:", "", *lines]) + rest
+    return "\n".join(["Fixes that were asked for, now or before:", "", *lines]) + rest
 
 
 def _outcome(fix: Fix, sign: str) -> str:

@@ -29,14 +29,22 @@ WORDS = ("another way", "first", "only FILE", "without the environment sample fi
 
 
 def render_fix_answer(
-    topic: FixTopic, *, handle: str = "", handles: Sequence[str] = (), asked: str = "", error: str = "", number: int = 0, left: int = 0
+    topic: FixTopic,
+    *,
+    handle: str = "",
+    handles: Sequence[str] = (),
+    asked: str = "",
+    error: str = "",
+    number: int = 0,
+    left: int = 0,
+    before: int = 0,
 ) -> str:
     """An answer as Markdown; everything in it is escaped.
 
     Args:
         handle: of the finding; `handles`: of those that the answer is about.
         asked: what was typed; `error`: why something came to nothing, a clause.
-        number: how many fixes were asked for; `left`: how many were not taken up.
+        number: how many fixes were asked for; `left`: how many were not taken up; `before`: how many had been asked for earlier.
     """
     name = code(cut(handle, 200))
     named = ", ".join(code(cut(one, 200)) for one in handles[:NAMED])
@@ -60,7 +68,12 @@ def render_fix_answer(
             return "No fixer knows how to mend what is open here."
         case "fix-all":
             more = f" {left:,} more: ask again when these have ended." if left else ""
-            return f"{phrases.plural(number, 'fix', 'fixes')} asked for: {named}.{more} One comment says what becomes of them."
+            earlier = f" {before:,} {'was' if before == 1 else 'were'} asked for before." if before else ""
+            if not number:
+                return f"Nothing new to ask for.{earlier} One comment says what became of {'it' if before == 1 else 'them'}."
+            return (
+                f"{phrases.plural(number, 'fix', 'fixes')} asked for: {named}.{earlier}{more} One comment says what becomes of all of them."
+            )
         case "overtaken":
             return "That check is of an older commit. The buttons of the newest commit's check are the ones to press. Nothing was done."
         case "not-finished":

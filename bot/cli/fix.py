@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import pipeline.fixers
@@ -14,6 +15,7 @@ from pipeline.errors import EngineMissing, UsageError
 from pipeline.escaping import visible
 from pipeline.model.finding import BaselineState, Finding
 from pipeline.model.fix import Patch, ProofWord
+from pipeline.model.scan import Coverage
 from pipeline.patches import render_diff
 from pipeline.plugins import discover
 from pipeline.ports import Fixer
@@ -60,10 +62,16 @@ def run(args: argparse.Namespace) -> int:
     if not args.path.is_dir():
         raise UsageError(f"{args.path} is no folder")
     control = RunControl(engines_dir(), lambda: True)
+    _progress("looking for findings")
     judgement = judge_folder(args.path, None, None, control, policy_places())
+    _progress()
     missing = [gap for gap in judgement.verdict.coverage.breaking if not gap.path and gap.blame == "us"]
     if missing:
         raise EngineMissing(missing[0].reason, engine=missing[0].engine, hint="fixwright engines install")
+    coverage = judgement.verdict.coverage
+    if not coverage.files_checked:
+        print(_nothing_read(args.path, coverage), file=sys.stderr)
+        return 3 if coverage.breaking else 0
     found = [j.finding for j in judgement.verdict.judged if j.baseline is BaselineState.NEW]
     fixers = list(discover(pipeline.fixers, "FIXER", Fixer).values())
     fixable = [f for f in found if any(fixer.answers(f.rule.id) for fixer in fixers)]
@@ -71,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = [pick(args.finding, found)] if args.finding else [f for f in fixable if f not in guesses]
     files = PatchedFiles(FolderFiles(Worktree.open(args.path)))
     outcomes = []
-    for outcome in mend(wanted, files, fixers, judgement.policy, control, said=_begin):
+    for outcome in mend(wanted, files, fixers, judgement.policy, control, said=partial(_begin, len(wanted))):
         outcomes.append(outcome)
         tell(outcome)
     _deliver(args, files.combined("fix findings"))
@@ -91,9 +99,25 @@ def run(args: argparse.Namespace) -> int:
     return 0 if accepted == len(outcomes) else 1
 
 
-def _begin(finding: Finding) -> None:
+def _nothing_read(path: Path, coverage: Coverage) -> str:
+    """Why there was nothing to look at. Names of files are hostile."""
+    if not coverage.files_changed:
+        return f"there is no file in {visible(str(path))}"
+    first = next((gap for gap in (*coverage.breaking, *coverage.gaps) if gap.path), None)
+    why = f": {visible(first.path)}: {visible(first.reason)}" if first else ""
+    count = coverage.files_changed
+    files = "the only file in {} cannot" if count == 1 else f"none of the {count:,} files in {{}} can"
+    return f"{files.format(visible(str(path)))} be looked at{why}"
+
+
+def _begin(count: int, number: int, finding: Finding) -> None:
+    _progress(f"{number} of {count}  {visible(finding.location.path)}:{finding.location.line}")
+
+
+def _progress(said: str = "") -> None:
+    """What is at work, for somebody who waits at a terminal: one line, which the next word takes the place of."""
     if sys.stderr.isatty():
-        print(f"\r\033[K{visible(finding.location.path)}:{finding.location.line} ...", end="", file=sys.stderr, flush=True)
+        print(f"\r\033[K{said} ..." if said else "\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def tell(outcome: Outcome) -> None:

@@ -32,12 +32,14 @@ def fix_all(context: Context, message: FixAll) -> None:
     pull_request = review.change.pull_request
     if why and message.comment is None and pull_request is not None:
         context.teller(review).ensure_comment(pull_request, BUTTON, render_fix_answer(why))
-    left = [] if why else _left(wanted, begun)
+    places = [] if why else _all(wanted)
+    left = [(finding, place) for finding, place in places if (str(finding.handle), place) not in begun]
+    before = {(str(finding.handle), place) for finding, place in places} & begun
     names = tuple(dict.fromkeys(place or finding.handle or "" for finding, place in left[:FIX_AT_MOST]))
     rest = max(0, len(left) - FIX_AT_MOST)
     with context.finish() as work:
         if message.comment is not None:
-            body = render_fix_answer(why or "fix-all", handles=names, number=len(names), left=rest)
+            body = render_fix_answer(why or "fix-all", handles=names, number=len(names), left=rest, before=len(before))
             reply = Reply(message.installation, message.comment, "fix", body)
             work.outbox.send(Envelope(reply, f"reply:fix_all:{context.claimed.id}", priority=COMMAND, group=context.claimed.group))
         if why or pull_request is None:
@@ -60,15 +62,10 @@ def _why_not(work: Work, review: Review) -> FixTopic | None:
     return None
 
 
-def _left(wanted: Sequence[Judged], begun: set[tuple[str, str]]) -> list[tuple[Finding, str]]:
-    """What was not asked for yet, each with its place when its identity has several."""
+def _all(wanted: Sequence[Judged]) -> list[tuple[Finding, str]]:
+    """Each with its place when its identity has several."""
     several = {one.finding.fingerprint for one in wanted if _places(wanted, one) > 1}
-    left = []
-    for one in wanted:
-        place = where(one.finding) if one.finding.fingerprint in several else ""
-        if (one.finding.handle, place) not in begun:
-            left.append((one.finding, place))
-    return left
+    return [(one.finding, where(one.finding) if one.finding.fingerprint in several else "") for one in wanted]
 
 
 def _places(found: Sequence[Judged], of: Judged) -> int:

@@ -73,22 +73,22 @@ def mend(
     fixers: Sequence[Fixer],
     policy: Policy,
     control: Control,
-    said: Callable[[Finding], None] = lambda _: None,
+    said: Callable[[int, Finding], None] = lambda _, __: None,
     engines: Engines | None = None,
 ) -> Iterator[Outcome]:
     """Try to mend each finding; accepted patches are put on top of `files`, and the next ones see them.
 
     Args:
-        said: told before each one is begun: proving takes seconds, running tests minutes.
+        said: told before each one is begun, and the how manieth of `wanted` it is: proving takes seconds, running tests minutes.
         engines: to share what was looked at with others.
     """
     engines, tests = engines or Engines(control), RowOfRuns()
     moved: dict[str, tuple[Finding, ...]] = {}
-    for original in wanted:
+    for number, original in enumerate(wanted, 1):
         finding = _now(original, moved)
         if finding is None:
             continue
-        said(finding)
+        said(number, finding)
         outcome = Outcome(finding, None, None)
         for patch in islice(patches(fixers, finding, files), RUNGS):
             try:

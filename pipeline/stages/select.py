@@ -69,7 +69,7 @@ def pick(name: str, findings: Sequence[Finding]) -> Finding:
         return _at(place[1].removeprefix("./"), int(place[2]), named)
     handle = parse_handle(name)
     if handle is None:
-        raise UsageError(f"'{visible(name)}' is neither a handle (K7Q) nor a place (FILE:LINE)")
+        raise UsageError(f"'{visible(name)}' is neither a handle ({_example(named)}) nor a place (FILE:LINE)", hint=_some(named))
     found = [finding for finding in named if finding.handle == handle]
     if not found:
         raise NothingThere(f"no finding here is called {handle}", hint=_some(named))
@@ -97,7 +97,15 @@ def _places(findings: Sequence[Finding]) -> str:
 
 
 def _some(findings: Sequence[Finding]) -> str:
-    return f"found here: {_places(findings)}" if findings else ""
+    """What could have been meant, the first ten."""
+    if not findings:
+        return "there is no finding here at all"
+    named = [f"{f.handle} at {visible(f.location.path)}:{f.location.line}" for f in findings[:10]]
+    return f"found here: {', '.join(named)}" + (f" and {len(findings) - len(named)} more" if len(findings) > len(named) else "")
+
+
+def _example(findings: Sequence[Finding]) -> str:
+    return next((f.handle for f in findings if f.handle), "K7Q")
 
 
 def _all(files: RepositoryFiles, engines: Engines) -> list[Finding]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
+from pipeline.model.ids import ReviewId
+from pipeline.store.tables import reviews
 from tests.fakes import LineScanner
 from tests.stages.github import VALUE, GithubBench, KeyScanner
 from tests.stages.waiving import TODAY, it_is
@@ -183,5 +186,25 @@ def test_everything_can_be_asked_for_by_a_command(github: GithubBench) -> None:
     github.settle()
     said = ours(github, pull)
     assert "2 fixes asked for" in said[0]
-    assert said[1].startswith("Fixes that were asked for:")
+    assert said[1].startswith("Fixes that were asked for, now or before:")
     assert len(github.ours(repository)) == 2
+    github.world.comment("ada", pull, "/fix all")
+    github.settle()
+    assert ours(github, pull)[2].startswith("Nothing new to ask for. 2 were asked for before. One comment says what became of them.")
+
+
+def test_of_everything_what_was_asked_for_is_not_asked_again_and_what_was_called_off_is(github: GithubBench) -> None:
+    _, pull, _ = checked(github, {"c.txt": "BAD one\n", "d.txt": "BAD two\n"})
+    github.world.comment("ada", pull, "/fix c.txt:1")
+    github.settle()
+    with github.app.database.work() as work:
+        of_pull = select(reviews.c.id).where(reviews.c.pull_request.is_not(None)).order_by(reviews.c.id).limit(1)
+        review = work.reviews.get(ReviewId(work.transaction.execute(of_pull).scalar_one()))
+        other = next(one.finding for one in work.reviews.verdict(review.id).judged if one.finding.location.path == "d.txt")
+        repository = work.installations.identify(review.change.repository)
+        made, _ = work.fixes.create(repository, review.id, other.fingerprint, other.handle or "", asked_by="ada")
+        assert work.fixes.cancel(made, "ada")
+    github.world.comment("ada", pull, "/fix all")
+    github.settle()
+    assert f"1 fix asked for: `{other.handle}`. 1 was asked for before." in "\n".join(ours(github, pull))
+    assert github.sent("request_fix") == 2
