@@ -55,10 +55,13 @@ run: $(STAMP) engines
 
 # The tests start hundreds of processes: those share what Python has compiled, whatever the environment says. Tests wait more than they
 # compute, so there are more workers than processors; and a worker that has nothing left takes over what waits for another.
+# They make and remove some hundred thousand small files: where memory has 6 GB to spare, there.
 test: export PYTHONDONTWRITEBYTECODE =
+test: TESTS_IN = $(shell df --output=fstype,avail /dev/shm 2>/dev/null | awk '$$1 == "tmpfs" && $$2 > 6000000 {print "/dev/shm"; exit} END {}' | grep . || echo "$${TMPDIR:-/tmp}")
 test: $(DEV) engines
 	@tests/prepare.sh
-	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	@folder=$$(mktemp -d "$(TESTS_IN)/fixwright-XXXXXX"); trap 'rm -rf "$$folder"' EXIT; chmod 755 "$$folder"; \
+	TMPDIR="$$folder" $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 check: $(DEV)
 	@$(BIN)/ruff check .

@@ -13,7 +13,8 @@ from pipeline.stages.prove import Engines
 from tests.e2e.variant_trials import all_variants, put_all_through, rules, some_variants
 from tests.engines import INSTALLED
 
-SAMPLE = 60
+SAMPLE = 4
+"""Of each rule."""
 
 
 def run(quick: bool) -> Shares:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,8 +37,9 @@ def copy_with(folder: Path, engine: str, script: str | None) -> Path:
     Args:
         script: lines of sh; `"$REAL"` is the real program. None: the program is missing.
     """
-    source = engines.environment_dir(INSTALLED)
     target = engines.environment_dir(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source = _beside(engines.environment_dir(INSTALLED), target.parent)
     shutil.copytree(source, target, symlinks=True, copy_function=_link)
     _replace(target, engine, script)
     for folder_above in (folder, target):
@@ -135,6 +138,20 @@ def processes() -> Iterator[tuple[int, list[str]]]:
             except OSError:
                 continue
             yield int(entry.name), os.fsdecode(line).split("\0")[:-1]
+
+
+def _beside(source: Path, place: Path) -> Path:
+    """The installed engines, on the filesystem of `place`: one copy for all tests, as links do not reach from one to another."""
+    if source.stat().st_dev == place.stat().st_dev:
+        return source
+    copied = Path(tempfile.gettempdir()) / f"fixwright-{source.name}"
+    if not copied.exists():
+        made = Path(tempfile.mkdtemp(prefix="fixwright-engines-"))
+        shutil.copytree(source, made / source.name, symlinks=True)
+        with contextlib.suppress(OSError):  # another process was quicker
+            (made / source.name).rename(copied)
+        shutil.rmtree(made)
+    return copied
 
 
 def _link(source: str, target: str) -> None:

@@ -21,7 +21,7 @@ from pipeline.plugins import discover
 from pipeline.ports import Fixer
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.prove import Engines
-from tests.e2e import variants_javascript, variants_python
+from tests.e2e import variants_javascript, variants_plain, variants_python
 from tests.e2e.proof_cases import Memory
 from tests.e2e.proof_trials import put_through, residues_known
 from tests.unit.fixers import cases
@@ -67,11 +67,13 @@ class Result:
     """Why it failed, empty when the patch passed and a second run changed nothing."""
 
 
+_PLACES = {".py": "app.py", ".js": "app.js", ".yml": ".github/workflows/app.yml", ".dockerfile": "Dockerfile"}
+"""Ending of an example -> where such a file stands in a repository."""
+
+
 def rules() -> list[str]:
-    """Every rule that a fixer answers and of which variants can be made."""
-    return sorted(
-        rule for rule in rulebook.load().rules if rule.split(".")[0] in ("python", "javascript") and any(f.answers(rule) for f in FIXERS)
-    )
+    """Every rule of ours that a fixer answers."""
+    return sorted(rule for rule in rulebook.load().rules if any(f.answers(rule) for f in FIXERS))
 
 
 def seeds(rule: str) -> list[Seed]:
@@ -80,13 +82,14 @@ def seeds(rule: str) -> list[Seed]:
     found: list[Seed] = []
     for file in sorted(rulebook.FOLDER.glob(f"{language}/{name}.bad.*")):
         text = file.read_text("utf-8")
-        for number, one in enumerate(text.split("\n"), start=1):
-            if file.suffix in (".py", ".js") and re.search(rf"expect: .*{re.escape(rule)}\b", one):
-                path = f"app{file.suffix}"
-                found.append(Seed(rule, f"{file.name}:{number}", path, text, Location(path, number, number)))
+        expected = [n for n, one in enumerate(text.split("\n"), start=1) if re.search(rf"expect: .*{re.escape(rule)}\b", one)]
+        path = _PLACES.get(file.suffix)
+        if path is not None:  # of a file without statements there are variants of the whole
+            expected = expected[:1] if file.suffix in (".yml", ".dockerfile") else expected
+            found += [Seed(rule, f"{file.name}:{number}", path, text, Location(path, number, number)) for number in expected]
     if (cases.TABLES / f"{rule}.txt").exists():
         for case in cases.table(rule):
-            if case.after is not None and case.path.endswith((".py", ".js")):
+            if case.after is not None and case.path.endswith((".py", ".js", ".yml", "Dockerfile")):
                 where = cases.location(case.path, case.before, case.at)
                 found.append(Seed(rule, case.name, case.path, case.before, where, case.files))
     return found
@@ -108,29 +111,30 @@ def all_variants(chance_seed: int, wanted: Sequence[str]) -> list[Variant]:
     return made
 
 
-def some_variants(chance_seed: int, wanted: Sequence[str], count: int) -> list[Variant]:
-    """A few of them, of as many rules and kinds as possible."""
+def some_variants(chance_seed: int, wanted: Sequence[str], each: int) -> list[Variant]:
+    """Some of each of these rules, of as many kinds as possible."""
     chance = random.Random(chance_seed)
     made: list[Variant] = []
-    left = {rule: chance.sample(found, len(found)) for rule in wanted if (found := seeds(rule))}
-    while len(made) < count and any(left.values()):
-        for rule in chance.sample(list(left), len(left)):
-            while left[rule] and len(made) < count:
-                seed = left[rule].pop()
-                written = _variants(seed, chance_seed, len(made)) if mended(seed) else []
-                if written:
-                    made.append(chance.choice(written))
-                    break
+    for rule in wanted:
+        of_rule: list[Variant] = []
+        for seed in chance.sample(found := seeds(rule), len(found)):
+            written = _variants(seed, chance_seed, len(made) + len(of_rule)) if mended(seed) else []
+            kinds = {one.kind for one in of_rule}
+            of_rule += sorted(chance.sample(written, len(written)), key=lambda one: one.kind in kinds)[:2]
+            if len(of_rule) >= each:
+                break
+        made += of_rule[:each]
     return made
 
 
 def _variants(seed: Seed, chance_seed: int, number: int) -> list[Variant]:
     chance = random.Random(f"{chance_seed}:{seed.rule}:{seed.name}")
-    written = (
-        variants_python.variants(seed.text, seed.where.line, chance)
-        if seed.path.endswith(".py")
-        else variants_javascript.variants(seed.path, seed.text, seed.where.line, chance)
-    )
+    if seed.path.endswith(".py"):
+        written = variants_python.variants(seed.text, seed.where.line, chance)
+    elif seed.path.endswith(".js"):
+        written = variants_javascript.variants(seed.path, seed.text, seed.where.line, chance)
+    else:
+        written = variants_plain.variants(seed.path, seed.text, chance)
     return [Variant(seed, kind, f"part{number}_{kind}/{seed.path}", text) for kind, text in written]
 
 
