@@ -57,11 +57,11 @@ run: $(STAMP) engines
 # compute, so there are more workers than processors; and a worker that has nothing left takes over what waits for another.
 # They make and remove some hundred thousand small files: where memory has 6 GB to spare, there.
 test: export PYTHONDONTWRITEBYTECODE =
-test: TESTS_IN = $(shell df --output=fstype,avail /dev/shm 2>/dev/null | awk '$$1 == "tmpfs" && $$2 > 6000000 {print "/dev/shm"; exit} END {}' | grep . || echo "$${TMPDIR:-/tmp}")
+test: TESTS_IN = $(shell df --output=fstype,avail /dev/shm 2>/dev/null | awk '$$1 == "tmpfs" && $$2 > 6000000 {print "/dev/shm"}' | grep . || echo "$${TMPDIR:-/tmp}")
 test: $(DEV) engines
 	@tests/prepare.sh
 	@folder=$$(mktemp -d "$(TESTS_IN)/fixwright-XXXXXX"); trap 'rm -rf "$$folder"' EXIT; chmod 755 "$$folder"; \
-	TMPDIR="$$folder" $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	TMPDIR="$$folder" $(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
 check: $(DEV)
 	@$(BIN)/ruff check .

@@ -9,7 +9,7 @@ from collections import Counter
 from pipeline.stages.examine import RunControl
 from pipeline.stages.prove import Engines
 from tests.e2e import variants_javascript, variants_plain, variants_python
-from tests.e2e.variant_trials import put_all_through, rules, some_variants
+from tests.e2e.variant_trials import Result, all_variants, put_all_through, rules, some_variants
 from tests.engines import INSTALLED, needs_engines
 from tests.hostile import SEED
 
@@ -69,13 +69,18 @@ def test_the_same_seed_gives_the_same_variants() -> None:
 
 @needs_engines
 def test_the_patches_of_every_rule_pass_on_variants_and_leave_nothing_to_do() -> None:
-    seed = int(SEED)
-    made = some_variants(seed, rules(), 6)
-    fired = [result for result in put_all_through(Engines(RunControl(INSTALLED, lambda: True)), made) if result.fired]
+    seed, engines = int(SEED), Engines(RunControl(INSTALLED, lambda: True))
+    fired = [result for result in put_all_through(engines, some_variants(seed, rules(), 6)) if result.fired]
+    few = [rule for rule in rules() if _passed(fired)[rule] < 3]
+    # Another name can be another thing: what is called `portion` is no token. There the rule is asked for everything that there is.
+    fired += [result for result in put_all_through(engines, all_variants(seed, few)) if result.fired]
     failed = [f"{r.variant.seed.rule}, {r.variant.kind} of {r.variant.seed.name!r}: {r.said}" for r in fired if r.said]
-    print(f"FIXWRIGHT_SEED={seed}: {len(made)} variants, {len(fired)} fire, {len(failed)} fail", *failed, sep="\n")
-    passed = Counter(result.variant.seed.rule for result in fired if not result.said)
-    assert {rule: passed[rule] for rule in rules() if passed[rule] < 3} == {}
+    print(f"FIXWRIGHT_SEED={seed}: {len(fired)} variants that fire, {len(failed)} fail", *failed, sep="\n")
+    assert {rule: _passed(fired)[rule] for rule in rules() if _passed(fired)[rule] < 3} == {}
     assert [said for said in failed if "a second run" in said] == []
     # `python -m benchmarks variants` counts them all; a fixer that leaves a rare spelling alone is no error.
     assert len(failed) * 20 <= len(fired)
+
+
+def _passed(fired: list[Result]) -> Counter[str]:
+    return Counter(result.variant.seed.rule for result in fired if not result.said)

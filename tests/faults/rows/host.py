@@ -70,7 +70,7 @@ def tried(run: Run, since: int, most: int) -> None:
         assert not soon, f"{call} was tried again at once: {times}"
 
 
-@fault(21, "the host answers 5xx, call by call", steps=tuple(REVIEW_CALLS), quick=("check ended", "git"))
+@fault(21, "the host answers 5xx, call by call", steps=tuple(REVIEW_CALLS), quick=("check ended",))
 def fails(run: Run) -> None:
     method, path = REVIEW_CALLS[run.step]
     since = len(run.stand.world.asked)
@@ -123,7 +123,7 @@ def lost_answer(run: Run) -> None:
     run.cured()
 
 
-@fault(22, "the host does it and its answer is lost, during a fix", steps=FIX_WRITES, quick=("pull request made",))
+@fault(22, "the host does it and its answer is lost, during a fix", steps=FIX_WRITES)
 def lost_answer_in_a_fix(run: Run) -> None:
     method, path = FIX_CALLS[run.step]
     life = asked_to_fix(run)
