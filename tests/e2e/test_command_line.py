@@ -284,6 +284,17 @@ def test_a_finding_that_is_not_there_is_named(tmp_path: Path, capsysbinary: pyte
     folder = _folder(tmp_path, {"db.py": INJECTION})
     assert main(["fix", str(folder), "--finding", "db.py:1"]) in (2, 3)
     assert b"db.py:6" in capsysbinary.readouterr().err
+    assert main(["fix", str(folder), "--finding", "ZZZ"]) == 2
+    assert b" at db.py:6" in capsysbinary.readouterr().err
+
+
+@needs_engines
+def test_a_folder_in_which_nothing_can_be_looked_at_is_not_said_to_be_well(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    folder = _folder(tmp_path, {})
+    assert main(["fix", str(folder)]) == 0
+    assert b"there is no file in " in capsysbinary.readouterr().err
 
 
 # --- doctor, engines, local -----------------------------------------------------------------------------------------------------------
