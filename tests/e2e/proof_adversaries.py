@@ -21,6 +21,7 @@ SINKS: Mapping[str, str] = {
     "python.archive-path-traversal": "archive.extractall",
     "python.flask-debug": "app.run",
     "python.insecure-random-token": "random.choice",
+    "python.unescaped-output": "Markup",
     "javascript.sql-injection": "client.query",
     "javascript.command-injection": "exec",
     "javascript.tls-verification-disabled": "https.get",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.fixers.python import archive, commands, flask_debug, random_token, sql, tls, yaml_load
 from pipeline.fixers.python.calls import entities, temporary, timeout
-from pipeline.fixers.python.web import cookies, markup, paths, redirects, template_code
+from pipeline.fixers.python.web import cookies, markup, paths, redirects, safe_text, template_code
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch
 from pipeline.ports import SourceFiles
@@ -29,6 +29,7 @@ _REWRITES: Mapping[str, Rewrite] = {
     "python.sql-injection": sql.fix,
     "python.template-injection": template_code.fix,
     "python.tls-verification-disabled": tls.fix,
+    "python.unescaped-output": safe_text.fix,
     "python.unsafe-yaml": yaml_load.fix,
     "python.xml-external-entities": entities.fix,
 }

@@ -1,0 +1,13 @@
+"""Badges of people."""
+
+from flask import Flask
+from markupsafe import Markup
+
+app = Flask(__name__)
+
+
+def badge(name, kind):
+    app.logger.info("badge")
+    if not kind:
+        return ""
+    return Markup("<b class='badge'>{}</b>").format(name)
