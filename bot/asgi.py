@@ -1,4 +1,4 @@
-"""The web application: webhooks, setup, health and metrics."""
+"""The web application: webhooks, the public API, setup, health and metrics."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
+import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from bot import __version__
+from bot.api.routes import make_api
 from bot.kept import Kept
 from bot.metrics import Metrics
 from bot.pages.setup import SetupPages
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 READY_SECONDS = 1.0
 """For which a look at our own readiness counts, however often it is asked for."""
+API_THREADS = 12
+"""Requests of the API that are worked at once: less than there are connections to the database."""
 PAGE_THREADS = 4
 """Pages that are made at once; the threads that deliveries wait for are others."""
 
@@ -51,6 +55,7 @@ def make_asgi(app: App) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = API_THREADS
         intake.start()
         kept.start()
         looking = asyncio.create_task(look(app.pressure, own))
@@ -72,8 +77,10 @@ def make_asgi(app: App) -> Starlette:
         checks, able = await ready.now()
         return JSONResponse({"status": "ready" if able else "not ready", "checks": checks}, 200 if able else 503)
 
-    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", Metrics(app, pages).show), *webhooks.routes()]
+    routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", Metrics(app, pages).show)]
+    routes += webhooks.routes()
     routes += SetupPages(app.settings, app.plugins.providers, app.configurations, app.memory, pages).routes()
+    routes.append(Mount("", make_api(app)))
     return Starlette(routes=routes, lifespan=lifespan)
 
 

@@ -19,6 +19,11 @@ class ScanType(StrEnum):
     DEEP_AI = "deep_ai_scan"
 
 
+def scan_type_of(finding: Finding) -> ScanType:
+    """The kind of scan that tells of such a finding."""
+    return ScanType.SEMGREP if finding.secret is None else ScanType.SECRETS
+
+
 class BatchStatus(StrEnum):
     """Internal states of a batch; `bot/api/schemas.py` maps them to the public words."""
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Row, delete, select, update
 
 from pipeline.model.finding import Finding
 from pipeline.model.ids import CommitId, FindingId, RepositoryId, ReviewId
+from pipeline.model.scan import scan_type_of
 from pipeline.store.columns import database_now
 from pipeline.store.given import GivenHandles
 from pipeline.store.identifiers import new_id
 from pipeline.store.places import Looked
-from pipeline.store.seen import FINDING, FindingEventKind, FindingStatus, SeenFindings
+from pipeline.store.seen import FINDING, FindingEventKind, FindingStatus, SeenFindings, shown
 from pipeline.store.tables import finding_events, finding_states, findings, occurrences, repositories
 from pipeline.store.transaction import Values, chunks
 
@@ -129,7 +130,9 @@ class Findings(SeenFindings):
             return
         where = (finding_states.c.repository_id == repository_id, finding_states.c.branch == branch)
         self._transaction.execute(
-            update(finding_states).where(*where, finding_states.c.status == "open").values(status="resolved", since=database_now())
+            update(finding_states)
+            .where(*where, finding_states.c.status == "open")
+            .values(status="resolved", shown="resolved", since=database_now())
         )
         self._places.drop(repository_id, branch)
         detail = "the branch was deleted"
@@ -222,8 +225,28 @@ class Findings(SeenFindings):
 
     def _set_states(self, repository_id: RepositoryId, review_id: ReviewId, branch: str, states: Mapping[FindingId, FindingStatus]) -> None:
         at = {"repository_id": repository_id, "branch": branch, "since": database_now(), "review_id": review_id}
-        rows = [{**at, "finding_id": finding, "status": status} for finding, status in sorted(states.items())]
-        self._transaction.upsert(finding_states, rows, ["repository_id", "branch", "finding_id"], ["status", "since", "review_id"])
+        kinds = self._kinds(states)
+        rows = [
+            {
+                **at,
+                "finding_id": finding,
+                "status": status,
+                "shown": shown(status, kinds[finding].decision),
+                "severity": kinds[finding].severity,
+                "scan_type": kinds[finding].scan_type,
+            }
+            for finding, status in sorted(states.items())
+        ]
+        newer = ["status", "since", "review_id", "shown", "severity", "scan_type"]
+        self._transaction.upsert(finding_states, rows, ["repository_id", "branch", "finding_id"], newer)
+
+    def _kinds(self, which: Collection[FindingId]) -> dict[FindingId, Row[Any]]:
+        """What of each finding stands beside its state, so that one index answers every filter."""
+        found: dict[FindingId, Row[Any]] = {}
+        columns = (findings.c.id, findings.c.decision, findings.c.severity, findings.c.scan_type)
+        for chunk in chunks(sorted(which)):
+            found.update({FindingId(row.id): row for row in self._transaction.execute(select(*columns).where(findings.c.id.in_(chunk)))})
+        return found
 
     def _tell(
         self,
@@ -281,6 +304,7 @@ def _identity(repository_id: RepositoryId, review_id: ReviewId, finding: Finding
         "handle": finding.handle,
         "rule_id": finding.rule.id,
         "severity": int(finding.rule.severity),
+        "scan_type": scan_type_of(finding),
         "confidence": int(finding.rule.confidence),
         "first_review_id": review_id,
         "first_seen_at": database_now(),

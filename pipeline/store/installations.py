@@ -176,8 +176,10 @@ class Installations(Sweeps):
 
 
 def _row_of(repository: SourceRepository) -> dict[str, Any]:
+    identifier = new_id()
     return {
-        "id": new_id(),
+        "id": identifier,
+        "group_id": identifier,
         "provider": repository.provider,
         "instance": repository.instance,
         "external_id": repository.external_id,

@@ -9,7 +9,8 @@ from typing import Final
 from sqlalchemy import func, select, update
 
 from pipeline.errors import UsageError
-from pipeline.model.ids import InstallationId
+from pipeline.model import account
+from pipeline.model.ids import InstallationId, OrganizationId
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
 from pipeline.store.tables import installations, organizations
@@ -74,6 +75,13 @@ class Organizations:
                 slug = _slug_of(row.account or row.external_id, row.id)
                 self._add(slug, row.account or slug)
             self.move(InstallationId(row.id), slug)
+
+    def named(self, slug: str) -> account.Organization:
+        """The organization with this slug. Raises UsageError when there is none."""
+        row = self._transaction.execute(select(organizations).where(organizations.c.slug == slug)).one_or_none()
+        if row is None:
+            raise UsageError(f"there is no organization '{slug}'", hint="fixwright organizations list")
+        return account.Organization(OrganizationId(row.id), row.slug, row.name, row.plan)
 
     def of(self, installation: InstallationId) -> str:
         """Slug of the organization of an installation; empty while it has none."""

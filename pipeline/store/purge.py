@@ -19,8 +19,11 @@ from pipeline.store.columns import name_text
 from pipeline.store.deliveries import KIND
 from pipeline.store.identity import to_repository
 from pipeline.store.tables import (
+    batch_findings,
+    batches,
     deliveries,
     effects,
+    findings,
     host_locks,
     host_memory,
     installations,
@@ -74,6 +77,8 @@ class Purge:
         own_scans = select(scans.c.id).where(scans.c.review_id.in_(own))
         yield _rows(effects, or_(_names(effects.c.key, own), _about(effects.c.key, source)))
         yield _rows(outbox, and_(outbox.c.id != (keep or ""), or_(outbox.c.group.in_(own), outbox.c.group == repository)))
+        own_findings = select(findings.c.id).where(findings.c.repository_id == repository)
+        yield _some(batch_findings, batch_findings.c.finding_id, own_findings)
         # Children first. A table that is new here is purged by the names of its columns, too.
         for table in reversed(metadata.sorted_tables):
             if table is repositories:
@@ -88,6 +93,7 @@ class Purge:
         yield lambda purge: purge.drop_bodies(source)
         for table in (host_memory, host_locks):
             yield _rows(table, _about(table.c.key, source))
+        yield _rows(batches, batches.c.group_id == repository)
         yield _rows(repositories, repositories.c.id == repository)
         yield lambda purge: purge.drop_installations()
 

@@ -29,6 +29,15 @@ FindingStatus = Literal["open", "resolved", "merged"]
 """On a branch. `merged`: a pull request's, which went with it into another branch."""
 
 
+def shown(status: FindingStatus, decision: str) -> str:
+    """How a finding stands on a branch in the words of the API (specification 000).
+
+    Args:
+        decision: what a person said of it: `ignored`, `false_positive`, `needs_manual_review`; empty when nothing.
+    """
+    return (decision or "open") if status == "open" else "resolved"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFinding:
     """An identity with the place where it was seen last."""

@@ -13,9 +13,11 @@ from pipeline.store.deliveries import Deliveries
 from pipeline.store.effects import Effects
 from pipeline.store.findings import Findings
 from pipeline.store.fixes import Fixes
+from pipeline.store.groups import Groups
 from pipeline.store.heads import Heads
 from pipeline.store.installations import Installations
 from pipeline.store.instances import Instances
+from pipeline.store.keys import Keys
 from pipeline.store.marks import Marks
 from pipeline.store.organizations import Organizations
 from pipeline.store.outbox import Outbox
@@ -55,6 +57,8 @@ class Work:
         self.overview = Overview(self.transaction)
         self.processes = Processes(self.transaction)
         self.organizations = Organizations(self.transaction)
+        self.keys = Keys(self.transaction)
+        self.groups = Groups(self.transaction)
         self.repositories = Repositories(self.transaction)
         self.purge = Purge(self.transaction)
         self.retention = Retention(self.transaction)

@@ -6,6 +6,15 @@ Documents are ASCII JSON (`pipeline.store.codec`). Identifiers are opaque text (
 
 from __future__ import annotations
 
+from pipeline.store.tables.account import (
+    api_keys,
+    batch_findings,
+    device_logins,
+    idempotent_answers,
+    quota_reservations,
+    quota_use,
+    repository_groups,
+)
 from pipeline.store.tables.base import metadata
 from pipeline.store.tables.finding import finding_events, finding_places, finding_states, findings, occurrences, secret_marks, waivers
 from pipeline.store.tables.places import installations, instances, organizations, repositories, scan_slots
@@ -14,10 +23,13 @@ from pipeline.store.tables.shared import counters, effects, host_locks, host_mem
 from pipeline.store.tables.work import deliveries, delivery_counts, outbox
 
 __all__ = [
+    "api_keys",
+    "batch_findings",
     "batches",
     "counters",
     "deliveries",
     "delivery_counts",
+    "device_logins",
     "effects",
     "finding_events",
     "finding_places",
@@ -27,6 +39,7 @@ __all__ = [
     "fixes",
     "host_locks",
     "host_memory",
+    "idempotent_answers",
     "installations",
     "instances",
     "metadata",
@@ -35,7 +48,10 @@ __all__ = [
     "outbox",
     "processes",
     "pushers",
+    "quota_reservations",
+    "quota_use",
     "repositories",
+    "repository_groups",
     "reviews",
     "scan_cache",
     "scan_results",

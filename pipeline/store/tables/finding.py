@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text
 
 from pipeline.store.columns import HostileText, free, hostile, moment, number, refers
 from pipeline.store.tables.base import metadata
@@ -22,11 +22,18 @@ findings = Table(
     refers("first_review_id", "reviews"),
     moment("first_seen_at"),
     moment("last_seen_at"),
+    Column("scan_type", Text, nullable=False, server_default=text("''")),
+    hostile("decision", ""),
+    free("decision_reason", ""),
+    hostile("decided_by", ""),
+    moment("decided_at", nullable=True),
+    Column("decision_until", Text, nullable=True),
     UniqueConstraint("repository_id", "fingerprint"),
     UniqueConstraint("repository_id", "handle"),
     Index("ix_findings_first_review_id", "first_review_id"),
 )
-"""Identities. What was seen where and when: `occurrences`; how it stands on a branch: `finding_states`."""
+"""Identities. What was seen where and when: `occurrences`; how it stands on a branch: `finding_states`. `decision`: what a person said of
+it through the API: ignored, false_positive, needs_manual_review; empty when nothing. `decision_until`: ISO date, the last day of it."""
 
 occurrences = Table(
     "occurrences",
@@ -54,10 +61,15 @@ finding_states = Table(
     Column("status", Text, nullable=False),
     moment("since"),
     refers("review_id", "reviews"),
+    Column("shown", Text, nullable=False, server_default=text("''")),
+    number("severity", 0),
+    Column("scan_type", Text, nullable=False, server_default=text("''")),
     Index("ix_finding_states_finding_id", "finding_id", "status"),
     Index("ix_finding_states_review_id", "review_id"),
+    Index("ix_finding_states_shown", "repository_id", "branch", "shown", "severity", "scan_type", "finding_id"),
 )
-"""`status`: open, resolved, or merged (a pull request's, which are another branch's now)."""
+"""`status`: open, resolved, or merged (a pull request's, which are another branch's now). `shown`: the same with what a person decided, in
+the words of the API. `severity`, `scan_type`: those of the finding, so that one index answers every filter."""
 
 finding_places = Table(
     "finding_places",
@@ -91,12 +103,29 @@ finding_events = Table(
     hostile("actor", ""),
     free("detail", ""),
     moment("at"),
+    Column("sequence", BigInteger, nullable=True),
+    Column("organization_id", Text, nullable=False, server_default=text("''")),
+    number("severity", 0),
+    Column("scan_type", Text, nullable=False, server_default=text("''")),
+    Column("previous", Text, nullable=False, server_default=text("''")),
+    Column("now", Text, nullable=False, server_default=text("''")),
     Index("ix_finding_events_finding_id", "finding_id", "position"),
+    Index("ix_finding_events_sequence", "sequence", unique=True),
+    Index("ix_finding_events_organization", "organization_id", "sequence"),
+    Index("ix_finding_events_kind", "organization_id", "kind", "sequence"),
+    Index("ix_finding_events_severity", "organization_id", "severity", "sequence"),
+    Index("ix_finding_events_scan_type", "organization_id", "scan_type", "sequence"),
+    Index("ix_finding_events_of_repository", "repository_id", "sequence"),
     Index("ix_finding_events_repository_id", "repository_id", "position"),
     Index("ix_finding_events_review_id", "review_id"),
     sqlite_autoincrement=True,
 )
-"""Append only. `kind`: see `pipeline.store.seen.FindingEventKind`. `actor`: login of a person, empty when nobody acted."""
+"""Append only. `kind`: see `pipeline.store.seen.FindingEventKind`. `actor`: login of a person, empty when nobody acted. `sequence`: given
+after the commit, by one writer, without gaps; null until then, and not to be seen from outside. With it come `organization_id`, `severity`
+and `scan_type`, so that an index answers every filter. `previous`, `now`: the status before and after, in the words of the API."""
+
+_UNPLACED = text("sequence IS NULL")
+Index("ix_finding_events_unplaced", finding_events.c.position, postgresql_where=_UNPLACED, sqlite_where=_UNPLACED)
 
 waivers = Table(
     "waivers",

@@ -26,10 +26,11 @@ organizations = Table(
     Column("id", Text, primary_key=True),
     hostile("slug"),
     hostile("name"),
+    hostile("plan", ""),
     moment("created_at"),
     UniqueConstraint("slug"),
 )
-"""Who owns what: an installation is in one organization, and its repositories with it."""
+"""Who owns what: an installation is in one organization, and its repositories with it. `plan`: empty for the default one."""
 
 installations = Table(
     "installations",
@@ -70,15 +71,19 @@ repositories = Table(
     free("scan_trouble", ""),
     hostile("listed_commit", ""),
     moment("listed_at", nullable=True),
+    hostile("group_id", ""),
     moment("created_at"),
     moment("updated_at"),
     UniqueConstraint("provider", "instance", "external_id"),
     Index("ix_repositories_scan_due_at", "scan_due_at"),
+    Index("ix_repositories_group_id", "group_id"),
+    Index("ix_repositories_installation", "provider", "instance", "installation"),
 )
 """Source repositories. `state`: active, disabled (by the operator), archived, gone. `switched_off`: the operator's word, which outlasts
 that it was gone. `policy`: the last one that could be used, as JSON.
 `scan_due_at`: when the whole default branch is to be looked at next; `scanned_with`: digest of the rules and engines of the last look,
-`scan_review` its review, `scan_trouble` why it came to nothing. `listed_commit`, `listed_at`: of what the list of findings speaks."""
+`scan_review` its review, `scan_trouble` why it came to nothing. `listed_commit`, `listed_at`: of what the list of findings speaks.
+`group_id`: the repository of the API that it belongs to; its own id when nobody put it together with others."""
 
 scan_slots = Table(
     "scan_slots",

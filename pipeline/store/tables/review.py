@@ -65,8 +65,19 @@ batches = Table(
     Column("commit", Text, nullable=False),
     moment("created_at"),
     moment("updated_at"),
+    refers("repository_id", "repositories", nullable=True),
+    hostile("group_id", ""),
+    number("repositories", 1),
+    free("error", ""),
+    hostile("asked_by", ""),
+    moment("started_at", nullable=True),
+    moment("completed_at", nullable=True),
     UniqueConstraint("review_id", "scan_type"),
+    Index("ix_batches_repository_id", "repository_id", "scan_type", "id"),
+    Index("ix_batches_group_id", "group_id", "scan_type", "id"),
 )
+"""Scans of one type. Of a review: `review_id` and `repository_id`. Asked for through the API: of as many source `repositories` as the group
+had then, each with a scan and a review of its own; `group_id`, and `asked_by` the name of the key. `commit` is empty then."""
 
 scans = Table(
     "scans",

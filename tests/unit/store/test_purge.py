@@ -19,8 +19,14 @@ from pipeline.stages.purge import purge
 from pipeline.store.engine import Database
 from pipeline.store.tables import deliveries, installations, metadata, repositories
 
-OF_NOBODY = {"counters", "processes", "delivery_counts", "organizations", "instances"}
+OF_NOBODY = {"counters", "processes", "delivery_counts", "organizations", "instances"} | {
+    *("api_keys", "device_logins", "quota_use", "quota_reservations", "repository_groups")  # an organization's
+}
 """Tables that hold nothing of a repository. A new table is either named here or must be purged."""
+
+
+BY_TEXT = {"effects", "outbox", "scan_cache", "batch_findings", "idempotent_answers"}
+"""Refer to a parent without a key."""
 
 
 class Trace:
@@ -41,7 +47,7 @@ class Trace:
         """One row of every table."""
         with database.work() as work:
             # Parents first; then those that refer to nothing by a key, but may by a text.
-            for table in sorted(metadata.sorted_tables, key=lambda table: table.name in ("effects", "outbox", "scan_cache")):
+            for table in sorted(metadata.sorted_tables, key=lambda table: table.name in BY_TEXT):
                 if table.name not in OF_NOBODY:
                     self.rows[table.name] = self._row(table)
                     work.transaction.execute(insert(table).values(self.rows[table.name]))
@@ -57,6 +63,8 @@ class Trace:
             return None if parent in OF_NOBODY else self.rows[parent][key.column.name]
         if column.name == "repository_id":
             return self.repository
+        if column.name == "finding_id":
+            return self.rows["findings"]["id"]
         if column.name == "id":
             return f"{len(self.rows):02d}-{len(self.word)}"  # opaque
         if isinstance(column.type, Boolean):

@@ -1,0 +1,138 @@
+"""What every answer of the API has, whatever route it is: an id, a bound on what is sent to us, and a mark by which it is known again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import secrets
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bot.api.errors import body_of
+
+MAX_BODY: Final = 1024 * 1024
+"""Bytes of a body. The longest that is documented has a few thousand."""
+
+BODY_SECONDS: Final = 30.0
+"""In which a body must be there."""
+
+REQUEST_ID: Final = "X-Request-Id"
+
+
+log = logging.getLogger(__name__)
+
+
+class Edge:
+    """Wraps the routes: `X-Request-Id` on every answer, 413 and 408 for bodies that are too large or too slow, `ETag` and 304 on reading.
+
+    The body is read as a whole before a route begins: none of them holds a thread or a connection for somebody who sends slowly.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                headers.setdefault("Cache-Control", "no-store" if scope["method"] != "GET" else "private, no-cache")
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+            await send(message)
+
+        try:
+            body = await asyncio.wait_for(_read(scope, receive), BODY_SECONDS)
+        except TooLarge:
+            await _answer(marked, 413, "BODY_TOO_LARGE", f"a body has at most {MAX_BODY} bytes")
+            return
+        except TimeoutError:
+            await _answer(marked, 408, "BODY_TOO_SLOW", f"the body was not there within {BODY_SECONDS:.0f} s")
+            return
+        if body is None:  # whoever asked is gone
+            return
+        given = False
+
+        async def once() -> Message:
+            nonlocal given
+            if not given:
+                given = True
+                return {"type": "http.request", "body": body, "more_body": False}
+            return await receive()
+
+        conditional = scope["method"] == "GET" and not scope["path"].startswith(("/docs", "/redoc"))
+        sender = _Tagged(marked, Headers(scope=scope).get("if-none-match", "")) if conditional else marked
+        try:
+            await self._app(scope, once, sender)
+        except Exception:  # the boundary of a request (docs/decisions/0003-boundaries.md); `bot.api.errors` has answered it
+            log.exception("api.fault", extra={"path": scope["path"], "request_id": request_id})
+
+
+class TooLarge(Exception):
+    """More than MAX_BODY."""
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes | None:
+    length = Headers(scope=scope).get("content-length", "")
+    if length.isdecimal() and int(length) > MAX_BODY:
+        raise TooLarge
+    pieces, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > MAX_BODY:
+            raise TooLarge
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+async def _answer(send: Send, status: int, code: str, message: str) -> None:
+    body = json.dumps(body_of(code, message)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Tagged:
+    """Sends an answer with its `ETag`; 304 without it when the caller has the same (RFC 9110, 13.1.2)."""
+
+    def __init__(self, send: Send, known: str) -> None:
+        self._send = send
+        self._known = [tag.strip().removeprefix("W/") for tag in known.split(",")] if known else []
+        self._start: Message | None = None
+        self._body: list[bytes] = []
+
+    async def __call__(self, message: Message) -> None:
+        """See `starlette.types.Send`. What is answered here is small enough to be held."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        if self._start is None or message["type"] != "http.response.body":
+            await self._send(message)
+            return
+        self._body.append(message.get("body", b""))
+        if message.get("more_body"):
+            return
+        body, start = b"".join(self._body), self._start
+        if start["status"] == 200:
+            tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+            headers = MutableHeaders(scope=start)
+            headers["ETag"] = f"W/{tag}"
+            if tag in self._known or "*" in self._known:
+                start["status"], body = 304, b""
+                del headers["content-length"], headers["content-type"]
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": body})

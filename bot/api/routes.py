@@ -1,0 +1,95 @@
+"""The public API as one ASGI application: routes, their OpenAPI document, and the pages that show it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from bot import __version__
+from bot.access import key_secret
+from bot.api.context import Api
+from bot.api.edge import Edge
+from bot.api.errors import add_handlers
+from bot.api.v1 import me, repositories
+from bot.wiring import App
+
+ASSETS: Final = "/docs/assets"
+
+V1: Final = (me.router, repositories.router)
+"""Every resource."""
+
+_ABOUT: Final = """\
+REST API for automation around the repositories, scans, findings and fixes of one organization.
+
+Send an API key as `Authorization: Bearer fxw_live_...` or `X-API-Key`; make one with `fixwright keys create --name NAME`.
+
+Typical flow: list repositories, start a scan, poll its progress, read its results, review findings, create a fix, poll its progress, and
+open its pull request.
+"""
+
+
+def make_api(app: App) -> ASGIApp:
+    """The application for everything that no other part of the web process answers.
+
+    Raises:
+        NotConfigured: there is no key of this installation.
+    """
+    api = FastAPI(
+        title="Fixwright",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        generate_unique_id_function=_operation,
+        # The document is of this server, wherever it is mounted.
+        root_path_in_servers=False,
+        redirect_slashes=False,
+    )
+    api.state.api = Api(app, key_secret(app.settings))
+    v1 = APIRouter(prefix="/api/v1")
+    for router in V1:
+        v1.include_router(router)
+    api.include_router(v1)
+    _pages(api)
+    add_handlers(api)
+    return Edge(GZipMiddleware(api, minimum_size=1024))
+
+
+def _operation(route: Any) -> str:  # FastAPI's own type is generic in a way that no caller needs
+    return str(route.name)
+
+
+def _pages(api: FastAPI) -> None:
+    """Swagger UI and ReDoc, with everything that they load from here: no address of others is asked for anything."""
+    folder = files("fastapi_offline") / "static"
+    api.router.routes.append(Mount(ASSETS, StaticFiles(directory=str(folder)), name="assets"))
+    icon = f"{ASSETS}/favicon.png"
+
+    @api.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Fixwright API",
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=icon,
+        )
+
+    @api.get("/redoc", include_in_schema=False)
+    def redoc() -> HTMLResponse:
+        return get_redoc_html(
+            openapi_url="/openapi.json",
+            title="Fixwright API",
+            redoc_js_url=f"{ASSETS}/redoc.standalone.js",
+            redoc_favicon_url=icon,
+            with_google_fonts=False,
+        )
