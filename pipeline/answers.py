@@ -22,6 +22,9 @@ Topic = Literal[
     "unknown",
     "ambiguous",
     "gone",
+    "mended",
+    "closed",
+    "renewed",
     "refused",
     "suggestion",
     "patch",
@@ -120,6 +123,12 @@ def render_answer(
             return f"{code(cut(asked or handle, 40))} means several findings. Name one by its place: {_list(places)}.{example}"
         case "gone":
             return f"{code(cut(asked or handle, 40))} is not open any more: the newest commit does not have it."
+        case "mended":
+            return f"{code(command)} is for what this {pull_request_word} brings, and {code(cut(asked, 40))} is what it mends."
+        case "closed":
+            return f"This {pull_request_word} is not open any more: it gets no other patch."
+        case "renewed":
+            return f"This {pull_request_word} has the patch for {code(handle)}: {proof_word(proof)}.{_digest(receipt)}"
         case "unknown-command":
             return f"There is no command {code(cut(asked, 40))}. There is: {_list(commands)}."
         case "too-many":

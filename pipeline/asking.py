@@ -6,8 +6,9 @@ from typing import Literal
 
 from pipeline.answers import render_answer
 from pipeline.choosing import choose
+from pipeline.fixanswers import render_is_the_fix
 from pipeline.messages import Message, Reply, RequestFix
-from pipeline.model.command import CommandCall
+from pipeline.model.command import CommandCall, Mending
 from pipeline.ports import ReviewView
 
 
@@ -15,6 +16,10 @@ def ask(call: CommandCall, view: ReviewView, *, how: Literal["", "push"] = "", r
     """The one message that asks for a fix, whatever it is asked with; or the answer why no finding is meant."""
     choice = choose(call, view, unnamed=refine)
     command = f"/{call.name} {how}".rstrip()
+    if view.mends is not None and not refine and choice.fault in ("mended", "unknown", "nothing", "gone"):
+        return (Reply(call.installation, call.comment, call.name, render_is_the_fix(view.mends, view.capabilities.pull_request_word)),)
+    if view.mends is not None and choice.fault == "mended":
+        return (_refined(call, view.mends, choice.rest),)
     if choice.fault or choice.finding is None or view.review is None:
         body = render_answer(
             choice.fault or "nothing",
@@ -39,4 +44,21 @@ def ask(call: CommandCall, view: ReviewView, *, how: Literal["", "push"] = "", r
             instructions=choice.rest,
             refine=refine,
         ),
+    )
+
+
+def _refined(call: CommandCall, mends: Mending, wanted: str) -> RequestFix:
+    """Another attempt at the fix on whose pull request it is said."""
+    fix = mends.fix
+    return RequestFix(
+        installation=call.installation,
+        review=fix.review,
+        fingerprint=mends.fingerprint,
+        handle=fix.handle,
+        sender=call.sender,
+        comment=call.comment,
+        place=fix.place,
+        instructions=wanted,
+        refine=True,
+        offered=True,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeline.model.command import CommandCall
+from pipeline.model.command import CommandCall, Mending
 from pipeline.model.finding import BaselineState, Finding, Judged, Standing
 from pipeline.phrases import where
 from pipeline.ports import ReviewView
@@ -14,7 +14,7 @@ from pipeline.ports import ReviewView
 OPEN = (Standing.BLOCKS, Standing.WARNS)
 """What stands in the way, or is at least listed."""
 
-Fault = Literal["not-settled", "nothing", "which", "unknown", "ambiguous", "gone"]
+Fault = Literal["not-settled", "nothing", "which", "unknown", "ambiguous", "gone", "mended"]
 """Topics of `pipeline.answers`."""
 
 
@@ -37,17 +37,19 @@ class Choice:
 
 
 def choose(call: CommandCall, view: ReviewView, standings: Collection[Standing] = OPEN, *, unnamed: bool = False) -> Choice:
-    """The finding of the newest review that is meant.
+    """The finding of the newest review that is meant; on a pull request of ours its fix, when nothing else is named (`mended`).
 
     Args:
         standings: of those that the command is for.
         unnamed: what stands behind the command need not begin with a name: text that names nothing is the rest.
     """
+    new = [one for one in view.judged if one.baseline is BaselineState.NEW]
+    fitting = open_in(view, standings)
+    name, rest = split(call.arguments, places_of(view))
+    if view.mends is not None and (said := _of_the_fix(call, view.mends, new, name, rest, bool(fitting), unnamed=unnamed)) is not None:
+        return Choice(fault="mended", rest=said, asked=view.mends.fix.handle)
     if view.review is None or not view.settled:
         return Choice(fault="not-settled")
-    new = [one for one in view.judged if one.baseline is BaselineState.NEW]
-    fitting = [one for one in new if one.standing in standings]
-    name, rest = split(call.arguments, {where(one.finding) for one in view.judged})
     if not name:
         return _unnamed(call, fitting)
     if unnamed and not any(_is_called(one, name) for one in view.judged):
@@ -60,6 +62,39 @@ def choose(call: CommandCall, view: ReviewView, standings: Collection[Standing] 
         return Choice(fault="which", asked=name, handles=_handles(meant))
     by_place = where(meant[0].finding) == name
     return _one(meant, fitting, rest, asked=name, by_place=by_place)
+
+
+def open_in(view: ReviewView, standings: Collection[Standing] = OPEN) -> list[Judged]:
+    """What the pull request brings, of these standings."""
+    return [one for one in view.judged if one.baseline is BaselineState.NEW and one.standing in standings]
+
+
+def places_of(view: ReviewView) -> set[str]:
+    """`FILE:LINE` of everything that may be named."""
+    mended = {where(view.mends.finding)} if view.mends is not None and view.mends.finding is not None else set()
+    return {where(one.finding) for one in view.judged} | mended
+
+
+def _of_the_fix(
+    call: CommandCall, mends: Mending, new: Sequence[Judged], name: str, rest: str, fitting: bool, *, unnamed: bool
+) -> str | None:
+    """What is said of the fix that the pull request offers; None when something else is meant.
+
+    Args:
+        new: what the pull request itself brings, which somebody may have pushed to its branch.
+        fitting: some of it is what the command is for.
+    """
+    if any(_is_called(one, name) for one in new):
+        return None
+    if name and (name.upper() == mends.fix.handle or name in _places(mends)):
+        return rest
+    if (name and not unnamed) or any(one.finding.fingerprint == call.finding_marker for one in new):
+        return None
+    return None if fitting and not unnamed else call.arguments.strip()
+
+
+def _places(mends: Mending) -> tuple[str, ...]:
+    return (mends.fix.place, *(() if mends.finding is None else (where(mends.finding),)))
 
 
 def split(arguments: str, places: Collection[str]) -> tuple[str, str]:

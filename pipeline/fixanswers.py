@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pipeline import phrases
-from pipeline.answers import NAMED, SENTENCE
+from pipeline.answers import NAMED, SENTENCE, proof_word, render_status
 from pipeline.escaping import code, cut, fenced, prose, sentence
+from pipeline.model.command import Mending, Situation
 from pipeline.model.finding import Finding, Judged
+from pipeline.model.fix import Fix, FixStatus
+from pipeline.model.review import Verdict
 
 FixTopic = Literal[
     "not-understood",
@@ -86,7 +89,51 @@ def render_explanation(judged: Judged, places: Sequence[str] = ()) -> str:
     Args:
         places: where else the same finding stands.
     """
-    finding, rule = judged.finding, judged.finding.rule
+    known = judged.standing.value in ("blocks", "warns")
+    last = f"- It {judged.standing.value} this change." if known else f"- It is {judged.standing.value}."
+    return _explanation(judged.finding, _data(judged.finding), last, places)
+
+
+def render_mended(mends: Mending, pull_request_word: str) -> str:
+    """The same on the page of a pull request of ours, of what it mends; `mends.finding` is there. Where everybody may read it nothing is
+    said of the way that data takes: it leads through other places of the default branch."""
+    finding = mends.finding
+    if finding is None:
+        raise ValueError("what is forgotten cannot be explained")
+    return _explanation(finding, [] if mends.openly else _data(finding), f"- This {pull_request_word} mends it.")
+
+
+def render_forgotten(mends: Mending) -> str:
+    """When what was found is not remembered any more."""
+    return f"What was found of {code(cut(mends.fix.handle, 200))} is not kept any more."
+
+
+def render_is_the_fix(mends: Mending, pull_request_word: str) -> str:
+    """To somebody who asks for a fix on the page of the pull request that is one."""
+    name = code(cut(mends.fix.place or mends.fix.handle, 200))
+    return (
+        f"This {pull_request_word} is the fix for {name} ({_state(mends.fix)}). "
+        f"{code('/refine another way')} asks for another patch, {code('/explain')} says what is mended. Nothing was done."
+    )
+
+
+def render_standing(situation: Situation | None, verdict: Verdict | None, mends: Mending | None, pull_request_word: str) -> str:
+    """What is known of a pull request: as `render_status`, and of one of ours how its fix stands."""
+    known = render_status(situation, verdict, pull_request_word)
+    if mends is None:
+        return known
+    tries = f", attempt {mends.fix.attempt}" if mends.fix.attempt > 1 else ""
+    return f"This {pull_request_word} mends {code(cut(mends.fix.place or mends.fix.handle, 200))}: {_state(mends.fix)}{tries}.\n\n{known}"
+
+
+def _state(fix: Fix) -> str:
+    if fix.status is FixStatus.COMPLETED:
+        return proof_word(fix.proof)
+    return "the newest patch could not be pushed" if fix.status is FixStatus.PR_UPDATE_FAILED else f"the newest attempt is {fix.status}"
+
+
+def _explanation(finding: Finding, data: Sequence[str], last: str, places: Sequence[str] = ()) -> str:
+    rule = finding.rule
     name = code(finding.handle or phrases.where(finding))
     facts = f"{rule.severity.word}, {rule.confidence.word} confidence, {code(rule.id)}, CWE-{rule.cwe}"
     head = f"{name}: **{prose(phrases.what(finding))}** ({facts})"
@@ -96,11 +143,9 @@ def render_explanation(judged: Judged, places: Sequence[str] = ()) -> str:
         head,
         sentence(cut(rule.message, SENTENCE)),
         f"- Where: {code(cut(phrases.where(finding), 200))}{scope}{more}.",
-        *_data(finding),
+        *data,
         f"- A fix: {_fix(finding)}",
-        f"- It {judged.standing.value} this change."
-        if judged.standing.value in ("blocks", "warns")
-        else f"- It is {judged.standing.value}.",
+        last,
     ]
     shown = fenced(cut(finding.excerpt, 1_200)) if finding.excerpt and finding.secret is None else ""
     return "\n".join([parts[0], "", parts[1], "", *parts[2:]]) + (f"\n\n{_quoted(shown)}" if shown else "")

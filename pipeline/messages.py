@@ -173,6 +173,8 @@ class RequestFix:
     """What is wished of the patch. Hostile text."""
     refine: bool = False
     """True: another patch is wanted than the one that stands, see `instructions`."""
+    offered: bool = False
+    """True: it was said on the pull request that offers the fix, which gets the new patch."""
     kind: Literal["request_fix"] = "request_fix"
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from pipeline.messages import Message
-from pipeline.model.command import CommandCall, Situation
+from pipeline.model.command import CommandCall, Mending, Situation
 from pipeline.model.event import CommentEvent, CommentRef, Delivery, MissedDelivery, OpenPullRequest, Received, Snapshot
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import BranchCommit, ExploitTest, Frame, Patch, PullRequestDraft
-from pipeline.model.ids import CommitId, Handle, ReviewId
+from pipeline.model.ids import CommitId, ReviewId
 from pipeline.model.report import AdvisoryDraft, Check, CheckRef, CheckState, Report, Thread, ThreadRef
 from pipeline.model.review import Verdict
 from pipeline.model.scan import EngineInfo, Output, ScanRequest, ScanType
@@ -472,14 +472,8 @@ class ReviewView:
     """Usage and one sentence of every command that exists."""
     capabilities: Capabilities = Capabilities()
     """Of the host, for its words."""
-
-    def by_handle(self, handle: Handle) -> Judged | None:
-        """The finding that people call so."""
-        return next((j for j in self.judged if j.finding.handle == handle), None)
-
-    def by_fingerprint(self, fingerprint: str) -> Judged | None:
-        """The first finding of that identity."""
-        return next((j for j in self.judged if j.finding.fingerprint == fingerprint), None)
+    mends: Mending | None = None
+    """The fix that the pull request offers; None when it is not one of ours."""
 
 
 @runtime_checkable

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.choosing import split
+from pipeline.choosing import places_of, split
 from pipeline.messages import CancelFix, Message
 from pipeline.model.command import CommandCall
 from pipeline.model.target import Permission
-from pipeline.phrases import where
 from pipeline.ports import ReviewView
 
 
@@ -20,7 +19,7 @@ class CancelCommand:
 
     def run(self, call: CommandCall, view: ReviewView) -> tuple[Message, ...]:
         """Which runs there are only the store knows: whoever does it looks."""
-        name, _ = split(call.arguments, {where(one.finding) for one in view.judged})
+        name, _ = split(call.arguments, places_of(view))
         marker = "" if name else call.finding_marker
         return (CancelFix(call.installation, call.comment, call.sender, name=name, fingerprint=marker),)
 

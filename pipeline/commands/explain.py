@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.answers import render_answer
 from pipeline.choosing import choose
-from pipeline.fixanswers import render_explanation
+from pipeline.fixanswers import render_explanation, render_forgotten, render_mended
 from pipeline.messages import Message, Reply
 from pipeline.model.command import CommandCall
 from pipeline.model.finding import Standing
@@ -26,7 +26,10 @@ class ExplainCommand:
     def run(self, call: CommandCall, view: ReviewView) -> tuple[Message, ...]:
         """From what is stored; also from the thread of a finding, without its name."""
         choice = choose(call, view, STANDINGS)
-        if choice.fault == "ambiguous" or choice.finding is None:
+        if choice.fault == "mended" and view.mends is not None:
+            word = view.capabilities.pull_request_word
+            body = render_forgotten(view.mends) if view.mends.finding is None else render_mended(view.mends, word)
+        elif choice.fault == "ambiguous" or choice.finding is None:
             body = render_answer(
                 choice.fault or "nothing",
                 asked=choice.asked,

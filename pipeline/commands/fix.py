@@ -6,12 +6,14 @@ from dataclasses import replace
 
 from pipeline.answers import render_answer
 from pipeline.asking import ask
+from pipeline.choosing import open_in
+from pipeline.fixanswers import render_standing
 from pipeline.messages import FixAll, Message, Reply
 from pipeline.model.command import CommandCall
 from pipeline.model.target import Permission
 from pipeline.ports import ReviewView
 
-ALL, PUSH = "all", "push"
+ALL, PUSH, STATUS = "all", "push", "status"
 
 
 class FixCommand:
@@ -25,7 +27,9 @@ class FixCommand:
     def run(self, call: CommandCall, view: ReviewView) -> tuple[Message, ...]:
         """Ask for the fix of the named finding, of the thread's finding, or of the only open one; or of all."""
         first, _, rest = call.arguments.strip().partition(" ")
-        if first.lower() == ALL and not rest.strip():
+        if first.lower() == STATUS and not rest.strip():
+            return (Reply(call.installation, call.comment, self.name, _standing(view)),)
+        if first.lower() == ALL and not rest.strip() and (view.mends is None or open_in(view)):
             if view.review is None or not view.settled:
                 body = render_answer("not-settled", pull_request_word=view.capabilities.pull_request_word)
                 return (Reply(call.installation, call.comment, self.name, body),)
@@ -33,6 +37,11 @@ class FixCommand:
         if first.lower() == PUSH:
             return ask(replace(call, arguments=rest.strip()), view, how="push")
         return ask(call, view)
+
+
+def _standing(view: ReviewView) -> str:
+    """As `/status`, which people look for here as well."""
+    return render_standing(view.situation, view.verdict, view.mends, view.capabilities.pull_request_word)
 
 
 COMMAND = FixCommand()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.answers import render_status
+from pipeline.fixanswers import render_standing
 from pipeline.messages import Message, Reply
 from pipeline.model.command import CommandCall
 from pipeline.model.target import Permission
@@ -19,7 +19,7 @@ class StatusCommand:
 
     def run(self, call: CommandCall, view: ReviewView) -> tuple[Message, ...]:
         """From what is stored; nothing is asked and nothing is started."""
-        body = render_status(view.situation, view.verdict, view.capabilities.pull_request_word)
+        body = render_standing(view.situation, view.verdict, view.mends, view.capabilities.pull_request_word)
         return (Reply(call.installation, call.comment, self.name, body),)
 
 

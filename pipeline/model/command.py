@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.model.event import CommentRef
+from pipeline.model.finding import Finding
+from pipeline.model.fix import Fix
 from pipeline.model.ids import CommitId
 from pipeline.model.review import ReviewStatus
 from pipeline.model.target import Installation, UserRef
@@ -22,6 +24,20 @@ class CommandCall:
     installation: Installation
     finding_marker: str = ""
     """Fingerprint of the thread in which it was written, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """What a pull request of ours is for: a command on its page is about its fix, unless it names something else."""
+
+    fix: Fix
+    """The run that it carries, or the one that is to take its place."""
+    fingerprint: str
+    """Of the finding that it mends."""
+    finding: Finding | None = None
+    """None when it is not remembered any more."""
+    openly: bool = False
+    """Everybody may read it, and it mends what the default branch has: nothing is said but what it says itself."""
 
 
 @dataclass(frozen=True, slots=True)

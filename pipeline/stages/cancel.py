@@ -8,6 +8,7 @@ from pipeline.fixanswers import render_fix_answer
 from pipeline.messages import COMMAND, CancelFix, Envelope, Reply
 from pipeline.model.fix import Fix
 from pipeline.stages.context import Context
+from pipeline.stages.offered import fix_at
 from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,8 @@ def cancel_fix(context: Context, message: CancelFix) -> None:
     with context.finish() as work:
         repository = work.installations.find_repository(ref.repository)
         live = [] if repository is None else work.fixes.live_of(repository, ref.number)
+        offered = fix_at(work, ref)
+        live += [] if offered is None else work.fixes.live_beside(offered)
         meant = [fix for fix in live if _is_meant(work, fix, message)]
         ended = [fix for fix in meant if work.fixes.cancel(fix.id, message.sender.login)]
         names = tuple(dict.fromkeys(fix.place or fix.handle for fix in ended))

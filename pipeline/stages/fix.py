@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
+from pipeline.answers import render_answer
 from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable, Superseded
 from pipeline.fixanswers import render_fix_answer
 from pipeline.messages import COMMAND, HOLD, INTERACTIVE, Envelope, ProposeFix, Reply, RequestFix, RunFix, ShowFixes
@@ -27,6 +28,7 @@ from pipeline.stages.ladder import RUNGS, make_patch
 from pipeline.stages.outbound import leak_in
 from pipeline.stages.policies import policy_of
 from pipeline.stages.prove import CommitFiles, prove
+from pipeline.stages.room import is_open
 from pipeline.store.work import Work
 from pipeline.triage.proof import without_exploit
 from pipeline.wishes import Wish, understand
@@ -45,21 +47,35 @@ REFINABLE = (FixStatus.COMPLETED, FixStatus.PR_CREATION_FAILED, FixStatus.PR_UPD
 def request_fix(context: Context, message: RequestFix) -> None:
     """Make the fix run of a finding, once: who asks again gets the same answer again. All who ask in one place while it is being made, or
     within one minute, get one answer. Who wishes for something else than what stands begins a new attempt of the same run."""
+    ended = _has_ended(context, message)
     with context.finish() as work:
         review = work.reviews.get(message.review)
         fix = work.fixes.of_finding(review.id, message.fingerprint, message.place)
-        said = _why_not(work, review, fix, message)
+        said = ended or _why_not(work, review, fix, message)
         if said:
             _say(work, review, message, said, context.claimed.group)
             return
         fix_id, attempt = _begin(work, review, fix, message)
         if attempt:
-            run = RunFix(fix_id, message.comment, message.sender, message.how, attempt)
+            # Its pull request is open: that everybody reads it is said yes to already.
+            how = "openly" if message.offered and review.change.whole else message.how
+            run = RunFix(fix_id, message.comment, message.sender, how, attempt)
             key = f"run_fix:{fix_id}" if attempt == 1 else f"run_fix:{fix_id}:{attempt}"
             work.outbox.send(Envelope(run, key, priority=INTERACTIVE, group=f"fix:{fix_id}", hold=HOLD))
         else:
             _answer_again(work, fix_id, message)
     context.follow = f"fix:{fix_id}"
+
+
+def _has_ended(context: Context, message: RequestFix) -> str:
+    """The answer when the pull request on which it is said cannot be merged any more."""
+    if not message.offered or message.comment is None:
+        return ""
+    with context.database.read() as work:
+        review = work.reviews.get(message.review)
+    if is_open(context, review, message.comment.pull_request):
+        return ""
+    return render_answer("closed", pull_request_word=context.capabilities(review.installation).pull_request_word)
 
 
 def _why_not(work: Work, review: Review, fix: Fix | None, message: RequestFix) -> str:
@@ -71,7 +87,7 @@ def _why_not(work: Work, review: Review, fix: Fix | None, message: RequestFix) -
         return render_fix_answer("not-understood", asked=understood.unknown)
     if live and (message.refine or message.instructions):
         return render_fix_answer("being-made", handle=message.handle)
-    if message.refine and (fix is None or fix.status not in REFINABLE):
+    if message.refine and (fix is None or (fix.status not in REFINABLE and not message.offered)):
         return render_fix_answer("no-patch-yet", handle=message.place or message.handle)
     if fix is None and not any(_is_meant(one.finding, message.handle, message.place) for one in work.reviews.verdict(review.id).judged):
         return render_fix_answer("gone-meanwhile", handle=message.place or message.handle)
@@ -88,13 +104,14 @@ def _begin(work: Work, review: Review, fix: Fix | None, message: RequestFix) -> 
             repository, review.id, message.fingerprint, message.handle, message.place, asked_by=who, instructions=wanted, choice=choice
         )
         return made, int(created)
-    over = fix.status is FixStatus.CANCELLED or (fix.status is FixStatus.FAILED and bool(wanted))
-    if over:
-        return work.fixes.again(fix.id, asked_by=who, instructions=wanted, choice=understand(wanted).wish.text()), 1
     before = Wish.read(fix.choice)
     wish = understand(wanted, before).wish
     if message.refine and not wanted:
         wish = replace(before, alternative=before.alternative + 1)
+    over = fix.status is FixStatus.CANCELLED or (fix.status is FixStatus.FAILED and (message.offered or bool(wanted)))
+    if over:
+        begun = wish if message.offered else understand(wanted).wish
+        return work.fixes.again(fix.id, asked_by=who, instructions=wanted, choice=begun.text()), 1
     if fix.status in REFINABLE and (message.refine or wish != before):
         if fix.status is FixStatus.PR_CREATION_FAILED:
             work.fixes.move(fix.id, FixStatus.PR_CREATION_FAILED, FixStatus.COMPLETED)

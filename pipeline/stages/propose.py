@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected, StaleWrite
 from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, ShowFixes
@@ -21,6 +22,7 @@ from pipeline.stages.fix import wanted_finding
 from pipeline.stages.followlist import send_follow
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.listedfix import kept_back
+from pipeline.stages.offered import on_its_page
 from pipeline.stages.opening import open_stacked
 from pipeline.stages.push import push, said
 from pipeline.stages.room import is_open, no_room, slot_of
@@ -50,7 +52,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
     again = not message.refined and message.how != "push" and fix.status is not FixStatus.PR_UPDATE_FAILED
     if fix.pull_request is not None and again and is_open(context, review, fix.pull_request):
         _answer(
-            context, review, message.comment, fix, _opened(context, review, fix, fix.pull_request)
+            context, review, message.comment, fix, _opened(context, review, message, fix, fix.pull_request)
         )  # asked once more: nothing is made again
         with _finish(context, message, review):
             return
@@ -61,9 +63,14 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         _answer(context, review, message.comment, fix, render_answer("refused", handle=fix.handle, proof=fix.proof, error=error))
         with _finish(context, message, review):
             return
-    suggestion = (
-        _suggestion(context, review, finding, patch) if message.comment and message.comment.in_thread and message.how != "push" else None
-    )
+    there = on_its_page(review, message.comment)
+    if there and message.comment is not None and not is_open(context, review, message.comment.pull_request):
+        word = context.capabilities(review.installation).pull_request_word
+        _answer(context, review, message.comment, fix, render_answer("closed", pull_request_word=word))
+        with _finish(context, message, review):
+            return
+    in_thread = message.comment is not None and message.comment.in_thread and not there
+    suggestion = _suggestion(context, review, finding, patch) if in_thread and message.how != "push" else None
     if suggestion is not None:
         body = render_answer(
             "suggestion",
@@ -153,7 +160,7 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
                 failed = FixStatus.PR_CREATION_FAILED if fix.pull_request is None else FixStatus.PR_UPDATE_FAILED
                 work.fixes.move(fix.id, FixStatus.COMPLETED, failed, error=refused.message)
         return
-    _answer(context, review, message.comment, fix, _opened(context, review, fix, opened))
+    _answer(context, review, message.comment, fix, _opened(context, review, message, fix, opened))
     with _finish(context, message, review) as work:
         if fix.status in (FixStatus.PR_CREATION_FAILED, FixStatus.PR_UPDATE_FAILED):
             work.fixes.move(fix.id, fix.status, FixStatus.COMPLETED)
@@ -202,9 +209,13 @@ def _wanted(context: Context, review: Review) -> Fixes:
         return Policy.stored(work.reviews.policy(review.id)).fixes
 
 
-def _opened(context: Context, review: Review, fix: Fix, opened: PullRequestRef) -> str:
-    sign = context.capabilities(review.installation).reference_sign
-    return render_answer("opened", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, number=opened.number, reference_sign=sign)
+def _opened(context: Context, review: Review, message: ProposeFix, fix: Fix, opened: PullRequestRef) -> str:
+    sign, word = context.capabilities(review.installation).reference_sign, context.capabilities(review.installation).pull_request_word
+    topic: Literal["renewed", "opened"] = "renewed" if on_its_page(review, message.comment) else "opened"
+    number = opened.number
+    return render_answer(
+        topic, handle=fix.handle, proof=fix.proof, receipt=fix.receipt, number=number, reference_sign=sign, pull_request_word=word
+    )
 
 
 def _answer(context: Context, review: Review, comment: CommentRef | None, fix: Fix, body: str) -> None:

@@ -111,6 +111,12 @@ class Proposals:
         columns = (effects.c.key, effects.c.state, effects.c.remote_id, effects.c.updated_at, live.label("live"))
         return self._transaction.execute(select(*columns).where(mine, effects.c.updated_at >= since)).all()
 
+    def at(self, repository: RepositoryId, number: int) -> FixId | None:
+        """The newest fix run that a pull request of ours carries; None of another one."""
+        statement = select(fixes.c.id, fixes.c.pull_request).where(fixes.c.repository_id == repository, fixes.c.pull_request.is_not(None))
+        rows = self._transaction.execute(statement.order_by(fixes.c.id.desc()))
+        return next((FixId(row.id) for row in rows if PULL_REQUEST.load(row.pull_request).number == number), None)
+
     def of_change(self, repository: RepositoryId, pull_request: int) -> list[Proposal]:
         """Those that were opened for a change, whatever became of them, each once with the newest fix that it carries."""
         return self._opened(repository, reviews.c.pull_request == pull_request)

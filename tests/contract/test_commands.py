@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import pipeline.commands
 import providers
 from pipeline.messages import CancelFix, FixAll, Message, Reply, RequestFix, StartReview, Waive
-from pipeline.model.command import CommandCall, Situation
+from pipeline.model.command import CommandCall, Mending, Situation
 from pipeline.model.event import CommentRef
 from pipeline.model.finding import (
     BaselineState,
@@ -30,7 +30,8 @@ from pipeline.model.finding import (
     Standing,
     SuppressionKind,
 )
-from pipeline.model.ids import CommitId, Handle, InstallationId, ReviewId
+from pipeline.model.fix import Fix, FixStatus
+from pipeline.model.ids import CommitId, FindingId, FixId, Handle, InstallationId, RepositoryId, ReviewId
 from pipeline.model.review import ReviewStatus
 from pipeline.model.target import Installation, Permission, PullRequestRef, SourceRepository, UserRef
 from pipeline.plugins import discover
@@ -62,7 +63,23 @@ def view(*found: Judged, settled: bool = True) -> ReviewView:
     return ReviewView(ReviewId("r1"), settled, found)
 
 
-VIEWS = [EMPTY, view(settled=False), view(), view(judged("K7Q")), view(judged("K7Q"), judged("M4X", 2))]
+def ours(*found: Judged, openly: bool = False, remembered: bool = True) -> ReviewView:
+    """The page of a pull request of ours, which mends K7Q."""
+    known = judged("K7Q").finding
+    fix = Fix(FixId("f1"), RepositoryId("p1"), ReviewId("r0"), FindingId("n1"), Handle("K7Q"), FixStatus.COMPLETED, attempt=2)
+    mends = Mending(fix, known.fingerprint, known if remembered else None, openly=openly)
+    return ReviewView(ReviewId("r1"), True, found, mends=mends)
+
+
+VIEWS = [
+    EMPTY,
+    view(settled=False),
+    view(),
+    view(judged("K7Q")),
+    view(judged("K7Q"), judged("M4X", 2)),
+    ours(judged("M4X", 2)),
+    ours(openly=True),
+]
 
 
 # --- every command ---
@@ -95,7 +112,7 @@ def test_nobody_without_any_permission_may_call_it(command: Command) -> None:
 
 
 @every_command
-@pytest.mark.parametrize("known", VIEWS, ids=["no review", "not settled", "clean", "one", "two"])
+@pytest.mark.parametrize("known", VIEWS, ids=["no review", "not settled", "clean", "one", "two", "ours", "ours, for everybody"])
 def test_it_answers_in_every_state_and_with_messages_only(command: Command, known: ReviewView) -> None:
     said = command.run(call(command.name), known)
     assert said
@@ -184,6 +201,8 @@ def test_the_lines_of_a_comment_that_are_ours_or_nearly_are_found_in_order(body:
         ("@fixwright-app fix K7Q\n@fixwrights fix\n@someone fix K7Q\n@fixwright", []),
         ("@fixwright rescan", [("rescan", "")]),
         ("@fixwright says that this is a secret", []),
+        ("/fixwright help\n/Fixwright fix K7Q\n/acme-bot status", [("help", ""), ("fix", "K7Q"), ("status", "")]),
+        ("/fixwright\n/fixwrights help\nsay /fixwright help", []),
     ],
 )
 def test_a_command_may_be_said_to_us_by_name(body: str, found: list[tuple[str, str]]) -> None:
@@ -492,3 +511,48 @@ def test_before_the_check_has_ended_it_says_so() -> None:
 
 def test_a_thread_whose_finding_is_gone_fixes_nothing_else() -> None:
     assert isinstance(fix(view(judged("K7Q")), marker="v1:gone"), Reply)
+
+
+# --- on a pull request of ours ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [("another way", "another way"), ("", ""), ("K7Q only app.py", "only app.py"), ("k7q", ""), ("app.py:1 another way", "another way")],
+)
+def test_a_refinement_on_the_page_of_a_fix_is_of_that_fix(arguments: str, asked: str) -> None:
+    for known in (ours(), ours(judged("M4X", 2)), replace(ours(), review=None, settled=False)):
+        (message,) = COMMANDS["refine"].run(call("refine", arguments), known)
+        assert isinstance(message, RequestFix)
+        assert (message.review, message.handle, message.fingerprint) == ("r0", "K7Q", "v1:K7Q")
+        assert (message.instructions, message.refine, message.offered) == (asked, True, True)
+
+
+def test_what_the_pull_request_brings_itself_is_named_there_as_everywhere() -> None:
+    (message,) = COMMANDS["fix"].run(call("fix", "M4X"), ours(judged("M4X", 2)))
+    assert isinstance(message, RequestFix)
+    assert (message.review, message.handle, message.offered) == ("r1", "M4X", False)
+    (message,) = COMMANDS["refine"].run(call("refine", "M4X another way"), ours(judged("M4X", 2)))
+    assert isinstance(message, RequestFix)
+    assert (message.handle, message.instructions, message.offered) == ("M4X", "another way", False)
+    (message,) = COMMANDS["explain"].run(call("explain", marker="v1:M4X"), ours(judged("M4X", 2)))
+    assert isinstance(message, Reply)
+    assert "`M4X`" in message.body
+
+
+def test_what_is_forgotten_is_said_to_be() -> None:
+    (message,) = COMMANDS["explain"].run(call("explain"), ours(remembered=False))
+    assert isinstance(message, Reply)
+    assert message.body == "What was found of `K7Q` is not kept any more."
+
+
+def test_where_everybody_reads_the_way_of_the_data_is_not_told() -> None:
+    finding = replace(judged("K7Q").finding, source=Location("hidden.py", 3, 3), detail="From hidden.py.")
+    said = []
+    for openly in (True, False):
+        known = ours(openly=openly)
+        assert known.mends is not None
+        (message,) = COMMANDS["explain"].run(call("explain"), replace(known, mends=replace(known.mends, finding=finding)))
+        assert isinstance(message, Reply)
+        said.append("hidden.py" in message.body)
+    assert said == [False, True]

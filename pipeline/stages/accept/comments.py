@@ -19,6 +19,7 @@ from pipeline.stages.accept.lines import Line, as_typed, parse_lines
 from pipeline.stages.accept.sending import send
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import tellable
+from pipeline.stages.offered import mending
 from pipeline.store.deliveries import AHEAD_SECONDS, COMMAND_SECONDS
 from pipeline.store.work import Work
 
@@ -93,7 +94,7 @@ def view_of(work: Work, event: CommentEvent, commands: Mapping[str, Command], ca
     review = work.reviews.newest(ref)
     known = tuple((_usage(command, capabilities), command.about) for command in commands.values())
     if review is None:
-        return ReviewView(None, commands=known, capabilities=capabilities), event.finding_marker
+        return ReviewView(None, commands=known, capabilities=capabilities, mends=mending(work, ref, None)), event.finding_marker
     marker = event.finding_marker
     if not marker and event.comment.thread:
         marker = work.effects.fingerprint_of_thread(ref, event.comment.thread)
@@ -101,7 +102,8 @@ def view_of(work: Work, event: CommentEvent, commands: Mapping[str, Command], ca
     judged_before = settled or review.status is ReviewStatus.FAILED
     verdict = tellable(review.change, work.reviews.verdict(review.id)) if judged_before else None
     judged = verdict.judged if verdict is not None and settled else ()
-    return ReviewView(review.id, settled, judged, _situation(work, review), verdict, known, capabilities), marker
+    mends = mending(work, ref, review)
+    return ReviewView(review.id, settled, judged, _situation(work, review), verdict, known, capabilities, mends), marker
 
 
 def _situation(work: Work, review: Review) -> Situation:

@@ -39,10 +39,10 @@ def pattern(mentions: frozenset[str] = frozenset({MENTION})) -> re.Pattern[str]:
     so that no comment takes long to read.
 
     Args:
-        mentions: names that may stand behind an `@`, in any case.
+        mentions: names that may stand behind an `@` or a slash, in any case.
     """
     names = "|".join(re.escape(name) for name in sorted(mentions))
-    begins = rf"/(?P<name>[A-Za-z]{{2,20}})|@(?P<to>(?i:{names}))[:,]?[ \t]++/?(?P<verb>[A-Za-z]{{2,20}})"
+    begins = rf"[@/](?P<to>(?i:{names}))[:,]?[ \t]++/?(?P<verb>[A-Za-z]{{2,20}})|/(?P<name>[A-Za-z]{{2,20}})"
     return re.compile(rf"^(?:{begins})(?:[ \t]++(?P<arguments>[^\r\n]*+))?\r?$", re.MULTILINE)
 
 
@@ -58,7 +58,7 @@ def parse_lines(body: str, commands: Mapping[str, Command], mentions: frozenset[
         command = commands.get(name)
         said_to_us = match["verb"] is not None and not arguments
         if command is not None or said_to_us or any(is_near(name, known) for known in commands):
-            typed = f"/{name}" if match["to"] is None else f"@{match['to'].lower()} {name}"
+            typed = f"/{name}" if match["to"] is None else f"{match[0][0]}{match['to'].lower()} {name}"
             found.append(Line(name, arguments, command, typed))
     return found
 
