@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from bot.statefolder import make_state_dir
 from pipeline.errors import NotConfigured
 from pipeline.ports import Provider
+from pipeline.quota import NO_PLANS, Plans, read_plans
 
 PREFIX: Final = "FIXWRIGHT_"
 
@@ -27,6 +28,7 @@ THE_KEY: Final = (
 )
 """Hint where FIXWRIGHT_SECRET_KEY is missing: what was stored with one key is lost to another."""
 
+_ORIGIN = re.compile(r"https?://[a-zA-Z0-9.-]+(?::[0-9]{1,5})?")
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 
 
@@ -69,6 +71,8 @@ VARIABLES: Final = (
     ),
     Variable("FIXWRIGHT_MAX_HELD_MB", "megabytes of bodies that one web process receives at the same moment", "256"),
     Variable("FIXWRIGHT_SPOOL_MB", "room for deliveries that wait in files for the database; 0: none is kept so", "256"),
+    Variable("FIXWRIGHT_PLANS", "TOML file with the plans of organizations; unset: nothing has a limit"),
+    Variable("FIXWRIGHT_CORS_ORIGINS", "origins whose pages may call the API, with blanks or commas between"),
     Variable("FIXWRIGHT_MENTION", "another name, besides fixwright, that people may give commands to: @NAME scan"),
     Variable("FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", "1: every new installation gets an organization of its own", "0"),
 )
@@ -109,6 +113,9 @@ class Settings:
     max_held_mb: float = 256.0
     spool_mb: float = 256.0
     organization_per_installation: bool = False
+    plans: Plans = NO_PLANS
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the API; none by default."""
     mention: str = ""
     """Another name under which people speak to us; empty: none."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -229,6 +236,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         max_held_mb=_number(env, "FIXWRIGHT_MAX_HELD_MB", 256, 32, 100_000),
         spool_mb=_number(env, "FIXWRIGHT_SPOOL_MB", 256, 0, 1_000_000),
         organization_per_installation=_choice(env, "FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", ("0", "1")) == "1",
+        plans=_plans(env),
+        cors_origins=_origins(env),
         mention=_name(env, "FIXWRIGHT_MENTION"),
         environment=env,
     )
@@ -262,6 +271,24 @@ def _choice(env: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
     if value not in words:
         raise NotConfigured(f"{name} must be one of {', '.join(words)}; it is '{value}'")
     return value
+
+
+def _plans(env: Mapping[str, str]) -> Plans:
+    """The table of plans in the file that FIXWRIGHT_PLANS names."""
+    path = env.get("FIXWRIGHT_PLANS", "")
+    if not path:
+        return NO_PLANS
+    try:
+        return read_plans(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotConfigured(f"FIXWRIGHT_PLANS cannot be read: {error}") from None
+
+
+def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
+    found = tuple(word for word in re.split(r"[,\s]+", env.get("FIXWRIGHT_CORS_ORIGINS", "")) if word)
+    if bad := next((one for one in found if not _ORIGIN.fullmatch(one)), ""):
+        raise NotConfigured(f"FIXWRIGHT_CORS_ORIGINS: '{bad}' is no origin, such as https://tools.example.org")
+    return found
 
 
 def _name(env: Mapping[str, str], name: str) -> str:

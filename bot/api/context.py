@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,8 +12,10 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from bot.access import credential, holder
 from bot.api.errors import ApiError
+from bot.api.ratelimit import RateLimits
 from bot.wiring import App
 from pipeline.model.account import Principal, Scope
+from pipeline.quota import Plans
 from pipeline.store.engine import Database
 
 BEARER = HTTPBearer(auto_error=False, description="Organization API key")
@@ -27,11 +29,21 @@ class Api:
     app: App
     secret: bytes
     """What digests of keys are made with."""
+    plans: Plans
+    rates: RateLimits
 
     @property
     def database(self) -> Database:
         """Of the application."""
         return self.app.database
+
+    def who(self, headers: Mapping[str, str]) -> Principal | None:
+        """Who asks; None when the credential opens nothing."""
+        shown = credential(headers)
+        principal = holder(self.database, self.secret, shown) if shown else None
+        if principal is not None:
+            self.rates.knows(shown, self.plans.of(principal.organization.plan).calls_per_minute)
+        return principal
 
 
 def api_of(request: Request) -> Api:
@@ -41,12 +53,10 @@ def api_of(request: Request) -> Api:
 
 
 def _who(request: Request) -> Principal:
-    api = api_of(request)
-    shown = credential(request.headers)
-    principal = holder(api.database, api.secret, shown) if shown else None
+    principal = api_of(request).who(request.headers)
     if principal is None:
         missing = "send an API key: as a bearer token of the Authorization header, or in X-API-Key"
-        what = "this key opens nothing: it is malformed, expired or revoked" if shown else missing
+        what = "this key opens nothing: it is malformed, expired or revoked" if credential(request.headers) else missing
         raise ApiError(401, "UNAUTHORIZED", what, headers={"WWW-Authenticate": "Bearer"})
     return principal
 

@@ -7,12 +7,16 @@ import hashlib
 import json
 import logging
 import secrets
+import time
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bot.access import credential
 from bot.api.errors import body_of
+from bot.api.ratelimit import Left, RateLimits
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes of a body. The longest that is documented has a few thousand."""
@@ -21,6 +25,9 @@ BODY_SECONDS: Final = 30.0
 """In which a body must be there."""
 
 REQUEST_ID: Final = "X-Request-Id"
+
+COUNTED: Final = ("/api/", "/oauth/", "/device")
+"""Paths whose calls are counted."""
 
 
 log = logging.getLogger(__name__)
@@ -32,14 +39,15 @@ class Edge:
     The body is read as a whole before a route begins: none of them holds a thread or a connection for somebody who sends slowly.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, rates: RateLimits) -> None:
+        self._app, self._rates = app, rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        left = self._left(scope) if scope["path"].startswith(COUNTED) else None
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
 
@@ -47,10 +55,17 @@ class Edge:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = request_id
+                if left is not None:
+                    left.told(headers)
                 headers.setdefault("Cache-Control", "no-store" if scope["method"] != "GET" else "private, no-cache")
                 headers.setdefault("X-Content-Type-Options", "nosniff")
             await send(message)
 
+        if left is not None and not left.allowed:
+            wait = max(1, left.reset - int(time.time()))
+            message = f"more than {left.limit} calls in a minute; go on in {wait} s"
+            await _answer(marked, 429, "RATE_LIMIT_EXCEEDED", message, {"retry-after": str(wait)})
+            return
         try:
             body = await asyncio.wait_for(_read(scope, receive), BODY_SECONDS)
         except TooLarge:
@@ -77,6 +92,10 @@ class Edge:
         except Exception:  # the boundary of a request (docs/decisions/0003-boundaries.md); `bot.api.errors` has answered it
             log.exception("api.fault", extra={"path": scope["path"], "request_id": request_id})
 
+    def _left(self, scope: Scope) -> Left:
+        client = scope.get("client")
+        return self._rates.take(credential(Headers(scope=scope)), client[0] if client else "")
+
 
 class TooLarge(Exception):
     """More than MAX_BODY."""
@@ -99,9 +118,10 @@ async def _read(scope: Scope, receive: Receive) -> bytes | None:
             return b"".join(pieces)
 
 
-async def _answer(send: Send, status: int, code: str, message: str) -> None:
+async def _answer(send: Send, status: int, code: str, message: str, more: Mapping[str, str] | None = None) -> None:
     body = json.dumps(body_of(code, message)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    headers += [(name.encode(), value.encode()) for name, value in (more or {}).items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -18,12 +19,14 @@ from bot.access import key_secret
 from bot.api.context import Api
 from bot.api.edge import Edge
 from bot.api.errors import add_handlers
-from bot.api.v1 import me, repositories
+from bot.api.idempotency import Idempotent
+from bot.api.ratelimit import RateLimits
+from bot.api.v1 import keys, me, quotas, repositories
 from bot.wiring import App
 
 ASSETS: Final = "/docs/assets"
 
-V1: Final = (me.router, repositories.router)
+V1: Final = (me.router, repositories.router, quotas.router, keys.router)
 """Every resource."""
 
 _ABOUT: Final = """\
@@ -54,14 +57,22 @@ def make_api(app: App) -> ASGIApp:
         root_path_in_servers=False,
         redirect_slashes=False,
     )
-    api.state.api = Api(app, key_secret(app.settings))
+    plans = app.settings.plans
+    shared = Api(app, key_secret(app.settings), plans, RateLimits(plans.of("").calls_per_minute))
+    api.state.api = shared
     v1 = APIRouter(prefix="/api/v1")
     for router in V1:
         v1.include_router(router)
     api.include_router(v1)
     _pages(api)
     add_handlers(api)
-    return Edge(GZipMiddleware(api, minimum_size=1024))
+    wrapped: ASGIApp = Idempotent(api, shared)
+    if origins := app.settings.cors_origins:
+        exposed = ["ETag", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Request-Id"]
+        headers = ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-API-Key"]
+        methods = ["GET", "POST", "PATCH"]
+        wrapped = CORSMiddleware(wrapped, allow_origins=origins, allow_methods=methods, allow_headers=headers, expose_headers=exposed)
+    return Edge(GZipMiddleware(wrapped, minimum_size=1024), shared.rates)
 
 
 def _operation(route: Any) -> str:  # FastAPI's own type is generic in a way that no caller needs

@@ -81,7 +81,7 @@ class Groups:
             The groups, whether something follows, and how many there are in all.
         """
         made = select(repository_groups.c.id).where(repository_groups.c.organization_id == organization)
-        singles = select(repositories.c.id).select_from(_homes()).where(_own(organization), repositories.c.group_id == repositories.c.id)
+        singles = select(repositories.c.id).select_from(homes()).where(own(organization), repositories.c.group_id == repositories.c.id)
         if not archived:
             made, singles = made.where(repository_groups.c.archived_at.is_(None)), singles.where(_alive())
         total = sum(
@@ -137,9 +137,9 @@ class Groups:
 
     def _join(self, organization: OrganizationId, identifier: str, members: Sequence[RepositoryId]) -> None:
         wanted = sorted(set(members))
-        own = select(repositories.c.id).select_from(_homes()).where(_own(organization), repositories.c.id.in_(wanted))
-        free = own.where(repositories.c.group_id.in_([identifier, repositories.c.id]))
-        if set(self._transaction.execute(own).scalars()) != set(wanted):
+        mine = select(repositories.c.id).select_from(homes()).where(own(organization), repositories.c.id.in_(wanted))
+        free = mine.where(repositories.c.group_id.in_([identifier, repositories.c.id]))
+        if set(self._transaction.execute(mine).scalars()) != set(wanted):
             raise StaleWrite("one of the source repositories is not here")
         if set(self._transaction.execute(free).scalars()) != set(wanted):
             raise StaleWrite("one of the source repositories belongs to another repository already")
@@ -147,7 +147,7 @@ class Groups:
 
     def sources(self, organization: OrganizationId, full_name: str, provider: str) -> list[Source]:
         """The source repositories that are called so; of several instances, several."""
-        named = select(repositories.c.id).select_from(_homes()).where(_own(organization), repositories.c.full_name == full_name)
+        named = select(repositories.c.id).select_from(homes()).where(own(organization), repositories.c.full_name == full_name)
         ids = list(self._transaction.execute(named.where(repositories.c.provider == provider)).scalars())
         rows = self._transaction.execute(_selected().where(repositories.c.id.in_(ids)))
         return [_source(row) for row in rows]
@@ -155,7 +155,7 @@ class Groups:
     def _sources(self, organization: OrganizationId, groups: Collection[str]) -> dict[str, list[Row[Any]]]:
         order = (repositories.c.provider, repositories.c.instance, repositories.c.full_name, repositories.c.id)
         found: dict[str, list[Row[Any]]] = {}
-        for row in self._transaction.execute(_selected().where(_own(organization), repositories.c.group_id.in_(groups)).order_by(*order)):
+        for row in self._transaction.execute(_selected().where(own(organization), repositories.c.group_id.in_(groups)).order_by(*order)):
             found.setdefault(row.group_id, []).append(row)
         return found
 
@@ -164,7 +164,8 @@ def _is_id(text: str) -> bool:
     return len(text) <= 64 and text.isascii() and text.isalnum()
 
 
-def _homes() -> Any:  # the join's type has no name that a caller could use
+def homes() -> Any:  # the join's type has no name that a caller could use
+    """Source repositories with their installations."""
     home = and_(
         installations.c.provider == repositories.c.provider,
         installations.c.instance == repositories.c.instance,
@@ -176,10 +177,11 @@ def _homes() -> Any:  # the join's type has no name that a caller could use
 def _selected() -> Select[Any]:
     columns = [repositories.c[name] for name in ("id", "provider", "instance", "full_name", "default_branch", "clone_url", "group_id")]
     moments = (repositories.c.created_at, repositories.c.updated_at, _alive().label("alive"))
-    return select(*columns, *moments).select_from(_homes())
+    return select(*columns, *moments).select_from(homes())
 
 
-def _own(organization: OrganizationId) -> ColumnElement[bool]:
+def own(organization: OrganizationId) -> ColumnElement[bool]:
+    """Those of an organization that are still there."""
     here = and_(repositories.c.state != "gone", installations.c.state != "deleted")
     return and_(installations.c.organization_id == organization, here)
 

@@ -27,6 +27,8 @@ from pipeline.store.processes import Processes
 from pipeline.store.proposals import Proposals
 from pipeline.store.publishing import Publishing
 from pipeline.store.purge import Purge
+from pipeline.store.quotas import Quotas
+from pipeline.store.repeated import RepeatedAnswers
 from pipeline.store.repositories import Repositories
 from pipeline.store.retention import Retention
 from pipeline.store.reviews import Reviews
@@ -59,6 +61,8 @@ class Work:
         self.organizations = Organizations(self.transaction)
         self.keys = Keys(self.transaction)
         self.groups = Groups(self.transaction)
+        self.quotas = Quotas(self.transaction)
+        self.repeated = RepeatedAnswers(self.transaction)
         self.repositories = Repositories(self.transaction)
         self.purge = Purge(self.transaction)
         self.retention = Retention(self.transaction)
@@ -67,7 +71,7 @@ class Work:
 
     def tidy(self) -> int:
         """Forget what is kept for a time only: done messages, old deliveries, unused results. Call it now and then; how many rows."""
-        return self.outbox.purge() + self.deliveries.purge() + self.cache.trim()
+        return self.outbox.purge() + self.deliveries.purge() + self.cache.trim() + self.repeated.purge()
 
     @contextmanager
     def apart(self) -> Iterator[None]:

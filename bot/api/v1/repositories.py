@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 
 from bot.api.context import Administrator, Context, Reader, when
 from bot.api.errors import documented, not_found, unfit, wrong_state
+from bot.api.idempotency import Repeatable
 from bot.api.paging import Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
 from bot.api.schemas import PublicRepositoryCreate, PublicRepositoryResponse, PublicRepositoryUpdate, PublicSourceRepositoryResponse
 from pipeline.errors import StaleWrite
@@ -88,12 +89,12 @@ def get_repository(api: Context, principal: Reader, repository_id: RepositoryPat
 
 
 @router.post("", status_code=201, responses=documented(404, 409), summary="Put source repositories together")
-def create_repository(api: Context, principal: Administrator, body: PublicRepositoryCreate) -> PublicRepositoryResponse:
+def create_repository(api: Context, principal: Administrator, once: Repeatable, body: PublicRepositoryCreate) -> PublicRepositoryResponse:
     """Make one repository of several source repositories, of either host. Needs the scope `admin`. Not in the original contract."""
     members = [RepositoryId(one) for one in body.source_repository_ids]
     with _told(), api.database.work() as work:
         made = work.groups.create(principal.organization.id, body.name, body.description or "", members)
-        return shape(repository_of(work, principal, made))
+        return once.keep(work, 201, shape(repository_of(work, principal, made)))
 
 
 @router.patch("/{repository_id}", responses=documented(404, 409), summary="Change a repository that was put together")

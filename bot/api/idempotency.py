@@ -1,0 +1,143 @@
+"""`Idempotency-Key`: a POST that is sent twice is done once, and answered the same way for a day."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import BaseModel
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bot.api.context import Api
+from bot.api.errors import body_of
+from pipeline.errors import FixwrightError
+from pipeline.store.engine import Database
+from pipeline.store.repeated import Repeated
+from pipeline.store.work import Work
+
+M = TypeVar("M", bound=BaseModel)
+
+HEADER: Final = "Idempotency-Key"
+LONGEST: Final = 255
+"""Characters of a key."""
+
+
+@dataclass(frozen=True)
+class Once:
+    """A request with a key, as a route sees it."""
+
+    caller: str
+    key: str
+
+    def keep(self, work: Work, status: int, answer: M) -> M:
+        """Keep an answer in the transaction of what it tells of: whatever happens then, the same request does nothing again."""
+        work.repeated.keep(self.caller, self.key, status, answer.model_dump_json().encode())
+        return answer
+
+
+class _Plain(Once):
+    """A request without a key."""
+
+    def keep(self, work: Work, status: int, answer: M) -> M:  # noqa: ARG002  signature of Once
+        """Nothing is kept."""
+        return answer
+
+
+def _once(request: Request) -> Once:
+    found = getattr(request.state, "once", None)
+    return found if isinstance(found, Once) else _Plain("", "")
+
+
+Repeatable = Annotated[Once, Depends(_once)]
+"""For a route whose answer is kept with what it did."""
+
+
+class Idempotent:
+    """Wraps the routes. Only an answer of success is kept: what was refused may be asked again with the same key."""
+
+    def __init__(self, app: ASGIApp, api: Api) -> None:
+        self._app, self._api = app, api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; its body is there as a whole (`bot.api.edge`)."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        chosen = headers.get(HEADER, "") if scope.get("method") == "POST" and scope.get("path", "").startswith("/api/") else ""
+        principal = await asyncio.to_thread(self._api.who, headers) if chosen else None
+        if principal is None:  # who shows no key is refused by the route
+            await self._app(scope, receive, send)
+            return
+        if len(chosen) > LONGEST:
+            said = [{"loc": ["header", HEADER], "msg": f"a key has at most {LONGEST} characters", "type": "value_error"}]
+            await JSONResponse({"detail": said}, 422)(scope, receive, send)
+            return
+        body = (await receive()).get("body", b"")
+        request = b"\0".join([scope["path"].encode(), scope.get("query_string", b""), body])
+        once = Once(principal.id, hashlib.sha256(chosen.encode("utf-8", "surrogatepass")).hexdigest())
+        parts = scope["path"].split("/")
+        repository = parts[4] if len(parts) > 4 and parts[3] == "repositories" else ""
+        try:
+            found = await asyncio.to_thread(_begin, self._api.database, once, hashlib.sha256(request).hexdigest(), repository)
+        except FixwrightError as error:
+            await JSONResponse(body_of(error.code, "the database does not answer; try again"), 503)(scope, receive, send)
+            return
+        if isinstance(found, Repeated):
+            said_before = {"Idempotent-Replayed": "true"}
+            await Response(found.body, found.status, said_before, "application/json")(scope, receive, send)
+            return
+        if found != "new":
+            await _refusal(found)(scope, receive, send)
+            return
+        scope.setdefault("state", {})["once"] = once
+        await self._answer(scope, body, receive, send, once)
+
+    async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send, once: Once) -> None:
+        given, status, pieces = False, 0, list[bytes]()
+
+        async def again() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def kept(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                pieces.append(message.get("body", b""))
+                if not message.get("more_body"):
+                    await asyncio.to_thread(_end, self._api.database, once, status, b"".join(pieces))
+            await send(message)
+
+        try:
+            await self._app(scope, again, kept)
+        except BaseException:
+            await asyncio.to_thread(_end, self._api.database, once, 500, b"")
+            raise
+
+
+def _begin(database: Database, once: Once, request: str, repository: str) -> object:
+    with database.work() as work:
+        return work.repeated.begin(once.caller, once.key, request, repository)
+
+
+def _end(database: Database, once: Once, status: int, body: bytes) -> None:
+    with database.work() as work:
+        if 200 <= status < 300:
+            work.repeated.keep(once.caller, once.key, status, body)
+        else:
+            work.repeated.let_go(once.caller, once.key)
+
+
+def _refusal(found: object) -> JSONResponse:
+    if found == "busy":
+        message = "a request with this Idempotency-Key is being answered; ask again in a moment"
+        return JSONResponse(body_of("REQUEST_IN_FLIGHT", message), 409, {"Retry-After": "1"})
+    said = [{"loc": ["header", HEADER], "msg": "this key was used for another request", "type": "value_error"}]
+    return JSONResponse({"detail": said}, 422)

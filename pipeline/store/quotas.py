@@ -1,0 +1,91 @@
+"""What organizations have used. A unit is reserved when work is accepted, settled when it ends, and given back when it failed for a reason
+of ours: in one statement, so that two who ask at once cannot spend the last one twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import and_, func, select, update
+
+from pipeline.model.ids import OrganizationId
+from pipeline.quota import Counter, Period, Plan
+from pipeline.store.columns import database_now
+from pipeline.store.groups import homes, own
+from pipeline.store.tables import quota_reservations, quota_use, repositories
+from pipeline.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One counter in a period. `plan` None: no limit."""
+
+    plan: int | None
+    topup: int
+    used: int
+    """With what is reserved."""
+
+    @property
+    def remaining(self) -> int | None:
+        """None: no limit."""
+        return None if self.plan is None else max(0, self.plan + self.topup - self.used)
+
+
+class Quotas:
+    """Quotas. Part of a `Work`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def reserve(self, organization: OrganizationId, plan: Plan, counter: Counter, period: Period, subject: str) -> bool:
+        """Take a unit for a subject (`batch:ID`, `fix:ID`), once. False when none is left; nothing is written then."""
+        key = {"organization_id": organization, "counter": str(counter), "period": period.name}
+        self._transaction.add_missing(quota_use, [{**key, "used": 0, "topup": 0}], ["organization_id", "counter", "period"])
+        row = {**key, "subject": subject, "amount": 1, "state": "reserved", "created_at": database_now(), "updated_at": database_now()}
+        if self._transaction.execute(select(quota_reservations.c.subject).where(quota_reservations.c.subject == subject)).first():
+            return True
+        mine = and_(quota_use.c.organization_id == organization, quota_use.c.counter == str(counter), quota_use.c.period == period.name)
+        limit = plan.of(counter)
+        room = mine if limit is None else and_(mine, quota_use.c.used < limit + quota_use.c.topup)
+        # The row stays locked until our commit: whoever asks at the same moment reads the number after ours.
+        if self._transaction.changed(update(quota_use).where(room).values(used=quota_use.c.used + 1)) != 1:
+            return False
+        self._transaction.add(quota_reservations, [row])
+        return True
+
+    def settle(self, subject: str) -> None:
+        """What was reserved is spent."""
+        self._end(subject, "settled")
+
+    def refund(self, subject: str) -> None:
+        """What was reserved is given back: the work failed for a reason of ours."""
+        row = self._transaction.execute(select(quota_reservations).where(quota_reservations.c.subject == subject)).one_or_none()
+        if row is None or not self._end(subject, "refunded"):
+            return
+        mine = (quota_use.c.organization_id == row.organization_id, quota_use.c.counter == row.counter, quota_use.c.period == row.period)
+        self._transaction.execute(update(quota_use).where(*mine).values(used=quota_use.c.used - row.amount))
+
+    def _end(self, subject: str, state: Literal["settled", "refunded"]) -> bool:
+        reserved = update(quota_reservations).where(quota_reservations.c.subject == subject, quota_reservations.c.state == "reserved")
+        return self._transaction.changed(reserved.values(state=state, updated_at=database_now())) == 1
+
+    def balance(self, organization: OrganizationId, plan: Plan, period: Period) -> dict[Counter, Balance]:
+        """Every counter in a period."""
+        mine = select(quota_use).where(quota_use.c.organization_id == organization, quota_use.c.period == period.name)
+        rows = {row.counter: row for row in self._transaction.execute(mine)}
+        return {
+            counter: Balance(plan.of(counter), rows[counter].topup if counter in rows else 0, rows[counter].used if counter in rows else 0)
+            for counter in Counter
+        }
+
+    def top_up(self, organization: OrganizationId, counter: Counter, period: Period, units: int) -> None:
+        """More units than the plan has, in one period."""
+        key = {"organization_id": organization, "counter": str(counter), "period": period.name}
+        self._transaction.add_missing(quota_use, [{**key, "used": 0, "topup": 0}], ["organization_id", "counter", "period"])
+        mine = (quota_use.c.organization_id == organization, quota_use.c.counter == str(counter), quota_use.c.period == period.name)
+        self._transaction.execute(update(quota_use).where(*mine).values(topup=quota_use.c.topup + units))
+
+    def repositories(self, organization: OrganizationId) -> int:
+        """How many source repositories an organization has."""
+        counted = select(func.count(repositories.c.id)).select_from(homes()).where(own(organization))
+        return int(self._transaction.execute(counted).scalar_one())
