@@ -26,6 +26,7 @@ ELSEWHERE = {
     "reports/gitlab_secrets.py": "a format of one host",
     "gitlabreports.py": "a format of one host",
     "model/account.py": "words of the specification",
+    "quota.py": "words of the specification",
     "sandbox/worktree.py": "a hint for the command line in a job of one host",
 }
 """Texts that no host's reader sees, or that are about one host; each with the reason."""
