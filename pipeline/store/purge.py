@@ -83,7 +83,9 @@ class Purge:
         for table in reversed(metadata.sorted_tables):
             if table is repositories:
                 continue
-            if "repository_id" in table.columns:
+            if table is batches:  # of reviews, and of a whole scan that was asked for by the API
+                yield _rows(table, or_(table.c.review_id.in_(own), table.c.repository_id == repository, table.c.group_id == repository))
+            elif "repository_id" in table.columns:
                 yield _rows(table, table.c.repository_id == repository)
             elif "review_id" in table.columns:
                 yield _rows(table, table.c.review_id.in_(own)) if len(table.primary_key) == 1 else _some(table, table.c.review_id, own)
@@ -93,7 +95,6 @@ class Purge:
         yield lambda purge: purge.drop_bodies(source)
         for table in (host_memory, host_locks):
             yield _rows(table, _about(table.c.key, source))
-        yield _rows(batches, batches.c.group_id == repository)
         yield _rows(repositories, repositories.c.id == repository)
         yield lambda purge: purge.drop_installations()
 
