@@ -33,6 +33,10 @@ class GithubChange(DoubledChange[Repository, PullRequest]):
     def head(self) -> str:
         return self.pull.head_sha
 
+    @property
+    def is_open(self) -> bool:
+        return self.pull.state == "open"
+
     def _first(self) -> list[ReviewComment]:
         return [c for c in self.pull.review_comments if c.reply_to is None and c.user is self.world.app.bot]
 
@@ -129,6 +133,9 @@ class GithubHost(DoubledHost[Repository, PullRequest]):
 
     def open(self, home: Home, branch: str, title: str, *, draft: bool = False) -> GithubChange:
         return GithubChange(self.world, self.world.open_pull_request("ada", self.of(home), branch, "main", title, draft=draft))
+
+    def proposals(self, home: Home) -> Sequence[GithubChange]:
+        return [GithubChange(self.world, pull) for pull in self.of(home).pulls.values() if pull.user is self.world.app.bot]
 
     def again(self, identity: str) -> None:
         self.world.hooks.again(self.world.hooks.find(identity))

@@ -40,6 +40,10 @@ class GitlabChange(DoubledChange[Project, MergeRequest]):
         return self.request.head
 
     @property
+    def is_open(self) -> bool:
+        return self.request.state == "opened"
+
+    @property
     def bot(self) -> User:
         """Us."""
         return self.world.user(BOT)
@@ -163,6 +167,10 @@ class GitlabHost(DoubledHost[Project, MergeRequest]):
 
     def open(self, home: Home, branch: str, title: str, *, draft: bool = False) -> GitlabChange:
         return GitlabChange(self.world, self.world.open_merge_request("ada", self.of(home), branch, "main", title, draft=draft))
+
+    def proposals(self, home: Home) -> Sequence[GitlabChange]:
+        every = list(self.of(home).merge_requests.values())
+        return [GitlabChange(self.world, one) for one in every if one.author is self.world.user(BOT)]
 
     def again(self, identity: str) -> None:
         self.world.hooks.again(self.world.hooks.find(identity))

@@ -178,6 +178,11 @@ class Change(ABC):
     def head(self) -> str:
         """Its newest commit."""
 
+    @property
+    @abstractmethod
+    def is_open(self) -> bool:
+        """False when it was closed or merged."""
+
     @abstractmethod
     def threads(self) -> list[Thread]:
         """Ours on lines, oldest first."""
@@ -288,6 +293,10 @@ class Host(ABC):
     @abstractmethod
     def open(self, home: Home, branch: str, title: str, *, draft: bool = False) -> Change:
         """ada opens a pull request into `main`."""
+
+    @abstractmethod
+    def proposals(self, home: Home) -> Sequence[Change]:
+        """Pull requests of ours, oldest first."""
 
     @abstractmethod
     def opening(self, head: str) -> Delivery:

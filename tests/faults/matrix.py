@@ -122,6 +122,15 @@ class Run:
             assert time.monotonic() < deadline, f"not well within {seconds:.0f} s: {'; '.join(problems)}"
             time.sleep(0.2)
 
+    def make_room(self) -> None:
+        """Somebody closes what we opened: only so many pull requests of fixes are open in a repository, and the rows share one."""
+        standing = [one for life in self.lives for one in self.stand.host.proposals(life.home) if one.is_open]
+        for one in standing:
+            if one.is_open:
+                one.close()
+        if standing:
+            self.stand.quiet()
+
     def problems(self) -> list[str]:
         """What is not well yet."""
         try:
@@ -237,6 +246,8 @@ def run_one(stand: Stand, alike: Seen, fault: Fault, step: str, *, seed: int, ch
         if missed:
             raise DidNotStrike("; ".join(missed))
         problems, recovery = _settle(run)
+        if not problems:
+            run.make_room()
     except DidNotStrike as missed:
         return Result(*names, passed=False, recovery=0.0, said=f"did not strike: {missed}\n{stand.tails()}")
     except NotChecked as missing:
