@@ -61,7 +61,7 @@ def main() -> int:
     if absent := _absent(pairs, results, args):
         print(f"{len(absent)} runs never came to an end, the first: {' '.join(absent[0])}; start it again")
         return 1
-    if args.write and not (args.row or args.pair or args.host or args.quick):
+    if args.write and not (args.row or args.name or args.pair or args.host or args.quick):
         write_page(PAGE, results, args.seed)
     return 0 if results and all(one.passed for one in results if one.checked) else 1
 
@@ -71,6 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--row", type=int, action="append", help="only this row of the matrix; may be repeated")
     parser.add_argument("--step", help="only this step")
+    parser.add_argument("--name", default="", help="only rows whose function has this in its name")
     parser.add_argument("--pair", action="append", choices=[pair.name for pair in PAIRS], help="only these servers")
     parser.add_argument("--host", choices=EVERY, help="only before this host")
     parser.add_argument("--list", action="store_true", help="name the runs, and begin none")
@@ -104,6 +105,7 @@ def _apart(pair: Pair, args: argparse.Namespace) -> None:
     command += ["--results", str(args.results), *(["--quick"] if args.quick else []), *(["--step", args.step] if args.step else [])]
     for row in args.row or ():
         command += ["--row", str(row)]
+    command += ["--name", args.name] if args.name else []
     subprocess.run(command, cwd=ROOT, check=False)
 
 
@@ -117,7 +119,9 @@ def _postgres(pair: Pair) -> Iterator[Postgres | None]:
 
 
 def _wanted(pair: Pair, args: argparse.Namespace) -> list[Fault]:
-    chosen = [fault for fault in rows() if (not args.row or fault.number in args.row) and pair.host in fault.hosts]
+    chosen = [
+        fault for fault in rows() if (not args.row or fault.number in args.row) and args.name in fault.key and pair.host in fault.hosts
+    ]
     return chosen if pair in WHOLE else [fault for fault in chosen if fault.names]
 
 

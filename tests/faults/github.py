@@ -105,6 +105,8 @@ class GithubHost(DoubledHost[Repository, PullRequest]):
         "ensure_branch": "providers.github.branches:ensure_branch",
         "ensure_commit": "providers.github.branches:ensure_commit",
         "ensure_pull_request": "providers.github.pulls:ensure_pull_request",
+        "ensure_closed": "providers.github.pulls:ensure_closed",
+        "ensure_no_branch": "providers.github.branches:ensure_no_branch",
         "ensure_reply": "providers.github.comments:ensure_reply",
         "open_threads": "pipeline.limits:Limits._count_created",  # what all that people see goes through, under the lock of all who write
     }

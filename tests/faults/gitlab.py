@@ -135,6 +135,8 @@ class GitlabHost(DoubledHost[Project, MergeRequest]):
         "ensure_branch": "providers.gitlab.branches:ensure_branch",
         "ensure_commit": "providers.gitlab.branches:ensure_commit",
         "ensure_pull_request": "providers.gitlab.merge_requests:ensure_pull_request",
+        "ensure_closed": "providers.gitlab.merge_requests:ensure_closed",
+        "ensure_no_branch": "providers.gitlab.branches:ensure_no_branch",
         "ensure_reply": "providers.gitlab.notes:ensure_reply",
         "open_threads": "providers.gitlab.drafts:Drafts.publish",  # under the lock of all who have drafts there
     }
