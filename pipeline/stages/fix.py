@@ -259,7 +259,7 @@ def _record(context: Context, message: RunFix, fix: Fix, made: _Made) -> None:
             work.fixes.fail(fix.id, error)
         status = work.fixes.get(fix.id).status
         if made.receipt is None and status is FixStatus.COMPLETED:
-            _nothing_better(work, message, fix, error)
+            nothing_better(work, message, fix, error)
         else:
             propose = ProposeFix(fix.id, message.comment, message.sender, message.how, refined=message.attempt > 1)
             key = f"propose_fix:{fix.id}" if message.attempt == 1 else f"propose_fix:{fix.id}:attempt:{message.attempt}"
@@ -267,8 +267,8 @@ def _record(context: Context, message: RunFix, fix: Fix, made: _Made) -> None:
     log.info("fix.ended", extra={"fix_id": fix.id, "status": str(status), "word": str(proof.word) if proof else ""})
 
 
-def _nothing_better(work: Work, message: RunFix, fix: Fix, error: str) -> None:
-    """A refinement came to nothing: what was proven before stands."""
+def nothing_better(work: Work, message: RunFix, fix: Fix, error: str) -> None:
+    """A refinement came to nothing: what was proven before stands, and whoever asked for it is told so."""
     if message.comment is not None:
         body = render_fix_answer("nothing-better", handle=fix.place or fix.handle, error=error)
         reply = Reply(work.reviews.get(fix.review).installation, message.comment, f"fix:{fix.id}", body)

@@ -32,6 +32,7 @@ from pipeline.model.review import Review, ReviewStatus
 from pipeline.model.scan import Coverage
 from pipeline.policy import Policy
 from pipeline.stages.endcheck import send_end
+from pipeline.stages.fix import nothing_better
 from pipeline.stages.sweep import DAY, abandon
 from pipeline.store.identifiers import new_id
 from pipeline.store.work import Work
@@ -73,6 +74,9 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
             fix = work.fixes.get(message.fix)
             if fix.status in (FixStatus.PENDING, FixStatus.RUNNING):
                 work.fixes.fail(fix.id, error.message)
+                if work.fixes.get(fix.id).status is FixStatus.COMPLETED:
+                    nothing_better(work, message, fix, error.message)
+                    return
                 told = Envelope(ProposeFix(fix.id, message.comment), f"propose_fix:{fix.id}:{new_id()}", group=f"fix:{fix.id}")
                 work.outbox.send(told)
         case PublishCheck() | WithdrawReview():

@@ -119,9 +119,8 @@ def _postgres(pair: Pair) -> Iterator[Postgres | None]:
 
 
 def _wanted(pair: Pair, args: argparse.Namespace) -> list[Fault]:
-    chosen = [
-        fault for fault in rows() if (not args.row or fault.number in args.row) and args.name in fault.key and pair.host in fault.hosts
-    ]
+    numbered = [fault for fault in rows() if not args.row or fault.number in args.row]
+    chosen = [fault for fault in numbered if args.name in fault.key and pair.host in fault.hosts]
     return chosen if pair in WHOLE else [fault for fault in chosen if fault.names]
 
 

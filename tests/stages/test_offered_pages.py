@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from pipeline.errors import WorkerCrashed
+from pipeline.messages import RunFix
+from pipeline.model.event import CommentRef
 from pipeline.model.fix import Fix
+from pipeline.stages.give_up import give_up
 from tests.fakes import BAD_LINE, LineScanner
 from tests.stages.github import GithubBench, KeyScanner, bad_words
 from tests.stages.gitlab import GitlabBench
@@ -108,6 +112,12 @@ def on_gitlab(bench: GitlabBench, *, default: bool) -> Page:
     )
 
 
+def github_repository(bench: GithubBench) -> Repository:
+    found = bench.world.github.state.repository("octo", "shop")
+    assert found is not None
+    return found
+
+
 KINDS = ["github, default", "github, stacked", "gitlab, default", "gitlab, stacked"]
 
 
@@ -184,6 +194,22 @@ def test_what_is_made_anew_is_called_off_there_and_begun_again_there(page: Page)
     assert page.bench.dead() == []
 
 
+def test_an_attempt_that_was_given_up_is_said_to_have_come_to_nothing(github: GithubBench) -> None:
+    page = default_on_github(github)
+    first = page.fix()
+    comment = github.world.comment("ada", next(iter(github.ours(github_repository(github)))), "another one, please")
+    with github.app.database.work() as work:
+        ref = first.pull_request
+        assert ref is not None
+        attempt = work.fixes.refine(first.id, instructions="another way", choice="", asked_by="ada")
+        give_up(
+            work, RunFix(first.id, CommentRef(ref, str(comment.id)), attempt=attempt), WorkerCrashed("the worker crashed 3 times on it")
+        )
+    github.settle()
+    assert "the worker crashed 3 times on it. What was proven before stands." in page.said()[-1]
+    assert (page.fix().status, page.fix().diff, page.content()) == ("completed", first.diff, b"GOOD\n")
+
+
 def test_where_everybody_reads_nothing_is_said_but_what_the_pull_request_says_itself(github: GithubBench) -> None:
     page = default_on_github(github, private=False, files={"c.txt": "BAD twice\n", "hidden.txt": "BAD twice\n", "other.txt": "BAD other\n"})
     mine = page.fix()
@@ -215,9 +241,7 @@ def test_where_everybody_reads_nothing_is_said_but_what_the_pull_request_says_it
 def test_what_somebody_pushed_onto_the_branch_is_found_and_fixed_by_name(github: GithubBench) -> None:
     page = default_on_github(github)
     mine = page.fix()
-    repository = github.world.github.state.repository("octo", "shop")
-    assert repository is not None
-    github.world.commit(repository, page.branches()[0], {"new.txt": "BAD new\n"})
+    github.world.commit(github_repository(github), page.branches()[0], {"new.txt": "BAD new\n"})
     github.settle()
     page.say("/fix new.txt:1")
     stacked = [fix for fix in page.fixes() if fix.id != mine.id]
