@@ -399,7 +399,8 @@ def _parameter(node: Node) -> str:
 def whole_numbers(arguments: Node | None) -> tuple[int, ...]:
     """Arguments of a call that are whole numbers in digits."""
     texts = [flat(child) for child in arguments.named_children if child.type in ("integer", "number")] if arguments is not None else []
-    return tuple(int(text) for text in texts if text.isdecimal() and len(text) < 19)
+    digits = (text.replace("_", "") for text in texts)
+    return tuple(int(text) for text in digits if text.isdecimal() and len(text) < 19)
 
 
 def is_decided(node: Node) -> bool:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from pipeline.model.finding import Finding
 from pipeline.triage.outline import Unit
+from pipeline.triage.passwords import no_password_hash
 from pipeline.triage.survival import Sides, feeding, flagged_units
 
-_TLS, _RANDOM, _MARKUP, _STATEMENT, _COMMAND, _OBJECTS, _DEBUG, _PATH = 295, 338, 79, 89, 78, 502, 489, 22
+_TLS, _RANDOM, _MARKUP, _STATEMENT, _COMMAND, _OBJECTS, _DEBUG, _PATH, _HASH = 295, 338, 79, 89, 78, 502, 489, 22, 916
 """CWE of improper certificate validation, weak random numbers, cross-site scripting, SQL injection, command injection, deserialization,
-active debug code, path traversal."""
+active debug code, path traversal, passwords under hashes that are too fast."""
 
 _DRAWS = re.compile(
     r"^(secrets\..*|(os\.)?urandom|.*SystemRandom\(\)\..*|SystemRandom|(uuid\.)?uuid4|token_(hex|bytes|urlsafe)|randbelow|randbits|choice"
@@ -46,6 +47,9 @@ _OBJECT_READERS = re.compile(
     r"(^|[.])(c?pickle|dill|cloudpickle|marshal|shelve|jsonpickle|joblib|torch|pandas|pd)[.](load|loads|open|decode|Unpickler|read_pickle)$"
     r"|[.]get_(single_)?data$|[.]construct_document$|(^|[.])read_pickle$",
     re.IGNORECASE,
+)
+_OBJECT_MODULES = re.compile(
+    r"(import|from) +(_?c?[pP]ickle|dill|cloudpickle|marshal|shelve|jsonpickle|joblib)\b(?! +import +(dump|dumps|encode)\b)"
 )
 _TEXT = ('"', "'", "`", 'f"', "f'", "(")
 """How a call of a text's method begins when the text stands in front of it."""
@@ -199,6 +203,9 @@ def _objects(change: _Change) -> list[str]:
         for call in unit.calls
         if _OBJECT_READERS.search(call.path)
     ]
+    reasons += [
+        f"line {unit.line} brings a loader of objects in" for unit in change.added if unit.imports and _OBJECT_MODULES.match(unit.text)
+    ]
     allowed = [unit for unit in change.added if unit.options.get("allow_pickle", (False, ""))[0]]
     return reasons + [f"line {unit.line} allows objects in what is read" for unit in allowed]
 
@@ -217,6 +224,10 @@ def _path(change: _Change) -> list[str]:
     return [f"line {unit.line} unpacks nothing" for unit in nothing]
 
 
+def _hash(change: _Change) -> list[str]:
+    return no_password_hash(change.flagged, change.added, change.sides.after.units)
+
+
 _KINDS: Mapping[int, Callable[[_Change], list[str]]] = {
     _TLS: _tls,
     _RANDOM: _random,
@@ -226,4 +237,5 @@ _KINDS: Mapping[int, Callable[[_Change], list[str]]] = {
     _OBJECTS: _objects,
     _DEBUG: _debug,
     _PATH: _path,
+    _HASH: _hash,
 }

@@ -22,6 +22,8 @@ SINKS: Mapping[str, str] = {
     "python.flask-debug": "app.run",
     "python.insecure-random-token": "random.choice",
     "python.unescaped-output": "Markup",
+    "python.unsafe-deserialization": "pickle.loads",
+    "python.weak-password-hash": "hashlib.md5",
     "javascript.sql-injection": "client.query",
     "javascript.command-injection": "exec",
     "javascript.tls-verification-disabled": "https.get",

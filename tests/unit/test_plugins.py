@@ -24,6 +24,7 @@ from pipeline.errors import PluginInvalid
 from pipeline.model.finding import Rule
 from pipeline.plugins import discover
 from pipeline.ports import Command, Exploit, Fixer, Provider, Renderer, Scanner
+from tests.unit.fixers.cases import WITHOUT_FIXER
 
 KINDS: dict[str, tuple[ModuleType, str, type[object]]] = {
     "providers": (providers, "PROVIDER", Provider),
@@ -122,21 +123,7 @@ class _WithRules(Protocol):
         """By id."""
 
 
-UNMENDABLE = {"secrets.private-key", "python.weak-password-hash"}
-"""A private key is a file or a block of its own: nothing mechanical can say where the program would get it from instead. Under another
-hash nobody could log in any more."""
-
-
-ONLY_EXPLAINED = {
-    "dockerfile.add-remote",
-    "dockerfile.curl-pipe-shell",
-    "dockerfile.latest-tag",
-    "workflow.pull-request-target-checkout",
-}
-"""A server or a registry would have to be asked, or only the owner knows; docs/reference/rules.md says which."""
-
-
-def test_every_rule_has_exactly_one_fixer() -> None:
+def test_every_rule_has_exactly_one_fixer_or_a_reason_to_have_none() -> None:
     fixers = discover(pipeline.fixers, "FIXER", Fixer).values()
     rules: list[str] = []
     for scanner in discover(pipeline.scanners, "SCANNER", Scanner).values():
@@ -144,7 +131,7 @@ def test_every_rule_has_exactly_one_fixer() -> None:
         rules += scanner.rules()
     answering = {rule: [fixer.name for fixer in fixers if fixer.answers(rule)] for rule in rules}
     assert len(answering) > 12
-    assert {rule for rule, names in answering.items() if not names} == UNMENDABLE | ONLY_EXPLAINED
+    assert {rule for rule, names in answering.items() if not names} == WITHOUT_FIXER.keys()
     assert {rule: names for rule, names in answering.items() if len(names) > 1} == {}
 
 

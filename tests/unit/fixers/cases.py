@@ -19,7 +19,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,17 @@ from pipeline.ports import Fixer
 from pipeline.syntax import parses
 
 TABLES = Path(__file__).with_name("tables")
+
+WITHOUT_FIXER: Mapping[str, str] = {
+    "dockerfile.add-remote": "only the server knows the checksum, and today's may be the wrong one",
+    "dockerfile.curl-pipe-shell": "only the server knows the checksum, and today's may be the wrong one",
+    "dockerfile.latest-tag": "only a registry knows which version is meant",
+    "python.unsafe-deserialization": "what was written so far could not be read any more, and others may write it",
+    "python.weak-password-hash": "the stored hashes would match no password any more",
+    "secrets.private-key": "it is a file or a block of its own: nothing tells where the program would get it from instead",
+    "workflow.pull-request-target-checkout": "what the workflow may still do without the secrets is for its owner to say",
+}
+"""Rules that no fixer answers, each with the reason, which docs/reference/rules.md says in its row."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,19 @@
+"""State of visitors."""
+
+import base64
+import json
+import pickle
+
+from flask import Flask, request
+
+app = Flask(__name__)
+
+
+@app.route("/state")
+def state():
+    text = request.cookies.get("state", "")
+    if not text:
+        return {}
+    saved = {}
+    app.logger.info("state")
+    return saved

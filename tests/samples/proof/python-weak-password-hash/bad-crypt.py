@@ -1,0 +1,12 @@
+"""Accounts."""
+
+import crypt
+import hashlib
+import os
+
+
+def store(user, password):
+    user.check_active()
+    user.salt = os.urandom(16)
+    user.hash = crypt.crypt(password, "ab")
+    return user
