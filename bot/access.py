@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from bot.oidc import Issuer
 from bot.settings import Settings
 from pipeline.model.account import Principal
 from pipeline.store.engine import Database
@@ -24,6 +25,21 @@ def credential(headers: Mapping[str, str]) -> str:
     scheme, _, value = headers.get("authorization", "").partition(" ")
     found = value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "").strip()
     return found if len(found) <= LONGEST and found.isascii() else ""
+
+
+def person(database: Database, issuer: Issuer, shown: str) -> Principal | None:
+    """Whom an issuer vouches for; None when it does not, or names no organization that is here. Where its tokens name none, people are in
+    the only organization that there is."""
+    claims = issuer.claims(shown) if shown.count(".") == 2 else None
+    if claims is None:
+        return None
+    with database.read() as work:
+        known = work.organizations.all()
+        slug = claims.organization or (known[0].slug if len(known) == 1 else "")
+        if slug not in {one.slug for one in known}:
+            return None
+        organization = work.organizations.named(slug)
+    return Principal(organization, f"{issuer.address} {claims.subject}", claims.name or claims.subject, "", claims.scopes)
 
 
 def holder(database: Database, secret: bytes, shown: str) -> Principal | None:

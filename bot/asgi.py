@@ -16,9 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from bot import __version__
+from bot.access import key_secret
 from bot.api.routes import make_api
 from bot.kept import Kept
 from bot.metrics import Metrics
+from bot.pages.device import DevicePage
 from bot.pages.setup import SetupPages
 from bot.pressure import LOOK_SECONDS, Pressure
 from bot.pulse import Pulse, tell
@@ -80,6 +82,7 @@ def make_asgi(app: App) -> Starlette:
     routes: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", Metrics(app, pages).show)]
     routes += webhooks.routes()
     routes += SetupPages(app.settings, app.plugins.providers, app.configurations, app.memory, pages).routes()
+    routes += DevicePage(app.database, key_secret(app.settings), pages).routes()
     routes.append(Mount("", make_api(app)))
     return Starlette(routes=routes, lifespan=lifespan)
 

@@ -72,6 +72,9 @@ VARIABLES: Final = (
     Variable("FIXWRIGHT_MAX_HELD_MB", "megabytes of bodies that one web process receives at the same moment", "256"),
     Variable("FIXWRIGHT_SPOOL_MB", "room for deliveries that wait in files for the database; 0: none is kept so", "256"),
     Variable("FIXWRIGHT_PLANS", "TOML file with the plans of organizations; unset: nothing has a limit"),
+    Variable("FIXWRIGHT_OIDC_ISSUER", "address of an OpenID Connect issuer whose tokens open the API; unset: keys only"),
+    Variable("FIXWRIGHT_OIDC_AUDIENCE", "audience that its tokens must be for", "fixwright"),
+    Variable("FIXWRIGHT_OIDC_CLAIM", "claim of its tokens that has the slug of an organization", "organization"),
     Variable("FIXWRIGHT_CORS_ORIGINS", "origins whose pages may call the API, with blanks or commas between"),
     Variable("FIXWRIGHT_MENTION", "another name, besides fixwright, that people may give commands to: @NAME scan"),
     Variable("FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", "1: every new installation gets an organization of its own", "0"),
@@ -114,6 +117,10 @@ class Settings:
     spool_mb: float = 256.0
     organization_per_installation: bool = False
     plans: Plans = NO_PLANS
+    oidc_issuer: str = ""
+    """Address of the OpenID Connect issuer whose tokens open the API; empty: none."""
+    oidc_audience: str = "fixwright"
+    oidc_claim: str = "organization"
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the API; none by default."""
     mention: str = ""
@@ -237,6 +244,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         spool_mb=_number(env, "FIXWRIGHT_SPOOL_MB", 256, 0, 1_000_000),
         organization_per_installation=_choice(env, "FIXWRIGHT_ORGANIZATION_PER_INSTALLATION", ("0", "1")) == "1",
         plans=_plans(env),
+        oidc_issuer=_address(env, "FIXWRIGHT_OIDC_ISSUER", ("https", "http")),
+        oidc_audience=env.get("FIXWRIGHT_OIDC_AUDIENCE", "") or "fixwright",
+        oidc_claim=env.get("FIXWRIGHT_OIDC_CLAIM", "") or "organization",
         cors_origins=_origins(env),
         mention=_name(env, "FIXWRIGHT_MENTION"),
         environment=env,

@@ -10,15 +10,16 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from bot.access import credential, holder
+from bot.access import credential, holder, person
 from bot.api.errors import ApiError
 from bot.api.ratelimit import RateLimits
+from bot.oidc import Issuer
 from bot.wiring import App
 from pipeline.model.account import Principal, Scope
 from pipeline.quota import Plans
 from pipeline.store.engine import Database
 
-BEARER = HTTPBearer(auto_error=False, description="Organization API key")
+BEARER = HTTPBearer(auto_error=False, description="Organization API key, or a token of the configured OpenID Connect issuer")
 API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, where no bearer token can be sent")
 
 
@@ -31,6 +32,8 @@ class Api:
     """What digests of keys are made with."""
     plans: Plans
     rates: RateLimits
+    issuer: Issuer | None = None
+    """Who vouches for people; None: nobody does."""
 
     @property
     def database(self) -> Database:
@@ -41,6 +44,8 @@ class Api:
         """Who asks; None when the credential opens nothing."""
         shown = credential(headers)
         principal = holder(self.database, self.secret, shown) if shown else None
+        if principal is None and shown and self.issuer is not None:
+            principal = person(self.database, self.issuer, shown)
         if principal is not None:
             self.rates.knows(shown, self.plans.of(principal.organization.plan).calls_per_minute)
         return principal

@@ -91,7 +91,11 @@ def add_handlers(api: FastAPI) -> None:
         return JSONResponse(body_of(error.code, error.message, error.more), error.status, error.headers)
 
     @api.exception_handler(RequestValidationError)
-    async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        if request.url.path.startswith("/oauth/"):
+            wrong = ", ".join(str(one["loc"][-1]) for one in error.errors())
+            said = {"error": "invalid_request", "error_description": clean(f"missing or wrong: {wrong}", machine=True)}
+            return JSONResponse(said, 400, {"Cache-Control": "no-store"})
         # What was sent is not sent back: it may be long, and it may be a secret.
         return JSONResponse({"detail": [_told(one) for one in error.errors()]}, 422)
 

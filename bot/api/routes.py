@@ -16,12 +16,14 @@ from starlette.types import ASGIApp
 
 from bot import __version__
 from bot.access import key_secret
+from bot.api import oauth
 from bot.api.context import Api
 from bot.api.edge import Edge
 from bot.api.errors import add_handlers
 from bot.api.idempotency import Idempotent
 from bot.api.ratelimit import RateLimits
 from bot.api.v1 import keys, me, quotas, repositories
+from bot.oidc import Issuer
 from bot.wiring import App
 
 ASSETS: Final = "/docs/assets"
@@ -58,12 +60,15 @@ def make_api(app: App) -> ASGIApp:
         redirect_slashes=False,
     )
     plans = app.settings.plans
-    shared = Api(app, key_secret(app.settings), plans, RateLimits(plans.of("").calls_per_minute))
+    settings = app.settings
+    issuer = Issuer(settings.oidc_issuer, settings.oidc_audience, settings.oidc_claim) if settings.oidc_issuer else None
+    shared = Api(app, key_secret(settings), plans, RateLimits(plans.of("").calls_per_minute), issuer)
     api.state.api = shared
     v1 = APIRouter(prefix="/api/v1")
     for router in V1:
         v1.include_router(router)
     api.include_router(v1)
+    api.include_router(oauth.router)
     _pages(api)
     add_handlers(api)
     wrapped: ASGIApp = Idempotent(api, shared)

@@ -13,7 +13,7 @@ from bot.settings import state_dir
 from bot.statefolder import make_state_dir
 from pipeline.errors import StaleWrite, UsageError
 from pipeline.escaping import visible
-from pipeline.model.account import Scope
+from pipeline.model.account import USUAL, Scope
 from pipeline.receipts import key_id, load_signer, public_pem
 from pipeline.store.keys import NAME_AT_MOST, ApiKey
 from pipeline.store.organizations import DEFAULT
@@ -49,6 +49,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     rotating.add_argument("key", metavar="ID", help="its id, or how it begins")
     rotating.add_argument("--overlap", metavar="DAYS", type=_days, default=1.0, help="how long the old one holds (default: %(default)s)")
     rotating.set_defaults(run=rotate)
+    approving = actions.add_parser("approve", help="let a program in that shows a code and waits")
+    approving.add_argument("code", metavar="CODE", help="as the program shows it")
+    approving.add_argument("--organization", metavar="SLUG", default=DEFAULT, help="whose everything it sees (default: %(default)s)")
+    approving.add_argument("--scope", metavar="SCOPE", action="append", default=[], choices=list(Scope), help="as of `keys create`")
+    approving.set_defaults(run=approve)
     for name, told in (("public", "print the key that receipts are checked with, in PEM form"), ("id", "print its name in receipts")):
         actions.add_parser(name, help=told).set_defaults(run=_receipts, action=name)
 
@@ -133,6 +138,16 @@ def rotate(args: argparse.Namespace) -> int:
         except StaleWrite as error:
             raise UsageError(error.message, hint="fixwright keys list") from None
     print(key)
+    return OK
+
+
+def approve(args: argparse.Namespace) -> int:
+    """Say yes to a program that waits."""
+    with stored() as app, app.database.work() as work:
+        login = work.logins.waiting(args.code)
+        organization = work.organizations.named(args.organization)
+        work.logins.approve(args.code, organization.id, "the command line", [Scope(word) for word in args.scope] or USUAL)
+    print(f"{visible(login.client_name) if login else args.code} may go on, in {organization.slug}")
     return OK
 
 

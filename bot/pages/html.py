@@ -68,7 +68,8 @@ legend{font-weight:650;padding:0;margin-bottom:.5rem}
 .choice:not(:has(>label>input:checked))>.asks{display:none}
 .field{margin:.75rem 0}
 .field>label{display:block;font-weight:600}
-input[type=text],input[type=url]{width:100%;font:inherit;color:inherit;background:var(--page);border:1px solid var(--soft);
+input[type=text],input[type=url],input[type=password]{
+width:100%;font:inherit;color:inherit;background:var(--page);border:1px solid var(--soft);
 border-radius:.375rem;padding:.5rem .65rem;margin-top:.25rem}
 ::placeholder{color:var(--soft);opacity:.75}
 :focus-visible{outline:3px solid var(--deed);outline-offset:2px}

@@ -18,6 +18,7 @@ from pipeline.store.heads import Heads
 from pipeline.store.installations import Installations
 from pipeline.store.instances import Instances
 from pipeline.store.keys import Keys
+from pipeline.store.logins import Logins
 from pipeline.store.marks import Marks
 from pipeline.store.organizations import Organizations
 from pipeline.store.outbox import Outbox
@@ -60,6 +61,7 @@ class Work:
         self.processes = Processes(self.transaction)
         self.organizations = Organizations(self.transaction)
         self.keys = Keys(self.transaction)
+        self.logins = Logins(self.transaction)
         self.groups = Groups(self.transaction)
         self.quotas = Quotas(self.transaction)
         self.repeated = RepeatedAnswers(self.transaction)
@@ -71,7 +73,7 @@ class Work:
 
     def tidy(self) -> int:
         """Forget what is kept for a time only: done messages, old deliveries, unused results. Call it now and then; how many rows."""
-        return self.outbox.purge() + self.deliveries.purge() + self.cache.trim() + self.repeated.purge()
+        return self.outbox.purge() + self.deliveries.purge() + self.cache.trim() + self.repeated.purge() + self.logins.purge()
 
     @contextmanager
     def apart(self) -> Iterator[None]:

@@ -184,6 +184,7 @@ ELSEWHERE = {
     "prove": "needs engines; what it tells is below, with what `fix` tells of a folder",
     **dict.fromkeys(("backup", "restore", "keys public", "keys id", "engines", "github setup-link"), "print nothing of others"),
     **dict.fromkeys(("keys create", "keys revoke", "keys rotate"), "print a key, or how one begins"),
+    "keys approve": "prints the name of a program, through `visible` like `keys list`",
     "local deliver": "is told branches by git, which refuses control characters in their names",
     "replay": "needs a web process, and prints its answer as JSON",
 }

@@ -184,7 +184,7 @@ def test_every_report_format_is_described() -> None:
     assert {name for name, renderer in found.items() if f"| `{name}` | `{renderer.media_type.partition(';')[0]}` |" not in page} == set()
 
 
-ROUTES = {"docs", "healthz", "me", "metrics", "readyz", "redoc", "repositories", "setup", "webhooks"}
+ROUTES = {"device", "docs", "healthz", "me", "metrics", "readyz", "redoc", "repositories", "setup", "webhooks"}
 """First steps of our web addresses, which look like commands."""
 
 
