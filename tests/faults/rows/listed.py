@@ -24,6 +24,9 @@ FILES: Mapping[str, str] = {
     "tests/test_search.py": content.CHANGE["tests/test_search.py"],
 }
 """One finding, which a fixer knows and the tests guard."""
+BESIDE = FILES[WEB].replace("(line(row) for row in rows)", "([line(row) for row in rows])")
+"""The line below the one that is mended is another one."""
+GONE: Mapping[str, str | None] = {WEB: '"""Nobody."""\n', "tests/test_search.py": None}
 POLICY = "fixes: {open: 1}\n"
 PLACES = {"github": ".github/fixwright.yml", "gitlab": ".gitlab/fixwright.yml"}
 
@@ -202,9 +205,7 @@ def worker_killed_as_a_listed_fix_follows(run: Run) -> None:
         run.stand.wait("a pull request", lambda: host.proposals(home))
         run.stand.quiet()
         struck = run.strike(point)
-        pushed = FILES[WEB].replace("rows = connection", "rows = list(connection") if run.step in MOVED else '"""Nobody."""\n'
-        pushed = pushed.replace("execute(statement)\n", "execute(statement))\n")
-        host.commit(home, "main", {WEB: pushed, **({} if run.step in MOVED else {"tests/test_search.py": None})}, "Change it")
+        host.commit(home, "main", {WEB: BESIDE} if run.step in MOVED else GONE, "Change it")
         run.more.append(lambda: (one_offer if run.step in MOVED else one_end)(run, home))
     run.taken_over(struck())
 
@@ -223,7 +224,7 @@ def lost_answer_in_a_listed_fix(run: Run) -> None:
         stand.wait("a pull request", lambda: stand.host.proposals(home))
         stand.quiet()
         stand.host.world.faults.add(method, path, lost)
-        stand.host.commit(home, "main", {WEB: '"""Nobody."""\n', "tests/test_search.py": None}, "Take it away")
+        stand.host.commit(home, "main", GONE, "Take it away")
     run.more.append(lambda: (one_end if run.step in ENDING else one_offer)(run, home))
     stand.wait("a lost answer", lambda: not stand.host.world.faults.open)
     run.cured()
