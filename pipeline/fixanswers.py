@@ -27,7 +27,7 @@ FixTopic = Literal[
     "not-finished",
 ]
 
-WORDS = ("another way", "first", "only FILE", "without the environment sample file")
+WORDS = ("another way", "first", "only FILE", "leave FILE out", "without the environment sample file")
 """What can be wished for; see `pipeline.wishes`."""
 
 

@@ -3,6 +3,7 @@
     next, another way, differently       the next patch that the fixers have for this place
     first                                the one that is made without any wish
     only FILE                            the changes of this file alone
+    leave FILE out                       everything but the changes of this file
     without the environment sample file  the sample of a settings file stays as it is
 
 Several are joined by `and`, a comma or a semicolon.
@@ -29,6 +30,7 @@ _SAMPLE = frozenset(
     for lead in ("without", "no")
     for what in ("environment sample file", "environment sample", "sample file", "sample environment file", "sample", ".env.example")
 )
+_LEFT_OUT = re.compile(r"(?:please )?leave (?:(?P<path>\S.*) out|out (?P<other>\S.*))", re.IGNORECASE)
 _SAMPLES = re.compile(r"(?:^|/)\.env\.(?:example|sample|template|dist)$")
 
 
@@ -42,12 +44,15 @@ class Wish:
     """False: no sample of a settings file is changed."""
     only: tuple[str, ...] = ()
     """When not empty: the files that may be changed."""
+    without: tuple[str, ...] = ()
+    """Files that stay as they are."""
 
     def text(self) -> str:
         """As it is stored; empty when nothing is wished."""
         if self == Wish():
             return ""
-        return json.dumps({"alternative": self.alternative, "sample": self.sample, "only": list(self.only)})
+        said = {"alternative": self.alternative, "sample": self.sample, "only": list(self.only)}
+        return json.dumps(said | ({"without": list(self.without)} if self.without else {}))
 
     @staticmethod
     def read(text: str) -> Wish:
@@ -55,13 +60,16 @@ class Wish:
         if not text:
             return Wish()
         kept = json.loads(text)
-        return Wish(int(kept["alternative"]), bool(kept["sample"]), tuple(str(path) for path in kept["only"]))
+        only, without = (tuple(str(path) for path in kept.get(name, ())) for name in ("only", "without"))
+        return Wish(int(kept["alternative"]), bool(kept["sample"]), only, without)
 
     def apply(self, patch: Patch) -> Patch:
         """What is left of a patch; without edits when nothing is."""
         edits = patch.edits
         if self.only:
             edits = tuple(edit for edit in edits if edit.path in self.only)
+        if self.without:
+            edits = tuple(edit for edit in edits if edit.path not in self.without)
         if not self.sample:
             edits = tuple(edit for edit in edits if not _SAMPLES.search(edit.path))
         return patch if edits == patch.edits else replace(patch, edits=edits)
@@ -86,6 +94,11 @@ def understand(instructions: str, before: Wish | None = None) -> Understood:
             if not path:
                 return Understood(wish, asked)
             wish = replace(wish, only=tuple(dict.fromkeys((*wish.only, path))) if before is None or wish.only != before.only else (path,))
+            continue
+        left = _LEFT_OUT.fullmatch(asked)
+        path = (left["path"] or left["other"]).strip().strip("`") if left else ""
+        if path and path.lower() not in _COURTESY:
+            wish = replace(wish, without=tuple(dict.fromkeys((*wish.without, path))))
             continue
         words = " ".join(word for word in asked.lower().replace("`", "").split() if word not in _COURTESY)
         if words in _NEXT or words in {"way", "one"}:
