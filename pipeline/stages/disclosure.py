@@ -35,6 +35,9 @@ from pipeline.triage.baseline import identity
 
 WITHHELD = "What the default branch has too is not shown in a public repository; who runs Fixwright lists it with fixwright findings list."
 
+UNTOLD = "none passed the gate; who runs Fixwright reads why with fixwright fix status"
+"""In the place of the reasons; see `tells_why`."""
+
 UNLISTED = "What this change brings is not shown yet: it waits for the first scan of the default branch, which may have it too."
 
 
@@ -58,6 +61,12 @@ def may_offer(change: Change, ask: Callable[[], SourceRepository], *, openly: bo
         openly: a person said yes to telling everybody who may read the repository.
     """
     return change.whole and (openly or (change.repository.private and ask().private))
+
+
+def tells_why(change: Change) -> bool:
+    """Whether it may be said on the pull request of a fix why another patch was refused. The reasons name what else there is: in a public
+    repository that would tell of the default branch, and whoever runs Fixwright reads them in the state of the fix."""
+    return change.repository.private or not change.whole
 
 
 def tellable(change: Change, verdict: Verdict) -> Verdict:

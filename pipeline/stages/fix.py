@@ -22,6 +22,7 @@ from pipeline.policy import Policy
 from pipeline.receipts import Base, describe
 from pipeline.sandbox.process import ended_when
 from pipeline.stages.context import Context
+from pipeline.stages.disclosure import UNTOLD, tells_why
 from pipeline.stages.exploits import may_show
 from pipeline.stages.heartbeat import Heartbeat
 from pipeline.stages.ladder import RUNGS, make_patch
@@ -270,6 +271,8 @@ def _record(context: Context, message: RunFix, fix: Fix, made: _Made) -> None:
 def nothing_better(work: Work, message: RunFix, fix: Fix, error: str) -> None:
     """A refinement came to nothing: what was proven before stands, and whoever asked for it is told so."""
     if message.comment is not None:
-        body = render_fix_answer("nothing-better", handle=fix.place or fix.handle, error=error)
-        reply = Reply(work.reviews.get(fix.review).installation, message.comment, f"fix:{fix.id}", body)
+        review = work.reviews.get(fix.review)
+        why = error if tells_why(review.change) else UNTOLD
+        body = render_fix_answer("nothing-better", handle=fix.place or fix.handle, error=why)
+        reply = Reply(review.installation, message.comment, f"fix:{fix.id}", body)
         work.outbox.send(Envelope(reply, f"reply:fix:{fix.id}:{message.attempt}", priority=INTERACTIVE, group=f"fix:{fix.id}"))

@@ -18,6 +18,7 @@ from pipeline.patches import diff_of
 from pipeline.policy import Fixes, Policy
 from pipeline.reports.markdown import render_answer
 from pipeline.stages.context import Context
+from pipeline.stages.disclosure import UNTOLD, tells_why
 from pipeline.stages.fix import wanted_finding
 from pipeline.stages.followlist import send_follow
 from pipeline.stages.ladder import make_patch
@@ -60,7 +61,8 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
     patch = _same_patch(context, review, fix, finding) if fix.status is not FixStatus.FAILED else None
     if patch is None or fix.proof is None or fix.receipt is None:
         error = fix.error or "the fixers make another patch now than the one that was proved; ask again after the next push"
-        _answer(context, review, message.comment, fix, render_answer("refused", handle=fix.handle, proof=fix.proof, error=error))
+        told, proof = (error, fix.proof) if tells_why(review.change) else (UNTOLD, None)
+        _answer(context, review, message.comment, fix, render_answer("refused", handle=fix.handle, proof=proof, error=told))
         with _finish(context, message, review):
             return
     there = on_its_page(review, message.comment)

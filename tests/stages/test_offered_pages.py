@@ -29,18 +29,23 @@ class Page:
     bench: GithubBench | GitlabBench
     number: int
     write: Callable[[str, str], object]
+    beside: Callable[[str], object]
+    """A comment of ada's on the line of the diff."""
     said: Callable[[], Sequence[str]]
     content: Callable[[], bytes | None]
     """Of the file that it mends, on its branch."""
     branches: Callable[[], Sequence[str]]
     close: Callable[[], object]
 
-    def say(self, text: str, who: str = "ada") -> list[str]:
-        """A comment, and what is answered to it."""
-        before = len(self.said())
-        self.write(who, text)
+    def say(self, text: str, who: str = "ada", *, beside: bool = False) -> list[str]:
+        """A comment, in the conversation or on the line of the diff, and what is answered to it."""
+        known = set(self.said())
+        if beside:
+            self.beside(text)
+        else:
+            self.write(who, text)
         self.bench.settle()
-        return [body.partition("\n\n<!--")[0] for body in self.said()[before:]]
+        return [body.partition("\n\n<!--")[0] for body in self.said() if body not in known]
 
     def fix(self) -> Fix:
         (fix,) = [one for one in self.fixes() if not one.replaced_by]
@@ -62,6 +67,7 @@ def on_github(bench: GithubBench, repository: Repository) -> Page:
         bench,
         pull.number,
         lambda who, text: bench.world.comment(who, pull, text),
+        lambda text: bench.world.review_comment("ada", pull, "c.txt", 1, text),
         lambda: bench.answers(pull),
         lambda: bench.world.read(repository, pull.head_sha, "c.txt"),
         lambda: bench.our_branches(repository),
@@ -105,6 +111,7 @@ def on_gitlab(bench: GitlabBench, *, default: bool) -> Page:
         bench,
         request.iid,
         lambda who, text: bench.world.comment(who, request, text),
+        lambda text: bench.world.comment_on_line("ada", request, "c.txt", 1, text),
         lambda: [note.body for note in bench.our_notes(request) if "fixwright:comment:" not in note.body],
         lambda: bench.world.read(project, request.source_branch, "c.txt"),
         lambda: sorted(ref.removeprefix("refs/heads/") for ref in project.git.refs() if "fixwright/" in ref),
@@ -167,10 +174,14 @@ def test_each_command_is_about_the_fix_of_the_page(page: Page) -> None:
     assert "What was proven before stands" in said
     assert (page.content(), page.fix().status) == (b"FINE\n", "completed")
 
+    (said,) = page.say("/refine first", beside=True)
+    assert said.startswith(f"This {word} has the patch for `{first.handle}`"), "the lines of its diff take no suggestion of it"
+    assert (page.content(), page.fix().attempt) == (b"GOOD\n", 4)
+
     page.close()
     page.bench.settle()
-    assert [f"This {word} is not open any more" in said for said in page.say("/refine first")] == [True]
-    assert (page.fix().attempt, len(page.branches())) == (3, 1)
+    assert [f"This {word} is not open any more" in said for said in page.say("/refine another way")] == [True]
+    assert (page.fix().attempt, len(page.branches())) == (4, 1)
     assert page.bench.dead() == []
 
 
@@ -235,6 +246,9 @@ def test_where_everybody_reads_nothing_is_said_but_what_the_pull_request_says_it
     assert heard[2].replace(str(other), "") == heard[4].replace("Z9Z", "")
     assert page.say("/refine another way")[0].startswith("This pull request has the patch for")
     assert (page.content(), len(page.branches())) == (b"FINE twice\n", 1)
+    (said,) = page.say("/refine another way")  # there is no third; the reasons of the gate would name other places
+    assert said.startswith(f"No other patch for `{mine.place}`: none passed the gate; who runs Fixwright reads why")
+    assert page.fix().error == "the fixers have no such patch"
     assert github.dead() == []
 
 
