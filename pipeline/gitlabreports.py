@@ -19,6 +19,7 @@ from pipeline.escaping import cut, exact, prose, visible
 from pipeline.model.finding import BaselineState, Finding, Judged, Location, Severity, Standing
 from pipeline.model.report import Report
 from pipeline.model.scan import Coverage, Gap, ScanType
+from pipeline.weaknesses import page_of
 
 VERSION = "15.0.7"
 MAX_FINDINGS = 10_000
@@ -196,19 +197,15 @@ def _vulnerability(judged: Judged, number: int, report: Report, kind: Kind) -> O
         "severity": _SEVERITY[rule.severity],
         "identifiers": [
             {"type": "fixwright_rule", "name": f"Fixwright {visible(rule.id)}", "value": visible(rule.id)},
-            {"type": "cwe", "name": f"CWE-{rule.cwe}", "value": str(rule.cwe), "url": _cwe(rule.cwe)},
+            {"type": "cwe", "name": f"CWE-{rule.cwe}", "value": str(rule.cwe), "url": page_of(rule.cwe)},
         ],
-        "links": [{"name": f"CWE-{rule.cwe}", "url": _cwe(rule.cwe)}],
+        "links": [{"name": f"CWE-{rule.cwe}", "url": page_of(rule.cwe)}],
         "location": _location(finding, report, kind),
         "details": _details(judged),
     }
     if rule.help:
         vulnerability["solution"] = _markdown([rule.help], MAX_SOLUTION)
     return vulnerability
-
-
-def _cwe(number: int) -> str:
-    return f"https://cwe.mitre.org/data/definitions/{number}.html"
 
 
 def _particular(finding: Finding) -> str:

@@ -81,6 +81,8 @@ class Capabilities:
     """Where the policy of a repository may stand, and that of its owner."""
     local_git: bool = False
     """True when repositories are folders on our own disk: git may then read paths, which it never may for a host behind a network."""
+    file_page: str = ""
+    """Address of the page of a file, below that of its repository, with `{commit}`, `{path}`, `{line}` and `{end}`; empty: it has none."""
 
     def suggestion_on(self, line: int, end_line: int) -> str:
         """The fence of a change that replaces the lines `line`..`end_line` of a thread that stands on them."""

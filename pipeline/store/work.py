@@ -18,6 +18,7 @@ from pipeline.store.heads import Heads
 from pipeline.store.installations import Installations
 from pipeline.store.instances import Instances
 from pipeline.store.keys import Keys
+from pipeline.store.listing import Listing
 from pipeline.store.logins import Logins
 from pipeline.store.marks import Marks
 from pipeline.store.organizations import Organizations
@@ -51,6 +52,7 @@ class Work:
         self.reviews = Reviews(self.transaction, self.installations)
         self.heads = Heads(self.transaction)
         self.findings = Findings(self.transaction)
+        self.listing = Listing(self.transaction)
         self.fixes = Fixes(self.transaction)
         self.marks = Marks(self.transaction)
         self.waivers = Waivers(self.transaction)

@@ -39,6 +39,7 @@ CAPABILITIES = Capabilities(
     advisories=True,
     unwritable=(".github/workflows/",),
     policies=PolicyPlaces((".github",), owner_repository=PARENT_REPOSITORY),
+    file_page="blob/{commit}/{path}#L{line}-L{end}",
 )
 """Sources beside the fields of `Capabilities`."""
 

@@ -42,6 +42,7 @@ CAPABILITIES = Capabilities(
     advisories=False,
     buttons=0,
     policies=PolicyPlaces((".gitlab",), owner_repository=PARENT_PROJECT),
+    file_page="-/blob/{commit}/{path}#L{line}-{end}",
 )
 """Sources beside the fields of `Capabilities`.
 

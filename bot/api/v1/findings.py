@@ -1,0 +1,131 @@
+"""/repositories/{repository_id}/findings: what is wrong there, and what people decide about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query
+
+from bot.api.context import Api, Context, Reader, maybe, when
+from bot.api.errors import documented, not_found
+from bot.api.paging import COUNTED, Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
+from bot.api.schemas_findings import FindingSeverity, PublicFindingResponse, SecurityFindingStatus
+from bot.api.v1.repositories import RepositoryPath, repository_of
+from pipeline.escaping import exact
+from pipeline.model.finding import Severity
+from pipeline.model.scan import ScanType
+from pipeline.store.findings import PULL
+from pipeline.store.groups import Group, Source
+from pipeline.store.listing import Listed, Place, Wish
+from pipeline.weaknesses import owasp, page_of
+
+router = APIRouter(prefix="/repositories/{repository_id}/findings", tags=["Findings"])
+
+FindingPath = Annotated[str, Path(description="`id` of a finding.")]
+Branch = Annotated[
+    str | None,
+    Query(max_length=1_000, description="Not in the original contract: another branch than the default one; `pull/7` for pull request 7."),
+]
+
+
+def shape(api: Api, group: Group, one: Listed) -> PublicFindingResponse:
+    """A finding as the API shows it."""
+    finding, rule, place = one.finding, one.finding.rule, one.finding.location
+    source = next(source for source in group.sources if source.id == one.repository)
+    moments = [one.since, one.last_seen, *([one.decided_at] if one.decided_at is not None else [])]
+    return PublicFindingResponse(
+        id=one.id,
+        repository_id=group.id,
+        check_id=rule.id,
+        severity=FindingSeverity(rule.severity.word),
+        status=SecurityFindingStatus(one.status),
+        file_path=exact(place.path),
+        message=exact(rule.message),
+        title=exact(rule.title),
+        category="secrets" if finding.secret is not None else rule.id.partition(".")[0],
+        scan_type=one.scan_type,
+        cwe=[f"CWE-{rule.cwe}"] if rule.cwe else [],
+        owasp=list(owasp(rule.cwe)),
+        references=[page_of(rule.cwe)] if rule.cwe else [],
+        source_url=_page(api, source, one),
+        first_detected_at=when(one.first_seen),
+        last_detected_at=when(one.last_seen),
+        resolved_at=maybe(one.since if one.status == "resolved" else None),
+        created_at=when(one.first_seen),
+        updated_at=when(max(moments)),
+        line_start=place.line,
+        line_end=max(place.line, place.end_line),
+        branch=exact(one.branch),
+        commit_sha=one.commit,
+        is_pr_finding=one.branch.startswith(PULL),
+        handle=finding.handle or "",
+        source_repo=exact(source.full_name),
+        source_repo_provider=source.provider,
+        reason=exact(one.reason) or None,
+        until=one.until,
+        fix_ids=list(one.fixes),
+    )
+
+
+def _page(api: Api, source: Source, one: Listed) -> str | None:
+    """The lines on the code host; None where it has no pages."""
+    provider = api.app.plugins.providers.get(source.provider)
+    form = provider.capabilities.file_page if provider is not None else ""
+    if not form or not source.clone_url.startswith(("https://", "http://")):
+        return None
+    place = one.finding.location
+    path = quote(place.path.encode("utf-8", "surrogateescape"))
+    lines = form.format(commit=one.finding.commit or one.commit, path=path, line=place.line, end=max(place.line, place.end_line))
+    return f"{source.clone_url.removesuffix('.git')}/{lines}"
+
+
+def places_of(group: Group, branch: str | None = None) -> list[Place]:
+    """Where to look: on that branch of each source repository, or on the default one."""
+    return [(source.id, branch or source.default_branch) for source in group.sources]
+
+
+@router.get("", responses=documented(404), summary="List findings")
+def list_findings(
+    api: Context,
+    principal: Reader,
+    repository_id: RepositoryPath,
+    scan_batch_id: Annotated[str | None, Query(max_length=64, description="Filter by scan batch id")] = None,
+    severity: Annotated[FindingSeverity | None, Query(description="Filter by severity")] = None,
+    status: Annotated[SecurityFindingStatus | None, Query(description="Filter by status")] = None,
+    scan_type: Annotated[ScanType | None, Query(description="Filter by scan type")] = None,
+    branch: Branch = None,
+    limit: Limit = 50,
+    skip: Skip = 0,
+    cursor: Cursor = None,
+) -> PublicPaginatedResponse[PublicFindingResponse]:
+    """List findings for the repository, newest first: those of the default branch, unless `branch` or `scan_batch_id` says otherwise."""
+    asked = wanted(limit, skip, cursor)
+    wish = Wish(Severity.parse(severity) if severity else None, status.value if status else None, scan_type)
+    span = {"limit": asked.limit, "skip": asked.skip}
+    after = asked.after[0] if asked.after else ""
+    with api.database.read() as work:
+        group = repository_of(work, principal, repository_id)
+        if scan_batch_id is None:
+            places = places_of(group, branch)
+            keys, more = work.listing.page(places, wish, **span, after=after)
+            total = work.listing.total(places, wish, COUNTED + 1)
+        else:
+            keys, more, total = [], False, 0
+            if work.listing.batch_of(scan_batch_id, group.id, group.members):
+                keys, more, total = work.listing.page_of_batch(scan_batch_id, group.members, wish, **span, after=after, at_most=COUNTED + 1)
+        found = work.listing.read(keys)
+    rest = Rest(more, total, (keys[-1].finding,) if keys else ())
+    return page([shape(api, group, one) for one in found], rest, asked)
+
+
+@router.get("/{finding_id}", responses=documented(404), summary="Get a finding")
+def get_finding(api: Context, principal: Reader, repository_id: RepositoryPath, finding_id: FindingPath) -> PublicFindingResponse:
+    """Get a single finding by id."""
+    with api.database.read() as work:
+        group = repository_of(work, principal, repository_id)
+        key = work.listing.key_of(finding_id, places_of(group)) if finding_id.isalnum() and finding_id.isascii() else None
+        found = work.listing.read([key] if key is not None else [])
+    if not found:
+        raise not_found("finding")
+    return shape(api, group, found[0])

@@ -1,0 +1,275 @@
+"""Findings as the API lists them: any filter, any depth, a repository of any size. Newest first: by id, which begins with the moment.
+
+One index has every filter as its leading columns. A filter that leaves some of them out is answered by one range for each combination of
+the words that could stand there, merged by id: so no page ever passes over what does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Final, Literal
+
+from sqlalchemy import TextClause, and_, bindparam, func, or_, select, text
+
+from pipeline.model.finding import Finding, Severity
+from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId
+from pipeline.model.scan import ScanType
+from pipeline.store.columns import HostileText
+from pipeline.store.seen import FINDING
+from pipeline.store.tables import batch_findings, batches, finding_places, finding_states, findings, fixes, occurrences
+from pipeline.store.transaction import Transaction
+
+PublicStatus = Literal["open", "resolved", "ignored", "false_positive", "needs_manual_review"]
+"""How a finding stands, in the words of the API (specification 000)."""
+
+STATUSES: Final[tuple[PublicStatus, ...]] = ("open", "resolved", "ignored", "false_positive", "needs_manual_review")
+
+_IDS: Final = "SELECT finding_id, repository_id FROM finding_states"
+
+Place = tuple[RepositoryId, str]
+"""A branch of a source repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a list is to have; empty or None: of any kind."""
+
+    severity: Severity | None = None
+    status: PublicStatus | None = None
+    scan_type: ScanType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A finding on a branch."""
+
+    repository: RepositoryId
+    branch: str
+    finding: FindingId
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A finding as it stands on a branch. Moments are seconds since 1970."""
+
+    id: FindingId
+    repository: RepositoryId
+    branch: str
+    commit: CommitId
+    """At which it was looked at last; of one that is gone: where it was seen last."""
+    finding: Finding
+    """With its handle, at its first place there."""
+    status: PublicStatus
+    since: float
+    scan_type: ScanType
+    first_seen: float
+    last_seen: float
+    decided_at: float | None
+    reason: str
+    """Why a person decided so. Hostile text."""
+    until: str | None
+    """ISO date: the last day of that."""
+    fixes: tuple[FixId, ...]
+    """Newest first."""
+
+
+class Listing:
+    """Lists of findings. Part of a `Work`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def page(self, places: Sequence[Place], wish: Wish, *, limit: int, skip: int = 0, after: str = "") -> tuple[list[Key], bool]:
+        """A page of what some branches have; whether something follows.
+
+        Args:
+            after: id of the last finding of the page before.
+        """
+        if not places:
+            return [], False
+        words: dict[str, Any] = {"_limit": limit + 1, "_skip": skip}
+        branches = dict(places)
+        further = " AND finding_id < :_after" if after else ""
+        if after:
+            words["_after"] = after
+        arms = (f"{_IDS} WHERE {arm}{further}" for arm in _arms(places, wish, words))
+        ordered = f"{' UNION ALL '.join(arms)} ORDER BY finding_id DESC LIMIT :_limit OFFSET :_skip"
+        rows = self._transaction.execute(_bound(ordered, words)).all()
+        keys = [Key(row.repository_id, branches[row.repository_id], FindingId(row.finding_id)) for row in rows[:limit]]
+        return keys, len(rows) > limit
+
+    def total(self, places: Sequence[Place], wish: Wish, at_most: int) -> int:
+        """How many a list has, counted up to `at_most`."""
+        if not places:
+            return 0
+        words: dict[str, Any] = {"_most": at_most}
+        arms = (f"{_IDS} WHERE {arm}" for arm in _arms(places, wish, words, counted=True))
+        counted = f"SELECT count(*) FROM (SELECT * FROM ({' UNION ALL '.join(arms)}) AS fitting LIMIT :_most) AS counted"  # noqa: S608  see _arms
+        return int(self._transaction.execute(_bound(counted, words)).scalar_one())
+
+    def page_of_batch(
+        self, batch: str, members: Sequence[RepositoryId], wish: Wish, *, limit: int, skip: int = 0, after: str = "", at_most: int = 0
+    ) -> tuple[list[Key], bool, int]:
+        """Likewise of what a batch saw, with how many that are, counted up to `at_most`.
+
+        Args:
+            members: whose a finding must be.
+        """
+        joined = batch_findings.join(findings, findings.c.id == batch_findings.c.finding_id)
+        here = and_(
+            finding_states.c.repository_id == findings.c.repository_id,
+            finding_states.c.branch == batch_findings.c.branch,
+            finding_states.c.finding_id == batch_findings.c.finding_id,
+        )
+        where = [batch_findings.c.batch_id == batch, findings.c.repository_id.in_(members)]
+        if wish.severity is not None:
+            where.append(batch_findings.c.severity == int(wish.severity))
+        if wish.scan_type is not None:
+            where.append(findings.c.scan_type == wish.scan_type)
+        source: Any = joined
+        if wish.status is not None:
+            source = joined.join(finding_states, here)
+            where.append(finding_states.c.shown == wish.status)
+        columns = (batch_findings.c.finding_id, batch_findings.c.branch, findings.c.repository_id)
+        statement = select(*columns).select_from(source).where(*where)
+        some = select(batch_findings.c.finding_id).select_from(source).where(*where).limit(at_most).subquery()
+        total = int(self._transaction.execute(select(func.count()).select_from(some)).scalar_one())
+        if after:
+            statement = statement.where(batch_findings.c.finding_id < after)
+        statement = statement.order_by(batch_findings.c.finding_id.desc()).limit(limit + 1).offset(skip)
+        rows = self._transaction.execute(statement).all()
+        keys = [Key(row.repository_id, row.branch, FindingId(row.finding_id)) for row in rows[:limit]]
+        return keys, len(rows) > limit, total
+
+    def batch_of(self, batch: str, group: str, members: Sequence[RepositoryId]) -> bool:
+        """Whether there is such a batch of a group, or of one of its source repositories."""
+        own = or_(batches.c.group_id == group, batches.c.repository_id.in_(members))
+        return self._transaction.execute(select(batches.c.id).where(batches.c.id == batch, own)).first() is not None
+
+    def key_of(self, finding: str, places: Sequence[Place]) -> Key | None:
+        """Where a finding is to be shown: on the branch among `places`, else where it is open, else where it changed last. None when none
+        of the source repositories of `places` has it."""
+        branches = dict(places)
+        columns = (finding_states.c.repository_id, finding_states.c.branch, finding_states.c.status, finding_states.c.since)
+        rows = self._transaction.execute(select(*columns).where(finding_states.c.finding_id == finding)).all()
+        own = [row for row in rows if row.repository_id in branches]
+        if not own:
+            return None
+        best = max(own, key=lambda row: (row.branch == branches[row.repository_id], row.status == "open", row.since, row.branch))
+        return Key(best.repository_id, best.branch, FindingId(finding))
+
+    def read(self, keys: Sequence[Key]) -> list[Listed]:
+        """Everything about some findings, in the same order; at most a page of them. One that is gone meanwhile is left out."""
+        ids = [key.finding for key in keys]
+        known = {row.id: row for row in self._transaction.execute(select(findings).where(findings.c.id.in_(ids)))}
+        states, seen = self._states(keys), self._places(keys)
+        last = self._occurrences([key.finding for key in keys if key not in seen])
+        mended = self._fixes(keys)
+        found = []
+        for key in keys:
+            row, state, place = known.get(key.finding), states.get(key), seen.get(key) or last.get(key.finding)
+            if row is None or place is None:
+                continue
+            finding, commit = place
+            found.append(
+                Listed(
+                    id=key.finding,
+                    repository=key.repository,
+                    branch=key.branch,
+                    commit=commit,
+                    finding=replace(finding, handle=Handle(row.handle)),
+                    status=state.shown if state is not None else row.decision or "open",
+                    since=state.since if state is not None else row.first_seen_at,
+                    scan_type=ScanType(row.scan_type),
+                    first_seen=row.first_seen_at,
+                    last_seen=row.last_seen_at,
+                    decided_at=row.decided_at,
+                    reason=row.decision_reason,
+                    until=row.decision_until,
+                    fixes=mended.get(key.finding, ()),
+                )
+            )
+        return found
+
+    # --- inside ---
+
+    def _states(self, keys: Sequence[Key]) -> dict[Key, Any]:
+        found: dict[Key, Any] = {}
+        for (repository, branch), ids in _by_place(keys):
+            here = (finding_states.c.repository_id == repository, finding_states.c.branch == branch)
+            rows = self._transaction.execute(select(finding_states).where(*here, finding_states.c.finding_id.in_(ids)))
+            found.update({Key(repository, branch, row.finding_id): row for row in rows})
+        return found
+
+    def _places(self, keys: Sequence[Key]) -> dict[Key, tuple[Finding, CommitId]]:
+        """The first place of each on its branch."""
+        found: dict[Key, tuple[Finding, CommitId]] = {}
+        columns = (finding_places.c.finding_id, finding_places.c.finding, finding_places.c.commit)
+        order = (finding_places.c.path.desc(), finding_places.c.line.desc(), finding_places.c.ordinal.desc())
+        for (repository, branch), ids in _by_place(keys):
+            # By the finding, of which there are few places, and not by the branch, of which there may be all.
+            statement = select(*columns).where(finding_places.c.finding_id.in_(ids), finding_places.c.branch == branch).order_by(*order)
+            for row in self._transaction.execute(statement):
+                found[Key(repository, branch, row.finding_id)] = (FINDING.load(row.finding), CommitId(row.commit))
+        return found
+
+    def _occurrences(self, ids: Sequence[FindingId]) -> dict[FindingId, tuple[Finding, CommitId]]:
+        """Where each was noted last, wherever that was."""
+        if not ids:
+            return {}
+        newest = select(occurrences.c.finding_id, func.max(occurrences.c.review_id).label("review_id"))
+        newest = newest.where(occurrences.c.finding_id.in_(ids)).group_by(occurrences.c.finding_id)
+        last = newest.subquery()
+        same = and_(occurrences.c.finding_id == last.c.finding_id, occurrences.c.review_id == last.c.review_id)
+        statement = select(occurrences.c.finding_id, occurrences.c.finding, occurrences.c.commit).select_from(occurrences.join(last, same))
+        rows = self._transaction.execute(statement.order_by(occurrences.c.ordinal.desc()))
+        return {FindingId(row.finding_id): (FINDING.load(row.finding), CommitId(row.commit)) for row in rows}
+
+    def _fixes(self, keys: Sequence[Key]) -> dict[FindingId, tuple[FixId, ...]]:
+        found: dict[FindingId, tuple[FixId, ...]] = {}
+        mine = (fixes.c.repository_id.in_({key.repository for key in keys}), fixes.c.finding_id.in_([key.finding for key in keys]))
+        for row in self._transaction.execute(select(fixes.c.finding_id, fixes.c.id).where(*mine).order_by(fixes.c.id.desc())):
+            found[row.finding_id] = (*found.get(row.finding_id, ()), FixId(row.id))
+        return found
+
+
+def _by_place(keys: Sequence[Key]) -> Iterator[tuple[Place, list[FindingId]]]:
+    grouped: dict[Place, list[FindingId]] = {}
+    for key in keys:
+        grouped.setdefault((key.repository, key.branch), []).append(key.finding)
+    yield from grouped.items()
+
+
+def _arms(places: Sequence[Place], wish: Wish, words: dict[str, Any], *, counted: bool = False) -> Iterator[str]:
+    """Conditions whose ranges of an index together are what fits, each in the order of the ids. They hold names of columns and of
+    parameters only; the values go into `words`.
+
+    Args:
+        counted: the order is of no concern, so that columns behind the last one that is asked for need not be named.
+    """
+    severities = (wish.severity,) if wish.severity is not None else tuple(Severity)
+    types = (wish.scan_type,) if wish.scan_type is not None else tuple(ScanType)
+    columns: list[tuple[str, Sequence[Any]]] = [
+        ("shown", (wish.status,) if wish.status is not None else STATUSES),
+        ("severity", [int(one) for one in severities]),
+        ("scan_type", [str(one) for one in types]),
+    ]
+    asked = [wish.status, wish.severity, wish.scan_type]
+    if all(one is None for one in asked):
+        columns = []
+    while counted and columns and asked[len(columns) - 1] is None:
+        columns.pop()
+    for name, values in columns:
+        words |= {f"{name}{number}": value for number, value in enumerate(values)}
+    for number, (repository, branch) in enumerate(places):
+        words[f"r{number}"], words[f"b{number}"] = repository, branch
+        for chosen in product(*(range(len(values)) for _, values in columns)):
+            named = "".join(f" AND {name} = :{name}{value}" for (name, _), value in zip(columns, chosen, strict=True))
+            yield f"repository_id = :r{number} AND branch = :b{number}{named}"
+
+
+def _bound(statement: str, words: dict[str, Any]) -> TextClause:
+    branches = [bindparam(name, type_=HostileText()) for name in words if name[0] == "b"]
+    return text(statement).bindparams(*branches).bindparams(**words)

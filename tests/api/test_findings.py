@@ -1,0 +1,151 @@
+"""Findings: what is listed, with every filter, and never another organization's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from pipeline.model.finding import Location, Severity
+from pipeline.model.ids import CommitId, RepositoryId
+from pipeline.model.scan import ScanType
+from pipeline.store.findings import PULL
+from pipeline.store.listing import STATUSES
+from pipeline.store.tables import finding_states
+from tests.api.bench import ApiBench
+from tests.api.seen import a_finding, a_review, batch_of, listed, push, remember
+from tests.unit.store.samples import REPOSITORY as SHOP
+
+ON_BOTH = pytest.mark.usefixtures("database_url")
+
+
+def ids(page: dict[str, Any]) -> list[str]:
+    return [one["id"] for one in page["items"]]
+
+
+@ON_BOTH
+def test_what_a_scan_of_the_default_branch_found_is_listed_and_nobody_else_sees_it(api: ApiBench) -> None:
+    repo, shop = api.connect("shop", {"a.txt": "BAD\nfine\nBAD BAD\n"})
+    push(api, repo)
+    said = listed(api, shop)
+    assert said["total"] == len(said["items"]) == 2
+    one = said["items"][-1]
+    assert (one["check_id"], one["severity"], one["status"], one["scan_type"]) == ("fake.bad-line", "high", "open", "semgrep_scan")
+    assert (one["file_path"], one["line_start"], one["branch"], one["is_pr_finding"]) == ("a.txt", 1, "main", False)
+    assert (one["cwe"], one["owasp"], one["source_url"], one["cvss_vector"]) == (["CWE-710"], [], None, None)
+    assert (one["repository_id"], one["source_repo_provider"], one["resolved_at"]) == (shop, "local", None)
+    assert len(one["commit_sha"]) == 40
+    assert api.caller.get(f"/repositories/{shop}/findings/{one['id']}") == one
+    api.other.get(f"/repositories/{shop}/findings", 404)
+    api.other.get(f"/repositories/{shop}/findings/{one['id']}", 404)
+    _, foreign = api.connect("other", {"a.txt": "fine\n"}, "other")
+    assert api.other.get(f"/repositories/{foreign}/findings")["items"] == []
+    api.other.get(f"/repositories/{foreign}/findings/{one['id']}", 404)
+
+
+def test_where_it_stands_is_a_page_of_the_host(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    remember(api, [a_finding(3), a_finding(4, secret=True)])
+    secret, one = listed(api, shop)["items"]
+    assert one["source_url"] == f"https://github.com/acme/shop/blob/{'a' * 40}/app/file%203.py#L4-L5"
+    assert one["owasp"] == ["A03:2021 - Injection"]
+    assert one["references"] == ["https://cwe.mitre.org/data/definitions/89.html"]
+    assert (secret["category"], secret["scan_type"]) == ("secrets", "secrets_scan")
+    gitlab = replace(SHOP, provider="gitlab", instance="gitlab.com", clone_url="https://gitlab.com/acme/shop.git")
+    other = api.know(gitlab)
+    remember(api, [a_finding(3)], source=gitlab)
+    (one,) = listed(api, other)["items"]
+    assert one["source_url"] == f"https://gitlab.com/acme/shop/-/blob/{'a' * 40}/app/file%203.py#L4-5"
+
+
+@ON_BOTH
+def test_every_filter_and_each_combination_of_them_finds_exactly_what_fits(api: ApiBench) -> None:
+    second = replace(SHOP, external_id="4712", full_name="acme/web")
+    shop, web = api.know(SHOP), api.know(second)
+    kinds = list(product(Severity, (False, True)))
+    for source in (SHOP, second):
+        remember(api, [a_finding(n, kinds[n % 8][0], secret=kinds[n % 8][1]) for n in range(40)], source=source)
+    with api.app.database.work() as work:  # each status with each kind
+        rows = work.transaction.execute(select(finding_states).order_by(finding_states.c.finding_id)).all()
+        for number, row in enumerate(rows):
+            mine = update(finding_states).where(finding_states.c.finding_id == row.finding_id)
+            work.transaction.execute(mine.values(shown=STATUSES[number // 8 % 5]))
+    group = api.caller.post("/repositories", {"name": "Both", "source_repository_ids": [shop, web]}, 201)["id"]
+    everything = listed(api, group, limit=200)["items"]
+    assert [one["id"] for one in everything] == sorted((one["id"] for one in everything), reverse=True)
+    assert len(everything) == 80
+    words = ("severity", "status", "scan_type")
+    for asked in product((None, "critical", "low"), (None, "open", "ignored"), (None, ScanType.SECRETS, ScanType.SBOM)):
+        query = dict(zip(words, asked, strict=True))
+        wanted = [one["id"] for one in everything if all(value is None or one[name] == value for name, value in query.items())]
+        first = listed(api, group, limit=3, **query)
+        assert (ids(first), first["total"], first["has_next"]) == (wanted[:3], len(wanted), len(wanted) > 3), query
+        if first["has_next"]:
+            after = listed(api, group, limit=200, cursor=first["next_cursor"], **query)
+            assert ids(first) + ids(after) == wanted
+            assert ids(listed(api, group, limit=200, skip=3, **query)) == wanted[3:]
+
+
+@ON_BOTH
+def test_a_pull_requests_findings_are_shown_where_they_are_asked_for(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    (old,) = remember(api, [a_finding(1)])
+    _, new = remember(api, [a_finding(1), a_finding(2)], f"{PULL}7", "b")
+    assert ids(listed(api, shop)) == [old]
+    said = listed(api, shop, branch="pull/7")
+    assert ids(said) == [new, old]
+    assert all((one["branch"], one["is_pr_finding"]) == ("pull/7", True) for one in said["items"])
+    assert listed(api, shop, branch="elsewhere")["items"] == []
+    assert api.caller.get(f"/repositories/{shop}/findings/{old}")["branch"] == "main"
+    assert api.caller.get(f"/repositories/{shop}/findings/{new}")["branch"] == "pull/7"
+    with api.app.database.work() as work:
+        work.findings.close_pull_request(RepositoryId(shop), 7, a_review(work, SHOP, "c"), CommitId("b" * 40))
+    closed = api.caller.get(f"/repositories/{shop}/findings/{new}")
+    assert (closed["status"], closed["resolved_at"] is not None) == ("resolved", True)
+
+
+@ON_BOTH
+def test_a_batch_has_what_it_saw(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    mine = remember(api, [a_finding(n, Severity(n % 4 + 1)) for n in range(8)])[:5]
+    batch = batch_of(api, shop, mine)
+    said = listed(api, shop, scan_batch_id=batch, limit=3)
+    rest = listed(api, shop, scan_batch_id=batch, cursor=said["next_cursor"])
+    assert ids(said) + ids(rest) == mine[::-1]
+    assert (said["total"], rest["has_next"]) == (5, False)
+    low = listed(api, shop, scan_batch_id=batch, severity="low", status="open", scan_type="semgrep_scan")
+    assert ids(low) == [mine[4], mine[0]]
+    for nothing in ({"status": "ignored"}, {"scan_type": "secrets_scan"}, {"severity": "critical", "skip": 1}):
+        assert listed(api, shop, scan_batch_id=batch, **nothing)["items"] == []
+    foreign = api.know(replace(SHOP, external_id="9", full_name="acme/other"), "other")
+    assert api.other.get(f"/repositories/{foreign}/findings", scan_batch_id=batch)["items"] == []
+    assert listed(api, shop, scan_batch_id="nothing")["items"] == []
+
+
+def test_what_is_asked_wrongly_is_422_and_what_is_not_there_404(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    for query in (
+        {"severity": "info"},
+        {"status": "OPEN"},
+        {"scan_type": "sast"},
+        {"limit": 0},
+        {"limit": 201},
+        {"skip": -1},
+        {"cursor": "x"},
+    ):
+        answer = api.caller.ask("GET", f"/repositories/{shop}/findings", **query)
+        assert answer.status_code == 422, query
+    assert listed(api, shop, skip=2_000_000_000)["items"] == []
+    for wrong in ("nothing", "%00", "a%2Fb", "'", "%F0%9F%98%80", "1" * 500):
+        api.caller.get(f"/repositories/{shop}/findings/{wrong}", 404)
+
+
+def test_a_path_that_is_no_text_is_spelt_out(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    remember(api, [replace(a_finding(1), location=Location("a\udc80\x00b.py", 1, 1))])
+    (one,) = listed(api, shop)["items"]
+    assert "\udc80" not in one["file_path"]
+    assert one["source_url"].endswith("/a%80%00b.py#L1-L1")
