@@ -12,6 +12,7 @@ from pipeline.model.target import PullRequestRef, PullRequestState
 from pipeline.stages.context import Context
 from pipeline.stages.room import opened_for
 from pipeline.store.proposals import Proposal
+from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ def _close_unlisted(context: Context, review: Review) -> None:
             standing = {pull.ref.number for pull in context.host(review.installation).open_pull_requests(repository)}
         except (HostForbidden, HostNotFound):
             return
-        moot = [one for one in moot if one.pull_request.number in standing]
+        with context.database.read() as work:
+            moot = [one for one in moot if one.pull_request.number in standing or _begun(work, one.pull_request)]
     _close(context, review, moot, f"`{branch}` does not have the finding any more, so this one is closed.")
 
 
@@ -82,9 +84,29 @@ def _close(context: Context, review: Review, proposals: list[Proposal], why: str
 
 
 def _close_one(context: Context, review: Review, ref: PullRequestRef, why: str) -> None:
-    """Whatever ended it: its branch has nothing more to offer. What people added to that branch stays (`ensure_no_branch`)."""
+    """Whatever ended it: its branch has nothing more to offer. What people added to that branch stays (`ensure_no_branch`). That we are
+    about to close it is written down first: whoever goes on after a crash finds it closed, and its branch still there."""
     host = context.host(review.installation)
     now = host.pull_request(ref)
+    with context.database.work() as work:
+        ours = _begun(work, ref) and now.state is PullRequestState.CLOSED
+        if now.state is PullRequestState.OPEN:
+            work.effects.intend(_key(ref), context.claimed.epoch)
+            ours = True
     host.ensure_closed(ref, why)
-    if now.state is PullRequestState.OPEN and now.head_ref.startswith(OURS) and not now.from_fork:
+    if ours and now.head_ref.startswith(OURS) and not now.from_fork:
         host.ensure_no_branch(ref.repository, now.head_ref)
+    if ours:
+        with context.database.work() as work:
+            work.effects.done(_key(ref), str(ref.number))
+
+
+def _key(ref: PullRequestRef) -> str:
+    source = ref.repository
+    return f"close:{source.provider}:{source.instance}:{source.external_id}:{ref.number}"
+
+
+def _begun(work: Work, ref: PullRequestRef) -> bool:
+    """True when we began to close it and nobody knows how far that went."""
+    effect = work.effects.get(_key(ref))
+    return effect is not None and effect.state == "intended"

@@ -18,6 +18,7 @@ from tests.harness import Bench, LocalRepo, git
 from tests.stages.github import VALUE, GithubBench, KeyScanner, bad_words
 from tests.stages.gitlab import GitlabBench
 from tests.stages.listed import OnGithub, OnGitlab, OnLocal
+from tests.worlds.faults import Status
 
 ONE = {"app/c.txt": "fine\nBAD\n", "z.txt": "fine\n"}
 Local = Callable[..., OnLocal]
@@ -80,6 +81,23 @@ def test_it_moves_when_it_is_asked_for_again_or_collides_and_is_closed_with_a_wo
     assert (closed.state, place.our_branches()) == ("closed", [])
     assert "`main` does not have the finding any more" in place.said(closed.number)
     assert place.told(finding) == [("detected", ""), ("resolved_auto", "")]
+
+
+def test_who_is_interrupted_between_closing_one_and_removing_its_branch_goes_on(github: GithubBench) -> None:
+    place = OnGithub(github, ONE)
+    place.ask()
+    github.world.faults.add("DELETE", "/git/refs/heads/fixwright", Status(500), times=1)
+    place.commit({"app/c.txt": "fine\n"})
+    assert not github.world.faults.open
+    assert ([ours.state for ours in place.ours()], github.our_branches(place.made)) == (["closed"], [])
+    (pull,) = github.ours(place.made)
+    assert sum("so this one is closed" in comment.body for comment in pull.comments) == 1
+    # What somebody closes himself keeps its branch.
+    place.commit({"app/c.txt": "BAD again\n"})
+    place.ask("app/c.txt:1")
+    github.world.close("ada", github.ours(place.made)[-1])
+    place.commit({"app/c.txt": "fine\n"})
+    assert len(github.our_branches(place.made)) == 1
 
 
 def test_of_several_places_one_is_offered_and_the_next_when_it_is_merged(local: Local) -> None:

@@ -76,15 +76,18 @@ LOST = {
 ENDING = ("word", "closed", "branch removed")
 
 
-def listed(run: Run, *, by_itself: bool = False) -> Home:
-    """A private repository of which everything was looked at."""
+def listed(run: Run, *, by_itself: bool = False, settle: bool = True) -> Home:
+    """A private repository that is known, with everything looked at once or about to be."""
     stand = run.stand
     stand.made += 1
     home = stand.new_home(f"listed-{stand.made}")
     policy = {PLACES[stand.host.name]: POLICY} if by_itself else {}
     gone = {path: None for path in content.MAIN if path not in FILES}
     stand.host.commit(home, "main", {**FILES, **gone, **policy}, "Search members")
-    stand.quiet()
+    stand.hooks.wait()
+    if settle:
+        stand.quiet()
+    stand.wait("the repository", lambda: name_of(run) in command(run, "bot.cli", "repositories", "list").stdout)
     return home
 
 
@@ -194,13 +197,14 @@ def _killed(run: Run, point: Point) -> None:
     hosts=EVERY,
 )
 def worker_killed_as_a_listed_fix_follows(run: Run) -> None:
-    home, host = listed(run, by_itself=True), run.stand.host
-    point = replace(FOLLOWING[run.step], what="kill both")
+    host, point = run.stand.host, replace(FOLLOWING[run.step], what="kill both")
     if run.step in FIRST:
-        struck = run.strike(point)
+        struck = run.strike(point)  # some hosts tell of a push alone, and that begins the first look
+        home = listed(run, by_itself=True, settle=False)
         look(run)
         run.more.append(lambda: one_offer(run, home))
     else:
+        home = listed(run, by_itself=True)
         look(run)
         run.stand.wait("a pull request", lambda: host.proposals(home))
         run.stand.quiet()
