@@ -16,6 +16,9 @@ from pipeline.store.work import Work
 
 log = logging.getLogger(__name__)
 
+CLOSING_SECONDS = 30.0
+"""Longer than it takes as a rule; whoever dies meanwhile holds the next one up no longer."""
+
 JUDGED = (Conclusion.SUCCESS, Conclusion.NEUTRAL, Conclusion.FAILURE)
 
 
@@ -78,7 +81,9 @@ def _of(context: Context, review: Review) -> list[Proposal]:
 def _close(context: Context, review: Review, proposals: list[Proposal], why: str) -> None:
     for proposal in proposals:
         try:
-            _close_one(context, review, proposal.pull_request, why)
+            # What follows a check and what follows the list may come to the same end at once: one word is enough.
+            with context.memory.lock(_key(proposal.pull_request), CLOSING_SECONDS):
+                _close_one(context, review, proposal.pull_request, why)
         except (HostForbidden, HostNotFound, HostRejected) as refused:
             log.warning("fix.not_closed", extra={"fix_id": proposal.fix, "code": refused.code})
 
