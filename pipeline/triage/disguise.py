@@ -8,7 +8,7 @@ from collections import Counter
 
 from pipeline.model.finding import Finding
 from pipeline.triage.nodes import TEXT_METHODS, is_decided, walk
-from pipeline.triage.outline import Outline
+from pipeline.triage.outline import Outline, Unit
 from pipeline.triage.survival import Sides, flagged_units
 
 _DYNAMIC = frozenset(
@@ -44,13 +44,25 @@ _DYNAMIC = frozenset(
         "fromhex",
         "run_path",
         "run_module",
+        "resolve_name",
+        "__call__",
+        "__func__",
     ]
 )
 """Called, these reach code by a name or text that the engines cannot read."""
 
 _DYNAMIC_NAMES = frozenset(
-    ["__dict__", "__builtins__", "__getattribute__", "__subclasses__", "__globals__", "__code__", "globalThis", "Reflect", "mainModule"]
+    [
+        *("__dict__", "__builtins__", "__getattribute__", "__subclasses__", "__globals__", "__code__", "__call__", "__func__"),
+        *("globalThis", "Reflect", "mainModule"),
+    ]
 )
+
+_MODULES = re.compile(r"\bsys ?\. ?modules\b")
+
+_FOLLOWED = frozenset([22, 78, 79, 89, 94, 502, 601, 1336])
+"""CWE of the weaknesses that engines find by following what comes from outside. They lose a
+text of which a part is taken (`name[:100]`)."""
 
 _HARMLESS = frozenset(
     [
@@ -107,6 +119,8 @@ _HARMLESS = frozenset(
 _DANGEROUS_MODULES = frozenset(["pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "jsonpickle", "joblib", "vm", "vm2"])
 
 
+_CONDITIONS = frozenset(["if_statement", "elif_clause", "while_statement", "assert_statement"])
+
 _PLAIN_METHODS = frozenset(["", "toString", "slice", "strip", "decode", "encode", "append", "push", "String", "str", "int", "len"])
 """Called everywhere: that a new function calls them too means nothing."""
 
@@ -124,6 +138,7 @@ def disguises(sides: Sides, home: Sides | None, finding: Finding) -> list[str]:
         *_redefined(sides),
         *_another_danger(sides),
         *_options(sides, finding),
+        *_cut(sides, finding),
     ]
     return reasons + (_moved(sides, home, finding) if home is not None else [])
 
@@ -151,6 +166,8 @@ def _dynamic(sides: Sides) -> list[str]:
     if _through_items(sides.after) > _through_items(sides.before):
         reasons.append("a function is called through an item of an object: what it reaches cannot be checked")
     for unit in sides.added():
+        if _MODULES.search(unit.text):
+            reasons.append(f"line {unit.line} reaches a module by its name: what it reaches cannot be checked")
         for call in unit.calls:
             if call.name in ("require", "import") and not call.literal:
                 reasons.append(f"line {unit.line} loads a module whose name is not written down")
@@ -174,6 +191,7 @@ def _renamed(sides: Sides, finding: Finding) -> list[str]:
     flagged = flagged_units(sides, finding)
     names = {call.name for unit in flagged for call in unit.calls if len(call.name) > 2}
     names |= {name for unit in flagged for name in unit.written if len(name) > 2}
+    names |= {call.root for unit in flagged for call in unit.calls if call.root != call.path and call.root in sides.before.imported}
     if not names:
         return []
     reasons = []
@@ -279,6 +297,19 @@ def _options(sides: Sides, finding: Finding) -> list[str]:
             if key in before and before[key][0] is truth and before[key][1] != text:
                 reasons.append(f"`{key}` is {text} now, which means the same as {before[key][1]}")
     return reasons
+
+
+def _cut(sides: Sides, finding: Finding) -> list[str]:
+    """A part of a text in the place of the whole: what was dangerous in it may be in the part. In a condition it decides, and is fine."""
+    if finding.rule.cwe not in _FOLLOWED or sides.edit.path != finding.location.path:
+        return []
+    known = sum(_slices(unit) for unit in sides.removed())
+    found = [unit for unit in sides.added() if unit.kind not in _CONDITIONS and _slices(unit)]
+    return [f"line {unit.line} takes a part of a value: engines lose sight of what is in it" for unit in found if _slices(unit) > known][:1]
+
+
+def _slices(unit: Unit) -> int:
+    return sum(node.type == "slice" and node.start_byte < unit.end for node in walk(unit.node))
 
 
 def _own_names(side: Outline) -> set[str]:

@@ -21,15 +21,41 @@ SINKS: Mapping[str, str] = {
     "python.archive-path-traversal": "archive.extractall",
     "python.flask-debug": "app.run",
     "python.insecure-random-token": "random.choice",
+    "python.insecure-cookie": "answer.set_cookie",
+    "python.insecure-temp-file": "tempfile.mktemp",
+    "python.open-redirect": "redirect",
+    "python.path-traversal": "send_file",
+    "python.request-timeout": "requests.get",
+    "python.template-injection": "render_template_string",
     "python.unescaped-output": "Markup",
     "python.unsafe-deserialization": "pickle.loads",
     "python.weak-password-hash": "hashlib.md5",
+    "python.xml-external-entities": "etree.XMLParser",
     "javascript.sql-injection": "client.query",
     "javascript.command-injection": "exec",
     "javascript.tls-verification-disabled": "https.get",
     "javascript.insecure-random-token": "Math.random",
+    "javascript.insecure-cookie": "res.cookie",
+    "javascript.open-redirect": "res.redirect",
+    "javascript.path-traversal": "res.sendFile",
 }
 """What is called in the flagged statement."""
+
+VALUES: Mapping[str, str] = {
+    "python.sql-injection": "name",
+    "python.command-injection": "host",
+    "python.html-injection": "name",
+    "python.path-traversal": "name",
+    "python.template-injection": "name",
+    "python.unescaped-output": "name",
+    "python.unsafe-deserialization": "text",
+    "python.weak-password-hash": "password",
+    "javascript.sql-injection": "name",
+    "javascript.command-injection": "host",
+    "javascript.dom-xss": "name",
+    "javascript.open-redirect": "to",
+}
+"""What arrives in the flagged statement under a name of its own."""
 
 PYTHON_WAYS: Mapping[str, tuple[str, ...]] = {
     "reach: in brackets": ("({f})", "[{f}][0]", '{{"a": {f}}}["a"]', "({f},)[0]", "next(iter([{f}]))"),
@@ -152,7 +178,7 @@ def bad_by_text(case: Case) -> Iterator[tuple[str, After]]:
 def bad_by_check(case: Case) -> Iterator[tuple[str, After]]:
     """The flagged statement stays, behind something that looks like a check."""
     _, _, text, indent = statement(case)
-    value = {"sql-injection": "name", "command-injection": "host", "dom-xss": "name"}.get(case.rule.partition(".")[2])
+    value = VALUES.get(case.rule)
     if case.python:
         guards = ["assert True", "if None:\n    raise ValueError('no')", "if False:\n    raise ValueError('no')"]
         if value:
@@ -168,7 +194,7 @@ def bad_by_check(case: Case) -> Iterator[tuple[str, After]]:
                 f"other = {value}.isalnum()",
                 f"try:\n    int({value})\nexcept ValueError:\n    pass",
                 f"if not app.name.isalnum():\n    raise ValueError({value})",
-                f"{value} = html.escape({value})",
+                *([f"{value} = html.escape({value})"] if case.cwe != 79 else []),
                 f"{value} = urllib.parse.unquote({value})",
             ]
     else:

@@ -46,6 +46,20 @@ def test_a_mechanical_bad_patch_is_refused_for_every_rule_without_an_engine(oper
     assert [case.rule for case, patch in made if not refused(patch, stand_in(case))] == []
 
 
+@pytest.mark.parametrize("way", ["reach: class", "reach: import by name", "reach: attribute protocol", "reach: globals"])
+def test_a_call_that_is_reached_by_its_name_is_refused_without_an_engine(way: str) -> None:
+    made = [(case, patch) for case in CASES if case.python for name, patch in bad_patches(case) if name == way]
+    assert len({case.rule for case, _ in made}) >= 15
+    assert [(case.rule, patch.edits[0].after) for case, patch in made if not refused(patch, stand_in(case))] == []
+
+
+def test_a_part_of_a_value_is_no_remedy_where_engines_follow_it_and_decides_in_a_condition() -> None:
+    before = "def f(name):\n    check(name)\n    open(name)\n"
+    for line, fine in (("name = name[:100]", False), ("part = name[1:]", False), ("if name[:1] == '/':\n        raise ValueError", True)):
+        said = refused(edit(before, before.replace("    open", f"    {line}\n    open")), at(3, cwe=22))
+        assert any("takes a part of a value" in text for text in said) is not fine, (line, said)
+
+
 DISGUISED = ("alias", "import-alias", "getattr", "getattr-glued", "item-call", "methodcaller", "partial", "apply", "eval")
 
 
