@@ -96,8 +96,13 @@ def conceal(diff: str) -> str:
 
 def diff_of(finding: Finding, patch: Patch) -> str:
     """The diff of a patch for a finding, as it may be kept and shown: `render_diff`, concealed when the finding is a secret."""
+    return diff_of_all((finding,), patch)
+
+
+def diff_of_all(findings: Sequence[Finding], patch: Patch) -> str:
+    """The same of a patch for several findings: concealed when one of them is a secret."""
     diff = render_diff(patch)
-    return conceal(diff) if finding.secret is not None else diff
+    return conceal(diff) if any(finding.secret is not None for finding in findings) else diff
 
 
 def diff_digest(diff: str) -> str:

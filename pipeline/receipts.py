@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pipeline.errors import NotConfigured, ReceiptRefused, UsageError
 from pipeline.model.finding import Finding
 from pipeline.model.fix import ExploitRun, Patch, Proof, Receipt
-from pipeline.patches import diff_digest, diff_of
+from pipeline.patches import diff_digest, diff_of_all
 from pipeline.ports import SourceFiles
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -124,10 +124,24 @@ class ExploitNote(_Part):
     """True when the pull request of the fix carries it; it is no part of the patch."""
 
 
+class MendedNote(FindingNote):
+    """One finding of several, what was proved of its own part of the patch, and by which word."""
+
+    along: bool
+    """True when the part of one before it mended it, too: then there are no checks of its own."""
+    fixer: str
+    word: str
+    checks: tuple[CheckNote, ...]
+    exploit: ExploitNote | None
+
+
 class Predicate(_Part):
     """What was proved, by what, and what was not."""
 
     finding: FindingNote
+    """The first, when there are several."""
+    findings: tuple[MendedNote, ...] = ()
+    """Where there are several: every finding, in the order in which their parts of the patch were proved on top of each other."""
     base: dict[Literal["commit", "tree"], str]
     """`commit`: git's name of the state; or `tree`: a digest over the changed files' state when there is no commit."""
     files: tuple[FileNote, ...]
@@ -167,28 +181,46 @@ class Base:
     name: str
 
 
-def describe(*, finding: Finding, patch: Patch, base: Base, proof: Proof, tool: str, made: datetime | None = None) -> Statement:
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """One finding that a patch mends, with its own part of it."""
+
+    finding: Finding
+    """As it was found, before any patch."""
+    patch: Patch | None
+    """None: the part of one before it mended it, too."""
+    proof: Proof | None
+
+
+def describe(
+    *,
+    finding: Finding,
+    patch: Patch,
+    base: Base,
+    proof: Proof,
+    tool: str,
+    made: datetime | None = None,
+    mended: Sequence[Mended] = (),
+    left_out: Sequence[tuple[str, str]] = (),
+) -> Statement:
     """The statement about one proof.
 
     Args:
         tool: name and version of the program that proved it.
         made: when; now when left out.
+        mended: everything that it mends when that is more than `finding`, which is the first of it then.
+        left_out: what it was to mend as well and does not: how that is called, and why.
     """
-    diff = diff_of(finding, patch)
+    several = mended if len(mended) > 1 else ()
+    diff = diff_of_all([finding, *(one.finding for one in several)], patch)
+    missing = tuple(f"{_text(name)} is not mended: {_text(why)}" for name, why in left_out)
     return Statement(
         type="https://in-toto.io/Statement/v1",
         subject=(Subject(name="patch.diff", digest={"sha256": diff_digest(diff)}),),
         predicate_type="https://fixwright.dev/fix/v1",
         predicate=Predicate(
-            finding=FindingNote(
-                rule=finding.rule.id,
-                cwe=finding.rule.cwe,
-                fingerprint=finding.fingerprint,
-                handle=finding.handle or "",
-                path=finding.location.path,
-                line=finding.location.line,
-                engine=finding.engine,
-            ),
+            finding=FindingNote(**_finding_words(finding)),
+            findings=tuple(_mended_note(one) for one in several),
             base={base.kind: base.name},
             files=tuple(
                 FileNote(path=e.path, before=_digest(e.before), after=_digest(e.after)) for e in sorted(patch.edits, key=lambda e: e.path)
@@ -196,15 +228,52 @@ def describe(*, finding: Finding, patch: Patch, base: Base, proof: Proof, tool: 
             patch=_patch_note(diff),
             fixer=patch.fixer,
             word=proof.word.value,
-            checks=tuple(CheckNote(name=c.name, passed=c.passed, said=_text(c.said), before=c.before, after=c.after) for c in proof.checks),
+            checks=_check_notes(proof),
             exploit=_exploit_note(proof.exploit),
-            not_proven=proof.not_proven,
+            not_proven=(*proof.not_proven, *missing),
             engines=tuple(EngineNote(name=e.name, version=e.version, rules=e.rules_digest) for e in proof.engines),
             seconds=round(proof.seconds, 3),
             made=(made or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             tool=tool,
         ),
     )
+
+
+class _FindingWords(TypedDict):
+    rule: str
+    cwe: int
+    fingerprint: str
+    handle: str
+    path: str
+    line: int
+    engine: str
+
+
+def _finding_words(finding: Finding) -> _FindingWords:
+    return {
+        "rule": finding.rule.id,
+        "cwe": finding.rule.cwe,
+        "fingerprint": finding.fingerprint,
+        "handle": finding.handle or "",
+        "path": finding.location.path,
+        "line": finding.location.line,
+        "engine": finding.engine,
+    }
+
+
+def _mended_note(one: Mended) -> MendedNote:
+    return MendedNote(
+        **_finding_words(one.finding),
+        along=one.patch is None,
+        fixer=one.patch.fixer if one.patch else "",
+        word=one.proof.word.value if one.proof else "",
+        checks=_check_notes(one.proof) if one.proof else (),
+        exploit=_exploit_note(one.proof.exploit if one.proof else None),
+    )
+
+
+def _check_notes(proof: Proof) -> tuple[CheckNote, ...]:
+    return tuple(CheckNote(name=c.name, passed=c.passed, said=_text(c.said), before=c.before, after=c.after) for c in proof.checks)
 
 
 def _exploit_note(run: ExploitRun | None) -> ExploitNote | None:
@@ -259,7 +328,10 @@ class Signer:
 
     def sign(self, statement: Statement) -> Receipt:
         """The statement in a signed envelope, in its one canonical spelling."""
-        payload = _canonical(statement.model_dump(mode="json", by_alias=True))
+        told = statement.model_dump(mode="json", by_alias=True)
+        if not statement.predicate.findings:  # so the receipt of a single finding reads as it always did
+            del told["predicate"]["findings"]
+        payload = _canonical(told)
         signature = self._key.sign(pae(PAYLOAD_TYPE, payload))
         envelope = _envelope(payload, key_id(self.public), signature)
         return Receipt(envelope, "sha256:" + hashlib.sha256(envelope).hexdigest())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from pipeline.model.finding import Location
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
 from pipeline.model.review import Change
 from pipeline.model.scan import EngineInfo
@@ -141,6 +142,13 @@ class Proof:
     """How long the whole gate took."""
     exploit: ExploitRun | None = None
     """An attack that the patch stops, when one could be made."""
+    more_exploits: tuple[ExploitRun, ...] = ()
+    """Where several findings are mended: attacks on the others."""
+
+    @property
+    def exploits(self) -> tuple[ExploitRun, ...]:
+        """Every attack that the patch stops."""
+        return (*((self.exploit,) if self.exploit else ()), *self.more_exploits)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -167,6 +175,46 @@ class FixStatus(StrEnum):
     CANCELLED = "cancelled"
     PR_CREATION_FAILED = "pr_creation_failed"
     PR_UPDATE_FAILED = "pr_update_failed"
+
+
+MOST_MEMBERS = 10
+"""Places that one fix run mends at most: somebody has to read what becomes of them."""
+
+
+class MemberState(StrEnum):
+    """What became of one place of a fix run."""
+
+    WANTED = "wanted"
+    """Nothing yet."""
+    MENDED = "mended"
+    """It has its part of the patch, which proved itself on top of those of the places before it."""
+    ALONG = "mended along"
+    """The part of a place before it mended it, too."""
+    LEFT_OUT = "left out"
+    """It has no part in the patch; `Member.why` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of the places that a fix run is to mend together, in the order in which their patches are made on top of each other."""
+
+    finding: FindingId
+    fingerprint: str
+    handle: Handle
+    place: str = ""
+    """`FILE:LINE` where the identity of the finding has several places, and in a group; else empty."""
+    state: MemberState = MemberState.WANTED
+    choice: str = ""
+    """Which of the patches that can be made for it; see `pipeline.wishes`."""
+    at: Location | None = None
+    """Where it stood when its patch was made, with those before it in place. None: where it was found."""
+    why: str = ""
+    """Why it was left out, a clause."""
+
+    @property
+    def mended(self) -> bool:
+        """True when the patch mends it."""
+        return self.state in (MemberState.MENDED, MemberState.ALONG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +248,17 @@ class Fix:
     """Login of who called it off. Hostile text."""
     replaced_by: str = ""
     """The run that was begun in the place of this one."""
+    members: tuple[Member, ...] = ()
+    """Every place that it is to mend. `finding`, `handle` and `place` are what the run is called by: those of the first, or of what was the
+    first when its pull request was opened."""
     created_at: float = 0.0
     """Seconds since 1970, as all moments here."""
     updated_at: float = 0.0
+
+    @property
+    def mends(self) -> tuple[Member, ...]:
+        """The places that its patch mends; all that are wanted while there is none."""
+        return tuple(one for one in self.members if one.mended) or self.members
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 
 from pipeline.answers import render_answer
-from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable, Superseded
+from pipeline.errors import Superseded
 from pipeline.fixanswers import render_fix_answer
 from pipeline.messages import COMMAND, HOLD, INTERACTIVE, Envelope, ProposeFix, Reply, RequestFix, RunFix, ShowFixes
 from pipeline.model.event import CommentRef
-from pipeline.model.finding import Finding, Judged
-from pipeline.model.fix import Fix, FixStatus, Patch, Proof, ProofWord, Receipt
+from pipeline.model.fix import Fix, FixStatus
 from pipeline.model.ids import FixId
 from pipeline.model.review import Review
-from pipeline.patches import diff_of
-from pipeline.phrases import where
-from pipeline.policy import Policy
 from pipeline.receipts import Base, describe
-from pipeline.sandbox.process import ended_when
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import UNTOLD, tells_why
-from pipeline.stages.exploits import may_show
 from pipeline.stages.heartbeat import Heartbeat
-from pipeline.stages.ladder import RUNGS, make_patch
-from pipeline.stages.outbound import leak_in
 from pipeline.stages.policies import policy_of
-from pipeline.stages.prove import CommitFiles, prove
 from pipeline.stages.room import is_open
+from pipeline.stages.together import Made, is_meant, left_out, make_together, why_not
 from pipeline.store.work import Work
-from pipeline.triage.proof import without_exploit
 from pipeline.wishes import Wish, understand
 
 log = logging.getLogger(__name__)
@@ -90,7 +79,7 @@ def _why_not(work: Work, review: Review, fix: Fix | None, message: RequestFix) -
         return render_fix_answer("being-made", handle=message.handle)
     if message.refine and (fix is None or (fix.status not in REFINABLE and not message.offered)):
         return render_fix_answer("no-patch-yet", handle=message.place or message.handle)
-    if fix is None and not any(_is_meant(one.finding, message.handle, message.place) for one in work.reviews.verdict(review.id).judged):
+    if fix is None and not any(is_meant(one.finding, message.handle, message.place) for one in work.reviews.verdict(review.id).judged):
         return render_fix_answer("gone-meanwhile", handle=message.place or message.handle)
     return ""
 
@@ -145,7 +134,8 @@ def _asked_in(comment: CommentRef | None) -> str:
 
 
 def run_fix(context: Context, message: RunFix) -> None:
-    """Make the patch and let the whole gate judge it, the repository's tests included: the first of the fixers' patches that passes.
+    """Make the patch and let the whole gate judge it, the repository's tests included: for each place the first of the fixers' patches that
+    passes on top of those before it.
 
     Raises:
         Superseded: it was called off; nothing of it is kept.
@@ -165,74 +155,24 @@ def run_fix(context: Context, message: RunFix) -> None:
     policy = policy_of(context, review)
     heart = Heartbeat(context.database, fix.id, message.attempt)
     try:
-        finding = wanted_finding(fix, judged)
-    except StopIteration:
-        _record(context, message, fix, _Made(error="the finding is not open any more"))
-        return
-    try:
-        made = _make(context, review, finding, policy, wish, heart)
+        made = make_together(context, review, fix, judged, policy, wish, heart)
     except Superseded:
         with context.database.work() as work:
             _called_off(work, context, message, fix)
         raise
-    if made.patch is not None and made.proof is not None and made.proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):
-        base = Base("commit", review.change.head)
-        statement = describe(finding=finding, patch=made.patch, base=base, proof=made.proof, tool=f"fixwright {context.places.version}")
+    if made.proven and made.patch is not None and made.proof is not None:
+        statement = describe(
+            finding=made.mended[0].finding,
+            patch=made.patch,
+            base=Base("commit", review.change.head),
+            proof=made.proof,
+            tool=f"fixwright {context.places.version}",
+            mended=made.mended,
+            left_out=left_out(made.members),
+        )
         made.receipt = context.places.signer().sign(statement)
-    made.diff = "" if made.patch is None else diff_of(finding, made.patch)
     made.base = review.change.head
     _record(context, message, fix, made)
-
-
-class _Made:
-    """What came of one attempt."""
-
-    def __init__(self, wish: Wish | None = None, patch: Patch | None = None, proof: Proof | None = None, error: str = "") -> None:
-        self.wish, self.patch, self.proof, self.error = wish, patch, proof, error
-        self.receipt: Receipt | None = None
-        self.diff = self.base = ""
-
-
-def _make(context: Context, review: Review, finding: Finding, policy: Policy, wish: Wish, heart: Heartbeat) -> _Made:
-    """Patch after patch until one passes. Of several that do not, the first is told of: it is what was asked for."""
-    files = CommitFiles(context.mirror_of(review), review.change.head)
-    control = replace(context.control(), wanted=heart.wanted)
-    engines = context.engines(control)
-    clean = context.known(review.change.repository).clean
-    first: _Made | None = None
-    for rung in count():
-        this = replace(wish, alternative=wish.alternative + rung)
-        patch = make_patch(context.plugins.fixers, finding, files, this) if rung < RUNGS else None
-        if patch is None:
-            return first or _Made(error="no fixer has a patch for this place" if not wish.text() else "the fixers have no such patch")
-        if error := leak_in(clean, patch, diff_of(finding, patch)):
-            made = _Made(this, error=error)  # nothing of it is kept
-        else:
-            try:
-                with ended_when(heart.over):
-                    proof = prove(
-                        finding=finding, patch=patch, files=files, policy=policy, control=control, cancelled=heart.step, engines=engines
-                    )
-                if proof.exploit is not None and not may_show(clean, proof.exploit):
-                    proof = without_exploit(proof)
-                made = _Made(this, patch, proof)
-            except SandboxBusy:
-                raise  # the fix stays running, and the next attempt begins its proof anew
-            except (EngineError, SandboxUnavailable) as failure:
-                return _Made(this, patch, error=failure.message)
-            if proof.word is not ProofWord.REFUSED:
-                return made
-        first = first or made
-    raise AssertionError
-
-
-def wanted_finding(fix: Fix, judged: Sequence[Judged]) -> Finding:
-    """The finding of its review that a fix run is to mend."""
-    return next(j.finding for j in judged if _is_meant(j.finding, fix.handle, fix.place))
-
-
-def _is_meant(finding: Finding, handle: str, place: str) -> bool:
-    return finding.handle == handle and place in ("", where(finding))
 
 
 def _called_off(work: Work, context: Context, message: RunFix, fix: Fix) -> None:
@@ -243,17 +183,19 @@ def _called_off(work: Work, context: Context, message: RunFix, fix: Fix) -> None
         work.outbox.send(Envelope(shown, f"show_fixes:{context.claimed.id}", priority=INTERACTIVE))
 
 
-def _record(context: Context, message: RunFix, fix: Fix, made: _Made) -> None:
+def _record(context: Context, message: RunFix, fix: Fix, made: Made) -> None:
     """Write down what an attempt came to, and send on who offers it. Raises Superseded when it was called off meanwhile."""
     proof, error = made.proof, made.error
     if not error and made.receipt is None and proof is not None:
-        error = "; ".join(proof.reasons) or "the patch could not be checked"
+        error = why_not(proof, "")
     with context.finish() as work:
         if not work.fixes.wanted(fix.id, message.attempt):
             raise Superseded(f"attempt {message.attempt} of fix {fix.id} was called off")
         title = "" if made.patch is None else made.patch.title
         choice = None if made.wish is None else made.wish.text()
-        work.fixes.record(fix.id, diff=made.diff, proof=proof, receipt=made.receipt, title=title, base=made.base, choice=choice)
+        work.fixes.record(
+            fix.id, diff=made.diff, proof=proof, receipt=made.receipt, title=title, base=made.base, choice=choice, members=made.members
+        )
         if made.receipt is not None:
             work.fixes.move(fix.id, FixStatus.RUNNING, FixStatus.COMPLETED)
         else:

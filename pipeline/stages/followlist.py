@@ -18,12 +18,12 @@ from pipeline.model.ids import CommitId, RepositoryId
 from pipeline.model.review import Review
 from pipeline.policy import Policy
 from pipeline.stages.context import Context
-from pipeline.stages.fix import wanted_finding
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.listedfix import begin_listed, unoffered
 from pipeline.stages.moot import close_gone
 from pipeline.stages.policies import policy_in_force
 from pipeline.stages.sources import CommitFiles
+from pipeline.stages.together import wanted_finding
 from pipeline.store.fixes import Tried
 from pipeline.store.work import Work
 from pipeline.triage.overlap import collide

@@ -16,9 +16,9 @@ from pipeline.model.target import Installation, SourceRepository
 from pipeline.phrases import where
 from pipeline.ports import Fixer
 from pipeline.stages.context import Context
-from pipeline.stages.fix import wanted_finding
 from pipeline.stages.ladder import unasked
 from pipeline.stages.room import is_open
+from pipeline.stages.together import wanted_finding
 from pipeline.store.proposals import Proposal
 from pipeline.store.sweeps import Listing
 from pipeline.store.work import Work

@@ -1,9 +1,10 @@
-"""Mend a folder finding by finding: what `fixwright fix` does. Each patch proves itself on top of those before it."""
+"""Mend findings one after the other, each patch proving itself on top of those before it: a folder by `fixwright fix`, or what one fix run
+is to mend."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -23,8 +24,13 @@ class Outcome:
     """What became of one finding."""
 
     finding: Finding
+    """Where it stands with the patches so far in place."""
     patch: Patch | None
     proof: Proof | None
+    choice: str = ""
+    """Which of its patches it is; see `pipeline.wishes`."""
+    error: str = ""
+    """Why there is none, or none that could be looked at; empty where the proof says it."""
 
     @property
     def accepted(self) -> bool:
@@ -38,6 +44,16 @@ class PatchedFiles:
     def __init__(self, files: RepositoryFiles) -> None:
         self._files = files
         self._edits: dict[str, FileEdit] = {}
+        self._taken: set[str] = set()
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The files that were edited."""
+        return frozenset(self._edits)
+
+    def take(self, paths: Iterable[str]) -> None:
+        """Names that no new file may have, though nothing lies there."""
+        self._taken.update(paths)
 
     def apply(self, patch: Patch) -> None:
         """Put a patch on top; its `before` must be the state as it is now."""
@@ -56,7 +72,7 @@ class PatchedFiles:
     def paths(self) -> Sequence[str]:
         """See `RepositoryFiles.paths`."""
         kept = {path for path in self._files.paths() if path not in self._edits or self._edits[path].after is not None}
-        return sorted(kept | {path for path, edit in self._edits.items() if edit.after is not None})
+        return sorted(kept | self._taken | {path for path, edit in self._edits.items() if edit.after is not None})
 
     def materialise(self, folder: Path) -> str:
         """See `RepositoryFiles.materialise`."""
@@ -65,6 +81,10 @@ class PatchedFiles:
             for edit in self._edits.values():
                 put(folder, edit)
         return why_not
+
+
+Try = Callable[[int, Finding, PatchedFiles, RowOfRuns], Outcome]
+"""Makes and proves the patch of one finding: its number, itself, the state that the patch is for, and what the tests said of that state."""
 
 
 def mend(
@@ -82,17 +102,14 @@ def mend(
         said: told before each one is begun, and the how manieth of `wanted` it is: proving takes seconds, running tests minutes.
         engines: to share what was looked at with others.
     """
-    engines, tests = engines or Engines(control), RowOfRuns()
-    moved: dict[str, tuple[Finding, ...]] = {}
-    for number, original in enumerate(wanted, 1):
-        finding = _now(original, moved)
-        if finding is None:
-            continue
+    eyes = engines or Engines(control)
+
+    def first_that_passes(number: int, finding: Finding, now: PatchedFiles, tests: RowOfRuns) -> Outcome:
         said(number, finding)
         outcome = Outcome(finding, None, None)
-        for patch in islice(patches(fixers, finding, files), RUNGS):
+        for patch in islice(patches(fixers, finding, now), RUNGS):
             try:
-                proof = prove(finding=finding, patch=patch, files=files, policy=policy, control=control, engines=engines, tests=tests)
+                proof = prove(finding=finding, patch=patch, files=now, policy=policy, control=control, engines=eyes, tests=tests)
             except SandboxBusy as failure:
                 # There is no other attempt here, and the patches before this one are not to be lost with it.
                 proof = gate.decide_proof([ProofCheck(gate.GONE, None, failure.message)], ())
@@ -101,20 +118,42 @@ def mend(
             outcome = tried if tried.accepted or outcome.patch is None else outcome
             if proof.word is not ProofWord.REFUSED:
                 break
+        return outcome
+
+    for outcome in mend_by(first_that_passes, wanted, files, eyes):
+        if outcome is not None:
+            yield outcome
+
+
+def mend_by(attempt: Try, wanted: Sequence[Finding], files: PatchedFiles, engines: Engines) -> Iterator[Outcome | None]:
+    """What becomes of each of `wanted`; None for one that the patches before it have mended as well. Accepted patches are put on top of
+    `files`."""
+    tests = RowOfRuns()
+    moved: dict[str, tuple[Finding, ...]] = {}
+    expected = [finding.location for finding in wanted]
+    for number, original in enumerate(wanted, 1):
+        finding = _now(original, expected[number - 1].line, moved)
+        if finding is None:
+            yield None
+            continue
+        outcome = attempt(number, finding, files, tests)
         if outcome.accepted and outcome.patch is not None:
             patch = outcome.patch
             files.apply(patch)
             tests.accept()
-            contents = {edit.path: edit.after for edit in patch.edits if edit.after is not None}
-            found, _ = engines.look(contents)
-            moved.update({path: tuple(f for f in found if f.location.path == path) for path in contents})
+            if number < len(wanted):
+                contents = {edit.path: edit.after for edit in patch.edits if edit.after is not None}
+                found, _ = engines.look(contents)
+                moved.update({path: tuple(f for f in found if f.location.path == path) for path in contents})
+                expected = [replace(place, line=gate.mapped_line(patch, place) or place.line) for place in expected]
         yield outcome
 
 
-def _now(finding: Finding, moved: dict[str, tuple[Finding, ...]]) -> Finding | None:
-    """Where a finding stands after the patches so far; None when one of them has mended it too."""
+def _now(finding: Finding, line: int, moved: dict[str, tuple[Finding, ...]]) -> Finding | None:
+    """Where a finding stands after the patches so far, `line` being where it should; None when one of them has mended it too."""
     here = moved.get(finding.location.path)
     if here is None:
         return finding
     same = [f for f in here if f.fingerprint == finding.fingerprint]
-    return min(same, key=lambda f: abs(f.location.line - finding.location.line), default=None)
+    found = min(same, key=lambda f: abs(f.location.line - line), default=None)
+    return None if found is None else replace(found, handle=finding.handle)

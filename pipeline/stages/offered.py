@@ -9,7 +9,7 @@ from pipeline.model.fix import Fix
 from pipeline.model.ids import FixId
 from pipeline.model.review import Review
 from pipeline.model.target import PullRequestRef
-from pipeline.stages.fix import wanted_finding
+from pipeline.stages.together import wanted_finding
 from pipeline.store.work import Work
 
 

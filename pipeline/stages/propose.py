@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected, StaleWrite
 from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, ShowFixes
 from pipeline.model.event import CommentRef
-from pipeline.model.finding import Finding
+from pipeline.model.finding import Finding, Judged
 from pipeline.model.fix import Fix, FixStatus, Patch, Proof
 from pipeline.model.review import Review
 from pipeline.model.target import PullRequestRef
-from pipeline.patches import diff_of
 from pipeline.policy import Fixes, Policy
 from pipeline.reports.markdown import render_answer
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import UNTOLD, tells_why
-from pipeline.stages.fix import wanted_finding
 from pipeline.stages.followlist import send_follow
-from pipeline.stages.ladder import make_patch
 from pipeline.stages.listedfix import kept_back
 from pipeline.stages.offered import on_its_page
 from pipeline.stages.opening import open_stacked
 from pipeline.stages.push import push, said
 from pipeline.stages.room import is_open, no_room, slot_of
 from pipeline.stages.sources import CommitFiles
+from pipeline.stages.together import made_again, wanted_finding
 from pipeline.store.work import Work
 from pipeline.triage.diff import Suggestion, suggestion_of
-from pipeline.wishes import Wish
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +55,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         with _finish(context, message, review):
             return
     finding = wanted_finding(fix, judged)
-    patch = _same_patch(context, review, fix, finding) if fix.status is not FixStatus.FAILED else None
+    patch = _same_patch(context, review, fix, judged) if fix.status is not FixStatus.FAILED else None
     if patch is None or fix.proof is None or fix.receipt is None:
         error = fix.error or "the fixers make another patch now than the one that was proved; ask again after the next push"
         told, proof = (error, fix.proof) if tells_why(review.change) else (UNTOLD, None)
@@ -110,11 +107,8 @@ def _alone(context: Context, review: Review, fix: Fix) -> Iterator[None]:
         yield
 
 
-def _same_patch(context: Context, review: Review, fix: Fix, finding: Finding) -> Patch | None:
-    """The patch that was proved, made again: a patch that takes a secret out is never kept. None when another one is made now."""
-    files = CommitFiles(context.mirror_of(review), review.change.head)
-    patch = make_patch(context.plugins.fixers, finding, files, Wish.read(fix.choice))
-    return patch if patch is not None and diff_of(finding, patch) == fix.diff else None
+def _same_patch(context: Context, review: Review, fix: Fix, judged: Sequence[Judged]) -> Patch | None:
+    return made_again(context.plugins.fixers, fix, judged, CommitFiles(context.mirror_of(review), review.change.head))
 
 
 def _suggestion(context: Context, review: Review, finding: Finding, patch: Patch) -> Suggestion | None:

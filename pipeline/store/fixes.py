@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
 
 from pipeline.errors import StaleWrite
 from pipeline.lifecycle import FIX_RUN
-from pipeline.model.fix import Fix, FixAttempt, FixStatus, Proof, Receipt
+from pipeline.model.fix import MOST_MEMBERS, Fix, FixAttempt, FixStatus, Member, MemberState, Proof, Receipt
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
 from pipeline.model.target import PullRequestRef
 from pipeline.store.codec import Codec
@@ -24,6 +24,7 @@ from pipeline.store.transaction import Transaction
 PROOF: Codec[Proof] = Codec(TypeAdapter(Proof))
 RECEIPT: Codec[Receipt] = Codec(TypeAdapter(Receipt))
 PULL_REQUEST: Codec[PullRequestRef] = Codec(TypeAdapter(PullRequestRef))
+MEMBERS: Codec[tuple[Member, ...]] = Codec(TypeAdapter(tuple[Member, ...]))
 
 LIVE = (FixStatus.PENDING, FixStatus.RUNNING)
 """Something is being made."""
@@ -34,6 +35,8 @@ _TOLD: dict[FixStatus, FixEventKind] = {
     FixStatus.FAILED: "fix_failed",
     FixStatus.CANCELLED: "fix_cancelled",
 }
+
+_OF_A_PATCH: tuple[FixEventKind, ...] = ("fix_completed", "fix_pr_created", "fix_pr_updated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Tried:
     """True when nobody asked for it."""
     age: float
     """Seconds since it was begun."""
+    left_out: bool = False
+    """True when the patch is without this one of its findings."""
 
     @property
     def live(self) -> bool:
@@ -56,7 +61,7 @@ class Tried:
     @property
     def over(self) -> bool:
         """True when it ended without a patch."""
-        return self.status in (FixStatus.FAILED, FixStatus.CANCELLED)
+        return self.left_out or self.status in (FixStatus.FAILED, FixStatus.CANCELLED)
 
 
 class Fixes:
@@ -77,11 +82,15 @@ class Fixes:
         asked_by: str = "",
         instructions: str = "",
         choice: str = "",
+        also: Sequence[tuple[str, str, str]] = (),
+        called: str = "",
     ) -> tuple[FixId, bool]:
         """The one fix run of a finding of a review, made when there is none.
 
         Args:
             place: `FILE:LINE` of the one that is meant when the identity has several places; else empty.
+            also: what it is to mend as well, in this order: fingerprint, handle and place of each.
+            called: the handle that names the run and its branch, when it is not that of the finding.
             instructions: what is wished for; `choice` is what was understood of it. Kept only when the run is made now.
 
         Returns:
@@ -90,16 +99,19 @@ class Fixes:
         Raises:
             StaleWrite: no review ever remembered such a finding.
         """
-        finding = select(findings.c.id).where(findings.c.repository_id == repository, findings.c.fingerprint == fingerprint)
+        if len(also) >= MOST_MEMBERS:
+            raise ValueError(f"one fix mends at most {MOST_MEMBERS} places")
+        members = [self._member(repository, *named) for named in ((fingerprint, handle, place), *also)]
         # Behind a blank, which no fingerprint has: so each place of an identity has its own run.
         key = f"{fingerprint} {place}" if place else fingerprint
         row = {
             "id": new_id(),
             "review_id": review,
             "repository_id": repository,
-            "finding_id": self._transaction.one(finding, f"there is no finding {handle} in this repository")[0],
+            "finding_id": members[0].finding,
             "fingerprint": key,
-            "handle": handle,
+            "handle": called or handle,
+            "members": MEMBERS.dump(tuple(members)),
             "title": title,
             "asked_by": asked_by,
         }
@@ -111,7 +123,8 @@ class Fixes:
         wanted = select(fixes).where(fixes.c.id == fix_id, fixes.c.status.in_(over), fixes.c.replaced_by == "")
         old = self._transaction.one(wanted, f"fix {fix_id} has not failed")
         row = {name: old._mapping[name] for name in ("review_id", "repository_id", "finding_id", "fingerprint", "handle", "title")}
-        row |= {"id": new_id(), "asked_by": asked_by or old.asked_by}
+        wanted_again = tuple(replace(one, state=MemberState.WANTED, choice="", at=None, why="") for one in _members(old))
+        row |= {"id": new_id(), "asked_by": asked_by or old.asked_by, "members": MEMBERS.dump(wanted_again)}
         away = update(fixes).where(fixes.c.id == fix_id, fixes.c.replaced_by == "")
         if self._transaction.changed(away.values(replaced_by=row["id"], fingerprint=f"{old.fingerprint} {fix_id}")) != 1:
             raise StaleWrite(f"fix {fix_id} has been begun again already")
@@ -160,12 +173,14 @@ class Fixes:
 
     def tried(self, repository: RepositoryId, seconds: float) -> list[Tried]:
         """The fix runs for what the default branch has that were begun in the last so many seconds."""
-        columns = (fixes.c.id, fixes.c.finding_id, fixes.c.status, fixes.c.asked_by, (database_now() - fixes.c.created_at).label("age"))
-        statement = select(*columns).select_from(fixes.join(reviews, fixes.c.review_id == reviews.c.id))
+        statement = select(fixes, (database_now() - fixes.c.created_at).label("age")).select_from(
+            fixes.join(reviews, fixes.c.review_id == reviews.c.id)
+        )
         mine = (reviews.c.repository_id == repository, reviews.c.pull_request.is_(None), fixes.c.created_at > database_now() - seconds)
         return [
-            Tried(FixId(row.id), FindingId(row.finding_id), FixStatus(row.status), not row.asked_by, float(row.age))
+            Tried(FixId(row.id), finding, FixStatus(row.status), not row.asked_by, float(row.age), left_out=left_out)
             for row in self._transaction.execute(statement.where(*mine))
+            for finding, left_out in _findings(_members(row)).items()
         ]
 
     def newest(self, limit: int, *, repository: RepositoryId | None = None, status: FixStatus | None = None) -> list[Fix]:
@@ -262,6 +277,7 @@ class Fixes:
         title: str = "",
         base: str = "",
         choice: str | None = None,
+        members: Sequence[Member] = (),
     ) -> None:
         """Keep what the newest attempt made: the diff as it may be shown, what the gate said, and the signed proof.
 
@@ -270,6 +286,7 @@ class Fixes:
 
         Args:
             choice: which patch it is in the end, when that is another one than the attempt began with.
+            members: what became of each place; nothing: as it was.
         """
         fix = self.get(fix_id)
         made = {
@@ -282,7 +299,8 @@ class Fixes:
         if receipt is None and fix.receipt is not None:
             return
         kept = self._transaction.execute(select(fix_attempts.c.choice).where(*newest)).scalar_one_or_none() or ""
-        self._set(fix_id, **made, choice=kept, title=title or fix.title, base=base or fix.base)
+        became = MEMBERS.dump(tuple(members or fix.members))
+        self._set(fix_id, **made, choice=kept, title=title or fix.title, base=base or fix.base, members=became)
 
     def note(self, fix_id: FixId, reason: str) -> None:
         """Why what was made is not offered; empty when it is. A sentence for people."""
@@ -317,24 +335,36 @@ class Fixes:
         return int(self._transaction.execute(statement).scalar_one())
 
     def tell(self, fix_id: FixId, kind: FixEventKind, detail: str = "", actor: str = "") -> None:
-        """Write into the history of the finding what became of its fix."""
-        columns = (fixes.c.finding_id, fixes.c.repository_id, fixes.c.review_id, reviews.c.pull_request, reviews.c.head_ref, reviews.c.head)
+        """Write into the history of each finding what became of its fix."""
         joined = fixes.join(reviews, fixes.c.review_id == reviews.c.id)
-        found = self._transaction.one(select(*columns).select_from(joined).where(fixes.c.id == fix_id), f"there is no fix {fix_id}")
+        statement = select(fixes, reviews.c.pull_request.label("number"), reviews.c.head_ref, reviews.c.head).select_from(joined)
+        found = self._transaction.one(statement.where(fixes.c.id == fix_id), f"there is no fix {fix_id}")
         row = {
-            "finding_id": found.finding_id,
             "repository_id": found.repository_id,
             "review_id": found.review_id,
-            "branch": found.head_ref if found.pull_request is None else f"pull/{found.pull_request}",
+            "branch": found.head_ref if found.number is None else f"pull/{found.number}",
             "commit": found.head,
             "kind": kind,
             "actor": actor,
             "detail": f"{fix_id}: {detail}" if detail else fix_id,
             "at": database_now(),
         }
-        self._transaction.execute(insert(finding_events).values(row))
+        members = _members(found)
+        for finding, left_out in _findings(members).items():
+            told: dict[str, Any] = {}
+            if left_out and kind in _OF_A_PATCH:
+                if kind != "fix_completed":
+                    continue
+                why = next(one.why for one in members if one.finding == finding)
+                told = {"kind": "fix_failed", "detail": f"{fix_id}: {why}"}
+            self._transaction.execute(insert(finding_events).values({**row, "finding_id": finding, **told}))
 
     # --- inside ---
+
+    def _member(self, repository: RepositoryId, fingerprint: str, handle: str, place: str) -> Member:
+        finding = select(findings.c.id).where(findings.c.repository_id == repository, findings.c.fingerprint == fingerprint)
+        found = self._transaction.one(finding, f"there is no finding {handle} in this repository")[0]
+        return Member(FindingId(found), fingerprint, Handle(handle), place)
 
     def _begin(self, row: dict[str, Any], instructions: str, choice: str) -> tuple[FixId, bool]:
         moments = {"created_at": database_now(), "updated_at": database_now()}
@@ -379,7 +409,6 @@ class Fixes:
 
 
 def _to_fix(row: Row[Any]) -> Fix:
-    key = row.fingerprint.removesuffix(f" {row.id}") if row.replaced_by else row.fingerprint
     return Fix(
         id=FixId(row.id),
         repository=RepositoryId(row.repository_id),
@@ -392,7 +421,7 @@ def _to_fix(row: Row[Any]) -> Fix:
         receipt=None if row.receipt is None else RECEIPT.load(row.receipt),
         pull_request=None if row.pull_request is None else PULL_REQUEST.load(row.pull_request),
         error=row.error,
-        place=key.partition(" ")[2],
+        place=_key(row).partition(" ")[2],
         attempt=row.attempt,
         title=row.title,
         base=row.base,
@@ -400,9 +429,28 @@ def _to_fix(row: Row[Any]) -> Fix:
         choice=row.choice,
         cancel_asked_by=row.cancel_asked_by,
         replaced_by=row.replaced_by,
+        members=_members(row),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _key(row: Row[Any]) -> str:
+    return str(row.fingerprint.removesuffix(f" {row.id}") if row.replaced_by else row.fingerprint)
+
+
+def _members(row: Row[Any]) -> tuple[Member, ...]:
+    """Of a row that an earlier version wrote: the one place that it names."""
+    if row.members is not None:
+        return MEMBERS.load(row.members)
+    fingerprint, _, place = _key(row).partition(" ")
+    state = MemberState.WANTED if row.receipt is None else MemberState.MENDED
+    return (Member(FindingId(row.finding_id), fingerprint, Handle(row.handle), place, state, row.choice),)
+
+
+def _findings(members: Sequence[Member]) -> dict[FindingId, bool]:
+    """Each finding once, and whether the patch is without all of its places."""
+    return {one.finding: all(o.state is MemberState.LEFT_OUT for o in members if o.finding == one.finding) for one in members}
 
 
 def _to_attempt(row: Row[Any]) -> FixAttempt:

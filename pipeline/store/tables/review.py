@@ -140,13 +140,15 @@ fixes = Table(
     moment("cancel_asked_at", nullable=True),
     hostile("cancel_asked_by", ""),
     hostile("replaced_by", ""),
+    Column("members", Text, nullable=True),
     UniqueConstraint("review_id", "fingerprint"),
     Index("ix_fixes_repository_id", "repository_id", "status"),
 )
-"""What was asked, and what stands: `diff`, `proof`, `receipt` and `choice` (which of the patches it is) are those of the last attempt that
-was proven, or of the last one. `attempt`: the number of the newest. `base`: the commit that it was made on. `asked_by`,
+"""What was asked, and what stands: `diff`, `proof`, `receipt` and `choice` (which of the patches it is) are those of the last attempt
+that was proven, or of the last one. `attempt`: the number of the newest. `base`: the commit that it was made on. `asked_by`,
 `cancel_asked_by`: logins, empty when nobody is known. `replaced_by`: the run that was begun in the place of this one, which failed or was
-cancelled; its own id is then the last word of `fingerprint`."""
+cancelled; its own id is then the last word of `fingerprint`. `members`: every place that it mends and what became of each; NULL: the one
+that the row names, of which nothing more is known."""
 
 fix_attempts = Table(
     "fix_attempts",
