@@ -44,9 +44,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"refused: {visible(refusal.message)}")
         return REFUSED
     told = statement.predicate
-    name = told.finding.handle or told.finding.rule
-    place = f"{told.finding.path}:{told.finding.line}"
-    print(visible(f"accepted: {told.word} fix of {name} ({told.finding.rule} at {place}), {where}, signed by {key_id(key)[:12]}"))
+    mended = "; ".join(f"{one.handle or one.rule} ({one.rule} at {one.path}:{one.line})" for one in told.findings or (told.finding,))
+    print(visible(f"accepted: {told.word} fix of {mended}, {where}, signed by {key_id(key)[:12]}"))
     return 0
 
 

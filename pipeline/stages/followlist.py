@@ -18,16 +18,14 @@ from pipeline.model.ids import CommitId, RepositoryId
 from pipeline.model.review import Review
 from pipeline.policy import Policy
 from pipeline.stages.context import Context
-from pipeline.stages.ladder import make_patch
 from pipeline.stages.listedfix import begin_listed, unoffered
 from pipeline.stages.moot import close_gone
 from pipeline.stages.policies import policy_in_force
 from pipeline.stages.sources import CommitFiles
-from pipeline.stages.together import wanted_finding
+from pipeline.stages.together import made_again, mended_findings
 from pipeline.store.fixes import Tried
 from pipeline.store.work import Work
 from pipeline.triage.overlap import collide
-from pipeline.wishes import Wish
 
 log = logging.getLogger(__name__)
 
@@ -107,9 +105,8 @@ def _collides(context: Context, fix: Fix, commit: CommitId) -> bool:
     except CommitMissing:  # somebody pushed with force: what it was made on is gone
         return True
     mirror.fetch([(commit, 1)])
-    finding = wanted_finding(fix, verdict.judged)
     before, now = CommitFiles(mirror, review.change.head), CommitFiles(mirror, commit)
-    patch = make_patch(context.plugins.fixers, finding, before, Wish.read(fix.choice))
+    patch = made_again(context.plugins.fixers, fix, verdict.judged, before)
     return patch is not None and any(
         edit.before is not None and edit.after is not None and collide(edit.before, edit.after, now.read(edit.path)) for edit in patch.edits
     )
@@ -117,23 +114,32 @@ def _collides(context: Context, fix: Fix, commit: CommitId) -> bool:
 
 def _make_anew(work: Work, review: Review, fix: Fix, tried: Sequence[Tried]) -> None:
     """The fix of a pull request on the commit of the list, unless that is under way, or came to nothing today."""
-    since = [one for one in tried if one.finding == fix.finding and one.fix > fix.id]
+    mine = {one.finding for one in fix.mends}
+    since = [one for one in tried if one.finding in mine and one.fix > fix.id]
     if any(one.live or (one.over and one.age < DAY) for one in since):
         return
     repository, branch = review.change.repository, review.change.repository.default_branch
     listing = work.installations.listing(fix.repository)
-    places = [place for one in work.findings.listed(fix.repository, branch, "open") if one.id == fix.finding for place in one.places]
+    listed = {one.id: one.places for one in work.findings.listed(fix.repository, branch, "open") if one.id in mine}
     verdict = work.reviews.known_verdict(fix.review)
-    old = None if verdict is None else wanted_finding(fix, verdict.judged)
-    finding = None if old is None else _nearest(old, places)
-    if finding is not None:
+    if verdict is None:
+        return
+    places = {old.fingerprint: listed.get(member.finding, ()) for member, old in mended_findings(fix, verdict.judged)}
+    there: list[Finding] = []
+    for _, old in mended_findings(fix, verdict.judged):
+        left = [one for one in places[old.fingerprint] if one not in there]
+        place = _nearest(old, left) or next(iter(left if len(fix.mends) > 1 else ()), None)
+        there += [] if place is None else [place]
+    if there:
         begin_listed(
             work,
             review.installation,
             repository,
             listing,
-            finding,
-            places,
+            there[0],
+            places[there[0].fingerprint],
+            also=there[1:],
+            called=fix.handle,
             asked_by=fix.asked_by,
             openly=bool(fix.asked_by),
             priority=BATCH,
@@ -157,8 +163,8 @@ def _begin(context: Context, work: Work, review: Review, free: int, tried: Seque
     number = work.installations.identify(change.repository)
     listing = work.installations.listing(number)
     live = {one.finding for one in tried if one.live}
-    today = sum(one.by_itself and one.age < DAY for one in tried)
-    room = min(free - len(live), TRIES_A_DAY - today)
+    today = len({one.fix for one in tried if one.by_itself and one.age < DAY})
+    room = min(free - len({one.fix for one in tried if one.live}), TRIES_A_DAY - today)
     if room <= 0 or not listing.made:
         return
     passed_over = live | {one.finding for one in tried if one.over}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Literal
 
 from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, RunFix
 from pipeline.model.finding import BaselineState, Finding, Judged, Standing
-from pipeline.model.fix import Fix, FixStatus
+from pipeline.model.fix import Fix, FixStatus, MemberState
 from pipeline.model.ids import FindingId, RepositoryId
 from pipeline.model.review import Change, Conclusion, Review, Verdict
 from pipeline.model.target import Installation, SourceRepository
@@ -17,9 +18,9 @@ from pipeline.phrases import where
 from pipeline.ports import Fixer
 from pipeline.stages.context import Context
 from pipeline.stages.ladder import unasked
+from pipeline.stages.opening import branch_of
 from pipeline.stages.room import is_open
 from pipeline.stages.together import wanted_finding
-from pipeline.store.proposals import Proposal
 from pipeline.store.sweeps import Listing
 from pipeline.store.work import Work
 
@@ -49,8 +50,9 @@ def unoffered(
         return []
     verdict = work.reviews.known_verdict(listing.review) if listing.review is not None else None
     stands = {_place(one.finding) for one in (verdict.judged if verdict else ()) if one.standing is Standing.WAIVED}
-    offered = {*passed_over} | {one.finding for one in work.proposals.of_default(repository)}
-    offered |= {fix.finding for fix in work.fixes.of_default(repository, listing.commit) if fix.status in OVER}
+    offered = {*passed_over}.union(*(one.findings for one in work.proposals.of_default(repository)))
+    for fix in work.fixes.of_default(repository, listing.commit):
+        offered |= {one.finding for one in fix.members if fix.status in OVER or one.state is MemberState.LEFT_OUT}
     found = []
     for one in work.findings.listed(repository, branch, "open"):
         places = [place for place in one.places if _place(place) not in stands and unasked(place, fixers)]
@@ -71,6 +73,8 @@ def begin_listed(
     finding: Finding,
     places: Collection[Finding],
     *,
+    also: Sequence[Finding] = (),
+    called: str = "",
     asked_by: str,
     openly: bool,
     priority: int = INTERACTIVE,
@@ -79,6 +83,8 @@ def begin_listed(
 
     Args:
         places: everything that the default branch has of this identity; each place has its own run.
+        also: what the same run is to mend as well.
+        called: the handle by which the run and its branch go, when that is not the finding's.
         asked_by: login of the person; empty when the policy asks.
         openly: somebody said yes to a pull request that everybody can read.
     """
@@ -88,12 +94,15 @@ def begin_listed(
     number = work.installations.identify(repository)
     branch = repository.default_branch
     change = Change(repository, base=commit, head=commit, policy_commit=commit, base_ref=branch, head_ref=branch, whole=True)
-    named = (replace(place, handle=finding.handle) for place in places)
+    named = (finding, *also) if also else tuple(replace(place, handle=finding.handle) for place in places)
     judged = tuple(Judged(place, BaselineState.NEW, Standing.WARNS) for place in named)
-    key = f"fixes:{number}:{commit}:{finding.fingerprint}"
+    key = f"fixes:{number}:{commit}:{finding.fingerprint}{_beside(also)}"
     review = work.reviews.for_fixes(key, installation, change, Verdict(Conclusion.NEUTRAL, judged))
-    place = where(finding) if len({where(one) for one in places}) > 1 else ""
-    fix_id, made = work.fixes.create(number, review, finding.fingerprint, finding.handle or "", place, asked_by=asked_by)
+    place = where(finding) if also or len({where(one) for one in places}) > 1 else ""
+    others = [(one.fingerprint, one.handle or "", where(one)) for one in also]
+    fix_id, made = work.fixes.create(
+        number, review, finding.fingerprint, finding.handle or "", place, also=others, called=called, asked_by=asked_by
+    )
     fix = work.fixes.get(fix_id)
     if not made and fix.status in OVER:
         fix_id, made = work.fixes.again(fix_id, asked_by=asked_by), True
@@ -107,30 +116,50 @@ def begin_listed(
     return fix
 
 
-def kept_back(context: Context, review: Review, fix: Fix, judged: Sequence[Judged], *, openly: bool) -> str:
-    """Why no pull request may be opened for a finding of the list, a clause; empty when one may, or when it has one already.
+def _beside(also: Sequence[Finding]) -> str:
+    """What makes the review of a run of several findings another one than that of its first alone."""
+    if not also:
+        return ""
+    named = "\0".join(f"{one.fingerprint} {where(one)}" for one in also)
+    return f":{hashlib.sha256(named.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}"
 
-    In a public repository it would tell everybody what the default branch has: a person must have said yes. And of several places of one
-    finding only one is offered at a time: they share the finding's branch.
+
+def kept_back(context: Context, review: Review, fix: Fix, judged: Sequence[Judged], *, openly: bool) -> str:
+    """Why no pull request may be opened for findings of the list, a clause; empty when one may, or when they have one already.
+
+    In a public repository it would tell everybody what the default branch has: a person must have said yes. Of several places of one
+    finding only one is offered at a time: they share the finding's branch. And what an open one mends together with others is not offered
+    a second time.
     """
     if not context.may_offer(review, openly=openly):
         return "the repository is public, and nobody said yes to telling everybody there"
-    finding = wanted_finding(fix, judged)
-    mine = [one.finding for one in judged if one.finding.fingerprint == finding.fingerprint]
+    mine = {one.finding for one in fix.mends}
     with context.database.read() as work:
-        others = [one for one in work.proposals.of_default(fix.repository) if one.finding == fix.finding and one.fix != fix.id]
-        mended = {one.pull_request.number: _mended(work, one) for one in others}
-    here = {where(one) for one in mine} - {where(finding)}
+        others = [one for one in work.proposals.of_default(fix.repository) if one.fix != fix.id]
+        runs = {one.pull_request.number: work.fixes.get(one.fix) for one in others}
+        listed = set(work.findings.open_on(fix.repository, review.change.head_ref))
+        mended = {one.pull_request.number: _mended(work, runs[one.pull_request.number]) for one in others if one.findings & mine}
+    branch = branch_of(fix, review.change)
+    sign = context.capabilities(review.installation).reference_sign
+    finding = wanted_finding(fix, judged)
+    here = {where(one.finding) for one in judged if one.finding.fingerprint == finding.fingerprint} - {where(finding)}
     for one in others:
-        at = mended[one.pull_request.number]
-        if here and (at in here or not at) and is_open(context, review, one.pull_request):
-            sign = context.capabilities(review.installation).reference_sign
-            return f"{sign}{one.pull_request.number} mends another place of it{f', {at}' if at else ''}; merge or close that one first"
+        number = one.pull_request.number
+        moves = branch_of(runs[number], review.change) == branch
+        lost = one.findings & listed - {member.finding for member in fix.members}
+        said = ""
+        if moves and lost:
+            said = "mends others of the list as well" if one.findings & mine else "has the branch that it would get"
+        elif not moves and one.findings & mine:
+            said = "mends it together with others"
+        elif moves and len(fix.members) == 1 and here and (not mended[number] or mended[number] in here):
+            said = f"mends another place of it{f', {mended[number]}' if mended[number] else ''}"
+        if said and is_open(context, review, one.pull_request):
+            return f"{sign}{number} {said}; merge or close that one first"
     return ""
 
 
-def _mended(work: Work, proposal: Proposal) -> str:
+def _mended(work: Work, fix: Fix) -> str:
     """The place that a pull request mends, as it was when it was made; empty when nobody remembers."""
-    fix = work.fixes.get(proposal.fix)
     verdict = work.reviews.known_verdict(fix.review)
     return "" if verdict is None else where(wanted_finding(fix, verdict.judged))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.errors import HostForbidden, HostNotFound
+from pipeline.model.fix import Member
 from pipeline.model.review import Review
 from pipeline.model.target import PullRequestState
 from pipeline.stages.context import Context
@@ -31,23 +32,23 @@ def mended_by(context: Context, review: Review, is_gone: Callable[[str], bool]) 
         repository = work.installations.find_repository(review.change.repository)
         if repository is None:
             return {}
-        asked = [one for one in opened_for(work, repository, review) if is_gone(one.fingerprint)]
+        asked = [(one, member) for one in opened_for(work, repository, review) for member in one.mends if is_gone(member.fingerprint)]
         opened = set(work.findings.open_on(repository, branch)) if asked else set()
-        asked = [one for one in asked if one.finding in opened and not _is_told(work, one)]
+        asked = [(one, member) for one, member in asked if member.finding in opened and not _is_told(work, member, one)]
     host = context.host(review.installation)
     found = {}
-    for proposal in asked:
+    for proposal in {one.pull_request.number: one for one, _ in asked}.values():
         try:
             state = host.pull_request(proposal.pull_request).state
         except (HostForbidden, HostNotFound):
             continue
         if state is PullRequestState.MERGED:
-            found[proposal.fingerprint] = _name(proposal.pull_request.number)
+            found.update({member.fingerprint: _name(proposal.pull_request.number) for one, member in asked if one == proposal})
     return found
 
 
-def _is_told(work: Work, proposal: Proposal) -> bool:
-    events = work.findings.events(proposal.finding)
+def _is_told(work: Work, member: Member, proposal: Proposal) -> bool:
+    events = work.findings.events(member.finding)
     return any(event.kind == "resolved_pr_merged" and event.detail == _name(proposal.pull_request.number) for event in events)
 
 

@@ -49,7 +49,7 @@ def close_gone(context: Context, review: Review) -> None:
     if verdict.incomplete or verdict.conclusion not in JUDGED:
         return
     there = {judged.finding.fingerprint for judged in verdict.judged if judged.baseline is not BaselineState.FIXED}
-    moot = [proposal for proposal in _of(context, review) if proposal.fingerprint not in there]
+    moot = [proposal for proposal in _of(context, review) if not any(one.fingerprint in there for one in proposal.mends)]
     _close(context, review, moot, f"{review.change.head} does not bring the finding any more, so this one is closed.")
 
 
@@ -61,7 +61,7 @@ def _close_unlisted(context: Context, review: Review) -> None:
     with context.database.read() as work:
         number = work.installations.find_repository(repository)
         listed = set() if number is None else set(work.findings.open_on(number, branch))
-    moot = [one for one in proposals if one.finding not in listed]
+    moot = [one for one in proposals if not one.findings & listed]
     if moot:  # most of them have ended long ago
         try:
             standing = {pull.ref.number for pull in context.host(review.installation).open_pull_requests(repository)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected
 from pipeline.model.finding import Finding
@@ -16,6 +17,7 @@ from pipeline.reports.markdown import render_commit_message, render_fix_title, r
 from pipeline.stages.context import Context
 from pipeline.stages.conventions import style_of
 from pipeline.stages.exploits import with_exploit
+from pipeline.stages.together import left_out
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +41,25 @@ def commit_of(context: Context, review: Review, branch: str, finding: Finding, p
     return title, BranchCommit(review.change.head, branch, message, with_exploit(patch, proof), style.sign_off)
 
 
-def open_stacked(context: Context, review: Review, fix: Fix, finding: Finding, patch: Patch, proof: Proof, wanted: Fixes) -> PullRequestRef:
+def open_stacked(
+    context: Context, review: Review, fix: Fix, findings: Sequence[Finding], patch: Patch, proof: Proof, wanted: Fixes
+) -> PullRequestRef:
     """The pull request of a fix onto the branch of its change, or onto the default branch, opened or brought up to date. Raises
     HostForbidden, HostNotFound or HostRejected when the host does not take it; then no branch stays behind."""
     change, host = review.change, context.teller(review)
     branch = branch_of(fix, change)
     limits = context.capabilities(review.installation)
-    body = render_pull_request_body(finding, patch, proof, fix.receipt, capabilities=limits, stacked=not change.whole)
+    finding, *also = findings
+    body = render_pull_request_body(
+        finding,
+        patch,
+        proof,
+        fix.receipt,
+        capabilities=limits,
+        stacked=not change.whole,
+        also=also,
+        left_out=left_out(fix.members),
+    )
     title, wanted_commit = commit_of(context, review, branch, finding, patch, proof)
     commit = host.ensure_branch(change.repository, wanted_commit)
     draft = PullRequestDraft(

@@ -25,7 +25,7 @@ from pipeline.stages.opening import open_stacked
 from pipeline.stages.push import push, said
 from pipeline.stages.room import is_open, no_room, slot_of
 from pipeline.stages.sources import CommitFiles
-from pipeline.stages.together import made_again, wanted_finding
+from pipeline.stages.together import made_again, mended_findings
 from pipeline.store.work import Work
 from pipeline.triage.diff import Suggestion, suggestion_of
 
@@ -54,7 +54,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         )  # asked once more: nothing is made again
         with _finish(context, message, review):
             return
-    finding = wanted_finding(fix, judged)
+    findings = [found for _, found in mended_findings(fix, judged)]
     patch = _same_patch(context, review, fix, judged) if fix.status is not FixStatus.FAILED else None
     if patch is None or fix.proof is None or fix.receipt is None:
         error = fix.error or "the fixers make another patch now than the one that was proved; ask again after the next push"
@@ -62,6 +62,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         _answer(context, review, message.comment, fix, render_answer("refused", handle=fix.handle, proof=proof, error=told))
         with _finish(context, message, review):
             return
+    finding = _shown(findings)
     there = on_its_page(review, message.comment)
     if there and message.comment is not None and not is_open(context, review, message.comment.pull_request):
         word = context.capabilities(review.installation).pull_request_word
@@ -69,7 +70,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         with _finish(context, message, review):
             return
     in_thread = message.comment is not None and message.comment.in_thread and not there
-    suggestion = _suggestion(context, review, finding, patch) if in_thread and message.how != "push" else None
+    suggestion = _suggestion(context, review, finding, patch) if in_thread and message.how != "push" and len(findings) == 1 else None
     if suggestion is not None:
         body = render_answer(
             "suggestion",
@@ -94,7 +95,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
                 if review.change.whole:
                     work.fixes.note(fix.id, why)
             return
-        _pull_request(context, message, fix, review, finding, patch, fix.proof)
+        _pull_request(context, message, fix, review, findings, patch, fix.proof)
 
 
 @contextmanager
@@ -121,7 +122,10 @@ def _suggestion(context: Context, review: Review, finding: Finding, patch: Patch
     return suggestion_of(patch, path, added.get(path, []))
 
 
-def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Review, finding: Finding, patch: Patch, proof: Proof) -> None:
+def _pull_request(
+    context: Context, message: ProposeFix, fix: Fix, review: Review, findings: Sequence[Finding], patch: Patch, proof: Proof
+) -> None:
+    finding = _shown(findings)
     change = review.change
     host = context.teller(review)
     if message.sender is not None and not host.permission(change.repository, message.sender).may_write:
@@ -143,7 +147,7 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
             with _finish(context, message, review) as work:
                 work.fixes.note(fix.id, full)
             return
-        opened = open_stacked(context, review, fix, finding, patch, proof, wanted)
+        opened = open_stacked(context, review, fix, findings, patch, proof, wanted)
     except (HostForbidden, HostNotFound, HostRejected) as refused:
         log.warning("fix.refused_by_host", extra={"fix_id": fix.id, "code": refused.code})
         try:
@@ -165,6 +169,11 @@ def _pull_request(context: Context, message: ProposeFix, fix: Fix, review: Revie
             work.fixes.note(fix.id, "")
         work.fixes.save_pull_request(fix.id, opened)
         work.proposals.opened(slot, opened.number)
+
+
+def _shown(findings: Sequence[Finding]) -> Finding:
+    """Of several the one that is named: a secret, whose patch is not shown, before others."""
+    return next((one for one in findings if one.secret is not None), findings[0])
 
 
 def _as_patch(fix: Fix, finding: Finding, why: str) -> str:

@@ -60,9 +60,9 @@ def wanted_finding(fix: Fix, judged: Sequence[Judged]) -> Finding:
     return next(found for member in fix.mends if (found := _find(member, judged)) is not None)
 
 
-def mended_findings(fix: Fix, judged: Sequence[Judged]) -> list[Finding]:
+def mended_findings(fix: Fix, judged: Sequence[Judged]) -> list[tuple[Member, Finding]]:
     """Every finding of its review that the patch of a fix run mends; while there is none, those that it is to mend."""
-    return [found for member in fix.mends if (found := _find(member, judged)) is not None]
+    return [(member, found) for member in fix.mends if (found := _find(member, judged)) is not None]
 
 
 def left_out(members: Sequence[Member]) -> list[tuple[str, str]]:

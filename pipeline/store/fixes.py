@@ -123,7 +123,7 @@ class Fixes:
         wanted = select(fixes).where(fixes.c.id == fix_id, fixes.c.status.in_(over), fixes.c.replaced_by == "")
         old = self._transaction.one(wanted, f"fix {fix_id} has not failed")
         row = {name: old._mapping[name] for name in ("review_id", "repository_id", "finding_id", "fingerprint", "handle", "title")}
-        wanted_again = tuple(replace(one, state=MemberState.WANTED, choice="", at=None, why="") for one in _members(old))
+        wanted_again = tuple(replace(one, state=MemberState.WANTED, choice="", at=None, why="") for one in members_in(old))
         row |= {"id": new_id(), "asked_by": asked_by or old.asked_by, "members": MEMBERS.dump(wanted_again)}
         away = update(fixes).where(fixes.c.id == fix_id, fixes.c.replaced_by == "")
         if self._transaction.changed(away.values(replaced_by=row["id"], fingerprint=f"{old.fingerprint} {fix_id}")) != 1:
@@ -180,7 +180,7 @@ class Fixes:
         return [
             Tried(FixId(row.id), finding, FixStatus(row.status), not row.asked_by, float(row.age), left_out=left_out)
             for row in self._transaction.execute(statement.where(*mine))
-            for finding, left_out in _findings(_members(row)).items()
+            for finding, left_out in _findings(members_in(row)).items()
         ]
 
     def newest(self, limit: int, *, repository: RepositoryId | None = None, status: FixStatus | None = None) -> list[Fix]:
@@ -349,7 +349,7 @@ class Fixes:
             "detail": f"{fix_id}: {detail}" if detail else fix_id,
             "at": database_now(),
         }
-        members = _members(found)
+        members = members_in(found)
         for finding, left_out in _findings(members).items():
             told: dict[str, Any] = {}
             if left_out and kind in _OF_A_PATCH:
@@ -429,7 +429,7 @@ def _to_fix(row: Row[Any]) -> Fix:
         choice=row.choice,
         cancel_asked_by=row.cancel_asked_by,
         replaced_by=row.replaced_by,
-        members=_members(row),
+        members=members_in(row),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -439,8 +439,8 @@ def _key(row: Row[Any]) -> str:
     return str(row.fingerprint.removesuffix(f" {row.id}") if row.replaced_by else row.fingerprint)
 
 
-def _members(row: Row[Any]) -> tuple[Member, ...]:
-    """Of a row that an earlier version wrote: the one place that it names."""
+def members_in(row: Row[Any]) -> tuple[Member, ...]:
+    """Every place that a row of `fixes` is about; of one that an earlier version wrote the one that it names."""
     if row.members is not None:
         return MEMBERS.load(row.members)
     fingerprint, _, place = _key(row).partition(" ")

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Text, delete, select, type_coerce
 
+from pipeline.model.fix import Member
 from pipeline.model.ids import FindingId, FixId, RepositoryId
 from pipeline.model.target import PullRequestRef, SourceRepository
 from pipeline.store.columns import database_now, name_text
 from pipeline.store.effects import Effects
-from pipeline.store.fixes import PULL_REQUEST
+from pipeline.store.fixes import PULL_REQUEST, members_in
 from pipeline.store.tables import effects, fixes, repositories, reviews
 from pipeline.store.transaction import Transaction
 
@@ -44,10 +45,14 @@ class Proposal:
     """One pull request of ours."""
 
     fix: FixId
-    fingerprint: str
-    """Of the finding that it mends."""
-    finding: FindingId
+    mends: tuple[Member, ...]
+    """The places that it mends."""
     pull_request: PullRequestRef
+
+    @property
+    def findings(self) -> frozenset[FindingId]:
+        """What it mends."""
+        return frozenset(one.finding for one in self.mends)
 
 
 class Proposals:
@@ -127,7 +132,7 @@ class Proposals:
 
     def _opened(self, repository: RepositoryId, which: ColumnElement[bool]) -> list[Proposal]:
         statement = (
-            select(fixes.c.id, fixes.c.fingerprint, fixes.c.finding_id, fixes.c.pull_request)
+            select(fixes)
             .join(reviews, fixes.c.review_id == reviews.c.id)
             .where(reviews.c.repository_id == repository, which, fixes.c.pull_request.is_not(None))
             .order_by(fixes.c.id)
@@ -135,6 +140,6 @@ class Proposals:
         found = {}
         for row in self._transaction.execute(statement):
             ref = PULL_REQUEST.load(row.pull_request)
-            fingerprint = str(row.fingerprint).partition(" ")[0]
-            found[ref.number] = Proposal(FixId(row.id), fingerprint, FindingId(row.finding_id), ref)
+            members = members_in(row)
+            found[ref.number] = Proposal(FixId(row.id), tuple(one for one in members if one.mended) or members, ref)
         return list(found.values())

@@ -124,23 +124,23 @@ def render_pull_request_body(
     *,
     capabilities: Capabilities,
     stacked: bool = True,
+    also: Sequence[Finding] = (),
+    left_out: Sequence[tuple[str, str]] = (),
 ) -> str:
     """What was wrong, what is different, what was proven and what was not.
 
     Args:
+        also: what the patch mends besides `finding`.
+        left_out: what it was to mend and does not: how that is called, and why.
         stacked: True when it targets the branch of a change: hosts do not run checks there that are filtered by base branch.
 
     Returns:
         At most `capabilities.max_body` bytes; the receipt itself stands below the fold when there is room, so that it can be verified.
     """
-    handle = f"{code(finding.handle)}, " if finding.handle else ""
-    message = " ".join(finding.rule.message.split())
-    wrong = (
-        f"{escape(phrases.what(finding))} in {code(cut(phrases.where(finding), 200))} ({handle}CWE-{finding.rule.cwe}): {prose(message)}"
-    )
     todo = " ".join(sentence(cut(note, SENTENCE)) for note in patch.notes)
     parts = [
-        wrong,
+        _wrong((finding, *also)),
+        _left_out(left_out, capabilities.pull_request_word),
         prose(cut(patch.explanation, SENTENCE)),
         f"**Before merging:** {todo}" if todo else "",
         f"{proof_sentences(proof)} {proof_word(proof)}.".strip(),
@@ -158,11 +158,36 @@ def render_pull_request_body(
     return whole if size(whole) <= capabilities.max_body else cut(body, capabilities.max_body)
 
 
-def _exploit(proof: Proof) -> str:
-    if proof.exploit is None:
+def _wrong(findings: Sequence[Finding]) -> str:
+    lines = [_one(finding) for finding in findings]
+    if len(findings) == 1:
+        return f"{lines[0]}: {_message(findings[0])}"
+    meanings = dict.fromkeys(_message(finding) for finding in findings)
+    return "\n".join([f"{len(findings)} findings, mended together:", "", *(f"- {line}" for line in lines), "", "\n\n".join(meanings)])
+
+
+def _one(finding: Finding) -> str:
+    handle = f"{code(finding.handle)}, " if finding.handle else ""
+    return f"{escape(phrases.what(finding))} in {code(cut(phrases.where(finding), 200))} ({handle}CWE-{finding.rule.cwe})"
+
+
+def _message(finding: Finding) -> str:
+    return prose(" ".join(finding.rule.message.split()))
+
+
+def _left_out(missing: Sequence[tuple[str, str]], word: str) -> str:
+    if not missing:
         return ""
-    test = "The test " + code(cut(proof.exploit.test.path, 200)) if proof.exploit.offered else "A test that is not part of this"
-    return f"{test} sends hostile input: it fails without this change and passes with it."
+    lines = [f"- {code(cut(name, 200))}: {prose(cut(why, SENTENCE)).rstrip('.')}" for name, why in missing]
+    return "\n".join([f"Not in this {word}:", "", *lines])
+
+
+def _exploit(proof: Proof) -> str:
+    said = []
+    for run in proof.exploits:
+        test = "The test " + code(cut(run.test.path, 200)) if run.offered else "A test that is not part of this"
+        said.append(f"{test} sends hostile input: it fails without this change and passes with it.")
+    return " ".join(dict.fromkeys(said))
 
 
 def _signature(patch: Patch, receipt: Receipt | None) -> str:
