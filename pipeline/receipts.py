@@ -201,7 +201,7 @@ def describe(
     tool: str,
     made: datetime | None = None,
     mended: Sequence[Mended] = (),
-    left_out: Sequence[tuple[str, str]] = (),
+    left_out: Sequence[str] = (),
 ) -> Statement:
     """The statement about one proof.
 
@@ -209,11 +209,11 @@ def describe(
         tool: name and version of the program that proved it.
         made: when; now when left out.
         mended: everything that it mends when that is more than `finding`, which is the first of it then.
-        left_out: what it was to mend as well and does not: how that is called, and why.
+        left_out: handles of what it was to mend as well and does not. Why stands in no receipt: it would tell what else there is.
     """
     several = mended if len(mended) > 1 else ()
     diff = diff_of_all([finding, *(one.finding for one in several)], patch)
-    missing = tuple(f"{_text(name)} is not mended: {_text(why)}" for name, why in left_out)
+    missing = tuple(f"{_text(handle)} was to be mended as well, and is not" for handle in left_out)
     return Statement(
         type="https://in-toto.io/Statement/v1",
         subject=(Subject(name="patch.diff", digest={"sha256": diff_digest(diff)}),),

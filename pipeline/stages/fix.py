@@ -19,7 +19,7 @@ from pipeline.stages.disclosure import UNTOLD, tells_why
 from pipeline.stages.heartbeat import Heartbeat
 from pipeline.stages.policies import policy_of
 from pipeline.stages.room import is_open
-from pipeline.stages.together import Made, is_meant, left_out, make_together, why_not
+from pipeline.stages.together import Made, is_meant, make_together, why_not
 from pipeline.store.work import Work
 from pipeline.wishes import Wish, understand
 
@@ -168,7 +168,7 @@ def run_fix(context: Context, message: RunFix) -> None:
             proof=made.proof,
             tool=f"fixwright {context.places.version}",
             mended=made.mended,
-            left_out=left_out(made.members),
+            left_out=[one.handle for one in made.members if not one.mended] if tells_why(review.change) else (),
         )
         made.receipt = context.places.signer().sign(statement)
     made.base = review.change.head

@@ -16,6 +16,7 @@ from pipeline.ports import CodeHost
 from pipeline.reports.markdown import render_commit_message, render_fix_title, render_pull_request_body
 from pipeline.stages.context import Context
 from pipeline.stages.conventions import style_of
+from pipeline.stages.disclosure import tells_why
 from pipeline.stages.exploits import with_exploit
 from pipeline.stages.together import left_out
 
@@ -58,7 +59,7 @@ def open_stacked(
         capabilities=limits,
         stacked=not change.whole,
         also=also,
-        left_out=left_out(fix.members),
+        left_out=left_out(fix.members) if tells_why(change) else (),
     )
     title, wanted_commit = commit_of(context, review, branch, finding, patch, proof)
     commit = host.ensure_branch(change.repository, wanted_commit)
