@@ -16,11 +16,12 @@ from pipeline.model.finding import Finding
 from pipeline.model.fix import ExploitRun, Patch, Proof, ProofWord
 from pipeline.patches import MAX_DIFF, parse_diff
 from pipeline.policy import load_policy
-from pipeline.receipts import Base, describe, load_signer, tree_digest
+from pipeline.receipts import load_signer, tree_digest
 from pipeline.sandbox.git import Worktree
 from pipeline.stages.examine import RunControl
 from pipeline.stages.prove import CommitFiles, Engines, FolderFiles, RepositoryFiles, prove
 from pipeline.stages.select import NothingThere, found_beside, select_finding
+from pipeline.statements import Base, describe
 
 REFUSED, UNCHECKED = 1, 3
 

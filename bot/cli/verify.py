@@ -13,9 +13,10 @@ from bot.statefolder import check_state_dir
 from pipeline.errors import GitError, NotConfigured, PatchRefused, ReceiptRefused, UsageError
 from pipeline.escaping import visible
 from pipeline.patches import MAX_DIFF, conceal, diff_digest, parse_diff, render_diff
-from pipeline.receipts import MAX_RECEIPT, Statement, has_key, key_id, load_public, load_signer, read_receipt, standing
+from pipeline.receipts import MAX_RECEIPT, has_key, key_id, load_public, load_signer, read_receipt, standing
 from pipeline.sandbox.git import Worktree
 from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles
+from pipeline.statements import Statement
 
 REFUSED = 1
 

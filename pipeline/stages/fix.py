@@ -13,13 +13,13 @@ from pipeline.model.event import CommentRef
 from pipeline.model.fix import Fix, FixStatus
 from pipeline.model.ids import FixId
 from pipeline.model.review import Review
-from pipeline.receipts import Base, describe
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import UNTOLD, tells_why
 from pipeline.stages.heartbeat import Heartbeat
 from pipeline.stages.policies import policy_of
 from pipeline.stages.room import is_open
 from pipeline.stages.together import Made, is_meant, make_together, why_not
+from pipeline.statements import Base, describe
 from pipeline.store.work import Work
 from pipeline.wishes import Wish, understand
 

@@ -14,7 +14,6 @@ from pipeline.patches import diff_of_all
 from pipeline.phrases import where
 from pipeline.policy import Policy
 from pipeline.ports import Fixer
-from pipeline.receipts import Mended
 from pipeline.sandbox.process import ended_when
 from pipeline.stages.context import Context
 from pipeline.stages.exploits import may_show
@@ -24,6 +23,7 @@ from pipeline.stages.mend import Outcome, PatchedFiles, mend_by
 from pipeline.stages.outbound import leak_in
 from pipeline.stages.prove import CommitFiles, RowOfRuns, prove
 from pipeline.stages.sources import RepositoryFiles
+from pipeline.statements import Mended
 from pipeline.triage.proof import without_exploit
 from pipeline.triage.together import one_patch, one_proof
 from pipeline.wishes import Wish

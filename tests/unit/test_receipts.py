@@ -18,7 +18,8 @@ from pipeline.model.finding import Confidence, Finding, Location, Rule, Severity
 from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord, Receipt
 from pipeline.model.ids import Handle
 from pipeline.model.scan import EngineInfo
-from pipeline.receipts import KEY_FILE, Base, Signer, describe, load_public, load_signer, pae, public_pem, read_receipt, standing
+from pipeline.receipts import KEY_FILE, Signer, load_public, load_signer, pae, public_pem, read_receipt, standing
+from pipeline.statements import Base, describe
 from tests.unit.test_patches import Memory
 
 BEFORE, AFTER = b"query(f'{name}')\n", b"query('?', name)\n"
