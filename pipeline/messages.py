@@ -212,8 +212,9 @@ class RunFix:
     comment: CommentRef | None = None
     sender: UserRef | None = None
     """Who asked."""
-    how: Literal["", "push", "openly"] = ""
-    """As in `RequestFix`; `openly`: somebody said yes to a pull request that everybody can read, for what a default branch has."""
+    how: Literal["", "push", "openly", "held"] = ""
+    """As in `RequestFix`; `openly`: somebody said yes to a pull request that everybody can read, for what a default branch has; `held`: a
+    caller of the API asked, and the patch is offered when he says so."""
     attempt: int = 1
     """Which attempt it is: a newer one makes this message void."""
     kind: Literal["run_fix"] = "run_fix"

@@ -43,6 +43,8 @@ class Capabilities:
 
     pull_request_word: str = "pull request"
     """What people there call a pull request: every text that they read uses it."""
+    pull_request_path: str = ""
+    """Where the page of one is, behind the address of its repository: `/pull/{number}`. Empty: there is none."""
     reference_sign: str = "#"
     """What stands before the number of one: `#7`."""
     taken_commands: tuple[str, ...] = ()

@@ -251,6 +251,8 @@ class Fix:
     members: tuple[Member, ...] = ()
     """Every place that it is to mend. `finding`, `handle` and `place` are what the run is called by: those of the first, or of what was the
     first when its pull request was opened."""
+    branch: str = ""
+    """Of its pull request, where a caller of the API has chosen one; empty: as `pipeline.stages.opening` names it."""
     created_at: float = 0.0
     """Seconds since 1970, as all moments here."""
     updated_at: float = 0.0

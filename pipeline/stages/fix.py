@@ -178,7 +178,7 @@ def run_fix(context: Context, message: RunFix) -> None:
 def _called_off(work: Work, context: Context, message: RunFix, fix: Fix) -> None:
     """Who called it off has his answer. What a button asked for is told of in the comment that lists it."""
     log.info("fix.called_off", extra={"fix_id": fix.id})
-    if message.comment is None:
+    if message.comment is None and message.how != "held":
         shown = ShowFixes(fix.review)
         work.outbox.send(Envelope(shown, f"show_fixes:{context.claimed.id}", priority=INTERACTIVE))
 
@@ -201,10 +201,13 @@ def _record(context: Context, message: RunFix, fix: Fix, made: Made) -> None:
         else:
             work.fixes.fail(fix.id, error)
         status = work.fixes.get(fix.id).status
-        if made.receipt is None and status is FixStatus.COMPLETED:
+        if message.how == "held" and fix.pull_request is None:
+            pass  # whoever asked looks when he likes, and says himself when it is offered
+        elif made.receipt is None and status is FixStatus.COMPLETED:
             nothing_better(work, message, fix, error)
         else:
-            propose = ProposeFix(fix.id, message.comment, message.sender, message.how, refined=message.attempt > 1)
+            how = "openly" if message.how == "held" else message.how
+            propose = ProposeFix(fix.id, message.comment, message.sender, how, refined=message.attempt > 1)
             key = f"propose_fix:{fix.id}" if message.attempt == 1 else f"propose_fix:{fix.id}:attempt:{message.attempt}"
             work.outbox.send(Envelope(propose, key, priority=INTERACTIVE, group=f"fix:{fix.id}", hold=HOLD))
     log.info("fix.ended", extra={"fix_id": fix.id, "status": str(status), "word": str(proof.word) if proof else ""})

@@ -11,7 +11,7 @@ from typing import Literal
 from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, RunFix
 from pipeline.model.finding import BaselineState, Finding, Judged, Standing
 from pipeline.model.fix import Fix, FixStatus, MemberState
-from pipeline.model.ids import FindingId, RepositoryId
+from pipeline.model.ids import FindingId, FixId, RepositoryId
 from pipeline.model.review import Change, Conclusion, Review, Verdict
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.phrases import where
@@ -88,6 +88,36 @@ def begin_listed(
         asked_by: login of the person; empty when the policy asks.
         openly: somebody said yes to a pull request that everybody can read.
     """
+    fix_id, made = listed_run(work, installation, repository, listing, finding, places, also=also, called=called, asked_by=asked_by)
+    fix = work.fixes.get(fix_id)
+    how: Literal["", "openly"] = "openly" if openly else ""
+    if made:
+        work.outbox.send(Envelope(RunFix(fix_id, how=how), f"run_fix:{fix_id}", priority=priority, group=f"fix:{fix_id}"))
+    elif fix.status not in (FixStatus.PENDING, FixStatus.RUNNING):
+        key = f"propose_fix:{fix_id}:{uuid.uuid4().hex}"
+        work.outbox.send(Envelope(ProposeFix(fix_id, how=how), key, priority=priority, group=f"fix:{fix_id}"))
+    return fix
+
+
+def listed_run(
+    work: Work,
+    installation: Installation,
+    repository: SourceRepository,
+    listing: Listing,
+    finding: Finding,
+    places: Collection[Finding],
+    *,
+    also: Sequence[Finding] = (),
+    called: str = "",
+    asked_by: str,
+    instructions: str = "",
+    choice: str = "",
+) -> tuple[FixId, bool]:
+    """The row of such a run, and whether it is to be made now; arguments as of `begin_listed`.
+
+    Args:
+        instructions: what is wished for; `choice` is what was understood of it.
+    """
     commit = listing.commit
     if commit is None:
         raise ValueError("there is no list yet")
@@ -100,20 +130,11 @@ def begin_listed(
     review = work.reviews.for_fixes(key, installation, change, Verdict(Conclusion.NEUTRAL, judged))
     place = where(finding) if also or len({where(one) for one in places}) > 1 else ""
     others = [(one.fingerprint, one.handle or "", where(one)) for one in also]
-    fix_id, made = work.fixes.create(
-        number, review, finding.fingerprint, finding.handle or "", place, also=others, called=called, asked_by=asked_by
-    )
-    fix = work.fixes.get(fix_id)
-    if not made and fix.status in OVER:
-        fix_id, made = work.fixes.again(fix_id, asked_by=asked_by), True
-        fix = work.fixes.get(fix_id)
-    how: Literal["", "openly"] = "openly" if openly else ""
-    if made:
-        work.outbox.send(Envelope(RunFix(fix_id, how=how), f"run_fix:{fix_id}", priority=priority, group=f"fix:{fix_id}"))
-    elif fix.status not in (FixStatus.PENDING, FixStatus.RUNNING):
-        key = f"propose_fix:{fix_id}:{uuid.uuid4().hex}"
-        work.outbox.send(Envelope(ProposeFix(fix_id, how=how), key, priority=priority, group=f"fix:{fix_id}"))
-    return fix
+    wished = {"asked_by": asked_by, "instructions": instructions, "choice": choice}
+    fix_id, made = work.fixes.create(number, review, finding.fingerprint, finding.handle or "", place, also=others, called=called, **wished)
+    if not made and work.fixes.get(fix_id).status in OVER:
+        return work.fixes.again(fix_id, **wished), True
+    return fix_id, made
 
 
 def _beside(also: Sequence[Finding]) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected
+from pipeline.leaks import clean
 from pipeline.model.finding import Finding
 from pipeline.model.fix import BranchCommit, Fix, Patch, Proof, PullRequestDraft
 from pipeline.model.review import Change, Review
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 def branch_of(fix: Fix, change: Change) -> str:
     """The branch of a fix: it says which finding of which change it mends, and not which commit, so that it moves with the change. What
     the default branch has gets one branch a finding, wherever its places are by now."""
+    if fix.branch:
+        return fix.branch
     if change.whole:
         return f"fixwright/{fix.handle.lower()}"
     # Two places may share a line number, in two files.
@@ -51,7 +55,11 @@ def open_stacked(
     branch = branch_of(fix, change)
     limits = context.capabilities(review.installation)
     finding, *also = findings
-    body = render_pull_request_body(
+    with context.database.read() as work:
+        asked = work.offers.get(fix.id)
+    above = f"{clean(asked.body)[: limits.max_body // 2]}\n\n---\n\n" if asked.body else ""
+    limits = replace(limits, max_body=limits.max_body - len(above.encode("utf-8", "replace")))
+    body = above + render_pull_request_body(
         finding,
         patch,
         proof,
@@ -62,6 +70,7 @@ def open_stacked(
         left_out=left_out(fix.members) if tells_why(change) else (),
     )
     title, wanted_commit = commit_of(context, review, branch, finding, patch, proof)
+    title = clean(asked.title) or title
     commit = host.ensure_branch(change.repository, wanted_commit)
     draft = PullRequestDraft(
         change=change,

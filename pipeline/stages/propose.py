@@ -168,6 +168,7 @@ def _pull_request(
         if fix.error:
             work.fixes.note(fix.id, "")
         work.fixes.save_pull_request(fix.id, opened)
+        work.offers.opened(fix.id, fix.repository, opened.number, slot.branch)
         work.proposals.opened(slot, opened.number)
 
 

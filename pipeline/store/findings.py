@@ -138,6 +138,12 @@ class Findings(SeenFindings):
         detail = "the branch was deleted"
         self._tell(repository_id, None, branch, commit, [(finding, "resolved_auto", detail) for finding in opened])
 
+    def known(self, repository_id: str, which: Collection[FindingId]) -> frozenset[FindingId]:
+        """Those of some findings that are this repository's."""
+        ids = [one for one in which if one.isascii() and one.isalnum()]
+        mine = select(findings.c.id).where(findings.c.repository_id == repository_id, findings.c.id.in_(ids))
+        return frozenset(FindingId(one) for one in self._transaction.execute(mine).scalars())
+
     # --- inside ---
 
     def _identify(

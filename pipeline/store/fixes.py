@@ -17,6 +17,7 @@ from pipeline.model.target import PullRequestRef
 from pipeline.store.codec import Codec
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
+from pipeline.store.quotas import Quotas
 from pipeline.store.seen import FixEventKind
 from pipeline.store.tables import finding_events, findings, fix_attempts, fixes, reviews
 from pipeline.store.transaction import Transaction
@@ -152,24 +153,24 @@ class Fixes:
         """A fix run. Raises StaleWrite when there is none."""
         if not (fix_id.isascii() and fix_id.isprintable()):  # not every database can be asked for such a text
             raise StaleWrite("there is no fix of that id")
-        return _to_fix(self._transaction.one(select(fixes).where(fixes.c.id == fix_id), f"there is no fix {fix_id}"))
+        return to_fix(self._transaction.one(select(fixes).where(fixes.c.id == fix_id), f"there is no fix {fix_id}"))
 
     def of_finding(self, review: ReviewId, fingerprint: str, place: str = "") -> Fix | None:
         """The run of a finding of a review; None when nobody asked for one. Arguments as of `create`."""
         key = f"{fingerprint} {place}" if place else fingerprint
         row = self._transaction.execute(select(fixes).where(fixes.c.review_id == review, fixes.c.fingerprint == key)).one_or_none()
-        return None if row is None else _to_fix(row)
+        return None if row is None else to_fix(row)
 
     def of_review(self, review: ReviewId) -> list[Fix]:
         """The fix runs of a review, oldest first, without those that were begun again."""
         statement = select(fixes).where(fixes.c.review_id == review, fixes.c.replaced_by == "").order_by(fixes.c.id)
-        return [_to_fix(row) for row in self._transaction.execute(statement)]
+        return [to_fix(row) for row in self._transaction.execute(statement)]
 
     def of_default(self, repository: RepositoryId, commit: CommitId) -> list[Fix]:
         """The fix runs for what the default branch has at a commit, oldest first, without those that were begun again."""
         statement = select(fixes).join(reviews, fixes.c.review_id == reviews.c.id).order_by(fixes.c.id)
         mine = (reviews.c.repository_id == repository, reviews.c.pull_request.is_(None), reviews.c.head == commit)
-        return [_to_fix(row) for row in self._transaction.execute(statement.where(*mine, fixes.c.replaced_by == ""))]
+        return [to_fix(row) for row in self._transaction.execute(statement.where(*mine, fixes.c.replaced_by == ""))]
 
     def tried(self, repository: RepositoryId, seconds: float) -> list[Tried]:
         """The fix runs for what the default branch has that were begun in the last so many seconds."""
@@ -190,12 +191,12 @@ class Fixes:
             statement = statement.where(fixes.c.repository_id == repository)
         if status is not None:
             statement = statement.where(fixes.c.status == status)
-        return [_to_fix(row) for row in self._transaction.execute(statement)]
+        return [to_fix(row) for row in self._transaction.execute(statement)]
 
     def attempts(self, fix_id: FixId) -> list[FixAttempt]:
         """Every attempt at a run, oldest first."""
         statement = select(fix_attempts).where(fix_attempts.c.fix_id == fix_id).order_by(fix_attempts.c.number)
-        return [_to_attempt(row) for row in self._transaction.execute(statement)]
+        return [to_attempt(row) for row in self._transaction.execute(statement)]
 
     def fingerprint(self, fix_id: FixId) -> str:
         """Of the finding that is to be mended."""
@@ -215,6 +216,7 @@ class Fixes:
         if self._transaction.changed(moved.values(status=new, error=error, updated_at=database_now())) != 1:
             raise StaleWrite(f"fix {fix_id} is not {' or '.join(sorted(olds))} any more")
         if set(olds) & set(LIVE):
+            self._account(fix_id, new)
             self._move_attempt(fix_id, new, error)
             self.tell(fix_id, _TOLD[new], error, actor)
 
@@ -315,7 +317,7 @@ class Fixes:
         joined = fixes.join(reviews, fixes.c.review_id == reviews.c.id)
         statement = select(fixes).select_from(joined).order_by(fixes.c.id)
         statement = statement.where(fixes.c.repository_id == repository, reviews.c.pull_request == pull_request, fixes.c.status.in_(LIVE))
-        return [_to_fix(row) for row in self._transaction.execute(statement)]
+        return [to_fix(row) for row in self._transaction.execute(statement)]
 
     def live_beside(self, fix: Fix) -> list[Fix]:
         """What is being made for the pull request that a run belongs to: of the same finding of the same change or default branch, for
@@ -326,7 +328,7 @@ class Fixes:
         mine = (fixes.c.repository_id == fix.repository, fixes.c.finding_id == fix.finding, same, fixes.c.status.in_(LIVE))
         joined = fixes.join(reviews, fixes.c.review_id == reviews.c.id)
         statement = select(fixes).select_from(joined).where(*mine).order_by(fixes.c.id.desc())
-        found = [_to_fix(row) for row in self._transaction.execute(statement)]
+        found = [to_fix(row) for row in self._transaction.execute(statement)]
         return [one for one in found if number is None or one.place == fix.place]  # of the default branch a finding has one branch
 
     def open_count(self, repository: RepositoryId) -> int:
@@ -377,6 +379,16 @@ class Fixes:
             self.tell(fix_id, "fix_created", actor=row["asked_by"])
         return fix_id, created
 
+    def _account(self, fix_id: FixId, new: FixStatus) -> None:
+        """A unit that was reserved for the run is spent when there is a patch, and given back when there is none; who calls a run off that
+        has begun has spent it."""
+        begun = select(fix_attempts.c.started_at).where(fix_attempts.c.fix_id == fix_id, fix_attempts.c.number == 1)
+        quotas = Quotas(self._transaction)
+        if new is FixStatus.COMPLETED or (new is FixStatus.CANCELLED and self._transaction.execute(begun).scalar_one_or_none() is not None):
+            quotas.settle(f"fix:{fix_id}")
+        elif new in (FixStatus.FAILED, FixStatus.CANCELLED):
+            quotas.refund(f"fix:{fix_id}")
+
     def _attempt(self, fix_id: FixId, repository: RepositoryId, number: int, asked_by: str, instructions: str, choice: str) -> None:
         row = {
             "fix_id": fix_id,
@@ -408,7 +420,8 @@ class Fixes:
         return found
 
 
-def _to_fix(row: Row[Any]) -> Fix:
+def to_fix(row: Row[Any]) -> Fix:
+    """A row of the table."""
     return Fix(
         id=FixId(row.id),
         repository=RepositoryId(row.repository_id),
@@ -430,6 +443,7 @@ def _to_fix(row: Row[Any]) -> Fix:
         cancel_asked_by=row.cancel_asked_by,
         replaced_by=row.replaced_by,
         members=members_in(row),
+        branch=row.branch,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
@@ -453,7 +467,8 @@ def _findings(members: Sequence[Member]) -> dict[FindingId, bool]:
     return {one.finding: all(o.state is MemberState.LEFT_OUT for o in members if o.finding == one.finding) for one in members}
 
 
-def _to_attempt(row: Row[Any]) -> FixAttempt:
+def to_attempt(row: Row[Any]) -> FixAttempt:
+    """A row of the table."""
     return FixAttempt(
         fix=FixId(row.fix_id),
         number=row.number,

@@ -337,6 +337,11 @@ class Outbox(Letters):
         """Forget that anything was published: the queue lost its memory."""
         self._transaction.changed(update(outbox).where(_pending).values(publishes=0, publish_at=outbox.c.due_at))
 
+    def ended(self, key: str) -> bool:
+        """Whether the message with a key was worked, or given up; True when nobody knows it any more."""
+        status = self._transaction.execute(select(outbox.c.status).where(outbox.c.key == key)).scalar_one_or_none()
+        return status not in ("pending", "running")
+
     def now(self) -> float:
         """Seconds since 1970 by the clock of the database."""
         return float(self._transaction.execute(select(database_now())).scalar_one())

@@ -260,6 +260,12 @@ class Sweeps:
         rows = self._transaction.execute(statement.order_by(repositories.c.provider, repositories.c.instance, repositories.c.id)).all()
         return [(RepositoryId(row.repository_id), to_repository(row._mapping, "repository_"), _home(row)) for row in rows]
 
+    def by_id(self, identifier: RepositoryId) -> tuple[RepositoryId, SourceRepository, Installation]:
+        """A repository with its installation. Raises StaleWrite when it is not installed."""
+        statement = _joined().where(repositories.c.id == identifier)
+        row = self._transaction.one(statement, f"there is no repository {identifier} that is installed")
+        return identifier, to_repository(row._mapping, "repository_"), to_installation(row._mapping, "installation_")
+
     def state_of(self, identifier: RepositoryId) -> str:
         """`active`, `disabled`, `archived` or `gone`; of a repository whose installation is not active, what that is."""
         statement = _joined(outer=True).where(repositories.c.id == identifier)

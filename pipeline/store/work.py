@@ -13,6 +13,7 @@ from pipeline.store.deliveries import Deliveries
 from pipeline.store.effects import Effects
 from pipeline.store.findings import Findings
 from pipeline.store.fixes import Fixes
+from pipeline.store.fixlists import FixLists
 from pipeline.store.groups import Groups
 from pipeline.store.heads import Heads
 from pipeline.store.installations import Installations
@@ -21,6 +22,7 @@ from pipeline.store.keys import Keys
 from pipeline.store.listing import Listing
 from pipeline.store.logins import Logins
 from pipeline.store.marks import Marks
+from pipeline.store.offers import Offers
 from pipeline.store.organizations import Organizations
 from pipeline.store.outbox import Outbox
 from pipeline.store.overview import Overview
@@ -54,6 +56,8 @@ class Work:
         self.findings = Findings(self.transaction)
         self.listing = Listing(self.transaction)
         self.fixes = Fixes(self.transaction)
+        self.fix_lists = FixLists(self.transaction)
+        self.offers = Offers(self.transaction)
         self.marks = Marks(self.transaction)
         self.waivers = Waivers(self.transaction)
         self.cache = Cache(self.transaction)

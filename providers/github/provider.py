@@ -30,6 +30,7 @@ from providers.github.repositories import PARENT_REPOSITORY
 from providers.github.settings import SETTINGS, AppSettings, Site
 
 CAPABILITIES = Capabilities(
+    pull_request_path="/pull/{number}",
     annotations=50,
     max_body=65_535,
     max_title=255,

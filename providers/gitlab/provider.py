@@ -26,6 +26,7 @@ from providers.gitlab.settings import SETTINGS, Site, Trust
 
 CAPABILITIES = Capabilities(
     pull_request_word="merge request",
+    pull_request_path="/-/merge_requests/{number}",
     reference_sign="!",
     taken_commands=("status",),
     check_pages=False,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +15,15 @@ from starlette.testclient import TestClient
 
 from bot.access import key_secret
 from bot.asgi import make_asgi
+from pipeline.messages import BATCH, Envelope, ScanRepository
 from pipeline.model.account import Scope
+from pipeline.model.ids import RepositoryId
 from pipeline.model.scan import ScanType
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.store.organizations import DEFAULT
 from tests.fakes import GoodFixer, LineScanner
 from tests.harness import INSTALLATION, Bench, LocalRepo
+from tests.stages.wired import bad_words
 
 EVERYTHING = tuple(Scope)
 
@@ -59,6 +65,7 @@ class ApiBench(Bench):
 
     def __init__(self, tmp_path: Path, database_url: str = "", environment: Mapping[str, str] | None = None) -> None:
         super().__init__(tmp_path, database_url, environment)
+        self.app.plugins = replace(self.app.plugins, residues=bad_words)
         self.use(scanners=[LineScanner(), LineScanner(ScanType.SECRETS)], fixers=[GoodFixer()])
         self.client = TestClient(make_asgi(self.app), raise_server_exceptions=False)
         self.client.__enter__()
@@ -95,6 +102,31 @@ class ApiBench(Bench):
             mine = work.installations.upsert(installation)
             work.organizations.move(mine, organization)
             return str(work.installations.upsert_repository(replace(source, installation=number)))
+
+    def look(self, repository: str) -> None:
+        """Look at everything on the default branch of a source repository, as after it was installed."""
+        with self.app.database.work() as work:
+            _, source, installation = work.installations.by_id(RepositoryId(repository))
+            scan = ScanRepository(installation, source, "asked")
+            work.outbox.send(Envelope(scan, f"scan_repository:{uuid.uuid4().hex}", priority=BATCH))
+        self.work()
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """A worker that does what is due while something waits for it."""
+        stop = threading.Event()
+
+        def live() -> None:
+            while not stop.wait(0.05):
+                self.work()
+
+        thread = threading.Thread(target=live)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
     def installation_of(self, organization: str = DEFAULT) -> Installation:
         """The local installation of an organization."""

@@ -32,6 +32,8 @@ def pull_request(context: Context, message: AcceptEvent, event: PullRequestEvent
             if event.action in (PullRequestAction.OPENED, PullRequestAction.UPDATED):
                 # Names in commits can be anybody's; who pushes, the host knows. He waives nothing here (`pipeline.stages.waive`).
                 work.waivers.remember_pusher(repository, ref.number, event.sender)
+            if event.action is PullRequestAction.REOPENED:
+                work.offers.reopened(repository, ref.number)
             asked = event.action is PullRequestAction.ASKED
             start = StartReview(event.installation, ref.repository, pull_request=ref, asked=asked)
             send(work, start, f"start:{message.delivery}", group=f"accept:{message.delivery}", hold=HOLD)
@@ -51,6 +53,8 @@ def _close(work: Work, event: PullRequestEvent, word: str) -> None:
     live, newest = work.reviews.live_of(ref), work.reviews.newest(ref)
     work.reviews.mark_closed(ref)
     number = work.installations.find_repository(ref.repository)
+    if number is not None:
+        work.offers.ended(number, ref.number, merged=event.merged)
     if newest is not None and number is not None:
         _end_findings(work, event, number, newest)
     cancel_reviews(work, live)

@@ -18,7 +18,7 @@ from pipeline.store.tables.account import (
 from pipeline.store.tables.base import metadata
 from pipeline.store.tables.finding import finding_events, finding_places, finding_states, findings, occurrences, secret_marks, waivers
 from pipeline.store.tables.places import installations, instances, organizations, repositories, scan_slots
-from pipeline.store.tables.review import batches, fix_attempts, fixes, pushers, reviews, scan_results, scans, subjects, threads
+from pipeline.store.tables.review import batches, fix_attempts, fix_offers, fixes, pushers, reviews, scan_results, scans, subjects, threads
 from pipeline.store.tables.shared import counters, effects, host_locks, host_memory, processes, scan_cache
 from pipeline.store.tables.work import deliveries, delivery_counts, outbox
 
@@ -36,6 +36,7 @@ __all__ = [
     "finding_states",
     "findings",
     "fix_attempts",
+    "fix_offers",
     "fixes",
     "host_locks",
     "host_memory",

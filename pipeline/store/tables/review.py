@@ -141,6 +141,7 @@ fixes = Table(
     hostile("cancel_asked_by", ""),
     hostile("replaced_by", ""),
     Column("members", Text, nullable=True),
+    hostile("branch", ""),
     UniqueConstraint("review_id", "fingerprint"),
     Index("ix_fixes_repository_id", "repository_id", "status"),
 )
@@ -148,7 +149,26 @@ fixes = Table(
 that was proven, or of the last one. `attempt`: the number of the newest. `base`: the commit that it was made on. `asked_by`,
 `cancel_asked_by`: logins, empty when nobody is known. `replaced_by`: the run that was begun in the place of this one, which failed or was
 cancelled; its own id is then the last word of `fingerprint`. `members`: every place that it mends and what became of each; NULL: the one
-that the row names, of which nothing more is known."""
+that the row names, of which nothing more is known. `branch`: of its pull request, where a caller has chosen one."""
+
+fix_offers = Table(
+    "fix_offers",
+    metadata,
+    Column("fix_id", Text, ForeignKey("fixes.id"), primary_key=True),
+    refers("repository_id", "repositories"),
+    free("called", ""),
+    hostile("scan_branch", ""),
+    free("title", ""),
+    free("body", ""),
+    Column("number", Integer, nullable=True),
+    hostile("branch", ""),
+    hostile("state", ""),
+    moment("opened_at", nullable=True),
+    moment("merged_at", nullable=True),
+    Index("ix_fix_offers_number", "repository_id", "number"),
+)
+"""What a caller of the API wants of a fix run (`called`, `scan_branch`, `title`, `body`), and what became of the pull request that offers
+it. `state`: open, merged, closed."""
 
 fix_attempts = Table(
     "fix_attempts",

@@ -36,6 +36,7 @@ def upgrade() -> None:
     _accounts()
     _answers()
     _places()
+    _fixes()
     _findings()
 
 
@@ -151,6 +152,28 @@ def _places() -> None:
     )
     op.create_index("ix_batches_repository_id", "batches", ["repository_id", "scan_type", "id"], unique=False)
     op.create_index("ix_batches_group_id", "batches", ["group_id", "scan_type", "id"], unique=False)
+
+
+def _fixes() -> None:
+    op.add_column("fixes", _said("branch"))
+    op.create_table(
+        "fix_offers",
+        _text("fix_id"),
+        _text("repository_id"),
+        _said("called"),
+        _said("scan_branch"),
+        _said("title"),
+        _said("body"),
+        sa.Column("number", sa.Integer(), nullable=True),
+        _said("branch"),
+        _said("state"),
+        _moment("opened_at"),
+        _moment("merged_at"),
+        sa.ForeignKeyConstraint(["fix_id"], ["fixes.id"], name=op.f("fk_fix_offers_fix_id")),
+        sa.ForeignKeyConstraint(["repository_id"], ["repositories.id"], name=op.f("fk_fix_offers_repository_id")),
+        sa.PrimaryKeyConstraint("fix_id", name=op.f("pk_fix_offers")),
+    )
+    op.create_index("ix_fix_offers_number", "fix_offers", ["repository_id", "number"], unique=False)
 
 
 def _findings() -> None:
