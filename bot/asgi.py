@@ -13,7 +13,7 @@ import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from bot import __version__
 from bot.access import key_secret
@@ -83,8 +83,10 @@ def make_asgi(app: App) -> Starlette:
     routes += webhooks.routes()
     routes += SetupPages(app.settings, app.plugins.providers, app.configurations, app.memory, pages).routes()
     routes += DevicePage(app.database, key_secret(app.settings), pages).routes()
-    routes.append(Mount("", make_api(app)))
-    return Starlette(routes=routes, lifespan=lifespan)
+    whole = Starlette(routes=routes, lifespan=lifespan)
+    # Not mounted: a mount does not match every path, and would answer the others in its own words.
+    whole.router.default = make_api(app)
+    return whole
 
 
 async def live(pulse: Pulse, app: App, threads: Executor, seconds: float = HEARTBEAT_SECONDS) -> None:

@@ -94,7 +94,8 @@ def add_handlers(api: FastAPI) -> None:
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
         if request.url.path.startswith("/oauth/"):
             wrong = ", ".join(str(one["loc"][-1]) for one in error.errors())
-            said = {"error": "invalid_request", "error_description": clean(f"missing or wrong: {wrong}", machine=True)}
+            word = "unsupported_grant_type" if any(one["type"] == "literal_error" for one in error.errors()) else "invalid_request"
+            said = {"error": word, "error_description": clean(f"missing or wrong: {wrong}", machine=True)}
             return JSONResponse(said, 400, {"Cache-Control": "no-store"})
         # What was sent is not sent back: it may be long, and it may be a secret.
         return JSONResponse({"detail": [_told(one) for one in error.errors()]}, 422)
@@ -105,7 +106,10 @@ def add_handlers(api: FastAPI) -> None:
             return JSONResponse({"detail": [{"loc": ["body"], "msg": "the body is no JSON", "type": "json_invalid"}]}, 422)
         code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
         message = "there is no such address" if error.status_code == 404 else str(error.detail)
-        return JSONResponse(body_of(code, message), error.status_code, error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:  # Starlette names the methods of the first route with this path alone
+            headers["Allow"] = ", ".join(sorted(_methods(api, request.url.path)))
+        return JSONResponse(body_of(code, message), error.status_code, headers)
 
     @api.exception_handler(FixwrightError)
     async def ours(request: Request, error: FixwrightError) -> JSONResponse:
@@ -117,6 +121,19 @@ def add_handlers(api: FastAPI) -> None:
     @api.exception_handler(Exception)
     async def fault(_: Request, __: Exception) -> JSONResponse:  # `bot.api.edge` logs it
         return JSONResponse(body_of("INTERNAL", _FAULT), 500)
+
+
+def _methods(api: FastAPI, path: str) -> set[str]:
+    """What may be asked of a path."""
+    parts = path.split("/")
+    found = set()
+    for known, methods in api.openapi()["paths"].items():
+        names = known.split("/")
+        if len(names) == len(parts) and all(
+            name == part or (name.startswith("{") and part) for name, part in zip(names, parts, strict=True)
+        ):
+            found |= {method.upper() for method in methods}
+    return found or {"GET"}
 
 
 def _told(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from bot.api.context import Context
 from bot.api.errors import documented
@@ -23,7 +23,6 @@ _MEANS: Final = {
     "access_denied": "the person said no",
     "expired_token": "the code is over; begin again",
     "invalid_grant": "there is no such code, or it was used",
-    "unsupported_grant_type": f"the only grant type is {GRANT}",
     "temporarily_unavailable": "too many logins wait; try again in some minutes",
 }
 
@@ -31,8 +30,7 @@ _MEANS: Final = {
 class OAuthDeviceRequest(BaseModel):
     """Which program asks."""
 
-    model_config = ConfigDict(str_strip_whitespace=True)
-    client_name: str = Field(min_length=1, max_length=100)
+    client_name: str = Field(min_length=1, max_length=100, pattern=r"\S")
 
 
 class OAuthDeviceResponse(BaseModel):
@@ -85,11 +83,11 @@ def device_code(api: Context, body: OAuthDeviceRequest) -> OAuthDeviceResponse |
 
 @router.post("/token", responses={**_COMMON, **_ERRORS}, response_model=OAuthTokenResponse, summary="Ask for the key of a device login")
 def token(
-    api: Context, grant_type: Annotated[str, Form()], device_code: Annotated[str, Form(max_length=500)]
+    api: Context,
+    grant_type: Annotated[Literal["urn:ietf:params:oauth:grant-type:device_code"], Form()],  # noqa: ARG001  FastAPI has looked at it
+    device_code: Annotated[str, Form(max_length=500)],
 ) -> OAuthTokenResponse | JSONResponse:
     """Ask every `interval` seconds until a key comes, or an error that is neither `authorization_pending` nor `slow_down`."""
-    if grant_type != GRANT:
-        return _refused("unsupported_grant_type")
     with api.database.work() as work:
         found = work.logins.poll(device_code, api.secret)
         if isinstance(found, Granted):

@@ -6,16 +6,20 @@ Fields that the specification does not have stand at the end of a shape and say 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from pipeline.model.account import Scope
+
+SAYS: Final = r"\S"
+"""A text with something in it."""
 
 
 class Strict(BaseModel):
     """A body that is sent to us: what is not known is refused, so that a slip of the pen is not silently left out."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class PublicQuotaPeriod(BaseModel):
@@ -69,7 +73,7 @@ class PublicRepositoryResponse(BaseModel):
 class PublicRepositoryCreate(Strict):
     """Source repositories that are to be one repository."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: str = Field(min_length=1, max_length=200, pattern=SAYS)
     description: str | None = Field(default=None, max_length=2_000)
     source_repository_ids: list[str] = Field(max_length=100, description="`id` of source repositories.")
 
@@ -77,7 +81,7 @@ class PublicRepositoryCreate(Strict):
 class PublicRepositoryUpdate(Strict):
     """What is to be different; what is left out stays."""
 
-    name: str | None = Field(default=None, min_length=1, max_length=200)
+    name: str | None = Field(default=None, min_length=1, max_length=200, pattern=SAYS)
     description: str | None = Field(default=None, max_length=2_000)
-    archived: bool | None = None
+    archived: StrictBool | None = None
     source_repository_ids: list[str] | None = Field(default=None, max_length=100, description="All that it is to have.")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from bot.api.schemas import SAYS, Strict
 from pipeline.model.fix import FixStatus
+
+BRANCH: Final = r"^(?:fixwright/)?[A-Za-z0-9]+(?:[._/-][A-Za-z0-9]+)*$"
+"""What git takes as a name, in the few letters that need no care."""
 
 MergeStatus = Literal["open", "merged", "closed"]
 
@@ -75,16 +79,12 @@ class PublicPullRequestsCreatedResponse(BaseModel):
     pull_requests: list[PublicFixPullRequestResponse]
 
 
-class _Sent(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
-
-
-class PublicFixCreate(_Sent):
+class PublicFixCreate(Strict):
     """What is to be mended."""
 
     finding_ids: list[str] = Field(default=[], max_length=10, description="Empty: the worst that a fixer knows.")
-    title: str = Field(min_length=1, max_length=200)
-    instructions: str = Field(min_length=1, max_length=12_000)
+    title: str = Field(min_length=1, max_length=200, pattern=SAYS)
+    instructions: str = Field(min_length=1, max_length=12_000, pattern=SAYS)
     source_repo: str = Field(min_length=1, max_length=500, description="Repository full_name (owner/repo)")
     source_repo_provider: Literal["github", "gitlab", "azure_devops"] = "github"
     source_scan_branch: str | None = Field(
@@ -92,17 +92,17 @@ class PublicFixCreate(_Sent):
     )
 
 
-class PublicFixRefine(_Sent):
+class PublicFixRefine(Strict):
     """What is to be different."""
 
-    instructions: str = Field(min_length=1, max_length=12_000, description="Follow-up instructions for refining the generated fix")
+    instructions: str = Field(min_length=1, max_length=12_000, pattern=SAYS, description="Follow-up instructions for the generated fix")
 
 
-class PublicPullRequestsCreate(_Sent):
+class PublicPullRequestsCreate(Strict):
     """How the pull request is to be."""
 
-    title: str | None = Field(default=None, min_length=1, max_length=200, description="PR title; auto-generated if omitted")
+    title: str | None = Field(default=None, min_length=1, max_length=200, pattern=SAYS, description="PR title; auto-generated if omitted")
     body: str | None = Field(default=None, max_length=20_000, description="PR body in markdown; what was proven stands below it.")
     branch_name: str | None = Field(
-        default=None, min_length=1, max_length=200, description="Custom branch name, below `fixwright/`; auto-generated if omitted"
+        default=None, max_length=200, pattern=BRANCH, description="Custom branch name, below `fixwright/`; auto-generated if omitted"
     )

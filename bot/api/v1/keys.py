@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from bot.api.context import Administrator, Context, maybe, when
 from bot.api.errors import documented, not_found, wrong_state
 from bot.api.idempotency import Repeatable
-from bot.api.schemas import Strict
+from bot.api.schemas import SAYS, Strict
 from pipeline.errors import StaleWrite
 from pipeline.model.account import Scope
 from pipeline.store.keys import ApiKey
@@ -52,7 +52,7 @@ class PublicApiKeyList(BaseModel):
 class PublicApiKeyCreate(Strict):
     """What a key is to be."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: str = Field(min_length=1, max_length=100, pattern=SAYS)
     scopes: list[Scope] | None = Field(default=None, description="All but `admin` when it is left out.")
     expires_in_days: float | None = Field(default=None, gt=0, le=3650, allow_inf_nan=False)
 

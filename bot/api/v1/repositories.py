@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from bot.api.context import Administrator, Context, Reader, when
-from bot.api.errors import documented, not_found, unfit, wrong_state
+from bot.api.errors import documented, not_found, wrong_state
 from bot.api.idempotency import Repeatable
 from bot.api.paging import Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
 from bot.api.schemas import PublicRepositoryCreate, PublicRepositoryResponse, PublicRepositoryUpdate, PublicSourceRepositoryResponse
@@ -51,7 +51,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except StaleWrite as error:
-        raise unfit("body", "source_repository_ids", error.message) from None
+        if "another repository" in error.message:
+            raise wrong_state(error.message) from None
+        raise not_found("source repository") from None
 
 
 def _source(source: Source) -> PublicSourceRepositoryResponse:
