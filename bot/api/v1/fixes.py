@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Query
 from bot.api.context import Api, Context, Fixing, Proposing, Reader, maybe, when
 from bot.api.errors import ApiError, documented, no_engine, not_found, unfit, wrong_state
 from bot.api.idempotency import Once, Repeatable
+from bot.api.links import link
 from bot.api.paging import Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
 from bot.api.quotas import reserve
 from bot.api.schemas_fixes import (
@@ -41,6 +42,10 @@ from pipeline.store.work import Work
 router = APIRouter(prefix="/repositories/{repository_id}/fixes", tags=["Fixes"])
 
 FixPath = Annotated[str, Path(description="`id` of a fix.")]
+
+_FOLLOWING: Final = ("get_fix", "get_diff", "get_progress", "refine_fix", "cancel_fix", "create_pull_requests")
+_MADE: Final = link(201, _FOLLOWING, repository_id="$response.body#/repository_id", fix_id="$response.body#/id")
+_LISTED: Final = link(200, _FOLLOWING, repository_id="$request.path.repository_id", fix_id="$response.body#/items/0/id")
 
 LIVE: Final = (FixStatus.PENDING, FixStatus.RUNNING)
 WAIT_SECONDS: Final = 25.0
@@ -116,7 +121,7 @@ def _pull_requests(api: Api, fix: Fix, offer: Offer) -> list[PublicFixPullReques
 # --- reading --------------------------------------------------------------------------------------------------------------------------
 
 
-@router.get("", responses=documented(404), summary="List fixes for the repository")
+@router.get("", responses={**documented(404), **_LISTED}, summary="List fixes for the repository")
 def list_fixes(
     api: Context,
     principal: Reader,
@@ -178,7 +183,7 @@ def get_progress(api: Context, principal: Reader, repository_id: RepositoryPath,
 # --- making ---------------------------------------------------------------------------------------------------------------------------
 
 
-@router.post("", status_code=201, responses=documented(404, 409), summary="Trigger an autofix run")
+@router.post("", status_code=201, responses={**documented(404, 409), **_MADE}, summary="Trigger an autofix run")
 def create_fix(
     api: Context, principal: Fixing, repository_id: RepositoryPath, once: Repeatable, body: PublicFixCreate
 ) -> PublicFixResponse:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from bot.api.context import Administrator, Context, maybe, when
 from bot.api.errors import documented, not_found, wrong_state
 from bot.api.idempotency import Repeatable
+from bot.api.links import link
 from bot.api.schemas import SAYS, Strict
 from pipeline.errors import StaleWrite
 from pipeline.model.account import Scope
@@ -19,6 +20,8 @@ from pipeline.store.keys import ApiKey
 router = APIRouter(prefix="/api-keys", tags=["API keys"])
 
 DAY = 86_400.0
+_MADE = link(201, ("rotate_key", "revoke_key"), key_id="$response.body#/id")
+
 KeyPath = Annotated[str, Path(description="`id` of a key.")]
 
 
@@ -86,7 +89,7 @@ def list_keys(api: Context, principal: Administrator) -> PublicApiKeyList:
     return PublicApiKeyList(items=[PublicApiKeyResponse.model_validate(_shape(key)) for key in found])
 
 
-@router.post("", status_code=201, responses=documented(), summary="Make an API key")
+@router.post("", status_code=201, responses={**documented(), **_MADE}, summary="Make an API key")
 def create_key(api: Context, principal: Administrator, body: PublicApiKeyCreate, once: Repeatable) -> PublicApiKeyCreated:
     """Make a key. It is shown this once."""
     expires = None if body.expires_in_days is None else body.expires_in_days * DAY

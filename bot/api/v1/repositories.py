@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query
 from bot.api.context import Administrator, Context, Reader, when
 from bot.api.errors import documented, not_found, wrong_state
 from bot.api.idempotency import Repeatable
+from bot.api.links import OF_REPOSITORIES, link
 from bot.api.paging import Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
 from bot.api.schemas import PublicRepositoryCreate, PublicRepositoryResponse, PublicRepositoryUpdate, PublicSourceRepositoryResponse
 from pipeline.errors import StaleWrite
@@ -20,6 +21,8 @@ from pipeline.store.groups import Group, Source
 from pipeline.store.work import Work
 
 router = APIRouter(prefix="/repositories", tags=["Repositories"])
+
+_LISTED = link(200, OF_REPOSITORIES, repository_id="$response.body#/items/0/id")
 
 RepositoryPath = Annotated[str, Path(description="`id` of a repository.")]
 
@@ -63,7 +66,7 @@ def _source(source: Source) -> PublicSourceRepositoryResponse:
     )
 
 
-@router.get("", responses=documented(), summary="List repositories")
+@router.get("", responses={**documented(), **_LISTED}, summary="List repositories")
 def list_repositories(
     api: Context,
     principal: Reader,
