@@ -13,6 +13,9 @@ from pipeline.model.fix import FixStatus
 BRANCH: Final = r"^(?:fixwright/)?[A-Za-z0-9]+(?:[._/-][A-Za-z0-9]+)*$"
 """What git takes as a name, in the few letters that need no care."""
 
+Host = Literal["github", "gitlab", "azure_devops"]
+"""The hosts that the contract knows."""
+
 MergeStatus = Literal["open", "merged", "closed"]
 
 
@@ -86,7 +89,7 @@ class PublicFixCreate(Strict):
     title: str = Field(min_length=1, max_length=200, pattern=SAYS)
     instructions: str = Field(min_length=1, max_length=12_000, pattern=SAYS)
     source_repo: str = Field(min_length=1, max_length=500, description="Repository full_name (owner/repo)")
-    source_repo_provider: Literal["github", "gitlab", "azure_devops"] = "github"
+    source_repo_provider: Host = "github"
     source_scan_branch: str | None = Field(
         default=None, max_length=500, description="Branch the finding was detected on; `pull/7` for pull request 7."
     )

@@ -105,7 +105,7 @@ def _of_change(work: Work, fixers: Sequence[Fixer], asked: Asked) -> tuple[FixId
     ref = PullRequestRef(asked.source, int(number)) if number != asked.branch and number.isdecimal() and len(number) < 10 else None
     review = work.reviews.newest(ref) if ref is not None else None
     if review is None or review.status not in (ReviewStatus.PUBLISHING, ReviewStatus.DONE):
-        raise UsageError("findings are known of the default branch, and of pull requests (`pull/7`) that were judged")
+        raise UsageError("findings are known of the default branch, and of changes (`pull/7`) that were judged")
     judged = [one.finding for one in work.reviews.verdict(review.id).judged]
     ids = {finding.fingerprint: work.findings.id_of(asked.number, finding.fingerprint) for finding in judged}
     places = [one for one in judged if not asked.findings or ids[one.fingerprint] in asked.findings]

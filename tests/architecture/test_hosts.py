@@ -27,6 +27,7 @@ OF_ONE_HOST = {
     "pipeline/reports/gitlab_sast.py": "as above",
     "pipeline/reports/gitlab_secrets.py": "as above",
     "bot/cli/scan.py": "names of report formats",
+    "bot/api/schemas_fixes.py": "words of the specification",
     "pipeline/sandbox/worktree.py": "a hint for who has a shallow clone in a job of that host",
     "pipeline/leaks.py": "shapes of tokens, which are told from any text and on any host",
     "pipeline/triage/secrets.py": "kinds of tokens are called after who gives them out",

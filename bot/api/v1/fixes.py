@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 from fastapi import APIRouter, Path, Query
 
@@ -16,6 +16,7 @@ from bot.api.links import link
 from bot.api.paging import Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
 from bot.api.quotas import reserve
 from bot.api.schemas_fixes import (
+    Host,
     MergeStatus,
     PublicFixCreate,
     PublicFixDiffResponse,
@@ -218,7 +219,7 @@ def create_fix(
 def _source(group: Group, body: PublicFixCreate) -> Source:
     named = [one for one in group.sources if one.full_name.lower() == body.source_repo.lower()]
     of_host = [one for one in named if one.provider == body.source_repo_provider] or [
-        one for one in named if one.provider not in ("github", "gitlab")
+        one for one in named if one.provider not in get_args(Host)
     ]
     if not of_host:
         raise not_found("source repository")
