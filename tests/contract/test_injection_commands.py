@@ -71,6 +71,8 @@ ANSWERED = {
     "batch_findings": {"branch"},
     "batches": {"error", "asked_by"},
     "device_logins": {"client_name", "approved_by"},
+    "fix_offers": {"called", "scan_branch", "title", "body", "branch"},
+    "fixes": {"branch"},
     "findings": {"decision_reason", "decided_by"},
     "repository_groups": {"name", "description"},
 }
