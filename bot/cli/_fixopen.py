@@ -12,9 +12,10 @@ from bot.cli.processes import stored
 from pipeline.errors import UsageError
 from pipeline.escaping import visible
 from pipeline.model.finding import Finding
+from pipeline.model.fix import Fix
 from pipeline.model.target import SourceRepository
 from pipeline.phrases import where
-from pipeline.stages.listedfix import begin_listed, unoffered
+from pipeline.stages.listedfix import begin_listed, unoffered_together, wanted_grouping
 from pipeline.stages.room import OPEN_AT_MOST
 from pipeline.stages.select import pick
 from pipeline.store.sweeps import Listing
@@ -42,15 +43,17 @@ def run(args: argparse.Namespace) -> int:
             _ensure_ready(source, listing, yes=args.yes)
             branch = source.default_branch
             places = [place for one in work.findings.listed(number, branch, "open") for place in one.places]
+            wanted: list[tuple[Finding, ...]]
             if args.finding:
-                wanted = [pick(args.finding, places)]
+                wanted = [(pick(args.finding, places),)]
             else:
-                wanted = unoffered(work, number, branch, listing, fixers, OPEN_AT_MOST, secrets=source.private)
+                by = wanted_grouping(work, listing)
+                wanted = unoffered_together(work, number, branch, listing, fixers, OPEN_AT_MOST, by, secrets=source.private)
             begun = []
-            for finding in wanted:
+            for finding, *also in wanted:
                 same = [place for place in places if place.fingerprint == finding.fingerprint]
                 fix = begin_listed(
-                    work, installation, source, listing, finding, same, asked_by=asked_by, openly=args.yes or not source.private
+                    work, installation, source, listing, finding, same, also=also, asked_by=asked_by, openly=args.yes or not source.private
                 )
                 begun.append((finding, fix))
         now = app.database.now()
@@ -60,9 +63,13 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([_fixruns.document(fix, attempts, now) for _, fix, attempts in found], indent=2))
     else:
         for finding, fix, _ in found:
-            print(f"{fix.id}  {fix.status:<18}  {visible(fix.handle):<5} {visible(where(finding))}")
+            print(f"{fix.id}  {fix.status:<18}  {visible(fix.handle):<5} {visible(where(finding))}{_more(fix)}")
         print(_summary(source, [finding for finding, _, _ in found]))
     return OK if found else FOUND
+
+
+def _more(fix: Fix) -> str:
+    return f" and {len(fix.members) - 1} more" if len(fix.members) > 1 else ""
 
 
 def _ensure_ready(source: SourceRepository, listing: Listing, *, yes: bool) -> None:

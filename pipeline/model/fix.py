@@ -177,6 +177,9 @@ class FixStatus(StrEnum):
     PR_UPDATE_FAILED = "pr_update_failed"
 
 
+Grouping = Literal["none", "rule", "file", "package"]
+"""What findings have in common that one pull request mends; `none`: each has its own."""
+
 MOST_MEMBERS = 10
 """Places that one fix run mends at most: somebody has to read what becomes of them."""
 

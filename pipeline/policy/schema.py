@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.model.finding import Confidence, Severity, Standing
+from pipeline.model.fix import Grouping
 from pipeline.model.scan import ScanType
 from pipeline.policy.patterns import matches
 
@@ -44,6 +45,10 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 """Other forms of ISO 8601 (weeks, days of the year) would be read by Python and not by people."""
 
 _STANDINGS = {"block": Standing.BLOCKS, "warn": Standing.WARNS, "count": Standing.COUNTED}
+
+
+_OPEN = r"^(10|[0-9]) by (rule|file|package)$"
+"""`fixes.open` where it is more than a number."""
 
 
 class _Part(BaseModel):
@@ -156,11 +161,12 @@ class Ignore(_Part):
 class Fixes(_Part):
     """Pull requests of fixes: what they carry, and how many are opened by themselves."""
 
-    open: int = Field(
+    open: Annotated[int, Field(ge=0, le=10)] | Annotated[str, Field(pattern=_OPEN)] = Field(
         default=0,
-        ge=0,
-        le=10,
-        description="How many fixes of what the default branch of a private repository has are offered at a time without being asked for.",
+        description=(
+            "How many fixes of what the default branch of a private repository has are offered at a time without being asked for; and"
+            " which findings of it are mended together, asked for or not: `3 by rule`, `3 by file`, `3 by package`."
+        ),
     )
     labels: tuple[Annotated[str, Field(min_length=1, max_length=50)], ...] = Field(
         default=(), description="Labels; the host makes missing ones.", max_length=20
@@ -168,6 +174,29 @@ class Fixes(_Part):
     reviewers: tuple[Annotated[str, Field(pattern=r"^@?[A-Za-z0-9][A-Za-z0-9-]{0,38}(/[A-Za-z0-9._-]{1,100})?$")], ...] = Field(
         default=(), description="Who is asked to review it: a login, or a team as `owner/team`.", max_length=15
     )
+
+    @field_validator("open", mode="before")
+    @classmethod
+    def _understood(cls, value: object) -> object:
+        """One sentence for a wrong value, where pydantic would tell of both kinds that it could have been."""
+        number = isinstance(value, int | float) and not isinstance(value, bool) and value in range(11)
+        if not number and not (isinstance(value, str) and re.fullmatch(_OPEN, value, re.ASCII)):
+            raise ValueError("a number from 0 to 10, alone or with `by rule`, `by file` or `by package`")
+        return value
+
+    @property
+    def at_once(self) -> int:
+        """How many are kept open without being asked for."""
+        return int(str(self.open).partition(" ")[0])
+
+    @property
+    def by(self) -> Grouping:
+        """What findings of the default branch have in common that are mended together."""
+        match str(self.open).rpartition(" ")[2]:
+            case "rule" | "file" | "package" as word:
+                return word
+            case _:
+                return "none"
 
 
 class Speak(_Part):

@@ -16,9 +16,9 @@ from pipeline.model.finding import Finding
 from pipeline.model.fix import Fix
 from pipeline.model.ids import CommitId, RepositoryId
 from pipeline.model.review import Review
-from pipeline.policy import Policy
+from pipeline.policy import Fixes, Policy
 from pipeline.stages.context import Context
-from pipeline.stages.listedfix import begin_listed, unoffered
+from pipeline.stages.listedfix import begin_listed, unoffered_together
 from pipeline.stages.moot import close_gone
 from pipeline.stages.policies import policy_in_force
 from pipeline.stages.sources import CommitFiles
@@ -44,7 +44,7 @@ def send_follow(work: Work, review: Review, policy: Policy, token: str) -> None:
         token: makes it another one than those before.
     """
     repository = work.installations.identify(review.change.repository)
-    if (policy.fixes.open and review.change.repository.private) or work.proposals.of_default(repository):
+    if (policy.fixes.at_once and review.change.repository.private) or work.proposals.of_default(repository):
         work.outbox.send(Envelope(FollowList(review.id), f"follow_list:{review.id}:{token}", priority=BATCH))
 
 
@@ -60,22 +60,22 @@ def follow_list(context: Context, message: FollowList) -> None:
     close_gone(context, review)
     standing = _standing(context, review, number)
     colliding = [fix for fix in standing if _collides(context, fix, review.change.head)]
-    most = _most(context, review)
+    wanted = _wanted(context, review)
     with context.finish() as work:
         work.findings.handles(number)  # a lock: two who count at once would begin too many
         tried = work.fixes.tried(number, TRIED_SECONDS)
         for fix in colliding:
             _make_anew(work, review, fix, tried)
-        _begin(context, work, review, most - len(standing), tried)
+        _begin(context, work, review, wanted, len(standing), tried)
 
 
-def _most(context: Context, review: Review) -> int:
-    """How many the policy of the newest commit wants open: whoever takes the word back is heard with that very push."""
+def _wanted(context: Context, review: Review) -> Fixes:
+    """What the policy of the newest commit wants open: whoever takes the word back is heard with that very push."""
     change = review.change
     if not change.repository.private or not context.host(review.installation).may_propose():
-        return 0
+        return Fixes()
     newest = replace(review, change=replace(change, policy_commit=change.head))
-    return policy_in_force(context, newest, context.mirror_of(newest)).effective.policy.fixes.open
+    return policy_in_force(context, newest, context.mirror_of(newest)).effective.policy.fixes
 
 
 def _standing(context: Context, review: Review, number: RepositoryId) -> list[Fix]:
@@ -153,22 +153,34 @@ def _nearest(old: Finding, places: Sequence[Finding]) -> Finding | None:
     return min(same, key=lambda place: abs(place.location.line - old.location.line), default=None)
 
 
-def _begin(context: Context, work: Work, review: Review, free: int, tried: Sequence[Tried]) -> None:
+def _begin(context: Context, work: Work, review: Review, wanted: Fixes, standing: int, tried: Sequence[Tried]) -> None:
     """As many as there is room for, the worst first.
 
     Args:
-        free: how many more may be open.
+        standing: how many are open.
     """
     change = review.change
     number = work.installations.identify(change.repository)
     listing = work.installations.listing(number)
     live = {one.finding for one in tried if one.live}
     today = len({one.fix for one in tried if one.by_itself and one.age < DAY})
-    room = min(free - len({one.fix for one in tried if one.live}), TRIES_A_DAY - today)
+    room = min(wanted.at_once - standing - len({one.fix for one in tried if one.live}), TRIES_A_DAY - today)
     if room <= 0 or not listing.made:
         return
     passed_over = live | {one.finding for one in tried if one.over}
-    for finding in unoffered(work, number, change.head_ref, listing, context.plugins.fixers, room, passed_over):
+    fixers = context.plugins.fixers
+    for finding, *also in unoffered_together(work, number, change.head_ref, listing, fixers, room, wanted.by, passed_over):
         places = work.findings.places_of(number, change.head_ref, [finding.fingerprint])
-        begin_listed(work, review.installation, change.repository, listing, finding, places, asked_by="", openly=False, priority=BATCH)
+        begin_listed(
+            work,
+            review.installation,
+            change.repository,
+            listing,
+            finding,
+            places,
+            also=also,
+            asked_by="",
+            openly=False,
+            priority=BATCH,
+        )
         log.info("fix.begun_by_itself", extra={"review_id": review.id})

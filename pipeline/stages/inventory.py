@@ -7,6 +7,7 @@ again and did not find it, or when the file is gone. What could not be looked at
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from pipeline.stages.context import Context
 from pipeline.stages.disclosure import needs_list
 from pipeline.stages.examine import merge
 from pipeline.stages.followlist import send_follow
+from pipeline.stages.listedfix import PACKAGES
 from pipeline.stages.merged import mended_by
 from pipeline.stages.ruling import let_stand, read_ruling
 from pipeline.stages.scan import CHANGED_FILES
@@ -35,6 +37,7 @@ from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared
 from pipeline.triage.bundles import listed
 from pipeline.triage.gate import decide_verdict
+from pipeline.triage.grouped import packages_in
 from pipeline.triage.handles import AndThese, assign
 from pipeline.triage.waivers import waived
 
@@ -169,7 +172,7 @@ def settle_whole(context: Context, message: SettleReview) -> None:
         today = context.places.today()
         suppressed = ruling.suppressed(waived(work.waivers.of_repository(repository), findings, today, ""), taken, today)
         verdict = replace(verdict, judged=let_stand(policy, seen, suppressed))
-        work.reviews.save_verdict(review.id, verdict)
+        work.reviews.save_verdict(review.id, verdict, {PACKAGES: json.dumps(packages_in(entry.path for entry in entries))})
         work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
         work.reviews.move(review.id, ReviewStatus.PUBLISHING, ReviewStatus.DONE)
         work.reviews.drop_parts(review.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -10,11 +11,12 @@ from typing import Literal
 
 from pipeline.messages import INTERACTIVE, Envelope, ProposeFix, RunFix
 from pipeline.model.finding import BaselineState, Finding, Judged, Standing
-from pipeline.model.fix import Fix, FixStatus, MemberState
+from pipeline.model.fix import Fix, FixStatus, Grouping, MemberState
 from pipeline.model.ids import FindingId, FixId, RepositoryId
 from pipeline.model.review import Change, Conclusion, Review, Verdict
 from pipeline.model.target import Installation, SourceRepository
 from pipeline.phrases import where
+from pipeline.policy import Policy
 from pipeline.ports import Fixer
 from pipeline.stages.context import Context
 from pipeline.stages.ladder import unasked
@@ -23,6 +25,10 @@ from pipeline.stages.room import is_open
 from pipeline.stages.together import wanted_finding
 from pipeline.store.sweeps import Listing
 from pipeline.store.work import Work
+from pipeline.triage.grouped import grouped
+
+PACKAGES = "packages"
+"""Among the facts of a scan of everything: the folders that are packages, as JSON."""
 
 OVER = (FixStatus.FAILED, FixStatus.CANCELLED)
 
@@ -46,6 +52,45 @@ def unoffered(
     Args:
         secrets: False where everybody would read where they stand: who wants one mended there names it, and has it revoked before.
     """
+    return [places[0] for places in _unoffered(work, repository, branch, listing, fixers, passed_over, secrets=secrets)][:most]
+
+
+def wanted_grouping(work: Work, listing: Listing) -> Grouping:
+    """Which findings of the list are mended together, as the policy said when everything was looked at last."""
+    return "none" if listing.review is None else Policy.stored(work.reviews.policy(listing.review)).fixes.by
+
+
+def unoffered_together(
+    work: Work,
+    repository: RepositoryId,
+    branch: str,
+    listing: Listing,
+    fixers: Sequence[Fixer],
+    most: int,
+    by: Grouping,
+    passed_over: Collection[FindingId] = (),
+    *,
+    secrets: bool = True,
+) -> list[tuple[Finding, ...]]:
+    """What one run each is to mend when nobody names a finding, the worst first: at most so many runs. Arguments as of `unoffered`; where
+    findings are put together, every place of each is among them."""
+    found = _unoffered(work, repository, branch, listing, fixers, passed_over, secrets=secrets)
+    places = [place for one in found for place in (one[:1] if by == "none" or one[0].secret is not None else one)]
+    facts = {} if listing.review is None else work.reviews.facts(listing.review)
+    packages = frozenset(json.loads(str(facts.get(PACKAGES, "[]"))))
+    return grouped(places, by, packages)[:most]
+
+
+def _unoffered(
+    work: Work,
+    repository: RepositoryId,
+    branch: str,
+    listing: Listing,
+    fixers: Sequence[Fixer],
+    passed_over: Collection[FindingId],
+    *,
+    secrets: bool,
+) -> list[list[Finding]]:
     if listing.commit is None:
         return []
     verdict = work.reviews.known_verdict(listing.review) if listing.review is not None else None
@@ -57,8 +102,8 @@ def unoffered(
     for one in work.findings.listed(repository, branch, "open"):
         places = [place for place in one.places if _place(place) not in stands and unasked(place, fixers)]
         if places and one.id not in offered and (secrets or places[0].secret is None):
-            found.append(places[0])
-    return found[:most]
+            found.append(places)
+    return found
 
 
 def _place(finding: Finding) -> tuple[str, str, int]:

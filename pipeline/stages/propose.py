@@ -141,7 +141,7 @@ def _pull_request(
     slot = slot_of(review, fix)
     try:
         wanted = _wanted(context, review)
-        if full := no_room(context, review, slot, wanted.open):
+        if full := no_room(context, review, slot, wanted.at_once):
             log.info("fix.no_room", extra={"fix_id": fix.id})
             _answer(context, review, message.comment, fix, _as_patch(fix, finding, full))
             with _finish(context, message, review) as work:

@@ -14,7 +14,7 @@ from pipeline.model.event import PushEvent
 from pipeline.model.fix import Fix
 from pipeline.model.ids import CommitId, RepositoryId
 from pipeline.model.target import UserRef
-from pipeline.stages.listedfix import begin_listed, unoffered
+from pipeline.stages.listedfix import begin_listed, unoffered_together, wanted_grouping
 from pipeline.store.seen import ListedFinding
 from pipeline.store.tables import outbox
 from pipeline.store.work import Work
@@ -72,12 +72,12 @@ class Place(ABC):
             assert installation is not None
             listing = store.installations.listing(number)
             places = [place for one in store.findings.listed(number, "main", "open") for place in one.places]
-            wanted = [place for place in places if at == f"{place.location.path}:{place.location.line}"]
-            wanted = wanted if at else unoffered(store, number, "main", listing, self.bench.app.plugins.fixers, 3)
+            wanted = [(place,) for place in places if at == f"{place.location.path}:{place.location.line}"]
+            fixers, by = self.bench.app.plugins.fixers, wanted_grouping(store, listing)
             begun = []
-            for finding in wanted:
+            for finding, *also in wanted if at else unoffered_together(store, number, "main", listing, fixers, 3, by):
                 same = [place for place in places if place.fingerprint == finding.fingerprint]
-                fix = begin_listed(store, installation, source, listing, finding, same, asked_by="ada", openly=openly)
+                fix = begin_listed(store, installation, source, listing, finding, same, also=also, asked_by="ada", openly=openly)
                 begun.append(fix)
         if work:
             self.settle()

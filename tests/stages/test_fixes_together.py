@@ -16,8 +16,9 @@ from pipeline.receipts import load_signer, public_pem, read_receipt
 from pipeline.stages.listedfix import begin_listed
 from tests.fakes import GoodFixer
 from tests.harness import Bench, LocalRepo, git
-from tests.stages.github import bad_words
-from tests.stages.listed import OnLocal
+from tests.stages.github import GithubBench, bad_words
+from tests.stages.gitlab import GitlabBench
+from tests.stages.listed import OnGithub, OnGitlab, OnLocal, Place
 
 THREE = {"app/a.txt": "BAD one\nfine\nBAD two\n", "app/b.txt": "BAD three\n", "z.txt": "fine\n"}
 Local = Callable[..., OnLocal]
@@ -155,3 +156,43 @@ def test_it_stands_until_all_are_gone_moves_as_one_and_no_other_offers_one_of_th
     place.commit({"b.txt": "fine\n"})
     assert [(one.number, one.state) for one in place.ours()] == [(first.number, "closed")]
     assert (place.our_branches(), place.dead()) == ([], [])
+
+
+PACKAGES = {
+    "pkg/a/package.json": "{}\n",
+    "pkg/a/x.txt": "BAD one\nfine\nBAD two\n",
+    "pkg/a/y.txt": "BAD three\n",
+    "pkg/b/go.mod": "module b\n",
+    "pkg/b/deep/z.txt": "BAD four\n",
+}
+
+
+def mended(place: Place) -> list[list[str]]:
+    """What each pull request of ours mends, as its body has it."""
+    return sorted(sorted(name for name in ("x.txt:1", "x.txt:3", "y.txt:1", "z.txt:1") if name in ours.body) for ours in place.ours())
+
+
+def test_the_policy_puts_those_of_a_rule_together(github: GithubBench) -> None:
+    place = OnGithub(github, {**PACKAGES, ".github/fixwright.yml": "fixes: {open: 3 by rule}\n"})
+    assert mended(place) == [["x.txt:1", "x.txt:3", "y.txt:1", "z.txt:1"]]
+    (ours,) = place.ours()
+    assert ours.title == "Say GOOD in 4 places"
+    findings = place.listed()
+    place.merge(ours.number)
+    assert [place.told(one)[-1] for one in findings] == [("resolved_pr_merged", f"pull/{ours.number}")] * 4
+    assert (len(place.begun()), place.dead()) == (1, [])
+
+
+def test_the_policy_puts_those_of_a_file_together(gitlab: GitlabBench) -> None:
+    place = OnGitlab(gitlab, {**PACKAGES, ".gitlab/fixwright.yml": "fixes: {open: 2 by file}\n"})
+    assert (mended(place), place.ask()) == ([["x.txt:1", "x.txt:3"], ["y.txt:1"]], place.begun()[2:])
+    assert mended(place) == [["x.txt:1", "x.txt:3"], ["y.txt:1"], ["z.txt:1"]], "a person asked for the third"
+    assert place.dead() == []
+
+
+def test_the_policy_puts_those_of_a_package_together_when_a_person_asks(local: Local) -> None:
+    place = local({**PACKAGES, ".fixwright.yml": "fixes: {open: 0 by package}\n"})
+    assert place.ours() == []
+    assert [len(fix.members) for fix in place.ask()] == [3, 1]
+    assert mended(place) == [["x.txt:1", "x.txt:3", "y.txt:1"], ["z.txt:1"]]
+    assert place.ask() == []

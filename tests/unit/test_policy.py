@@ -171,6 +171,8 @@ def test_a_file_of_several_scopes_has_all_their_owners_once_and_mentions_nobody(
         (b"ignore:\n\n  - reason: x\n    until: 2027-01-31\n", 3, "it needs a rule, a path or a finding"),
         (b"ignore:\n  - finding: 'v1:12'\n    reason: x\n    until: 2027-01-31\n", 2, "ignore.0.finding"),
         (b"fixes:\n  reviewers: ['a b']\n", 2, "fixes.reviewers.0"),
+        (b"fixes:\n  open: 11\n", 2, "fixes.open: a number from 0 to 10, alone or with `by rule`, `by file` or `by package`"),
+        (b"fixes:\n  open: 2 by team\n", 2, "fixes.open: a number from 0 to 10"),
         (b"schedule: hourly\n", 1, "schedule"),
         (b"speak: 1\n", 1, "speak: is a group of keys"),
         (b"scopes: [a]\n", 1, "scopes: is a group of keys"),
@@ -424,6 +426,16 @@ def test_every_key_has_its_section_with_its_default() -> None:
     defaults = {key: json.loads(json.dumps(value_of(Policy(), key))) for key in (*KEYS, "allow")}
     documented = re.findall(r"^## `([a-z_.]+)`\n\nDefault: `(.*)`", page, re.MULTILINE)
     assert {name: json.loads(default) for name, default in documented} == defaults
+
+
+@pytest.mark.parametrize(
+    ("word", "at_once", "by"),
+    [("3", 3, "none"), ("0", 0, "none"), ("10 by rule", 10, "rule"), ("0 by file", 0, "file"), ("2 by package", 2, "package")],
+)
+def test_the_number_of_open_fixes_may_say_what_goes_together(word: str, at_once: int, by: str) -> None:
+    fixes = parse_policy(f"fixes: {{open: {word}}}\n".encode()).fixes
+    assert (fixes.at_once, fixes.by) == (at_once, by)
+    assert Policy.stored(Policy(fixes=fixes).model_dump_json()).fixes == fixes
 
 
 def test_the_file_has_at_most_25_leaves_and_each_is_described_and_has_a_default() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from sqlalchemy import update
 
 from pipeline.errors import IllegalMove, StaleWrite
-from pipeline.model.fix import FixStatus, Proof, ProofCheck, ProofWord, Receipt
+from pipeline.model.finding import Location
+from pipeline.model.fix import FixStatus, MemberState, Proof, ProofCheck, ProofWord, Receipt
 from pipeline.model.ids import FixId
 from pipeline.store.engine import Database
+from pipeline.store.tables import fixes
 from pipeline.store.work import Work
 from tests.unit.store.samples import HOSTILE, commit, finding, pull_request, repository, review
 
@@ -153,3 +158,29 @@ def test_fixes_are_listed_newest_first(database: Database) -> None:
         assert {fix.id for fix in work.fixes.newest(5)} == {first, second}
         assert [fix.id for fix in work.fixes.newest(5, status=FixStatus.CANCELLED)] == [first]
         assert len(work.fixes.newest(1, repository=repository(work))) == 1
+
+
+def test_a_run_of_several_keeps_what_became_of_each_and_an_older_row_is_one(database: Database) -> None:
+    with database.work() as work:
+        made, where, other = review(work), repository(work), finding(2)
+        work.findings.remember(where, [finding(), other], made, "feature", commit("a"))
+        also = [(other.fingerprint, "H02", "b.py:1")]
+        fix, _ = work.fixes.create(where, made, finding().fingerprint, "H01", "a.py:1", also=also)
+        first, second = work.fixes.get(fix).members
+        assert [(one.handle, one.place, one.state) for one in (first, second)] == [("H01", "a.py:1", "wanted"), ("H02", "b.py:1", "wanted")]
+        work.fixes.start(fix, 1)
+        became = (
+            replace(first, state=MemberState.MENDED, choice="x", at=Location("a.py", 2, 2)),
+            replace(second, state=MemberState.LEFT_OUT, why=HOSTILE),
+        )
+        work.fixes.record(fix, diff="d", proof=PROOF, receipt=RECEIPT, members=became)
+        work.fixes.move(fix, FixStatus.RUNNING, FixStatus.COMPLETED)
+        known = work.fixes.get(fix)
+        assert (known.members, known.mends) == (became, became[:1])
+        told = [[event.kind for event in work.findings.events(one.finding)][-1] for one in became]
+        assert told == ["fix_completed", "fix_failed"]
+        work.transaction.execute(update(fixes).values(members=None))
+        (alone,) = work.fixes.get(fix).members
+        assert (alone.finding, alone.handle, alone.place, alone.mended) == (first.finding, "H01", "a.py:1", True)
+        with pytest.raises(ValueError, match="at most 10"):
+            work.fixes.create(where, made, finding().fingerprint, "H01", "z", also=also * 10)
