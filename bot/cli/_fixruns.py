@@ -102,6 +102,9 @@ def document(fix: Fix, attempts: list[FixAttempt], now: float) -> dict[str, obje
         "error_message": fix.error or None,
         "finding": fix.handle,
         "place": fix.place or None,
+        "findings": [
+            {"finding": one.handle, "place": one.place or None, "state": one.state.value, "why": one.why or None} for one in fix.members
+        ],
         "title": fix.title or None,
         "base_commit_sha": fix.base or None,
         "created_at": _moment(fix.created_at),
@@ -139,6 +142,11 @@ def _lines(fix: Fix, attempts: list[FixAttempt], now: float) -> list[str]:
         lines.append(f"last activity {seconds(max(0.0, now - progress.latest_activity_at))} ago")
     if fix.proof is not None and fix.status not in LIVE:
         lines.append(f"{fix.proof.word.value}{f', receipt {fix.receipt.digest}' if fix.receipt else ''}")
+    if len(fix.members) > 1:
+        lines += [
+            f"{one.state.value}: {visible(one.handle)} {visible(one.place)}{f', {visible(one.why)}' if one.why else ''}"
+            for one in fix.members
+        ]
     if fix.pull_request is not None:
         lines.append(f"offered as {visible(fix.pull_request.repository.full_name)} {fix.pull_request.number}")
     if fix.status is FixStatus.CANCELLED:

@@ -33,5 +33,6 @@ def cancel_fix(context: Context, message: CancelFix) -> None:
 
 def _is_meant(work: Work, fix: Fix, message: CancelFix) -> bool:
     if message.name:
-        return message.name == fix.place or message.name.upper() == fix.handle
+        handles = (fix.handle, *(one.handle for one in fix.members))
+        return message.name.upper() in handles or message.name in (fix.place, *(one.place for one in fix.members))
     return not message.fingerprint or work.fixes.fingerprint(fix.id) == message.fingerprint

@@ -320,12 +320,12 @@ class Fixes:
         return [to_fix(row) for row in self._transaction.execute(statement)]
 
     def live_beside(self, fix: Fix) -> list[Fix]:
-        """What is being made for the pull request that a run belongs to: of the same finding of the same change or default branch, for
-        whichever commit; itself included."""
+        """What is being made for the pull request that a run belongs to: called by the same finding of the same change or default branch,
+        for whichever commit; itself included."""
         change = select(reviews.c.pull_request).where(reviews.c.id == fix.review)
         number = self._transaction.one(change, f"there is no review {fix.review}")[0]
         same = reviews.c.pull_request.is_(None) if number is None else reviews.c.pull_request == number
-        mine = (fixes.c.repository_id == fix.repository, fixes.c.finding_id == fix.finding, same, fixes.c.status.in_(LIVE))
+        mine = (fixes.c.repository_id == fix.repository, fixes.c.handle == fix.handle, same, fixes.c.status.in_(LIVE))
         joined = fixes.join(reviews, fixes.c.review_id == reviews.c.id)
         statement = select(fixes).select_from(joined).where(*mine).order_by(fixes.c.id.desc())
         found = [to_fix(row) for row in self._transaction.execute(statement)]

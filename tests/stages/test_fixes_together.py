@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli import main
+from bot.cli._fixruns import document
 from pipeline.model.finding import Finding
 from pipeline.model.fix import FileEdit, Fix, Patch
 from pipeline.ports import SourceFiles
@@ -122,6 +124,8 @@ def test_what_is_refused_is_left_out_and_named_and_the_others_are_offered(local:
     assert [one.handle for one in told.findings] == [one.handle for one in fix.members[1:]]
     assert any(refused.handle in sentence for sentence in told.not_proven)
     with bench.app.database.read() as work:
+        told_of = json.loads(json.dumps(document(fix, work.fixes.attempts(fix.id), bench.app.database.now())))
+        assert told_of["findings"][0] == {"finding": refused.handle, "place": "app/b.txt:1", "state": "left out", "why": refused.why}
         kinds = {one.handle: [event.kind for event in work.findings.events(one.finding)][-1] for one in fix.members}
     assert kinds == {refused.handle: "fix_failed"} | {one.handle: "fix_pr_created" for one in fix.members[1:]}
     assert place.ask() == [], "each was offered, or tried in vain on this commit"
