@@ -106,6 +106,9 @@ def make_together(
     )
     if not any(one.patch is not None for one in mended):
         return _in_vain(rows, members)
+    lost = [now for before, now in zip(fix.members, members, strict=True) if before.mended and not now.mended]
+    if lost:  # what stands mends more than this would
+        return Made("; ".join(f"{_called(one, members)}: {one.why}" for one in lost), members=members)
     patch = one_patch([(one.finding, one.patch) for one in mended], files.combined("").edits)
     diff = diff_of_all([one.finding for one in mended], patch)
     if len(mended) > 1 and (error := leak_in(maker.clean, patch, diff)):

@@ -21,6 +21,7 @@ from tests.harness import Bench, LocalRepo, git
 from tests.stages.github import GithubBench, bad_words
 from tests.stages.gitlab import GitlabBench
 from tests.stages.listed import OnGithub, OnGitlab, OnLocal, Place
+from tests.stages.test_fix_lifecycle import TwoWays
 
 THREE = {"app/a.txt": "BAD one\nfine\nBAD two\n", "app/b.txt": "BAD three\n", "z.txt": "fine\n"}
 Local = Callable[..., OnLocal]
@@ -200,3 +201,23 @@ def test_the_policy_puts_those_of_a_package_together_when_a_person_asks(local: L
     assert [len(fix.members) for fix in place.ask()] == [3, 1]
     assert mended(place) == [["x.txt:1", "x.txt:3", "y.txt:1"], ["z.txt:1"]]
     assert place.ask() == []
+
+
+def test_a_refinement_is_of_the_first_and_none_that_mends_less_takes_its_place(github: GithubBench) -> None:
+    github.use(fixers=[TwoWays()])
+    place = OnGithub(github, {"c.txt": "BAD one\nfine\nBAD two\n", ".github/fixwright.yml": "fixes: {open: 1 by file}\n"})
+    (pull,) = github.ours(place.made)
+
+    def refine() -> tuple[bytes | None, str]:
+        github.world.comment("ada", pull, "/refine another way")
+        place.settle()
+        return github.world.read(place.made, pull.head_sha, "c.txt"), github.answers(pull)[-1]
+
+    assert github.world.read(place.made, pull.head_sha, "c.txt") == b"GOOD one\nfine\nGOOD two\n"
+    content, said = refine()
+    assert (content, "has the patch for" in said) == (b"FINE one\nfine\nGOOD two\n", True)
+    content, said = refine()
+    assert (content, "What was proven before stands" in said) == (b"FINE one\nfine\nGOOD two\n", True)
+    (fix,) = place.begun()
+    assert (fix.status, fix.attempt, [one.state for one in fix.members]) == ("completed", 3, ["mended", "mended"])
+    assert (len(github.ours(place.made)), place.dead()) == (1, [])
