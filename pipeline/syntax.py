@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+import tree_sitter_go
+import tree_sitter_java
 import tree_sitter_javascript
 import tree_sitter_python
 import tree_sitter_typescript
@@ -31,9 +33,11 @@ _LANGUAGES = {
     ".mts": "typescript",
     ".cts": "typescript",
     ".tsx": "tsx",
+    ".go": "go",
+    ".java": "java",
 }
 
-_FALLBACKS = {"javascript": ("tsx",), "typescript": ("tsx",), "tsx": (), "python": ()}
+_FALLBACKS = {"javascript": ("tsx",), "typescript": ("tsx",), "tsx": (), "python": (), "go": (), "java": ()}
 """Flow and newer syntax in .js reads as TSX, which is a superset; the engine tries the same."""
 
 _NAME_LIMIT = 80
@@ -62,10 +66,17 @@ _DEFINITIONS = frozenset(
         "arrow_function",
         "class",
         "internal_module",
+        "method_declaration",
+        "constructor_declaration",
+        "interface_declaration",
+        "enum_declaration",
+        "record_declaration",
+        "type_spec",
+        "func_literal",
         "module",
     }
 )
-"""Node types of all four grammars that enclose lines; the root of a Python tree is a `module` too, but has no name."""
+"""Node types of all grammars that enclose lines; the root of a Python tree is a `module` too, but has no name."""
 
 Span = tuple[int, int, str]
 """First line, last line (both 1-based, inclusive) and name of one definition."""
@@ -76,6 +87,10 @@ def _grammar(language: str) -> Language:
     """The compiled grammar of one of our languages."""
     if language == "python":
         return Language(tree_sitter_python.language())
+    if language == "go":
+        return Language(tree_sitter_go.language())
+    if language == "java":
+        return Language(tree_sitter_java.language())
     if language == "javascript":
         return Language(tree_sitter_javascript.language())
     if language == "typescript":
@@ -84,7 +99,7 @@ def _grammar(language: str) -> Language:
 
 
 def language_of(path: str) -> str | None:
-    """`python`, `javascript`, `typescript` or `tsx` by the file's extension, `workflow` or `dockerfile` by its name; else None."""
+    """The language of a program by the file's extension (`tsx` is one), `workflow` or `dockerfile` by the file's name; else None."""
     return _LANGUAGES.get(PurePosixPath(path).suffix.lower()) or format_of(path)
 
 
@@ -230,7 +245,9 @@ def _text(node: Node | None) -> str:
 
 def _name(node: Node) -> str:
     """Its own name, else that of what it is assigned to or registered as."""
-    return _text(node.child_by_field_name("name")) or _assigned_name(node)
+    receiver = node.child_by_field_name("receiver")  # Go: a method stands beside its type
+    owner = f"{_text(receiver).strip('()').split()[-1].lstrip('*')}." if receiver is not None and receiver.named_child_count else ""
+    return owner + (_text(node.child_by_field_name("name")) or _assigned_name(node))
 
 
 _TARGET_FIELDS = {

@@ -71,6 +71,8 @@ _ANALYZERS = {
     "tsx": "typescript",
     "workflow": "yaml",
     "dockerfile": "dockerfile",
+    "go": "go",
+    "java": "java",
 }
 
 _SCRIPTS = frozenset({"javascript", "typescript", "tsx"})
@@ -92,7 +94,7 @@ class Semgrep:
         return EngineInfo(NAME, engines.find(control.engines_dir, NAME).version, _digest())
 
     def concerns(self, path: str) -> bool:
-        """True for Python, JavaScript, TypeScript, workflows and Dockerfiles."""
+        """True for Python, JavaScript, TypeScript, Go, Java, workflows and Dockerfiles."""
         return language_of(path) is not None
 
     def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:

@@ -89,7 +89,7 @@ def _comments(path: str, content: bytes, lines: Sequence[str]) -> Iterator[tuple
     waiting = [tree.root_node]
     while waiting:
         node = waiting.pop()
-        if node.type == "comment":
+        if node.type in ("comment", "line_comment", "block_comment"):
             row, text = node.start_point.row, node.text or b""
             before = content.split(b"\n")[row][: node.start_point.column]
             if MARK in text and b"\n" not in text:

@@ -1,6 +1,6 @@
 """Questions to one node of a syntax tree: is it a statement, a call, a string that values are put into; what is it called.
 
-Python, JavaScript and TypeScript side by side: their grammars share most words, and where they differ both are listed.
+Python, JavaScript, TypeScript, Go and Java side by side: their grammars share most words, and where they differ all are listed.
 """
 
 from __future__ import annotations
@@ -9,27 +9,15 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
+from pipeline.triage import compiled
+
 SIMPLE = frozenset(
     [
-        # Python
-        "expression_statement",
-        "return_statement",
-        "raise_statement",
-        "assert_statement",
-        "delete_statement",
-        "pass_statement",
-        "break_statement",
-        "continue_statement",
-        "global_statement",
-        "nonlocal_statement",
-        "import_statement",
-        "import_from_statement",
+        *("expression_statement", "return_statement", "raise_statement", "assert_statement", "delete_statement", "pass_statement"),
+        *("break_statement", "continue_statement", "global_statement", "nonlocal_statement", "import_statement", "import_from_statement"),
         "future_import_statement",
-        # JavaScript and TypeScript
-        "lexical_declaration",
-        "variable_declaration",
-        "throw_statement",
-        "debugger_statement",
+        *("lexical_declaration", "variable_declaration", "throw_statement", "debugger_statement"),  # JavaScript and TypeScript
+        *compiled.SIMPLE,
     ]
 )
 """Statements without statements in them (but for those of functions in their expressions)."""
@@ -45,6 +33,7 @@ HEADERS = {
     "switch_statement": "value",
     "with_statement": "",
     "except_clause": "",
+    **compiled.HEADERS,
 }
 """Statements with a block, and the field that is evaluated at their head; `""`: everything before the block."""
 
@@ -58,16 +47,21 @@ FUNCTIONS = frozenset(
         "arrow_function",
         "method_definition",
         "lambda",
+        *compiled.FUNCTIONS,
     ]
 )
-CLASSES = frozenset(["class_definition", "class_declaration", "class", "abstract_class_declaration"])
-BLOCKS = frozenset(["block", "statement_block", "module", "program", "class_body", "switch_case", "switch_default"])
+CLASSES = frozenset(["class_definition", "class_declaration", "class", "abstract_class_declaration", *compiled.CLASSES])
+BLOCKS = frozenset(["block", "statement_block", "module", "program", "class_body", "switch_case", "switch_default", *compiled.BLOCKS])
 OUTSIDE = frozenset(["decorator", "class_heritage", "argument_list", "default_parameter"])
 """What is evaluated beside a definition, in no statement of its own."""
-LEAVING = frozenset(["return_statement", "raise_statement", "throw_statement", "break_statement", "continue_statement"])
-CALLS = frozenset(["call", "call_expression", "new_expression"])
+LEAVING = frozenset(["return_statement", "raise_statement", "throw_statement", "break_statement", "continue_statement"]) | compiled.LEAVING
+CALLS = frozenset(["call", "call_expression", "new_expression"]) | compiled.CALLS
+MEMBERS = frozenset(["attribute", "member_expression"]) | compiled.MEMBERS
+INDEXED = frozenset(["subscript", "subscript_expression", "index_expression", "array_access"])
+TEXTS = frozenset(["string", "template_string"]) | compiled.TEXTS
 
 ROUTE_METHODS = frozenset(["get", "post", "put", "delete", "patch", "head", "options", "all", "use", "route", "websocket", "add_url_rule"])
+ROUTE_METHODS |= compiled.ROUTES
 REGISTERING = ROUTE_METHODS | {
     *("on", "once", "addListener", "addEventListener", "subscribe", "command", "task", "register", "define", "component", "directive"),
     *("controller", "service", "factory", "describe", "it", "test", "before", "after", "beforeEach", "afterEach"),
@@ -75,6 +69,7 @@ REGISTERING = ROUTE_METHODS | {
 """Calls that keep a function under a name: their first text."""
 TEXT_METHODS = frozenset(["format", "join", "concat", "format_map", "replace"])
 PLAIN = frozenset(["true", "false", "none", "null", "undefined", "integer", "float", "number", "unary_expression", "not_operator"])
+PLAIN |= compiled.PLAIN
 """Constants whose truth is all that matters of them."""
 QUOTERS = frozenset(["quote", "int", "float", "len", "parseInt", "Number"])
 """What they return carries no text of the one who sent the value."""
@@ -92,9 +87,9 @@ def constant_truth(node: Node | None) -> bool | None:
     while inner.type == "parenthesized_expression" and inner.named_child_count == 1:
         inner = inner.named_children[0]
     text = decode(inner.text or b"").strip()
-    if inner.type in ("true", "false", "none", "null", "undefined", "integer", "float", "number"):
-        return text not in ("False", "false", "None", "null", "undefined", "0", "0.0", "0x0", "0n", "")
-    if inner.type == "string":
+    if inner.type in PLAIN and inner.type not in ("unary_expression", "not_operator"):
+        return text not in ("False", "false", "None", "null", "nil", "undefined", "0", "0.0", "0x0", "0n", "")
+    if inner.type == "string" or inner.type in compiled.TEXTS:
         return string_of(inner) != ""
     if inner.type in ("not_operator", "unary_expression"):
         argument = inner.child_by_field_name("argument")
@@ -106,7 +101,7 @@ def constant_truth(node: Node | None) -> bool | None:
         if decisive in parts:
             return decisive
         return None if None in parts else not decisive
-    if any(n.type in ("identifier", "call", "call_expression", "this", "attribute", "member_expression") for n in walk(inner)):
+    if any(n.type in ("identifier", "this") or n.type in CALLS or n.type in MEMBERS for n in walk(inner)):
         return None
     return False
 
@@ -190,37 +185,53 @@ def is_callee(node: Node) -> bool:
     parent = node.parent
     if parent is None or parent.type not in CALLS:
         return False
-    return node in (parent.child_by_field_name("function"), parent.child_by_field_name("constructor"))
+    return node == called(parent)
+
+
+def called(call: Node) -> Node | None:
+    """What a call names: a function or method with what it is taken from, in Java its name alone, or the class of a new object."""
+    if call.type == "method_invocation":
+        return call.child_by_field_name("name")
+    if call.type == "object_creation_expression":
+        return call.child_by_field_name("type")
+    return call.child_by_field_name("function") or call.child_by_field_name("constructor")
+
+
+def owner(node: Node) -> Node | None:
+    """`a.b` of `a.b.c`, of which Java makes a part of the call itself."""
+    return node.child_by_field_name("object") or node.child_by_field_name("operand")
+
+
+def path_of(call: Node) -> str:
+    """What is called, as written: `fmt.Sprintf`."""
+    target = called(call)
+    before = call.child_by_field_name("object") if call.type == "method_invocation" else None
+    named = flat(target) if target is not None else ""
+    return f"{flat(before)}.{named}" if before is not None else named
 
 
 def leads_to_callee(node: Node) -> bool:
     """True for `a` in `a.b.c(...)`: the first name on the way to what is called."""
     parent = node.parent
     child: Node = node
-    while parent is not None and parent.type in ("attribute", "member_expression") and parent.child_by_field_name("object") == child:
-        if is_callee(parent):
+    while parent is not None and (parent.type in MEMBERS or parent.type == "method_invocation") and owner(parent) == child:
+        if parent.type == "method_invocation" or is_callee(parent):
             return True
         child = parent
         parent = parent.parent
     return False
 
 
+# fmt: off
 _BINDING_FIELDS = {
-    ("assignment", "left"),
-    ("augmented_assignment", "left"),
-    ("named_expression", "name"),
-    ("for_statement", "left"),
-    ("for_in_clause", "left"),
-    ("for_in_statement", "left"),
-    ("variable_declarator", "name"),
-    ("assignment_expression", "left"),
-    ("augmented_assignment_expression", "left"),
-    ("catch_clause", "parameter"),
-    ("arrow_function", "parameter"),
-    ("pair_pattern", "value"),
-    ("assignment_pattern", "left"),
-    ("object_assignment_pattern", "left"),
+    ("assignment", "left"), ("augmented_assignment", "left"), ("named_expression", "name"),
+    ("for_statement", "left"), ("for_in_clause", "left"), ("for_in_statement", "left"),
+    ("variable_declarator", "name"), ("assignment_expression", "left"), ("augmented_assignment_expression", "left"),
+    ("catch_clause", "parameter"), ("arrow_function", "parameter"), ("pair_pattern", "value"),
+    ("assignment_pattern", "left"), ("object_assignment_pattern", "left"),
+    *compiled.BINDING_FIELDS,
 }
+# fmt: on
 _PATTERNS = frozenset(
     ["pattern_list", "tuple_pattern", "list_pattern", "as_pattern_target", "list_splat_pattern", "array_pattern", "rest_pattern"]
 )
@@ -235,6 +246,9 @@ def is_glued(node: Node) -> bool:
 
 
 def is_binding(name: str, parent: Node) -> bool:
+    if parent.type == "expression_list":  # Go: `a, b := ...`
+        around = parent.parent
+        return around is not None and around.child_by_field_name("left") == parent
     return (parent.type, name) in _BINDING_FIELDS or parent.type in _PATTERNS or parent.type in ("lambda_parameters", "formal_parameters")
 
 
@@ -248,10 +262,12 @@ def builds(node: Node) -> bool:
         if operator(node) not in ("+", "%"):
             return False
         sides = [node.child_by_field_name(side) for side in ("left", "right")]
-        return any(side is not None and any(n.type in ("string", "template_string") for n in spine(side)) for side in sides)
+        return any(side is not None and any(n.type in TEXTS for n in spine(side)) for side in sides)
     if node.type in ("augmented_assignment", "augmented_assignment_expression"):
-        return any(n.type in ("string", "template_string") for n in walk(node))
+        return any(n.type in TEXTS for n in walk(node))
     if node.type in CALLS:
+        if path_of(node) in compiled.MAKERS:
+            return True
         target = node.child_by_field_name("function")
         if target is None or target.type not in ("attribute", "member_expression") or last_name(target) not in TEXT_METHODS:
             return False
@@ -276,7 +292,7 @@ def walk(node: Node, without: frozenset[str] = frozenset()) -> Iterator[Node]:
     while stack:
         current = stack.pop()
         if without and current.type in CALLS:
-            target = current.child_by_field_name("function")
+            target = called(current)
             if target is not None and last_name(target) in without:
                 continue
         yield current
@@ -285,7 +301,8 @@ def walk(node: Node, without: frozenset[str] = frozenset()) -> Iterator[Node]:
 
 def raw_names(node: Node) -> set[str]:
     """Names that a string-building expression puts in, without what a quoting or number-making function has dealt with."""
-    right = node.child_by_field_name("right") if node.type.startswith("augmented_assignment") else None
+    field = "right" if node.type.startswith("augmented_assignment") else "arguments" if path_of(node) in compiled.MAKERS else ""
+    right = node.child_by_field_name(field) if field else None
     return names_in(right or node, QUOTERS)
 
 
@@ -321,17 +338,19 @@ def names_in(node: Node, without: frozenset[str] = frozenset()) -> set[str]:
 
 def last_name(node: Node) -> str:
     last = node.child_by_field_name("attribute") or node.child_by_field_name("property")
+    if node.type in compiled.MEMBERS:
+        last = node.child_by_field_name("field")
     if last is not None:
         return decode(last.text or b"")
-    if node.type in ("identifier", "property_identifier", "super", "import"):
+    if node.type in ("identifier", "property_identifier", "super", "import", "type_identifier"):
         return decode(node.text or b"")
     return ""
 
 
 def root_name(node: Node) -> str:
     current: Node = node
-    while current.type in ("attribute", "member_expression"):
-        inner = current.child_by_field_name("object")
+    while current.type in MEMBERS:
+        inner = owner(current)
         if inner is None:
             return ""
         current = inner
@@ -341,7 +360,9 @@ def root_name(node: Node) -> str:
 def definition_name(node: Node) -> str:
     name = node.child_by_field_name("name")
     if name is not None:
-        return flat(name)
+        receiver = node.child_by_field_name("receiver")  # Go: a method stands beside its type
+        of = next((flat(n) for n in walk(receiver) if n.type == "type_identifier"), "") if receiver is not None else ""
+        return f"{of}.{flat(name)}" if of else flat(name)
     parent = node.parent
     fields = {
         "variable_declarator": "name",
@@ -369,6 +390,9 @@ def parameters(node: Node | None) -> Iterator[str]:
         yield decode(node.text or b"")
         return
     for child in node.named_children:
+        if child.type in ("parameter_declaration", "variadic_parameter_declaration", "formal_parameter"):
+            yield from (decode(name.text or b"") for name in child.children_by_field_name("name"))
+            continue
         first = next((n for n in walk(child) if n.type in ("identifier", "shorthand_property_identifier_pattern")), None)
         if first is not None:
             yield decode(first.text or b"")
@@ -398,7 +422,7 @@ def _parameter(node: Node) -> str:
 
 def whole_numbers(arguments: Node | None) -> tuple[int, ...]:
     """Arguments of a call that are whole numbers in digits."""
-    texts = [flat(child) for child in arguments.named_children if child.type in ("integer", "number")] if arguments is not None else []
+    texts = [flat(child) for child in arguments.named_children if child.type in compiled.WHOLE] if arguments is not None else []
     digits = (text.replace("_", "") for text in texts)
     return tuple(int(text) for text in digits if text.isdecimal() and len(text) < 19)
 
@@ -421,7 +445,10 @@ def swallows(node: Node) -> bool:
     """True for a handler that does nothing with an error: an empty `except` or `catch`, `suppress(...)`, `.catch(() => {})`."""
     if node.type in ("except_clause", "catch_clause"):
         body = next((child for child in reversed(node.named_children) if is_block(child)), None)
-        return body is not None and all(child.type in ("pass_statement", "comment", "continue_statement") for child in body.named_children)
+        return body is not None and all(
+            child.type in ("pass_statement", "comment", "line_comment", "block_comment", "continue_statement")
+            for child in body.named_children
+        )
     target, arguments = node.child_by_field_name("function"), node.child_by_field_name("arguments")
     if target is None or arguments is None:
         return False
@@ -444,7 +471,11 @@ def parameters_in(node: Node) -> set[str]:
 def string_of(node: Node | None) -> str:
     if node is None:
         return ""
-    return "".join(decode(c.text or b"") for c in node.children if c.type in ("string_content", "string_fragment", "escape_sequence"))
+    return "".join(
+        decode(c.text or b"")
+        for c in node.children
+        if c.type.endswith(("string_content", "string_fragment", "literal_content")) or c.type == "escape_sequence"
+    )
 
 
 def flat(node: Node) -> str:

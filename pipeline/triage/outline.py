@@ -1,7 +1,7 @@
 """What a source file does, statement by statement: enough to tell whether a patch kept it, and nothing more.
 
-One reading for Python, JavaScript and TypeScript, from tree-sitter's trees: which functions, classes and routes exist, and for each
-statement what it calls, which values it uses, what it names, and whether it can be reached. Pure; garbage is no error.
+One reading for Python, JavaScript, TypeScript, Go and Java, from tree-sitter's trees: which functions, classes and routes exist, and for
+each statement what it calls, which values it uses, what it names, and whether it can be reached. Pure; garbage is no error.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ from dataclasses import dataclass, field
 from tree_sitter import Node
 
 from pipeline.syntax import language_of, syntax_tree
+from pipeline.triage.compiled import ASSIGNING
 from pipeline.triage.nodes import (
     CALLS,
     CLASSES,
     FUNCTIONS,
     HEADERS,
+    INDEXED,
     LEAVING,
     MAX_TEXT,
+    MEMBERS,
     OUTSIDE,
     PLAIN,
     ROUTE_METHODS,
+    TEXTS,
     builds,
+    called,
     constant_truth,
     decode,
     definition_name,
@@ -41,6 +46,7 @@ from pipeline.triage.nodes import (
     names_in,
     own_text,
     parameters,
+    path_of,
     raw_names,
     root_name,
     signature,
@@ -173,7 +179,7 @@ def outline(path: str, content: bytes) -> Outline | None:
     tree = syntax_tree(path, content)
     if tree is None:
         return None
-    return _Reader(language_of(path) == "python").read(tree.root_node)
+    return _Reader(language_of(path) in ("python", "go", "java")).read(tree.root_node)
 
 
 @dataclass(slots=True)
@@ -192,8 +198,8 @@ def _head_line(node: Node, body: Node | None) -> int:
 
 
 class _Reader:
-    def __init__(self, python: bool) -> None:
-        self.python = python
+    def __init__(self, named: bool) -> None:
+        self.named = named  # an import is a statement with names that it only mentions
         self.out = Outline()
 
     def read(self, root: Node) -> Outline:
@@ -207,16 +213,21 @@ class _Reader:
 
     def _visit(self, place: _Place) -> list[_Place]:
         node, unit, scope = place.node, place.unit, place.scope
-        if node.type in ("ERROR", "comment"):
+        if node.type in ("ERROR", "comment", "line_comment", "block_comment"):
             return []
         self.out.swallows += node.type in ("except_clause", "catch_clause") and swallows(node)
         if node.type in FUNCTIONS or node.type in CLASSES:
             scope = self._define(node, scope)
         elif is_unit(node) or (unit is None and node.type in OUTSIDE):
             unit = self._unit(node, scope, place.dead)
-        elif place.field == "body" and node.parent is not None and node.parent.type in ("arrow_function", "lambda") and not is_block(node):
+        elif (
+            place.field == "body"
+            and node.parent is not None
+            and node.parent.type in ("arrow_function", "lambda", "lambda_expression")
+            and not is_block(node)
+        ):
             unit = self._unit(node, scope, place.dead, "expression")
-        if unit is not None and not (unit.imports and self.python and node.type == "identifier"):
+        if unit is not None and not (unit.imports and self.named and node.type == "identifier"):
             self._note(node, place.field, unit)
         if place.depth >= MAX_DEPTH:
             self.out.too_deep = True
@@ -261,7 +272,12 @@ class _Reader:
             node, kind or node.type, node.start_byte, end, node.start_point.row + 1, end_line, scope, " ".join(decode(raw).split()), dead
         )
         unit.empty = is_empty(node)
-        unit.imports = node.type in ("import_statement", "import_from_statement", "future_import_statement") or is_require(node)
+        unit.imports = node.type in (
+            "import_statement",
+            "import_from_statement",
+            "future_import_statement",
+            "import_declaration",
+        ) or is_require(node)
         self.out.units.append(unit)
         return unit
 
@@ -312,10 +328,10 @@ class _Reader:
         elif kind == "pair_pattern":
             key = node.child_by_field_name("key")
             unit.parts.add(flat(key) if key is not None else "")
-        elif kind in ("attribute", "member_expression"):
+        elif kind in MEMBERS:
             if not is_callee(node):
                 unit.parts.add(last_name(node))
-        elif kind in ("string", "template_string") and len(node.text or b"") < 200:
+        elif kind in TEXTS and len(node.text or b"") < 200:
             unit.strings.add(string_of(node))
         elif kind in (
             "assignment",
@@ -323,15 +339,19 @@ class _Reader:
             "assignment_expression",
             "augmented_assignment_expression",
             "variable_declarator",
+            *ASSIGNING,
         ):
             unit.assigns = True
-            left = node.child_by_field_name("left")
-            if left is not None and left.type in ("attribute", "member_expression", "subscript", "subscript_expression"):
-                unit.targets |= names_in(left)
-                unit.written.add(last_name(left))
+            given = node.child_by_field_name("left")
+            for left in given.named_children if given is not None and given.type == "expression_list" else [given]:
+                if left is not None and (left.type in MEMBERS or left.type in INDEXED):
+                    unit.targets |= names_in(left)
+                    unit.written.add(last_name(left))
+        elif kind == "import_spec" or (kind == "import_declaration" and node.children[-1].type == ";"):
+            self._compiled_import(node, unit)
         elif kind in ("aliased_import", "dotted_name", "import_specifier"):
             self._import(node, unit)
-        if kind in ("keyword_argument", "pair"):
+        if kind in ("keyword_argument", "pair", "keyed_element"):
             self._option(node, unit)
         if kind in ("dictionary_splat", "spread_element"):
             unit.spread = unit.spread or kind == "dictionary_splat" or (node.parent is not None and node.parent.type == "object")
@@ -343,7 +363,8 @@ class _Reader:
             unit.built |= raw_names(node)
 
     def _call(self, node: Node, unit: Unit) -> None:
-        target = node.child_by_field_name("function") or node.child_by_field_name("constructor")
+        target = called(node)
+        before = node.child_by_field_name("object") if node.type == "method_invocation" else None
         arguments = node.child_by_field_name("arguments")
         if target is None:
             return
@@ -351,7 +372,7 @@ class _Reader:
         given: set[str] = set()
         literal = ""
         for number, argument in enumerate(arguments.named_children if arguments is not None else ()):
-            if argument.type == "string" and not builds(argument):
+            if (argument.type == "string" or argument.type in TEXTS - {"template_string"}) and not builds(argument):
                 literal = literal if number else string_of(argument)
                 break
             if argument.type == "identifier":
@@ -360,7 +381,7 @@ class _Reader:
             if argument.type not in ("list", "tuple", "array", "object", "dictionary", *FUNCTIONS):
                 built |= {found for inner in walk(argument) if builds(inner) for found in raw_names(inner)}
         numbers = whole_numbers(arguments)
-        call = Call(last_name(target), flat(target), root_name(target), frozenset(given), frozenset(built), literal, numbers)
+        call = Call(last_name(target), path_of(node), root_name(before or target), frozenset(given), frozenset(built), literal, numbers)
         unit.calls.append(call)
         if call.name in ROUTE_METHODS and literal.startswith("/"):
             self.out.routes.append(f"{call.path} {literal}")
@@ -368,11 +389,13 @@ class _Reader:
     @staticmethod
     def _option(node: Node, unit: Unit) -> None:
         key, value = node.child_by_field_name("name") or node.child_by_field_name("key"), node.child_by_field_name("value")
+        if value is not None and value.type == "literal_element" and value.named_child_count == 1:  # Go
+            value = value.named_children[0]
         truth = constant_truth(value)
         if key is None or value is None:
             return
         name = string_of(key) or flat(key)
-        if node.type == "pair":
+        if node.type in ("pair", "keyed_element"):
             unit.parts.add(name)
         if truth is not None and (value.type in PLAIN or (value.type == "string" and truth is False)):
             unit.options[name] = (truth, flat(value))
@@ -384,7 +407,9 @@ class _Reader:
             return
         if parent.type == "keyword_argument" and name == "name":
             return
-        if parent.type == "attribute" and name == "attribute":
+        if parent.type == "literal_element" and parent.parent is not None and parent.parent.child_by_field_name("key") == parent:
+            return  # Go: the name of a field
+        if (parent.type == "attribute" and name == "attribute") or (parent.type == "field_access" and name == "field"):
             return
         if is_binding(name, parent):
             unit.binds.add(text)
@@ -396,8 +421,16 @@ class _Reader:
             unit.roots.add(text)
             return
         unit.loads.add(text)
-        if parent.type not in ("attribute", "member_expression", "subscript", "subscript_expression"):
+        if parent.type not in MEMBERS and parent.type not in INDEXED:
             unit.mentions.add(text)
+
+    def _compiled_import(self, node: Node, unit: Unit) -> None:
+        """Go's `import name "path/of/package"`, Java's `import a.b.Name;`."""
+        path, alias = node.child_by_field_name("path"), node.child_by_field_name("name")
+        full = string_of(path) if path is not None else "".join(flat(child) for child in node.named_children if child.type != "asterisk")
+        here = flat(alias) if alias is not None else full.rpartition("/" if path is not None else ".")[2]
+        unit.binds.add(here)
+        self.out.imported[here] = full
 
     def _import(self, node: Node, unit: Unit) -> None:
         statement = unit.node

@@ -25,6 +25,7 @@ PATHS = [
     "app.js",
     "app.ts",
     "app.tsx",
+    "app.go",
     ".env",
     "docker-compose.yml",
     "run.sh",
@@ -69,6 +70,8 @@ WORDS = [
         "query += ",
         "yaml.load(",
         "verify=False",
+        "InsecureSkipVerify: true",
+        "tls.Config{",
         "random.choice(",
         "Math.random()",
         ".toString(36)",
@@ -111,6 +114,7 @@ def _finding(rule_id: str, path: str, line: int = 1, column: int = 1, end_column
 
 NAMES = {
     "dockerfile": "rewrite-dockerfile",
+    "go": "rewrite-go",
     "javascript": "rewrite-javascript",
     "python": "rewrite-python",
     "secrets": "secret",
@@ -160,6 +164,7 @@ def test_a_missing_or_unreadable_file_is_left_alone(fixer: Fixer, rule: str) -> 
         b"a: &a [x, x]\n"
         + b"".join(b"b%d: &b%d [*%s, *%s]\n" % (n, n, m, m) for n, m in [(0, b"a"), *((n, b"b%d" % (n - 1)) for n in range(1, 40))]),
         b"jobs:\n a:\n  steps:\n  - run: |\n" + b"     echo ${{ github.head_ref }} $(\n" * 3_000,
+        b"package a\nvar x = " + b"T{InsecureSkipVerify: true, A: " * 3_000 + b"}" * 3_000 + b"\n",
         b"FROM a\nRUN curl " + b"x \\\n" * 5_000 + b" -k\n",
     ],
     ids=lambda content: repr(content[:24]),
@@ -173,6 +178,7 @@ def test_hostile_text_ends_soon_and_without_an_exception(content: bytes) -> None
         "secrets": ["app.py", "app.js", ".env"],
         "workflow": [".github/workflows/ci.yml"],
         "dockerfile": ["Dockerfile"],
+        "go": ["app.go"],
     }
     for rule in RULES:
         for path in paths[rule.split(".")[0]]:

@@ -87,7 +87,7 @@ def test_a_built_file_is_looked_at_and_its_findings_are_marked(tmp_path: Path) -
 
 
 def test_what_no_rule_reads_is_not_applicable(tmp_path: Path) -> None:
-    seen = look(SCANNER, tmp_path / "tree", {"main.go": "package main\n", "style.css": "a {}\n"})
+    seen = look(SCANNER, tmp_path / "tree", {"main.rs": "fn main() {}\n", "style.css": "a {}\n"})
     assert {gap.gap_class for gap in seen.gaps.values()} == {GapClass.NOT_APPLICABLE}
     assert not seen.covered
 

@@ -21,7 +21,7 @@ from pipeline.plugins import discover
 from pipeline.ports import Fixer
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.prove import Engines
-from tests.e2e import variants_javascript, variants_plain, variants_python
+from tests.e2e import variants_go, variants_javascript, variants_plain, variants_python
 from tests.e2e.proof_cases import Memory
 from tests.e2e.proof_trials import put_through, residues_known
 from tests.unit.fixers import cases
@@ -67,7 +67,7 @@ class Result:
     """Why it failed, empty when the patch passed and a second run changed nothing."""
 
 
-_PLACES = {".py": "app.py", ".js": "app.js", ".yml": ".github/workflows/app.yml", ".dockerfile": "Dockerfile"}
+_PLACES = {".py": "app.py", ".js": "app.js", ".yml": ".github/workflows/app.yml", ".dockerfile": "Dockerfile", ".go": "app.go"}
 """Ending of an example -> where such a file stands in a repository."""
 
 
@@ -89,7 +89,7 @@ def seeds(rule: str) -> list[Seed]:
             found += [Seed(rule, f"{file.name}:{number}", path, text, Location(path, number, number)) for number in expected]
     if (cases.TABLES / f"{rule}.txt").exists():
         for case in cases.table(rule):
-            if case.after is not None and case.path.endswith((".py", ".js", ".yml", "Dockerfile")):
+            if case.after is not None and case.path.endswith((".py", ".js", ".yml", "Dockerfile", ".go")):
                 where = cases.location(case.path, case.before, case.at)
                 found.append(Seed(rule, case.name, case.path, case.before, where, case.files))
     return found
@@ -133,6 +133,8 @@ def _variants(seed: Seed, chance_seed: int, number: int) -> list[Variant]:
         written = variants_python.variants(seed.text, seed.where.line, chance)
     elif seed.path.endswith(".js"):
         written = variants_javascript.variants(seed.path, seed.text, seed.where.line, chance)
+    elif seed.path.endswith(".go"):
+        written = variants_go.variants(seed.text, chance)
     else:
         written = variants_plain.variants(seed.path, seed.text, chance)
     return [Variant(seed, kind, f"part{number}_{kind}/{seed.path}", text) for kind, text in written]

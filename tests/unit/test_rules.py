@@ -29,6 +29,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "javascript": ("js", "mjs", "cjs", "jsx", "ts", "mts", "tsx"),
     "workflow": ("yml",),
     "dockerfile": ("dockerfile",),
+    "go": ("go",),
 }
 """By the language of a rule: endings of the files that it looks at; the first is that of its examples."""
 

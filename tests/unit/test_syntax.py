@@ -22,7 +22,9 @@ from pipeline.syntax import language_of, parses, scope_at
         ("a.ts", "typescript"),
         ("a.mts", "typescript"),
         ("a.tsx", "tsx"),
-        ("a.go", None),
+        ("a.go", "go"),
+        ("a.java", "java"),
+        ("a.rs", None),
         ("py", None),
         (".py", None),
         ("", None),
@@ -48,6 +50,8 @@ def test_a_language_is_known_by_its_extension(path: str, language: str | None) -
         ("a.js", b"// @flow\nimport type {A} from 'b'; const f = (x: A): number => 1\n"),
         ("a.js", b"let s = 'caf\xe9'\n"),
         ("a.ts", b"let a = <any>b; enum C { D }\n"),
+        ("a.go", b"package a\nfunc Map[T any](x []T) {}\n"),
+        ("A.java", b"record A(int x) { static int f() { return switch (1) { case 1 -> 2; default -> 3; }; } }\n"),
         ("a.tsx", b"const a = <T,>(x: T) => <b>{x}</b>\n"),
     ],
 )
@@ -64,6 +68,8 @@ def test_programs_parse(path: str, content: bytes) -> None:
         ("a.js", b"if (a) { (\n"),
         ("a.ts", b"class { class { \n"),
         ("a.tsx", b"<div>\n"),
+        ("a.go", b"package a\nfunc f( {\n"),
+        ("A.java", b"class A { void f( { }\n"),
     ],
 )
 def test_garbage_does_not_parse(path: str, content: bytes) -> None:
@@ -85,8 +91,15 @@ def test_a_template_with_a_typed_tag_is_a_program(path: str, content: bytes) -> 
 
 
 def test_an_unknown_language_is_not_judged() -> None:
-    assert parses("a.go", b"package main") is None
-    assert scope_at("a.go", b"func main() {}", 1) == ""
+    assert parses("a.rs", b"fn main() {}") is None
+    assert scope_at("a.rs", b"fn main() {}", 1) == ""
+
+
+def test_scopes_of_go_and_java() -> None:
+    go = b"package a\ntype Users struct{}\nfunc (u *Users) Find(name string) error {\n\treturn nil\n}\nfunc main() {\n\trun()\n}\n"
+    assert [scope_at("a.go", go, line) for line in (1, 4, 7)] == ["", "Users.Find", "main"]
+    java = b"package a;\nclass Users {\n  Users() {\n  }\n  String find(String name) {\n    return name;\n  }\n}\n"
+    assert [scope_at("A.java", java, line) for line in (1, 3, 6)] == ["", "Users.Users", "Users.find"]
 
 
 PYTHON = b"""import os

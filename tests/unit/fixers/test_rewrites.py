@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.fixers.dockerfile import FIXER as DOCKERFILE
+from pipeline.fixers.go import FIXER as GO
 from pipeline.fixers.javascript import FIXER as JAVASCRIPT
 from pipeline.fixers.python import FIXER as PYTHON
 from pipeline.fixers.workflow import FIXER as WORKFLOW
@@ -13,7 +14,7 @@ from pipeline.rulebook import load
 from pipeline.stages.ladder import patches
 from tests.unit.fixers.cases import TABLES, Case, check, table
 
-FIXERS: dict[str, Fixer] = {"dockerfile": DOCKERFILE, "javascript": JAVASCRIPT, "python": PYTHON, "workflow": WORKFLOW}
+FIXERS: dict[str, Fixer] = {"dockerfile": DOCKERFILE, "go": GO, "javascript": JAVASCRIPT, "python": PYTHON, "workflow": WORKFLOW}
 RULES = sorted(path.stem for path in TABLES.glob("*.txt"))
 CASES = [pytest.param(FIXERS[rule.partition(".")[0]], rule, case, id=f"{rule}: {case.name}") for rule in RULES for case in table(rule)]
 
