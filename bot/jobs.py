@@ -313,6 +313,7 @@ class Relay:
                 if time.monotonic() - self._swept >= SWEEP_SECONDS:
                     self.sweep()
                 self.relay()
+                self.number()
                 self._jobs.publish(self.probes())
                 self._jobs.wait(MORE_SECONDS if self._more else WAIT_SECONDS)
                 self._say_queue(up=True)
@@ -343,6 +344,14 @@ class Relay:
         self._probe_at = time.monotonic() + self._probe_seconds * (0.5 + random.random() / 2)  # noqa: S311
         with self._database.read() as work:
             return work.publishing.probes()
+
+    def number(self) -> int:
+        """Give what happened to findings its place in the log; how many events. See `pipeline.store.eventlog`."""
+        with self._database.read() as work:
+            if not work.events.waiting():
+                return 0
+        with self._database.work() as work:
+            return work.events.number()
 
     def _do_duties(self, stop: threading.Event) -> None:
         while not stop.wait(WAIT_SECONDS):

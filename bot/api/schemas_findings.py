@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -68,3 +69,45 @@ class PublicFindingResponse(BaseModel):
     reason: str | None = Field(default=None, description=f"{_OURS}: why a person decided so.")
     until: date | None = Field(default=None, description=f"{_OURS}: the last day of that decision.")
     fix_ids: list[str] = Field(description=f"{_OURS}: newest first.")
+
+
+class FindingEventType(StrEnum):
+    """What happened to a finding."""
+
+    DETECTED = "detected"
+    RESOLVED_AUTO = "resolved_auto"
+    RESOLVED_MANUAL = "resolved_manual"
+    RESOLVED_PR_MERGED = "resolved_pr_merged"
+    RESOLVED_PR_LINKED = "resolved_pr_linked"
+    REOPENED = "reopened"
+    STATUS_CHANGED = "status_changed"
+    FIX_CREATED = "fix_created"
+    FIX_STARTED = "fix_started"
+    FIX_COMPLETED = "fix_completed"
+    FIX_FAILED = "fix_failed"
+    FIX_CANCELLED = "fix_cancelled"
+    FIX_PR_CREATED = "fix_pr_created"
+    FIX_PR_UPDATED = "fix_pr_updated"
+
+
+class PublicFindingEventResponse(BaseModel):
+    """Something that happened to a finding. It never changes, and is never shown before everything that has a smaller `id`."""
+
+    id: str = Field(description="Grows with each event of the log; the key by which a poller knows what it has seen.")
+    organization_id: str
+    repository_id: str
+    finding_id: str
+    scan_id: str | None = Field(default=None, description="The batch in which it was seen.")
+    scan_type: ScanType | None = None
+    event_type: FindingEventType
+    previous_status: SecurityFindingStatus | None = None
+    new_status: SecurityFindingStatus | None = None
+    severity: FindingSeverity | None = None
+    check_id: str | None = None
+    file_path: str | None = None
+    actor_user_id: str | None = Field(default=None, description="Who acted: a login on the code host, or the name of an API key.")
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description="`branch`, `commit_sha`, `detail`, and `kind` where our own word says more than `event_type`."
+    )
+    event_timestamp: datetime = Field(description="When it came into the log; grows with `id`.")
+    created_at: datetime = Field(description="When it happened and was written down.")

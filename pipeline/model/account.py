@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from pipeline.model.ids import OrganizationId
 
+DEFAULT = "default"
+"""Slug of the organization that is there from the first start, whose everything is that belongs to no other."""
+
 
 class Scope(StrEnum):
     """What a key may do (specification 000; `admin` is ours)."""

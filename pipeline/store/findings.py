@@ -87,9 +87,10 @@ class Findings(SeenFindings):
         """A pull request was closed without being merged: what only it had is gone. `reopen_pull_request` takes that back."""
         branch = f"{PULL}{number}"
         opened = self.open_on(repository_id, branch)
+        before = self._shown(repository_id, branch, opened)
         self._set_states(repository_id, review_id, branch, dict.fromkeys(opened, "resolved"))
         detail = "the change was closed"
-        self._tell(repository_id, review_id, branch, commit, [(finding, "resolved_auto", detail) for finding in opened])
+        self._tell(repository_id, review_id, branch, commit, [(finding, "resolved_auto", detail) for finding in opened], before)
 
     def reopen_pull_request(self, repository_id: RepositoryId, number: int, review_id: ReviewId, commit: CommitId) -> None:
         """A closed pull request is open again with the head that it had: what it had then it has now."""
@@ -99,9 +100,10 @@ class Findings(SeenFindings):
         closed = {FindingId(row.finding_id) for row in self._transaction.execute(resolved)}
         # One that was resolved because it is gone has no place left.
         again = sorted(closed & {finding for finding, _, _ in self._places.of(repository_id, branch)})
+        before = self._shown(repository_id, branch, again)
         self._set_states(repository_id, review_id, branch, dict.fromkeys(again, "open"))
         detail = "the change was opened again"
-        self._tell(repository_id, review_id, branch, commit, [(finding, "reopened", detail) for finding in again])
+        self._tell(repository_id, review_id, branch, commit, [(finding, "reopened", detail) for finding in again], before)
 
     def merge_pull_request(
         self, repository_id: RepositoryId, number: int, target: str, review_id: ReviewId, commit: CommitId, *, scanned: bool
@@ -116,18 +118,20 @@ class Findings(SeenFindings):
         opened = self.open_on(repository_id, branch)
         told = self._told_merged(repository_id, target, opened)
         arrived = [finding for finding in opened if finding not in told]
+        before = self._shown(repository_id, target, arrived)
         if not scanned:
             brought = self._places.copy(repository_id, branch, target)
             self._set_states(repository_id, review_id, target, dict.fromkeys(sorted(brought & set(opened)), "open"))
         self._places.drop(repository_id, branch)
         self._set_states(repository_id, review_id, branch, dict.fromkeys(opened, "merged"))
-        self._tell(repository_id, review_id, target, commit, [(finding, "merged", branch) for finding in arrived])
+        self._tell(repository_id, review_id, target, commit, [(finding, "merged", branch) for finding in arrived], before)
 
     def delete_branch(self, repository_id: RepositoryId, branch: str, commit: CommitId) -> None:
         """A branch is gone, and with it what it had."""
         opened = self.open_on(repository_id, branch)
         if not opened:
             return
+        before = self._shown(repository_id, branch, opened)
         where = (finding_states.c.repository_id == repository_id, finding_states.c.branch == branch)
         self._transaction.execute(
             update(finding_states)
@@ -136,7 +140,7 @@ class Findings(SeenFindings):
         )
         self._places.drop(repository_id, branch)
         detail = "the branch was deleted"
-        self._tell(repository_id, None, branch, commit, [(finding, "resolved_auto", detail) for finding in opened])
+        self._tell(repository_id, None, branch, commit, [(finding, "resolved_auto", detail) for finding in opened], before)
 
     def known(self, repository_id: str, which: Collection[FindingId]) -> frozenset[FindingId]:
         """Those of some findings that are this repository's."""
@@ -197,7 +201,8 @@ class Findings(SeenFindings):
         mended: Mapping[FindingId, str],
     ) -> None:
         """Bring the branch to what was seen, and write an event for everything that changed."""
-        before = self._states(repository_id, branch, {*present, *gone})
+        stood = self._states(repository_id, branch, {*present, *gone})
+        before = {finding: row.status for finding, row in stood.items()}
         opened = [finding for finding in sorted(present) if before.get(finding) != "open"]
         closed = [finding for finding in sorted(gone) if before.get(finding) != "resolved"]
         happened: list[tuple[FindingId, FindingEventKind, str]] = []
@@ -217,17 +222,22 @@ class Findings(SeenFindings):
             happened.append((finding, "resolved_pr_merged" if finding in mended else "resolved_auto", mended.get(finding, "")))
         states: dict[FindingId, FindingStatus] = {**dict.fromkeys(opened, "open"), **dict.fromkeys(closed, "resolved")}
         self._set_states(repository_id, review_id, branch, states)
-        self._tell(repository_id, review_id, branch, commit, happened)
+        self._tell(repository_id, review_id, branch, commit, happened, {finding: row.shown for finding, row in stood.items()})
 
-    def _states(self, repository_id: RepositoryId, branch: str, which: Collection[FindingId]) -> dict[FindingId, str]:
+    def _states(self, repository_id: RepositoryId, branch: str, which: Collection[FindingId]) -> dict[FindingId, Row[Any]]:
         """How some findings stand on a branch: a push asks for those that it touches, and not for all that the repository has."""
-        found: dict[FindingId, str] = {}
+        found: dict[FindingId, Row[Any]] = {}
+        columns = (finding_states.c.finding_id, finding_states.c.status, finding_states.c.shown)
         for chunk in chunks(sorted(which)):
-            statement = select(finding_states.c.finding_id, finding_states.c.status).where(
+            statement = select(*columns).where(
                 finding_states.c.repository_id == repository_id, finding_states.c.branch == branch, finding_states.c.finding_id.in_(chunk)
             )
-            found.update({FindingId(row.finding_id): row.status for row in self._transaction.execute(statement)})
+            found.update({FindingId(row.finding_id): row for row in self._transaction.execute(statement)})
         return found
+
+    def _shown(self, repository_id: RepositoryId, branch: str, which: Collection[FindingId]) -> dict[FindingId, str]:
+        """Likewise, in the words of the API."""
+        return {finding: row.shown for finding, row in self._states(repository_id, branch, which).items()}
 
     def _set_states(self, repository_id: RepositoryId, review_id: ReviewId, branch: str, states: Mapping[FindingId, FindingStatus]) -> None:
         at = {"repository_id": repository_id, "branch": branch, "since": database_now(), "review_id": review_id}
@@ -261,9 +271,19 @@ class Findings(SeenFindings):
         branch: str,
         commit: CommitId,
         happened: Sequence[tuple[FindingId, FindingEventKind, str]],
+        before: Mapping[FindingId, str],
     ) -> None:
+        """Write events down, after the states are what they are now.
+
+        Args:
+            before: how the findings stood on the branch, in the words of the API; without those that did not.
+        """
         at = {"repository_id": repository_id, "review_id": review_id, "branch": branch, "commit": commit, "at": database_now()}
-        events: list[Values] = [{**at, "finding_id": finding, "kind": kind, "detail": detail} for finding, kind, detail in happened]
+        now = self._shown(repository_id, branch, {finding for finding, _, _ in happened})
+        events: list[Values] = [
+            {**at, "finding_id": one, "kind": kind, "detail": detail, "previous": before.get(one, ""), "now": now.get(one, "")}
+            for one, kind, detail in happened
+        ]
         self._transaction.add(finding_events, events)
 
     def _pulls_of(self, which: Collection[FindingId]) -> dict[FindingId, str]:

@@ -12,12 +12,12 @@ from pipeline.errors import UsageError
 from pipeline.model import account
 from pipeline.model.ids import InstallationId, OrganizationId
 from pipeline.store.columns import database_now
+from pipeline.store.eventlog import EventLog
 from pipeline.store.identifiers import new_id
-from pipeline.store.tables import installations, organizations
+from pipeline.store.tables import installations, organizations, repositories
 from pipeline.store.transaction import Transaction
 
-DEFAULT: Final = "default"
-"""Slug of the organization that is there from the first start."""
+DEFAULT: Final = account.DEFAULT
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -61,6 +61,13 @@ class Organizations:
         found = self._transaction.execute(select(organizations.c.id).where(organizations.c.slug == slug)).scalar_one_or_none()
         if found is None:
             raise UsageError(f"there is no organization '{slug}'", hint=f"make it: fixwright organizations create {slug}")
+        home = select(installations).where(installations.c.id == installation).subquery()
+        theirs = (
+            repositories.c.provider == home.c.provider,
+            repositories.c.instance == home.c.instance,
+            repositories.c.installation == home.c.external_id,
+        )
+        EventLog(self._transaction).move(select(repositories.c.id).where(*theirs), OrganizationId(found))
         values = {"organization_id": found, "updated_at": database_now()}
         self._transaction.execute(update(installations).where(installations.c.id == installation).values(values))
 

@@ -21,9 +21,12 @@ FINDING: Codec[Finding] = Codec(TypeAdapter(Finding))
 FixEventKind = Literal["fix_created", "fix_started", "fix_completed", "fix_failed", "fix_cancelled", "fix_pr_created", "fix_pr_updated"]
 """What became of a fix of it; `detail` begins with the fix's id."""
 
-FindingEventKind = Literal["detected", "resolved_auto", "resolved_pr_merged", "reopened", "merged"] | FixEventKind
-"""`merged`: a pull request's finding is the branch's now; `detail` names the pull request's branch (`pull/7`). `resolved_pr_merged`: it is
-gone since a pull request of ours was merged; `detail` names that one."""
+FindingEventKind = (
+    Literal["detected", "resolved_auto", "resolved_manual", "resolved_pr_merged", "reopened", "status_changed", "merged"] | FixEventKind
+)
+"""`resolved_manual`, `status_changed`, and `reopened` with an actor: a person said so. `merged`: a pull request's finding is the branch's
+now; `detail` names the pull request's branch (`pull/7`). `resolved_pr_merged`: it is gone since a pull request of ours was merged; `detail`
+names that one."""
 
 FindingStatus = Literal["open", "resolved", "merged"]
 """On a branch. `merged`: a pull request's, which went with it into another branch."""

@@ -11,6 +11,7 @@ from pipeline.store.cache import Cache
 from pipeline.store.counters import Counters
 from pipeline.store.deliveries import Deliveries
 from pipeline.store.effects import Effects
+from pipeline.store.eventlog import EventLog
 from pipeline.store.findings import Findings
 from pipeline.store.fixes import Fixes
 from pipeline.store.fixlists import FixLists
@@ -54,6 +55,7 @@ class Work:
         self.reviews = Reviews(self.transaction, self.installations)
         self.heads = Heads(self.transaction)
         self.findings = Findings(self.transaction)
+        self.events = EventLog(self.transaction)
         self.listing = Listing(self.transaction)
         self.fixes = Fixes(self.transaction)
         self.fix_lists = FixLists(self.transaction)

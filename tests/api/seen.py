@@ -77,3 +77,9 @@ def batch_of(api: ApiBench, repository: str, saw: Sequence[str]) -> str:
             values = {"batch_id": batch, "finding_id": row.id, "severity": row.severity, "branch": "main"}
             work.transaction.execute(insert(batch_findings).values(values))
     return batch
+
+
+def log(api: ApiBench) -> int:
+    """What the relay does all the time: what happened comes into the log."""
+    with api.app.database.work() as work:
+        return work.events.number()

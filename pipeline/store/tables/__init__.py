@@ -16,7 +16,16 @@ from pipeline.store.tables.account import (
     repository_groups,
 )
 from pipeline.store.tables.base import metadata
-from pipeline.store.tables.finding import finding_events, finding_places, finding_states, findings, occurrences, secret_marks, waivers
+from pipeline.store.tables.finding import (
+    event_log,
+    finding_events,
+    finding_places,
+    finding_states,
+    findings,
+    occurrences,
+    secret_marks,
+    waivers,
+)
 from pipeline.store.tables.places import installations, instances, organizations, repositories, scan_slots
 from pipeline.store.tables.review import batches, fix_attempts, fix_offers, fixes, pushers, reviews, scan_results, scans, subjects, threads
 from pipeline.store.tables.shared import counters, effects, host_locks, host_memory, processes, scan_cache
@@ -31,6 +40,7 @@ __all__ = [
     "delivery_counts",
     "device_logins",
     "effects",
+    "event_log",
     "finding_events",
     "finding_places",
     "finding_states",

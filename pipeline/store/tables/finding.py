@@ -109,8 +109,10 @@ finding_events = Table(
     Column("scan_type", Text, nullable=False, server_default=text("''")),
     Column("previous", Text, nullable=False, server_default=text("''")),
     Column("now", Text, nullable=False, server_default=text("''")),
+    moment("logged_at", nullable=True),
     Index("ix_finding_events_finding_id", "finding_id", "position"),
     Index("ix_finding_events_sequence", "sequence", unique=True),
+    Index("ix_finding_events_logged_at", "logged_at", "sequence"),
     Index("ix_finding_events_organization", "organization_id", "sequence"),
     Index("ix_finding_events_kind", "organization_id", "kind", "sequence"),
     Index("ix_finding_events_severity", "organization_id", "severity", "sequence"),
@@ -122,7 +124,17 @@ finding_events = Table(
 )
 """Append only. `kind`: see `pipeline.store.seen.FindingEventKind`. `actor`: login of a person, empty when nobody acted. `sequence`: given
 after the commit, by one writer, without gaps; null until then, and not to be seen from outside. With it come `organization_id`, `severity`
-and `scan_type`, so that an index answers every filter. `previous`, `now`: the status before and after, in the words of the API."""
+and `scan_type`, so that an index answers every filter, and `logged_at`, which grows with it. `previous`, `now`: the status before and
+after, in the words of the API; empty where that is no matter of the event."""
+
+event_log = Table(
+    "event_log",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+    moment("logged_at"),
+)
+"""One row, whose id is 1: the number that was given last, and when. Who gives numbers locks it."""
 
 _UNPLACED = text("sequence IS NULL")
 Index("ix_finding_events_unplaced", finding_events.c.position, postgresql_where=_UNPLACED, sqlite_where=_UNPLACED)

@@ -205,6 +205,15 @@ def _findings() -> None:
     for column in (_said("organization_id"), _said("scan_type"), _said("previous"), _said("now")):
         op.add_column("finding_events", column)
     op.add_column("finding_events", _count("severity"))
+    op.add_column("finding_events", _moment("logged_at"))
+    op.create_table(
+        "event_log",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        _moment("logged_at", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event_log")),
+    )
+    op.create_index("ix_finding_events_logged_at", "finding_events", ["logged_at", "sequence"], unique=False)
     op.create_index("ix_finding_events_sequence", "finding_events", ["sequence"], unique=True)
     op.create_index("ix_finding_events_organization", "finding_events", ["organization_id", "sequence"], unique=False)
     for name in ("kind", "severity", "scan_type"):
