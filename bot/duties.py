@@ -19,7 +19,7 @@ from pipeline.stages.endcheck import send_end
 from pipeline.stages.examine import RunControl
 from pipeline.stages.give_up import fail_review
 from pipeline.stages.heads import group_of
-from pipeline.stages.lapse import expire_ignores, expire_waivers
+from pipeline.stages.lapse import expire_decisions, expire_ignores, expire_waivers
 from pipeline.stages.sweep import begin_next, engines_digest
 from pipeline.stages.tend import EXPIRES, TROUBLES
 from pipeline.store.heads import QUIET_SECONDS
@@ -93,9 +93,10 @@ def tidy(app: App) -> None:
 
 
 def end_waivers(app: App) -> int:
-    """Have what a waiver, or an `ignore` entry of a policy, let stand judged anew when its last day is over; how many of them."""
+    """Have what a waiver, an `ignore` entry of a policy, or a decision through the API let stand count again when its last day is over; how
+    many of them."""
     today = app.places.today()
-    return expire_waivers(app.database, today) + expire_ignores(app.database, today)
+    return expire_waivers(app.database, today) + expire_ignores(app.database, today) + expire_decisions(app.database, today)
 
 
 def retain(app: App) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from bot.api.schemas import Strict
 from pipeline.model.scan import ScanType
 
 
@@ -69,6 +70,21 @@ class PublicFindingResponse(BaseModel):
     reason: str | None = Field(default=None, description=f"{_OURS}: why a person decided so.")
     until: date | None = Field(default=None, description=f"{_OURS}: the last day of that decision.")
     fix_ids: list[str] = Field(description=f"{_OURS}: newest first.")
+    gate_lifted: bool | None = Field(
+        default=None,
+        description=f"{_OURS}: in the answer to a change to `ignored` or `false_positive`: whether the finding stops no pull request now. "
+        "That takes the scope `admin`.",
+    )
+
+
+class PublicFindingUpdate(Strict):
+    """What a person decides."""
+
+    status: SecurityFindingStatus
+    reason: str | None = Field(default=None, max_length=500, description=f"{_OURS}: why.")
+    until: date | None = Field(
+        default=None, description=f"{_OURS}: the last day of `ignored`, `false_positive` or `needs_manual_review`; then it is open again."
+    )
 
 
 class FindingEventType(StrEnum):

@@ -33,3 +33,12 @@ def expire_ignores(database: Database, today: date) -> int:
     if count:
         log.info("ignore.expired", extra={"count": count})
     return count
+
+
+def expire_decisions(database: Database, today: date) -> int:
+    """Have everything count again of which somebody said until when it does not, through the API; how many. For the relay, likewise."""
+    with database.work() as work:
+        count = sum(work.decisions.expire(finding, repository, today) for finding, repository in work.decisions.run_out(today))
+    if count:
+        log.info("decision.expired", extra={"count": count})
+    return count

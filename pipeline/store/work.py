@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from pipeline.store.cache import Cache
 from pipeline.store.counters import Counters
+from pipeline.store.decisions import Decisions
 from pipeline.store.deliveries import Deliveries
 from pipeline.store.effects import Effects
 from pipeline.store.eventlog import EventLog
@@ -56,6 +57,7 @@ class Work:
         self.heads = Heads(self.transaction)
         self.findings = Findings(self.transaction)
         self.events = EventLog(self.transaction)
+        self.decisions = Decisions(self.transaction)
         self.listing = Listing(self.transaction)
         self.fixes = Fixes(self.transaction)
         self.fix_lists = FixLists(self.transaction)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
+from pipeline.model.account import Scope
 from pipeline.model.finding import Location, Severity
 from pipeline.model.ids import CommitId, RepositoryId
 from pipeline.model.scan import ScanType
+from pipeline.stages.lapse import expire_decisions
 from pipeline.store.findings import PULL
 from pipeline.store.listing import STATUSES
 from pipeline.store.tables import finding_states
 from tests.api.bench import ApiBench
-from tests.api.seen import a_finding, a_review, batch_of, listed, push, remember
+from tests.api.seen import a_finding, a_review, batch_of, listed, log, push, remember
 from tests.unit.store.samples import REPOSITORY as SHOP
 
 ON_BOTH = pytest.mark.usefixtures("database_url")
@@ -149,3 +153,132 @@ def test_a_path_that_is_no_text_is_spelt_out(api: ApiBench) -> None:
     (one,) = listed(api, shop)["items"]
     assert "\udc80" not in one["file_path"]
     assert one["source_url"].endswith("/a%80%00b.py#L1-L1")
+
+
+def change(api: ApiBench, repository: str, finding: str, status: str, expected: int = 200, **more: Any) -> dict[str, Any]:
+    said: dict[str, Any] = api.caller.patch(f"/repositories/{repository}/findings/{finding}", {"status": status, **more}, expected)
+    return said
+
+
+def told(api: ApiBench, finding: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    """What became of a finding, oldest first: kind, before, after, by whom; without what was waived."""
+    log(api)
+    found = api.caller.get("/finding-events", finding_id=finding)["items"]
+    own = [one for one in reversed(found) if "kind" not in one["metadata"]]
+    return [(one["event_type"], one["previous_status"], one["new_status"], one["actor_user_id"]) for one in own]
+
+
+@ON_BOTH
+def test_a_person_decides_and_the_history_says_who_and_what_was_before(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    one, two = remember(api, [a_finding(1), a_finding(2)])
+    remember(api, [a_finding(1)], f"{PULL}7", "p")
+    said = change(api, shop, one, "needs_manual_review", reason="who owns this?")
+    assert (said["status"], said["reason"], said["gate_lifted"]) == ("needs_manual_review", "who owns this?", None)
+    assert listed(api, shop, branch="pull/7", status="needs_manual_review")["total"] == 1
+    before = told(api, one)
+    assert change(api, shop, one, "needs_manual_review", reason="another")["reason"] == "who owns this?"
+    assert told(api, one) == before
+    assert change(api, shop, one, "resolved")["resolved_at"] is not None
+    assert ids(listed(api, shop, status="open")) == [two]
+    remember(api, [a_finding(1), a_finding(2)], key="b")
+    assert api.caller.get(f"/repositories/{shop}/findings/{one}")["status"] == "open"
+    change(api, shop, one, "resolved")
+    change(api, shop, one, "open")
+    assert told(api, one) == [
+        ("detected", None, "open", None),
+        ("status_changed", "open", "needs_manual_review", "a test"),
+        ("resolved_manual", "needs_manual_review", "resolved", "a test"),
+        ("reopened", "resolved", "open", None),
+        ("resolved_manual", "open", "resolved", "a test"),
+        ("reopened", "resolved", "open", "a test"),
+    ]
+    assert api.caller.get(f"/repositories/{shop}/findings/{two}")["status"] == "open"
+
+
+@ON_BOTH
+def test_what_is_ignored_stays_so_when_it_is_seen_again_and_is_gone_when_it_is_gone(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    (one,) = remember(api, [a_finding(1)])
+    change(api, shop, one, "false_positive")
+    remember(api, [a_finding(1)], key="b")
+    assert listed(api, shop, status="false_positive")["total"] == 1
+    remember(api, [], key="c", gone=[a_finding(1)])
+    assert api.caller.get(f"/repositories/{shop}/findings/{one}")["status"] == "resolved"
+    remember(api, [a_finding(1)], key="d")
+    assert told(api, one)[1:] == [
+        ("status_changed", "open", "false_positive", "a test"),
+        ("resolved_auto", "false_positive", "resolved", None),
+        ("reopened", "resolved", "false_positive", None),
+    ]
+
+
+@ON_BOTH
+def test_of_many_who_decide_at_once_each_event_says_what_was_before(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    (one,) = remember(api, [a_finding(1)])
+    words = ["ignored", "false_positive", "needs_manual_review", "resolved", "open"] * 4
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda word: change(api, shop, one, word), words))
+    history = told(api, one)
+    assert [before for _, before, _, _ in history[1:]] == [after for _, _, after, _ in history[:-1]]
+    assert all(before != after for _, before, after, _ in history)
+    assert api.caller.get(f"/repositories/{shop}/findings/{one}")["status"] == history[-1][2]
+
+
+@ON_BOTH
+def test_a_gate_is_lifted_by_an_administrator_alone(api: ApiBench) -> None:
+    repo, shop = api.connect("shop", {"a.txt": "fine\n"})
+    head = repo.commit({"a.txt": "BAD\n"}, branch="feature")
+    api.review(repo, "feature")
+    (one,) = ids(listed(api, shop, branch="pull/1"))
+    assert api.checks(repo, head)[0].conclusion == "failure"
+    writer = api.key_of("default", [Scope.READ, Scope.FINDING_WRITE])
+    path = f"/repositories/{shop}/findings/{one}"
+    said = writer.patch(path, {"status": "ignored", "reason": "only in a test"})
+    api.work()
+    assert (said["status"], said["gate_lifted"]) == ("ignored", False)
+    assert api.checks(repo, head)[0].conclusion == "failure"
+    change(api, shop, one, "open")
+    far = "2999-01-01"
+    assert "the last day lies between" in str(change(api, shop, one, "ignored", 422, until=far))
+    assert "8 to 500" in str(change(api, shop, one, "ignored", 422, reason="no"))
+    assert api.caller.get(path)["status"] == "open"
+    assert change(api, shop, one, "ignored", reason="only in a test")["gate_lifted"] is True
+    api.work()
+    assert api.checks(repo, head)[0].conclusion == "success"
+    with api.app.database.read() as work:
+        (waiver,) = work.waivers.of_repository(RepositoryId(shop))
+    assert (waiver.person.login, waiver.reason) == ("a test (API key)", "only in a test")
+    assert waiver.until is not None
+    change(api, shop, one, "open")
+    api.work()
+    assert api.checks(repo, head)[0].conclusion == "failure"
+    api.key_of("default", [Scope.READ]).patch(path, {"status": "ignored"}, 403)
+    api.other.patch(path, {"status": "ignored"}, 404)
+
+
+@ON_BOTH
+def test_what_is_over_counts_again(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    one, two = remember(api, [a_finding(1), a_finding(2)])
+    today = api.app.places.today()
+    change(api, shop, one, "needs_manual_review", until=today.isoformat())
+    change(api, shop, two, "needs_manual_review")
+    assert expire_decisions(api.app.database, today) == 0
+    assert expire_decisions(api.app.database, today + timedelta(days=1)) == 1
+    assert ids(listed(api, shop, status="open")) == [one]
+    assert told(api, one)[-1] == ("status_changed", "needs_manual_review", "open", None)
+    assert expire_decisions(api.app.database, today + timedelta(days=9)) == 0
+
+
+def test_a_change_that_says_nothing_known_is_refused(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    (one,) = remember(api, [a_finding(1)])
+    path = f"/repositories/{shop}/findings/{one}"
+    wrong: list[Any] = [{}, {"status": "OPEN"}, {"status": "merged"}, {"status": None}, {"status": "open", "more": 1}, [], "open"]
+    for body in wrong:
+        api.caller.patch(path, body, 422)
+    change(api, shop, one, "ignored", 422, until="2020-01-01")
+    assert told(api, one) == [("detected", None, "open", None)]
+    api.caller.patch(f"/repositories/{shop}/findings/nothing", {"status": "open"}, 404)

@@ -7,20 +7,28 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 
-from bot.api.context import Api, Context, Reader, maybe, when
-from bot.api.errors import documented, not_found
+from bot.api.context import Api, Context, Finding, Reader, maybe, when
+from bot.api.errors import documented, not_found, unfit
 from bot.api.paging import COUNTED, Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
-from bot.api.schemas_findings import FindingSeverity, PublicFindingResponse, SecurityFindingStatus
+from bot.api.schemas_findings import FindingSeverity, PublicFindingResponse, PublicFindingUpdate, SecurityFindingStatus
 from bot.api.v1.repositories import RepositoryPath, repository_of
+from pipeline.errors import UsageError
 from pipeline.escaping import exact
+from pipeline.model.account import Scope
 from pipeline.model.finding import Severity
 from pipeline.model.scan import ScanType
+from pipeline.model.target import UserRef
+from pipeline.stages.decide import BY_KEY, lift, lifted, take_back
+from pipeline.store.decisions import Decision
 from pipeline.store.findings import PULL
 from pipeline.store.groups import Group, Source
-from pipeline.store.listing import Listed, Place, Wish
+from pipeline.store.identifiers import new_id
+from pipeline.store.listing import Listed, Place, PublicStatus, Wish
 from pipeline.weaknesses import owasp, page_of
 
 router = APIRouter(prefix="/repositories/{repository_id}/findings", tags=["Findings"])
+
+LETS_STAND = (SecurityFindingStatus.IGNORED, SecurityFindingStatus.FALSE_POSITIVE)
 
 FindingPath = Annotated[str, Path(description="`id` of a finding.")]
 Branch = Annotated[
@@ -129,3 +137,38 @@ def get_finding(api: Context, principal: Reader, repository_id: RepositoryPath, 
     if not found:
         raise not_found("finding")
     return shape(api, group, found[0])
+
+
+@router.patch("/{finding_id}", responses=documented(404, 409), summary="Update finding status")
+def update_finding(
+    api: Context, principal: Finding, repository_id: RepositoryPath, finding_id: FindingPath, body: PublicFindingUpdate
+) -> PublicFindingResponse:
+    """Update the status of a finding. `ignored` and `false_positive` let pull requests with it pass only when the key has the scope
+    `admin`: as a waiver in the key's name, for as long as the policy allows. What is `resolved` and found again by a scan is open again."""
+    today = api.app.places.today()
+    if body.until is not None and body.until < today:
+        raise unfit("body", "until", f"the last day is {today.isoformat()} or later")
+    status: PublicStatus = body.status.value
+    reason, person = (body.reason or "").strip(), UserRef(f"{BY_KEY}{principal.id}", f"{principal.name} (API key)")
+    with api.database.work() as work:
+        group = repository_of(work, principal, repository_id)
+        key = work.listing.key_of(finding_id, places_of(group)) if finding_id.isalnum() and finding_id.isascii() else None
+        before = work.listing.read([key] if key is not None else [])
+        if key is None or not before:
+            raise not_found("finding")
+        changed = work.decisions.decide(key, before[0].commit, Decision(status, principal.name, reason, body.until))
+        (now,) = work.listing.read([key])
+        if changed and principal.may(Scope.ADMIN):
+            token = new_id()
+            try:
+                if status in LETS_STAND:
+                    lift(work, now, person, reason, body.until, today, token)
+                else:
+                    take_back(work, now, person, token)
+            except UsageError as error:
+                raise unfit("body", "until" if "last day" in error.message else "reason", error.message) from None
+        stands = lifted(work, now, today) if status in LETS_STAND else None
+    if changed:
+        with api.database.work() as work:
+            work.events.number()
+    return shape(api, group, now).model_copy(update={"gate_lifted": stands})

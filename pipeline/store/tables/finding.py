@@ -136,6 +136,8 @@ event_log = Table(
 )
 """One row, whose id is 1: the number that was given last, and when. Who gives numbers locks it."""
 
+_ENDS = text("decision_until IS NOT NULL")
+Index("ix_findings_decision_until", findings.c.decision_until, postgresql_where=_ENDS, sqlite_where=_ENDS)
 _UNPLACED = text("sequence IS NULL")
 Index("ix_finding_events_unplaced", finding_events.c.position, postgresql_where=_UNPLACED, sqlite_where=_UNPLACED)
 

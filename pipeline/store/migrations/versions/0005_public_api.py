@@ -190,6 +190,8 @@ def _findings() -> None:
     for column in (_said("scan_type"), _said("decision"), _said("decision_reason"), _said("decided_by"), _moment("decided_at")):
         op.add_column("findings", column)
     op.add_column("findings", sa.Column("decision_until", sa.Text(), nullable=True))
+    ends = sa.text("decision_until IS NOT NULL")
+    op.create_index("ix_findings_decision_until", "findings", ["decision_until"], postgresql_where=ends, sqlite_where=ends)
     op.execute("UPDATE findings SET scan_type = CASE WHEN rule_id LIKE 'secrets.%' THEN 'secrets_scan' ELSE 'semgrep_scan' END")
     for column in (_said("shown"), _said("scan_type")):
         op.add_column("finding_states", column)

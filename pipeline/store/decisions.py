@@ -1,0 +1,125 @@
+"""What people decide about findings through the API: kept with the identity, shown on every branch that has it, told in its history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from sqlalchemy import insert, select, update
+
+from pipeline.model.ids import CommitId, FindingId, RepositoryId
+from pipeline.store.columns import database_now
+from pipeline.store.listing import Key, PublicStatus
+from pipeline.store.seen import FindingEventKind
+from pipeline.store.tables import finding_events, finding_states, findings, repositories
+from pipeline.store.transaction import Transaction
+
+AT_ONCE: Final = 200
+"""Decisions whose end one sweep takes note of."""
+
+_KEPT: Final = ("ignored", "false_positive", "needs_manual_review")
+"""What stays decided whatever a scan says; `open` and `resolved` are what the next scan may see otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's word."""
+
+    status: PublicStatus
+    actor: str
+    """Name of a key. Hostile text."""
+    reason: str = ""
+    """Hostile text."""
+    until: date | None = None
+    """The last day of it; None: without an end."""
+
+
+class Decisions:
+    """Decisions. Part of a `Work`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def decide(self, key: Key, commit: CommitId, decision: Decision) -> bool:
+        """Write a decision down, with its event. False when the finding stood so before: then nothing is changed.
+
+        Two that come at the same time are one after the other: what an event says was before is what was.
+
+        Args:
+            key: the finding, and the branch on which it is shown.
+            commit: at which it was seen there, for the event.
+        """
+        # Also a review that is being settled right now either sees this, or is seen.
+        self._transaction.execute(select(repositories.c.id).where(repositories.c.id == key.repository).with_for_update())
+        here = (finding_states.c.repository_id == key.repository, finding_states.c.branch == key.branch)
+        mine = (*here, finding_states.c.finding_id == key.finding)
+        state = self._transaction.one(select(finding_states).where(*mine), "the finding is gone")
+        if state.shown == decision.status:
+            return False
+        kept = decision.status in _KEPT
+        self._transaction.execute(
+            update(findings)
+            .where(findings.c.id == key.finding)
+            .values(
+                decision=decision.status if kept else "",
+                decision_reason=decision.reason,
+                decided_by=decision.actor,
+                decided_at=database_now(),
+                decision_until=decision.until.isoformat() if kept and decision.until is not None else None,
+            )
+        )
+        everywhere = update(finding_states).where(finding_states.c.finding_id == key.finding, finding_states.c.status == "open")
+        if decision.status == "resolved":
+            self._transaction.execute(everywhere.values(status="resolved", shown="resolved", since=database_now()))
+        else:
+            self._transaction.execute(everywhere.values(shown=decision.status))
+            self._transaction.execute(
+                update(finding_states)
+                .where(*mine, finding_states.c.status != "open")
+                .values(status="open", shown=decision.status, since=database_now())
+            )
+        again = decision.status == "open" and state.shown == "resolved"
+        kind: FindingEventKind = "resolved_manual" if decision.status == "resolved" else "reopened" if again else "status_changed"
+        self._tell(key, commit, kind, state.shown, decision.status, decision.actor, decision.reason)
+        return True
+
+    def run_out(self, today: date) -> list[tuple[FindingId, RepositoryId]]:
+        """Findings of which somebody said something that is over; at most `AT_ONCE`."""
+        over = select(findings.c.id, findings.c.repository_id).where(findings.c.decision_until < today.isoformat())
+        rows = self._transaction.execute(over.order_by(findings.c.decision_until, findings.c.id).limit(AT_ONCE))
+        return [(FindingId(row.id), RepositoryId(row.repository_id)) for row in rows]
+
+    def expire(self, finding: FindingId, repository: RepositoryId, today: date) -> bool:
+        """Take note of the end of a decision: the finding counts again wherever it is, with an event for each branch. False when that was
+        done before, or somebody decided otherwise meanwhile."""
+        self._transaction.execute(select(repositories.c.id).where(repositories.c.id == repository).with_for_update())
+        known = select(findings).where(findings.c.id == finding, findings.c.decision_until < today.isoformat())
+        row = self._transaction.execute(known).one_or_none()
+        if row is None:
+            return False
+        self._transaction.execute(update(findings).where(findings.c.id == finding).values(decision="", decision_until=None))
+        here = (finding_states.c.finding_id == finding, finding_states.c.status == "open")
+        standing = self._transaction.execute(select(finding_states).where(*here).order_by(finding_states.c.branch)).all()
+        self._transaction.execute(update(finding_states).where(*here).values(shown="open"))
+        detail = f"held until {row.decision_until}, by {row.decided_by}"
+        for state in standing:
+            key = Key(repository, state.branch, finding)
+            self._tell(key, CommitId(""), "status_changed", state.shown, "open", "", detail)
+        return True
+
+    def _tell(self, key: Key, commit: CommitId, kind: FindingEventKind, previous: str, now: str, actor: str, detail: str) -> None:
+        event = {
+            "finding_id": key.finding,
+            "repository_id": key.repository,
+            "review_id": None,
+            "branch": key.branch,
+            "commit": commit,
+            "kind": kind,
+            "actor": actor,
+            "detail": detail,
+            "previous": previous,
+            "now": now,
+            "at": database_now(),
+        }
+        self._transaction.execute(insert(finding_events).values(event))
