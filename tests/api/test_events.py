@@ -133,6 +133,8 @@ def test_what_is_asked_wrongly_is_422(api: ApiBench) -> None:
         {"severity": "HIGH"},
         {"scan_type": ""},
         {"start": "yesterday"},
+        {"start": "0.5"},
+        {"end": "2026-01-01"},
         {"limit": 0},
         {"cursor": "WyJ4Il0"},
         {"cursor": "WyI5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTkiXQ"},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 
 from bot.api.context import Context, Reader, when
 from bot.api.errors import documented, unfit
@@ -21,6 +23,8 @@ router = APIRouter(prefix="/finding-events", tags=["Finding events"])
 OURS: Final = ("merged", "waived", "rotated", "waiver_ended", "waiver_expired")
 """Kinds of ours that the contract has no word for. What a person let stand, and that a pull request's finding is another branch's now,
 belong into a trail for audits: they are shown as `status_changed`, with our word in `metadata.kind`."""
+
+_BEGINS: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:")
 
 _WIDTH: Final = 16
 """Digits of an id, so that ids sort as texts, too."""
@@ -50,6 +54,16 @@ def shape(one: Logged) -> PublicFindingEventResponse:
     )
 
 
+def _as_text(given: object) -> object:
+    """What is no date and time as RFC 3339 writes them is not taken for seconds."""
+    if isinstance(given, str) and not _BEGINS.match(given):
+        raise ValueError("not a date and time")
+    return given
+
+
+Moment = Annotated[datetime, BeforeValidator(_as_text)]
+
+
 @router.get("", responses=documented(), summary="List finding lifecycle events")
 def list_finding_events(
     api: Context,
@@ -59,8 +73,8 @@ def list_finding_events(
     scan_type: Annotated[ScanType | None, Query(description="Filter by scan type")] = None,
     severity: Annotated[FindingSeverity | None, Query(description="Filter by severity")] = None,
     event_type: Annotated[FindingEventType | None, Query(description="Filter by event type")] = None,
-    start: Annotated[datetime | None, Query(description="Start time filter, of `event_timestamp`; UTC where no zone is named")] = None,
-    end: Annotated[datetime | None, Query(description="End time filter, likewise; both ends belong to it")] = None,
+    start: Annotated[Moment | None, Query(description="Start time filter, of `event_timestamp`; UTC where no zone is named")] = None,
+    end: Annotated[Moment | None, Query(description="End time filter, likewise; both ends belong to it")] = None,
     limit: Limit = 100,
     skip: Skip = 0,
     cursor: Cursor = None,
