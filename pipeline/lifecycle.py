@@ -53,7 +53,8 @@ REVIEW = Lifecycle(
 BATCH = Lifecycle(
     "batch",
     {
-        BatchStatus.QUEUED: frozenset({BatchStatus.RUNNING, BatchStatus.FAILED, BatchStatus.CANCELLED}),
+        BatchStatus.QUEUED: frozenset({BatchStatus.PREPARING, BatchStatus.RUNNING, BatchStatus.FAILED, BatchStatus.CANCELLED}),
+        BatchStatus.PREPARING: frozenset({BatchStatus.RUNNING, BatchStatus.FAILED, BatchStatus.CANCELLED}),
         BatchStatus.RUNNING: frozenset({BatchStatus.ASSESSING, BatchStatus.FAILED, BatchStatus.CANCELLED}),
         BatchStatus.ASSESSING: frozenset({BatchStatus.DONE, BatchStatus.PARTLY, BatchStatus.FAILED, BatchStatus.CANCELLED}),
         BatchStatus.DONE: frozenset(),

@@ -61,6 +61,10 @@ class ScanRepository:
     installation: Installation
     repository: SourceRepository
     why: Literal["added", "schedule", "rules", "asked"] = "added"
+    scan: ScanId | None = None
+    """Of a batch that was asked for through the API: what this scan is about, and nothing else, is looked at."""
+    waited: int = 0
+    """How often it could not begin yet: another scan of everything was under way, or too many were."""
     kind: Literal["scan_repository"] = "scan_repository"
 
 

@@ -25,9 +25,11 @@ def scan_type_of(finding: Finding) -> ScanType:
 
 
 class BatchStatus(StrEnum):
-    """Internal states of a batch; `bot/api/schemas.py` maps them to the public words."""
+    """Internal states of a batch; `bot/api/v1/scans.py` maps them to the public words."""
 
     QUEUED = "queued"
+    PREPARING = "preparing"
+    """Asked for through the API, and taken up: its source repositories are about to be looked at."""
     RUNNING = "running"
     ASSESSING = "assessing"
     DONE = "done"

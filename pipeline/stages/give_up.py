@@ -29,11 +29,12 @@ from pipeline.messages import (
 from pipeline.model.fix import FixStatus
 from pipeline.model.ids import ReviewId
 from pipeline.model.review import Review, ReviewStatus
-from pipeline.model.scan import Coverage
+from pipeline.model.scan import Coverage, ScanStatus
 from pipeline.policy import Policy
+from pipeline.stages.asked import give_up_asked
 from pipeline.stages.endcheck import send_end
 from pipeline.stages.fix import nothing_better
-from pipeline.stages.sweep import DAY, abandon
+from pipeline.stages.sweep import DAY, abandon, make_room
 from pipeline.store.identifiers import new_id
 from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared
@@ -60,6 +61,8 @@ def _give_up(work: Work, message: Message, error: FixwrightError) -> None:
             log.error("review.not_judged_anew", extra={"review_id": message.review, "code": error.code})
         case RunScan() | SettleReview():
             fail_review(work, message.review, error)
+        case ScanRepository() if message.scan is not None:
+            give_up_asked(work, message, ScanStatus.FAILED, error.message, new_id())
         case ScanRepository():
             number = work.installations.find_repository(message.repository)
             if number is not None:
@@ -132,7 +135,11 @@ def fail_review(work: Work, identifier: ReviewId, error: FixwrightError) -> None
     work.reviews.save_verdict(
         identifier, decide_verdict(policy=policy, compared=nothing, coverage=Coverage(), added={}, failures=[failure])
     )
-    work.reviews.move(identifier, review.status, ReviewStatus.FAILED)
+    asked = work.asked.of_review(identifier)
+    work.reviews.move(identifier, review.status, ReviewStatus.FAILED, why=error.message)
+    if asked is not None:
+        make_room(work, asked.source, identifier)
+        return
     if review.change.whole:
         abandon(work, work.installations.identify(review.change.repository), error, identifier)
         return

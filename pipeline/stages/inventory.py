@@ -18,7 +18,7 @@ from pipeline.messages import BATCH, Envelope, SettleReview
 from pipeline.model.finding import BaselineState, Finding
 from pipeline.model.ids import Handle, RepositoryId, ReviewId
 from pipeline.model.review import Review, ReviewStatus, Verdict
-from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult
+from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult, ScanType
 from pipeline.policy import Policy, PolicyRecord
 from pipeline.sandbox.git import Changed, Mirror
 from pipeline.stages.context import Context
@@ -29,7 +29,7 @@ from pipeline.stages.listedfix import PACKAGES
 from pipeline.stages.merged import mended_by
 from pipeline.stages.ruling import let_stand, read_ruling
 from pipeline.stages.scan import CHANGED_FILES
-from pipeline.stages.sweep import DAY, HOUR, MAX_FILES, begin_next, concerned, engines_digest, listing, next_in, spread
+from pipeline.stages.sweep import DAY, HOUR, MAX_FILES, begin_next, concerned, engines_digest, listing, make_room, next_in, spread
 from pipeline.store.findings import PULL
 from pipeline.store.places import Looked
 from pipeline.store.sweeps import Listing
@@ -79,10 +79,12 @@ def note_change(
         # A fork's branch may have any name, also that of our default branch.
         branch = f"{PULL}{change.pull_request.number}"
         looked_at = Looked(looked, ran)
-        work.findings.remember(repository, new, review.id, branch, change.head, fixed=fixed, looked=looked_at, mended=mended)
+        ids = work.findings.remember(repository, new, review.id, branch, change.head, fixed=fixed, looked=looked_at, mended=mended)
+        work.attributed.seen(review.id, branch, new, ids)
     elif change.queued:
         # Identities and handles only: it is made of pull requests, and what it brings will be pushed.
-        work.findings.remember(repository, new, review.id, change.head_ref, change.head, stands=False)
+        ids = work.findings.remember(repository, new, review.id, change.head_ref, change.head, stands=False)
+        work.attributed.seen(review.id, change.head_ref, new, ids)
     else:
         looked_at = Looked(looked, ran, {c.path for c in changed})
         _note_push(context, work, review, repository, compared, verdict, looked_at, taken, mended)
@@ -103,7 +105,8 @@ def _note_push(
     change = review.change
     named = AndThese(taken, {j.finding.handle: j.finding.fingerprint for j in verdict.judged if j.finding.handle is not None})
     seen = with_own_handles(listed(f for f in (*compared.new, *compared.unchanged) if not f.rule.shadow), named)
-    work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked, mended=mended)
+    ids = work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked, mended=mended)
+    work.attributed.seen(review.id, change.head_ref, seen, ids)
     known = work.installations.listing(repository)
     if verdict.coverage.breaking:
         work.installations.want_scan(repository, spread(HOUR))
@@ -148,11 +151,12 @@ def settle_whole(context: Context, message: SettleReview) -> None:
         policy = Policy.stored(work.reviews.policy(review.id))
         record = PolicyRecord.model_validate_json(work.reviews.policy_record(review.id))
         gaps = work.reviews.policy_gaps(review.id)
+        asked = work.asked.of_review(review.id)
     mirror = context.mirror_of(review)
     entries, more = listing(mirror, change.head)
     known = _listed_now(context, review)
     newer, moved = _moved_meanwhile(context, review, mirror, known)
-    verdict = _ledger(policy, parts, entries, more, gaps)
+    verdict = _ledger(policy if asked is None else _only(policy, asked.scan_type), parts, entries, more, gaps)
     findings = listed(f for part in parts for f in part.findings if not f.rule.shadow and f.location.path not in moved)
     present = {finding.fingerprint for part in parts for finding in part.findings}
     mended = mended_by(context, review, lambda fingerprint: fingerprint not in present)
@@ -160,7 +164,7 @@ def settle_whole(context: Context, message: SettleReview) -> None:
     places = context.provider(review.installation).capabilities.policies
     ruling = read_ruling(review, places, policy, record, mirror, (), findings)
     failed = next((gap for gap in verdict.coverage.gaps if not gap.path and gap.gap_class is GapClass.ERROR), None)
-    digest = "" if failed else engines_digest(context.plugins.scanners, context.control())
+    digest = "" if failed or asked is not None else engines_digest(context.plugins.scanners, context.control())
     with context.finish() as work:
         repository = work.installations.identify(change.repository)
         taken = work.findings.handles(repository)
@@ -169,22 +173,35 @@ def settle_whole(context: Context, message: SettleReview) -> None:
             raise StaleWrite(f"the list of {repository} has moved meanwhile")
         seen = with_own_handles(findings, taken)
         work.findings.remember(repository, seen, review.id, change.head_ref, change.head, looked=looked, whole=True, mended=mended)
-        today = context.places.today()
-        suppressed = ruling.suppressed(waived(work.waivers.of_repository(repository), findings, today, ""), taken, today)
-        verdict = replace(verdict, judged=let_stand(policy, seen, suppressed))
+        work.attributed.branch(review.id, repository, change.head_ref)
+        if asked is None:
+            today = context.places.today()
+            suppressed = ruling.suppressed(waived(work.waivers.of_repository(repository), findings, today, ""), taken, today)
+            verdict = replace(verdict, judged=let_stand(policy, seen, suppressed))
+        elif verdict.incomplete:
+            work.asked.explain(asked, verdict.incomplete.lstrip(": "))
         work.reviews.save_verdict(review.id, verdict, {PACKAGES: json.dumps(packages_in(entry.path for entry in entries))})
         work.reviews.move(review.id, ReviewStatus.SETTLING, ReviewStatus.PUBLISHING)
         work.reviews.move(review.id, ReviewStatus.PUBLISHING, ReviewStatus.DONE)
         work.reviews.drop_parts(review.id)
-        if failed is not None:
+        if asked is not None:
+            # One engine looked: the list speaks of no other commit for that, and whoever waits to look at everything still does.
+            make_room(work, repository, context.claimed.id)
+        elif failed is not None:
             work.installations.incomplete(repository, review.id, verdict.incomplete.lstrip(": "), spread(DAY))
         else:
             work.installations.scanned(repository, review.id, change.head, digest, next_in(policy), moved=newer)
             if not known.made:
                 _judge_what_waited(work, repository, review.id)
             send_follow(work, review, policy, "scanned")
-        begin_next(work, context.claimed.id)
+        if asked is None:
+            begin_next(work, context.claimed.id)
     log.info("scan.ended", extra={"review_id": review.id, "findings": len(findings), "complete": not verdict.incomplete})
+
+
+def _only(policy: Policy, scan_type: ScanType) -> Policy:
+    """The policy of a scan of everything that was asked of one engine: no other one is missing."""
+    return policy.model_copy(update={"engines": policy.engines.model_copy(update={"required": (scan_type,)})})
 
 
 def _judge_what_waited(work: Work, repository: RepositoryId, whole_review: ReviewId) -> None:

@@ -31,7 +31,9 @@ from pipeline.messages import (
     Waive,
     WithdrawReview,
 )
+from pipeline.model.scan import ScanStatus
 from pipeline.stages.accept import accept_event, event_repository
+from pipeline.stages.asked import give_up_asked, scan_asked
 from pipeline.stages.cancel import cancel_fix
 from pipeline.stages.context import Context
 from pipeline.stages.endcheck import end_check
@@ -70,6 +72,8 @@ def perform(context: Context) -> None:
             message = context.claimed.message
             if isinstance(message, RunFix) and work.fixes.wanted(message.fix, message.attempt):
                 work.fixes.fail(message.fix, why)
+            if isinstance(message, ScanRepository):
+                give_up_asked(work, message, ScanStatus.CANCELLED, why, context.claimed.id)
             return
     _learn(context)
     try:
@@ -101,6 +105,8 @@ def _dispatch(context: Context) -> None:
             accept_event(context, message)
         case StartReview() as message:
             start_review(context, message)
+        case ScanRepository() as message if message.scan is not None:
+            scan_asked(context, message, message.scan)
         case ScanRepository() as message:
             scan_repository(context, message)
         case RunScan() as message:

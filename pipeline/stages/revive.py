@@ -79,6 +79,8 @@ def _instead(work: Work, message: Message, token: str) -> Envelope | None:
             review = work.reviews.get(message.review)
             if review.status is not ReviewStatus.FAILED:
                 return None
+            if work.asked.of_review(review.id) is not None:
+                return None  # its batch is over, and whoever asked for it was told so
             if review.change.whole:
                 whole = ScanRepository(review.installation, review.change.repository, "asked")
                 return Envelope(whole, f"scan_repository:again:{token}", priority=BATCH)

@@ -13,7 +13,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from pipeline.errors import EngineError, EngineMissing, EngineTimedOut, FixwrightError, HostForbidden, HostNotFound, Superseded
@@ -55,6 +55,7 @@ def scan_repository(context: Context, message: ScanRepository) -> None:
         room = wanted and work.installations.take_slot(number)
         under_way = work.reviews.live_whole(number)
         begun_by_us = under_way is not None and under_way.status is ReviewStatus.PLANNED and context.claimed.attempts > 1
+        begun_by_us = begun_by_us and under_way is not None and work.asked.of_review(under_way.id) is None
         begins = room and (under_way is None or begun_by_us)
         if begins:
             work.installations.begun(number)
@@ -64,26 +65,43 @@ def scan_repository(context: Context, message: ScanRepository) -> None:
     if not begins:
         with context.finish():
             return
+    now = newest(context, message)
+    if now.trouble:
+        _nothing(context, number, now.trouble)
+        return
+    if now.head is not None:
+        begin(context, message, number, now.repository, now.head)
+        return
+    with context.finish() as work:
+        work.installations.upsert_repository(now.repository, asked=True)
+        work.installations.empty(number)
+        begin_next(work, context.claimed.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """How a repository is now, as its host says."""
+
+    repository: SourceRepository
+    head: CommitId | None = None
+    """The tip of its default branch; None when it has no commit yet."""
+    trouble: str = ""
+    """Why nothing can be looked at, as a clause for people; else empty."""
+
+
+def newest(context: Context, message: ScanRepository) -> Newest:
+    """Ask the host."""
     host = context.host(message.installation)
     try:
         now = host.describe(message.repository)
     except (HostForbidden, HostNotFound):
-        _nothing(context, number, "the host does not show it to us")
-        return
+        return Newest(message.repository, trouble="the host does not show it to us")
     try:
-        head = host.tip(now, now.default_branch) if now.default_branch else None
+        return Newest(now, host.tip(now, now.default_branch) if now.default_branch else None)
     except HostForbidden:
-        _nothing(context, number, "the host does not show us its code")
-        return
+        return Newest(now, trouble="the host does not show us its code")
     except HostNotFound:
-        head = None
-    if head is not None:
-        _begin(context, message, number, now, head)
-        return
-    with context.finish() as work:
-        work.installations.upsert_repository(now, asked=True)
-        work.installations.empty(number)
-        begin_next(work, context.claimed.id)
+        return Newest(now)
 
 
 def _nothing(context: Context, number: RepositoryId, trouble: str) -> None:
@@ -93,18 +111,23 @@ def _nothing(context: Context, number: RepositoryId, trouble: str) -> None:
         begin_next(work, context.claimed.id)
 
 
-def _begin(context: Context, message: ScanRepository, number: RepositoryId, repository: SourceRepository, head: CommitId) -> None:
+def begin(context: Context, message: ScanRepository, number: RepositoryId, repository: SourceRepository, head: CommitId) -> None:
+    """Make the review of everything at a commit, and send its first scan; with a slot in hand."""
     branch = repository.default_branch
     change = Change(repository, base=head, head=head, policy_commit=head, base_ref=branch, head_ref=branch, whole=True)
     with context.database.work() as work:
         # Also a lock: of two that begin at once the second sees the first here.
         work.installations.upsert_repository(repository, asked=True)
         others = work.reviews.live_whole(number)
+        asked = None if message.scan is None else work.asked.scan(message.scan)
+        key = f"whole:{number}:{context.claimed.id}" if message.scan is None else f"asked:{message.scan}"
         review_id, made = work.reviews.create(
-            f"whole:{number}:{context.claimed.id}", message.installation, change, status=ReviewStatus.PLANNED
+            key, message.installation, change, status=ReviewStatus.PLANNED, asked=message.scan is not None
         )
         if made and others is not None:
             raise Superseded(f"review {others.id} looks at everything already")
+        if asked is not None:
+            work.asked.begin(asked, review_id)
         review = work.reviews.get(review_id)
     if review.status is not ReviewStatus.PLANNED:
         raise Superseded(f"review {review.id} is {review.status}")
@@ -114,9 +137,10 @@ def _begin(context: Context, message: ScanRepository, number: RepositoryId, repo
     with context.finish() as work:
         in_force.save(work, review)
         work.installations.began(number, head)
-        available = [scan_type for scan_type in context.plugins.scanners if scan_type not in policy.engines.scans]
-        for scan_type in (*policy.engines.scans, *available):
-            work.reviews.add_batch(review.id, scan_type, head, required=scan_type in policy.engines.scans)
+        if asked is None:
+            available = [scan_type for scan_type in context.plugins.scanners if scan_type not in policy.engines.scans]
+            for scan_type in (*policy.engines.scans, *available):
+                work.reviews.add_batch(review.id, scan_type, head, required=scan_type in policy.engines.scans)
         work.reviews.move(review.id, ReviewStatus.PLANNED, ReviewStatus.SCANNING)
         _go_on(work, review.id)
     log.info("scan.begun", extra={"review_id": review.id, "why": message.why})
@@ -170,7 +194,8 @@ def run_slices(context: Context, review: Review, message: RunScan) -> None:
             raise Superseded(f"scan {scan.id} is {scan.status}")
         policy = Policy.stored(work.reviews.policy(review.id))
         number = work.installations.identify(review.change.repository)
-        work.installations.take_slot(number)
+        asked = work.asked.of_review(review.id) is not None
+        work.installations.take_slot(number, asked=asked)
     slices, part, error = 1, message.part, ""
     results: dict[int, ScanResult] = {}
     started = time.monotonic()
@@ -192,7 +217,7 @@ def run_slices(context: Context, review: Review, message: RunScan) -> None:
         part, error = slices, failure.code
     known = context.found(review.change.repository, (finding for result in results.values() for finding in result.findings))
     with within(known), context.finish() as work:
-        work.installations.take_slot(number)
+        work.installations.take_slot(number, asked=asked)
         for where, result in results.items():
             work.reviews.save_part(scan.id, where, result)
         if part < slices:
@@ -280,4 +305,10 @@ def _together(one: ScanResult, other: ScanResult) -> ScanResult:
 def abandon(work: Work, number: RepositoryId, error: FixwrightError, token: str) -> None:
     """A whole scan could not be done at all: said in the list, tried again tomorrow, and the next repository has its turn."""
     work.installations.nothing_to_scan(number, error.message, spread(DAY))
+    begin_next(work, token)
+
+
+def make_room(work: Work, number: RepositoryId, token: str) -> None:
+    """What was asked for through the API is over, however it ended: whoever else wants to look at everything there has his turn."""
+    work.installations.free_slot(number)
     begin_next(work, token)

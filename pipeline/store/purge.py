@@ -74,7 +74,8 @@ class Purge:
             keep: the message that is worked right now.
         """
         own = select(reviews.c.id).where(reviews.c.repository_id == repository)
-        own_scans = select(scans.c.id).where(scans.c.review_id.in_(own))
+        mine = or_(scans.c.review_id.in_(own), scans.c.source_id == repository)
+        own_scans = select(scans.c.id).where(mine)
         yield _rows(effects, or_(_names(effects.c.key, own), _about(effects.c.key, source)))
         yield _rows(outbox, and_(outbox.c.id != (keep or ""), or_(outbox.c.group.in_(own), outbox.c.group == repository)))
         own_findings = select(findings.c.id).where(findings.c.repository_id == repository)
@@ -85,6 +86,8 @@ class Purge:
                 continue
             if table is batches:  # of reviews, and of a whole scan that was asked for by the API
                 yield _rows(table, or_(table.c.review_id.in_(own), table.c.repository_id == repository, table.c.group_id == repository))
+            elif table is scans:
+                yield _rows(table, mine)
             elif "repository_id" in table.columns:
                 yield _rows(table, table.c.repository_id == repository)
             elif "review_id" in table.columns:

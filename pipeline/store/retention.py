@@ -8,14 +8,29 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Table, Text, and_, cast, delete, exists, literal, select, update
+from sqlalchemy import Column, ColumnElement, Table, Text, and_, cast, delete, exists, literal, or_, select, update
 
 from pipeline.store.columns import database_now
-from pipeline.store.tables import batches, effects, metadata, occurrences, outbox, reviews, scan_results, scans, subjects, threads
+from pipeline.store.tables import (
+    batch_findings,
+    batches,
+    effects,
+    metadata,
+    occurrences,
+    outbox,
+    reviews,
+    scan_results,
+    scans,
+    subjects,
+    threads,
+)
 from pipeline.store.transaction import Transaction
 
 BATCH: Final = 200
 """Reviews, or single rows, of one call."""
+
+ATTRIBUTED: Final = 5
+"""Batches of one call whose findings go: each may have 100,000 of them."""
 
 _ENDED = ("done", "cancelled", "failed")
 
@@ -34,7 +49,7 @@ class Retention:
         deleted += self._one_key(effects, effects.c.key, effects.c.updated_at < before, limit)
         deleted += self._one_key(outbox, outbox.c.id, and_(outbox.c.status == "dead", outbox.c.finished_at < before), limit)
         deleted += self._threads(before)
-        deleted += self._subjects(before)
+        deleted += self._subjects(before) + self._attributed(old, before) + self._asked(before, limit)
         return deleted + self._reviews(old, limit)
 
     def _results(self, old: ColumnElement[bool], limit: int) -> int:
@@ -67,13 +82,31 @@ class Retention:
     def _subjects(self, before: ColumnElement[Any]) -> int:
         return self._transaction.changed(delete(subjects).where(~subjects.c.open, subjects.c.updated_at < before))
 
+    def _attributed(self, old: ColumnElement[bool], before: ColumnElement[Any]) -> int:
+        """What batches saw that are about to go."""
+        review = select(reviews.c.id).where(reviews.c.id == batches.c.review_id, old, ~_current()).exists()
+        goes = or_(review, and_(batches.c.review_id.is_(None), batches.c.completed_at < before))
+        some = select(batches.c.id).where(goes, _has_findings()).limit(ATTRIBUTED).subquery()
+        return self._transaction.changed(delete(batch_findings).where(batch_findings.c.batch_id.in_(select(some.c.id))))
+
+    def _asked(self, before: ColumnElement[Any], limit: int) -> int:
+        """Batches that were asked for through the API, with their scans."""
+        mine = and_(batches.c.review_id.is_(None), batches.c.completed_at < before, ~_has_findings())
+        ids = [row.id for row in self._transaction.execute(select(batches.c.id).where(mine).limit(limit))]
+        self._transaction.changed(delete(scans).where(scans.c.batch_id.in_(ids)))
+        return self._transaction.changed(delete(batches).where(batches.c.id.in_(ids)))
+
     def _reviews(self, old: ColumnElement[bool], limit: int) -> int:
         """Reviews that nothing refers to any more, with their scans."""
         unused = [~select(column).where(column == reviews.c.id).exists() for column in _referring()]
+        unused.append(~select(batches.c.id).where(batches.c.review_id == reviews.c.id, _has_findings()).exists())
         found = select(reviews.c.id).where(old, *unused).order_by(reviews.c.id).limit(limit)
         ids = [row.id for row in self._transaction.execute(found)]
         own_scans = select(scans.c.id).where(scans.c.review_id.in_(ids))
         self._transaction.changed(delete(scan_results).where(scan_results.c.scan_id.in_(own_scans)))
+        # A batch that was asked for is kept for a time of its own.
+        asked = update(scans).where(scans.c.review_id.in_(ids), scans.c.source_id != "")
+        self._transaction.execute(asked.values(review_id=None))
         for table in (scans, batches):
             self._transaction.changed(delete(table).where(table.c.review_id.in_(ids)))
         return self._transaction.changed(delete(reviews).where(reviews.c.id.in_(ids)))
@@ -81,6 +114,11 @@ class Retention:
     def _one_key(self, table: Table, key: ColumnElement[str], where: ColumnElement[bool], limit: int) -> int:
         some = select(key.label("key")).where(where).limit(limit).subquery()
         return self._transaction.changed(delete(table).where(key.in_(select(some.c.key))))
+
+
+def _has_findings() -> ColumnElement[bool]:
+    """True for a batch to which findings are attributed."""
+    return exists().where(batch_findings.c.batch_id == batches.c.id)
 
 
 def _current() -> ColumnElement[bool]:

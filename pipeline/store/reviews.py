@@ -66,19 +66,24 @@ class Reviews(Scans):
 
     # --- making and finding ---
 
-    def create(self, key: str, installation: Installation, change: Change, *, status: ReviewStatus) -> tuple[ReviewId, bool]:
+    def create(
+        self, key: str, installation: Installation, change: Change, *, status: ReviewStatus, asked: bool = False
+    ) -> tuple[ReviewId, bool]:
         """The review with this key, made when there is none; it becomes the newest of its pull request or branch.
 
         A cancelled review is not taken up again, nor one whose change the pull request had left: when it returns to a head, the change is
         judged anew, as threads, comment and findings are by now what the later head made of them. Who asked again meanwhile for the same
         change has the answer for all.
 
+        Args:
+            asked: a review of everything that was asked for through the API: it takes no place of those that make the list.
+
         Returns:
             Its id, and True when it was made now.
         """
         installation_id = self._installations.upsert(installation)
         repository_id = self._installations.identify(change.repository)
-        subject = _subject(change)
+        subject = _subject(change) if not asked else f"{ASKED}{change.head_ref}"
         self._lock_subject(repository_id, subject)
         newest = select(reviews.c.id, reviews.c.attempt, reviews.c.status).where(reviews.c.key == key)
         found = self._transaction.execute(newest.order_by(reviews.c.attempt.desc()).limit(1)).one_or_none()
@@ -222,9 +227,18 @@ class Reviews(Scans):
     # --- moving ---
 
     def move(
-        self, review_id: ReviewId, old: ReviewStatus | Collection[ReviewStatus], new: ReviewStatus, *, superseded_by: str = ""
+        self,
+        review_id: ReviewId,
+        old: ReviewStatus | Collection[ReviewStatus],
+        new: ReviewStatus,
+        *,
+        superseded_by: str = "",
+        why: str = "",
     ) -> None:
-        """Move a review that is in (one of) the state(s) `old`. A cancelled review takes its unfinished scans with it.
+        """Move a review that is in (one of) the state(s) `old`. Its scans and batches end with it.
+
+        Args:
+            why: why it failed, as a sentence.
 
         Raises:
             IllegalMove: the lifecycle has no such move.
@@ -240,8 +254,13 @@ class Reviews(Scans):
             values["finished_at"] = database_now()
         if self._transaction.changed(update(reviews).where(reviews.c.id == review_id, reviews.c.status.in_(olds)).values(values)) != 1:
             raise StaleWrite(f"review {review_id} is not {' or '.join(sorted(olds))} any more")
-        if new is ReviewStatus.CANCELLED:
-            self.cancel_scans(review_id)
+        match new:
+            case ReviewStatus.CANCELLED:
+                self.cancel_scans(review_id)
+            case ReviewStatus.FAILED:
+                self.fail_scans(review_id, why)
+            case ReviewStatus.PUBLISHING:
+                self.finish_batches(review_id)
 
     def mark_closed(self, ref: PullRequestRef) -> None:
         """The pull request was closed or merged: its verdicts speak for no commit any more. `create` opens it again."""
@@ -383,6 +402,9 @@ class Reviews(Scans):
 
 WHOLE = "whole:"
 """How the subject of a review of everything begins. It is no state of a commit that anything is shown of."""
+
+ASKED = f"{WHOLE}asked:"
+"""Likewise, when it was asked for through the API. No branch is called so: git allows no colon in names."""
 
 _shown = ~reviews.c.subject.startswith(WHOLE, autoescape=True)
 

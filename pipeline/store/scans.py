@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 
 from pipeline.errors import StaleWrite
 from pipeline.lifecycle import BATCH, SCAN
 from pipeline.model.ids import BatchId, CommitId, ReviewId, ScanId
 from pipeline.model.scan import Batch, BatchStatus, Scan, ScanResult, ScanStatus, ScanType
+from pipeline.store.asked import follow, follow_review
 from pipeline.store.codec import Codec, Unreadable
 from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
@@ -47,6 +48,7 @@ class Scans:
         batch = {
             "id": new_id(),
             "review_id": review_id,
+            "repository_id": select(reviews.c.repository_id).where(reviews.c.id == review_id).scalar_subquery(),
             "scan_type": scan_type,
             "status": BatchStatus.QUEUED,
             "commit": commit,
@@ -122,14 +124,15 @@ class Scans:
         olds = _states(old)
         for state in olds:
             SCAN.advance(state, new)
-        values = {"status": new, "error": error, "blame": blame, "updated_at": database_now()}
+        values: dict[str, Any] = {"status": new, "error": error, "blame": blame, "updated_at": database_now()}
+        if new is ScanStatus.RUNNING:
+            values["started_at"] = func.coalesce(scans.c.started_at, database_now())
         moved = update(scans).where(scans.c.id == scan_id, scans.c.status.in_(olds)).values(values)
         row = self._transaction.execute(moved.returning(scans.c.batch_id, scans.c.review_id)).one_or_none()
         if row is None:
             raise StaleWrite(f"scan {scan_id} is not {_words(olds)} any more")
         self._move_batches(batches.c.id == row.batch_id, _BATCH_OF[new])
-        if row.review_id is None:
-            return 0
+        follow(self._transaction, BatchId(row.batch_id))
         if not SCAN.terminal(new):
             return self.pending_scans(row.review_id)
         # The row stays locked until our commit: whoever ends the next scan waits and then reads the number after ours.
@@ -145,6 +148,16 @@ class Scans:
         """End the assessed batches of a review whose verdict was decided. Raises IllegalMove."""
         BATCH.advance(BatchStatus.ASSESSING, new)
         self._move_batches(batches.c.review_id == review_id, new)
+        self._end_scans(review_id)
+        follow_review(self._transaction, review_id, ScanStatus.DONE)
+
+    def fail_scans(self, review_id: ReviewId, why: str) -> None:
+        """The review ended without a verdict of the engines, and why, as a sentence: so did what it scanned."""
+        live = update(scans).where(scans.c.review_id == review_id, scans.c.status.in_(SCAN.live))
+        self._transaction.execute(live.values(status=ScanStatus.FAILED, error=why, updated_at=database_now()))
+        self._transaction.execute(update(reviews).where(reviews.c.id == review_id).values(pending=0))
+        self._move_batches(batches.c.review_id == review_id, BatchStatus.FAILED)
+        follow_review(self._transaction, review_id, ScanStatus.FAILED, why)
 
     def cancel_scans(self, review_id: ReviewId) -> int:
         """Cancel every scan of a review that has not ended; how many those were."""
@@ -152,7 +165,13 @@ class Scans:
         cancelled = self._transaction.changed(live.values(status=ScanStatus.CANCELLED, updated_at=database_now()))
         self._move_batches(batches.c.review_id == review_id, BatchStatus.CANCELLED)
         self._transaction.execute(update(reviews).where(reviews.c.id == review_id).values(pending=0))
+        follow_review(self._transaction, review_id, ScanStatus.CANCELLED)
         return cancelled
+
+    def _end_scans(self, review_id: ReviewId) -> None:
+        """Those of a review that nobody asked for through the API; of the others see `follow_review`."""
+        over = update(scans).where(scans.c.review_id == review_id, scans.c.source_id == "", scans.c.ended_at.is_(None))
+        self._transaction.execute(over.values(ended_at=database_now()))
 
     def save_scan_result(self, scan_id: ScanId, side: Side, result: ScanResult) -> None:
         """Keep what a scan found on one side; saving again replaces it."""
@@ -200,10 +219,15 @@ class Scans:
         self._transaction.execute(delete(scan_results).where(scan_results.c.scan_id.in_(own)))
 
     def _move_batches(self, which: ColumnElement[bool], new: BatchStatus) -> None:
-        """Move the batches from where the lifecycle allows it; the others stand further on already."""
+        """Move the batches of reviews from where the lifecycle allows it; the others stand further on already."""
         froms = [state for state in BATCH.moves if new in BATCH.moves[state]]
-        moved = update(batches).where(which, batches.c.status.in_(froms))
-        self._transaction.execute(moved.values(status=new, updated_at=database_now()))
+        moved = update(batches).where(which, batches.c.review_id.is_not(None), batches.c.status.in_(froms))
+        values: dict[str, Any] = {"status": new, "updated_at": database_now()}
+        if new is BatchStatus.RUNNING:
+            values["started_at"] = database_now()
+        if BATCH.terminal(new):
+            values["completed_at"] = database_now()
+        self._transaction.execute(moved.values(values))
 
 
 def _states(old: ScanStatus | Iterable[ScanStatus]) -> list[ScanStatus]:

@@ -22,6 +22,9 @@ from pipeline.store.transaction import Transaction, chunks
 AT_ONCE: Final = 2
 """Whole scans under way at one moment, over all workers. Each is worked in short slices, between which everything else overtakes."""
 
+ASKED_AT_ONCE: Final = 2
+"""Likewise, of those that were asked for through the API: somebody waits, and they do not wait for 500 repositories that were added."""
+
 SLOT_SECONDS: Final = 1800.0
 """How long a slot is held without a sign of life. A slice renews it; one that waits behind interactive work for so long has lost it."""
 
@@ -120,13 +123,18 @@ class Sweeps:
 
     # --- beginning ---
 
-    def take_slot(self, identifier: RepositoryId) -> bool:
-        """Hold, or go on holding, one of the few slots; False when all are taken."""
+    def take_slot(self, identifier: RepositoryId, *, asked: bool = False) -> bool:
+        """Hold, or go on holding, one of the few slots; False when all are taken.
+
+        Args:
+            asked: one of those for what was asked for through the API.
+        """
         until = database_now() + SLOT_SECONDS
         if self._transaction.changed(update(scan_slots).where(scan_slots.c.repository_id == identifier).values(until=until)):
             return True
         self._free_silent()
-        rows = ({"slot": slot, "repository_id": identifier, "until": until} for slot in range(AT_ONCE))
+        slots = range(AT_ONCE, AT_ONCE + ASKED_AT_ONCE) if asked else range(AT_ONCE)
+        rows = ({"slot": slot, "repository_id": identifier, "until": until} for slot in slots)
         return any(self._transaction.add_missing(scan_slots, [row], ["slot"]) for row in rows)
 
     def take_due(self) -> list[DueScan]:
@@ -156,7 +164,7 @@ class Sweeps:
     def _free_silent(self) -> None:
         """Slots of which nothing was heard: whatever was lost there, their repositories are due again."""
         silent = scan_slots.c.until < database_now()
-        lost = repositories.c.id.in_(select(scan_slots.c.repository_id).where(silent))
+        lost = repositories.c.id.in_(select(scan_slots.c.repository_id).where(silent, scan_slots.c.slot < AT_ONCE))
         again = update(repositories).where(lost, repositories.c.scan_due_at.is_(None)).values(scan_due_at=database_now())
         self._transaction.execute(again)
         self._transaction.execute(delete(scan_slots).where(silent))

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from pipeline.store.asked import Asked
+from pipeline.store.attributed import Attributed
+from pipeline.store.batches import Batches
 from pipeline.store.cache import Cache
 from pipeline.store.counters import Counters
 from pipeline.store.decisions import Decisions
@@ -54,6 +57,9 @@ class Work:
         self.installations = Installations(self.transaction)
         self.instances = Instances(self.transaction)
         self.reviews = Reviews(self.transaction, self.installations)
+        self.asked = Asked(self.transaction)
+        self.attributed = Attributed(self.transaction)
+        self.batches = Batches(self.transaction)
         self.heads = Heads(self.transaction)
         self.findings = Findings(self.transaction)
         self.events = EventLog(self.transaction)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
 from pipeline.store.columns import Document, HostileText, free, hostile, moment, number, refers
 from pipeline.store.tables.base import metadata
@@ -75,6 +75,10 @@ batches = Table(
     UniqueConstraint("review_id", "scan_type"),
     Index("ix_batches_repository_id", "repository_id", "scan_type", "id"),
     Index("ix_batches_group_id", "group_id", "scan_type", "id"),
+    Index("ix_batches_repository_id_newest", "repository_id", "id"),
+    Index("ix_batches_group_id_newest", "group_id", "id"),
+    Index("ix_batches_repository_id_status", "repository_id", "status", "id"),
+    Index("ix_batches_group_id_status", "group_id", "status", "id"),
 )
 """Scans of one type. Of a review: `review_id` and `repository_id`. Asked for through the API: of as many source `repositories` as the group
 had then, each with a scan and a review of its own; `group_id`, and `asked_by` the name of the key. `commit` is empty then."""
@@ -92,9 +96,17 @@ scans = Table(
     hostile("blame", ""),
     moment("created_at"),
     moment("updated_at"),
+    Column("source_id", Text, nullable=False, server_default=text("''")),
+    Column("findings", Integer, nullable=True),
+    moment("started_at", nullable=True),
+    moment("ended_at", nullable=True),
     Index("ix_scans_review_id", "review_id"),
     Index("ix_scans_batch_id", "batch_id"),
+    Index("ix_scans_source_id", "source_id"),
 )
+"""`source_id`: of a batch that was asked for through the API, our id of the source repository; such a scan has no review before it begins.
+`error`: why it failed, or what it waits for. `findings`: how many are attributed to the batch by it. `ended_at`: when nothing follows any
+more: a scan that is done is not over before its review is settled."""
 
 scan_results = Table(
     "scan_results",
