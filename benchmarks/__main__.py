@@ -10,12 +10,29 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import attention, cancel, exploits, gate, intake, latency, load, metrics, push, queue, receive, recipes, suites, variants
+from benchmarks import (
+    attention,
+    cancel,
+    exploits,
+    findings,
+    gate,
+    intake,
+    latency,
+    load,
+    metrics,
+    push,
+    queue,
+    receive,
+    recipes,
+    suites,
+    variants,
+)
 from benchmarks.table import Shares, Table, Tally
 
 BENCHMARKS: dict[str, Callable[[bool], Table | Shares | Tally]] = {
     "attention": attention.run,
     "cancel": cancel.run,
+    "findings": findings.run,
     "gate": gate.run,
     "exploits": exploits.run,
     "intake": intake.run,

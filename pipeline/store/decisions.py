@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 
 from pipeline.model.ids import CommitId, FindingId, RepositoryId
 from pipeline.store.columns import database_now
+from pipeline.store.findingcounts import FindingCounts, Kind
 from pipeline.store.listing import Key, PublicStatus
 from pipeline.store.seen import FindingEventKind
 from pipeline.store.tables import finding_events, finding_states, findings, repositories
@@ -40,6 +41,7 @@ class Decisions:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+        self._counts = FindingCounts(transaction)
 
     def decide(self, key: Key, commit: CommitId, decision: Decision) -> bool:
         """Write a decision down, with its event. False when the finding stood so before: then nothing is changed.
@@ -51,12 +53,13 @@ class Decisions:
             commit: at which it was seen there, for the event.
         """
         # Also a review that is being settled right now either sees this, or is seen.
-        self._transaction.execute(select(repositories.c.id).where(repositories.c.id == key.repository).with_for_update())
+        self._lock(key.repository)
         here = (finding_states.c.repository_id == key.repository, finding_states.c.branch == key.branch)
         mine = (*here, finding_states.c.finding_id == key.finding)
         state = self._transaction.one(select(finding_states).where(*mine), "the finding is gone")
         if state.shown == decision.status:
             return False
+        stood = self._kinds(key.finding)
         kept = decision.status in _KEPT
         self._transaction.execute(
             update(findings)
@@ -79,6 +82,7 @@ class Decisions:
                 .where(*mine, finding_states.c.status != "open")
                 .values(status="open", shown=decision.status, since=database_now())
             )
+        self._counts.move(key.repository, stood, self._kinds(key.finding))
         again = decision.status == "open" and state.shown == "resolved"
         kind: FindingEventKind = "resolved_manual" if decision.status == "resolved" else "reopened" if again else "status_changed"
         self._tell(key, commit, kind, state.shown, decision.status, decision.actor, decision.reason)
@@ -93,20 +97,32 @@ class Decisions:
     def expire(self, finding: FindingId, repository: RepositoryId, today: date) -> bool:
         """Take note of the end of a decision: the finding counts again wherever it is, with an event for each branch. False when that was
         done before, or somebody decided otherwise meanwhile."""
-        self._transaction.execute(select(repositories.c.id).where(repositories.c.id == repository).with_for_update())
+        self._lock(repository)
         known = select(findings).where(findings.c.id == finding, findings.c.decision_until < today.isoformat())
         row = self._transaction.execute(known).one_or_none()
         if row is None:
             return False
+        stood = self._kinds(finding)
         self._transaction.execute(update(findings).where(findings.c.id == finding).values(decision="", decision_until=None))
         here = (finding_states.c.finding_id == finding, finding_states.c.status == "open")
         standing = self._transaction.execute(select(finding_states).where(*here).order_by(finding_states.c.branch)).all()
         self._transaction.execute(update(finding_states).where(*here).values(shown="open"))
+        self._counts.move(repository, stood, self._kinds(finding))
         detail = f"held until {row.decision_until}, by {row.decided_by}"
         for state in standing:
             key = Key(repository, state.branch, finding)
             self._tell(key, CommitId(""), "status_changed", state.shown, "open", "", detail)
         return True
+
+    def _lock(self, repository: RepositoryId) -> None:
+        self._transaction.execute(select(repositories.c.id).where(repositories.c.id == repository).with_for_update())
+
+    def _kinds(self, finding: FindingId) -> list[Kind]:
+        """How it stands on each branch."""
+        columns = (finding_states.c.branch, findings.c.rule_id, finding_states.c.shown, finding_states.c.severity)
+        joined = finding_states.join(findings, findings.c.id == finding_states.c.finding_id)
+        rows = self._transaction.execute(select(*columns).select_from(joined).where(finding_states.c.finding_id == finding))
+        return [Kind(row.branch, row.rule_id, row.shown, row.severity) for row in rows]
 
     def _tell(self, key: Key, commit: CommitId, kind: FindingEventKind, previous: str, now: str, actor: str, detail: str) -> None:
         event = {

@@ -11,6 +11,7 @@ from pipeline.model.finding import Finding
 from pipeline.model.ids import CommitId, FindingId, RepositoryId, ReviewId
 from pipeline.model.scan import scan_type_of
 from pipeline.store.columns import database_now
+from pipeline.store.findingcounts import FindingCounts, Kind
 from pipeline.store.given import GivenHandles
 from pipeline.store.identifiers import new_id
 from pipeline.store.places import Looked
@@ -31,7 +32,7 @@ class Findings(SeenFindings):
         In a writing transaction it also locks the repository until the commit: two reviews that name their findings at the same time
         would else give one handle twice.
         """
-        self._transaction.execute(select(repositories.c.id).where(repositories.c.id == repository_id).with_for_update())
+        self._lock(repository_id)
         return GivenHandles(self._transaction, repository_id)
 
     def remember(
@@ -131,13 +132,16 @@ class Findings(SeenFindings):
         opened = self.open_on(repository_id, branch)
         if not opened:
             return
-        before = self._shown(repository_id, branch, opened)
+        self._lock(repository_id)
+        stood = self._states(repository_id, branch, opened)
+        before = {finding: row.shown for finding, row in stood.items()}
         where = (finding_states.c.repository_id == repository_id, finding_states.c.branch == branch)
         self._transaction.execute(
             update(finding_states)
             .where(*where, finding_states.c.status == "open")
             .values(status="resolved", shown="resolved", since=database_now())
         )
+        self._recount(repository_id, branch, stood, dict.fromkeys(stood, "resolved"), self._kinds(stood))
         self._places.drop(repository_id, branch)
         detail = "the branch was deleted"
         self._tell(repository_id, None, branch, commit, [(finding, "resolved_auto", detail) for finding in opened], before)
@@ -221,13 +225,14 @@ class Findings(SeenFindings):
         for finding in closed:
             happened.append((finding, "resolved_pr_merged" if finding in mended else "resolved_auto", mended.get(finding, "")))
         states: dict[FindingId, FindingStatus] = {**dict.fromkeys(opened, "open"), **dict.fromkeys(closed, "resolved")}
-        self._set_states(repository_id, review_id, branch, states)
+        if states:
+            self._set_states(repository_id, review_id, branch, states)
         self._tell(repository_id, review_id, branch, commit, happened, {finding: row.shown for finding, row in stood.items()})
 
     def _states(self, repository_id: RepositoryId, branch: str, which: Collection[FindingId]) -> dict[FindingId, Row[Any]]:
         """How some findings stand on a branch: a push asks for those that it touches, and not for all that the repository has."""
         found: dict[FindingId, Row[Any]] = {}
-        columns = (finding_states.c.finding_id, finding_states.c.status, finding_states.c.shown)
+        columns = (finding_states.c.finding_id, finding_states.c.status, finding_states.c.shown, finding_states.c.severity)
         for chunk in chunks(sorted(which)):
             statement = select(*columns).where(
                 finding_states.c.repository_id == repository_id, finding_states.c.branch == branch, finding_states.c.finding_id.in_(chunk)
@@ -241,7 +246,8 @@ class Findings(SeenFindings):
 
     def _set_states(self, repository_id: RepositoryId, review_id: ReviewId, branch: str, states: Mapping[FindingId, FindingStatus]) -> None:
         at = {"repository_id": repository_id, "branch": branch, "since": database_now(), "review_id": review_id}
-        kinds = self._kinds(states)
+        self._lock(repository_id)
+        stood, kinds = self._states(repository_id, branch, states), self._kinds(states)
         rows = [
             {
                 **at,
@@ -255,11 +261,31 @@ class Findings(SeenFindings):
         ]
         newer = ["status", "since", "review_id", "shown", "severity", "scan_type"]
         self._transaction.upsert(finding_states, rows, ["repository_id", "branch", "finding_id"], newer)
+        self._recount(
+            repository_id, branch, stood, {finding: shown(status, kinds[finding].decision) for finding, status in states.items()}, kinds
+        )
+
+    def _recount(
+        self,
+        repository_id: RepositoryId,
+        branch: str,
+        stood: Mapping[FindingId, Row[Any]],
+        stand: Mapping[FindingId, str],
+        kinds: Mapping[FindingId, Row[Any]],
+    ) -> None:
+        """Count findings where they stand now, and no more where they stood."""
+        left = [Kind(branch, kinds[finding].rule_id, row.shown, row.severity) for finding, row in stood.items()]
+        came = [Kind(branch, kinds[finding].rule_id, word, kinds[finding].severity) for finding, word in stand.items()]
+        FindingCounts(self._transaction).move(repository_id, left, came)
+
+    def _lock(self, repository_id: RepositoryId) -> None:
+        """Nobody else says how the repository's findings stand until the commit."""
+        self._transaction.execute(select(repositories.c.id).where(repositories.c.id == repository_id).with_for_update())
 
     def _kinds(self, which: Collection[FindingId]) -> dict[FindingId, Row[Any]]:
         """What of each finding stands beside its state, so that one index answers every filter."""
         found: dict[FindingId, Row[Any]] = {}
-        columns = (findings.c.id, findings.c.decision, findings.c.severity, findings.c.scan_type)
+        columns = (findings.c.id, findings.c.decision, findings.c.severity, findings.c.scan_type, findings.c.rule_id)
         for chunk in chunks(sorted(which)):
             found.update({FindingId(row.id): row for row in self._transaction.execute(select(*columns).where(findings.c.id.in_(chunk)))})
         return found

@@ -18,7 +18,7 @@ from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import HostileText
 from pipeline.store.seen import FINDING
-from pipeline.store.tables import batch_findings, batches, finding_places, finding_states, findings, fixes, occurrences
+from pipeline.store.tables import batch_findings, batches, finding_counts, finding_places, finding_states, findings, fixes, occurrences
 from pipeline.store.transaction import Transaction
 
 PublicStatus = Literal["open", "resolved", "ignored", "false_positive", "needs_manual_review"]
@@ -104,6 +104,8 @@ class Listing:
         """How many a list has, counted up to `at_most`."""
         if not places:
             return 0
+        if wish.scan_type is None:
+            return min(at_most, self._kept(places, wish))
         words: dict[str, Any] = {"_most": at_most}
         arms = (f"{_IDS} WHERE {arm}" for arm in _arms(places, wish, words, counted=True))
         counted = f"SELECT count(*) FROM (SELECT * FROM ({' UNION ALL '.join(arms)}) AS fitting LIMIT :_most) AS counted"  # noqa: S608  see _arms
@@ -117,30 +119,32 @@ class Listing:
         Args:
             members: whose a finding must be.
         """
-        joined = batch_findings.join(findings, findings.c.id == batch_findings.c.finding_id)
-        here = and_(
-            finding_states.c.repository_id == findings.c.repository_id,
-            finding_states.c.branch == batch_findings.c.branch,
-            finding_states.c.finding_id == batch_findings.c.finding_id,
-        )
-        where = [batch_findings.c.batch_id == batch, findings.c.repository_id.in_(members)]
+        if wish.scan_type is not None:  # a batch is of one
+            known = select(batches.c.scan_type).where(batches.c.id == batch)
+            if self._transaction.execute(known).scalar_one_or_none() != wish.scan_type:
+                return [], False, 0
+        where = [batch_findings.c.batch_id == batch]
         if wish.severity is not None:
             where.append(batch_findings.c.severity == int(wish.severity))
-        if wish.scan_type is not None:
-            where.append(findings.c.scan_type == wish.scan_type)
-        source: Any = joined
+        source: Any = batch_findings
         if wish.status is not None:
-            source = joined.join(finding_states, here)
+            here = and_(
+                finding_states.c.repository_id.in_(members),
+                finding_states.c.branch == batch_findings.c.branch,
+                finding_states.c.finding_id == batch_findings.c.finding_id,
+            )
+            source = batch_findings.join(finding_states, here)
             where.append(finding_states.c.shown == wish.status)
-        columns = (batch_findings.c.finding_id, batch_findings.c.branch, findings.c.repository_id)
-        statement = select(*columns).select_from(source).where(*where)
         some = select(batch_findings.c.finding_id).select_from(source).where(*where).limit(at_most).subquery()
         total = int(self._transaction.execute(select(func.count()).select_from(some)).scalar_one())
+        columns = (batch_findings.c.finding_id, batch_findings.c.branch)
+        paged = select(*columns).select_from(source).where(*where)
         if after:
-            statement = statement.where(batch_findings.c.finding_id < after)
-        statement = statement.order_by(batch_findings.c.finding_id.desc()).limit(limit + 1).offset(skip)
-        rows = self._transaction.execute(statement).all()
-        keys = [Key(row.repository_id, row.branch, FindingId(row.finding_id)) for row in rows[:limit]]
+            paged = paged.where(batch_findings.c.finding_id < after)
+        found = paged.order_by(batch_findings.c.finding_id.desc()).limit(limit + 1).offset(skip).subquery()
+        owned = select(found, findings.c.repository_id).select_from(found.join(findings, findings.c.id == found.c.finding_id))
+        rows = self._transaction.execute(owned.order_by(found.c.finding_id.desc())).all()
+        keys = [Key(row.repository_id, row.branch, FindingId(row.finding_id)) for row in rows[:limit] if row.repository_id in members]
         return keys, len(rows) > limit, total
 
     def batch_of(self, batch: str, group: str, members: Sequence[RepositoryId]) -> bool:
@@ -194,6 +198,16 @@ class Listing:
         return found
 
     # --- inside ---
+
+    def _kept(self, places: Sequence[Place], wish: Wish) -> int:
+        """As many as are kept of every branch by rule, status and severity, which are few numbers."""
+        here = or_(*(and_(finding_counts.c.repository_id == one, finding_counts.c.branch == branch) for one, branch in places))
+        counted = select(func.coalesce(func.sum(finding_counts.c.count), 0)).where(here)
+        if wish.status is not None:
+            counted = counted.where(finding_counts.c.shown == wish.status)
+        if wish.severity is not None:
+            counted = counted.where(finding_counts.c.severity == int(wish.severity))
+        return int(self._transaction.execute(counted).scalar_one())
 
     def _states(self, keys: Sequence[Key]) -> dict[Key, Any]:
         found: dict[Key, Any] = {}

@@ -16,6 +16,7 @@ from pipeline.store.decisions import Decisions
 from pipeline.store.deliveries import Deliveries
 from pipeline.store.effects import Effects
 from pipeline.store.eventlog import EventLog
+from pipeline.store.findingcounts import FindingCounts
 from pipeline.store.findings import Findings
 from pipeline.store.fixes import Fixes
 from pipeline.store.fixlists import FixLists
@@ -63,6 +64,7 @@ class Work:
         self.heads = Heads(self.transaction)
         self.findings = Findings(self.transaction)
         self.events = EventLog(self.transaction)
+        self.finding_counts = FindingCounts(self.transaction)
         self.decisions = Decisions(self.transaction)
         self.listing = Listing(self.transaction)
         self.fixes = Fixes(self.transaction)

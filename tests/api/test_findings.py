@@ -9,15 +9,16 @@ from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from pipeline.model.account import Scope
 from pipeline.model.finding import Location, Severity
 from pipeline.model.ids import CommitId, RepositoryId
 from pipeline.model.scan import ScanType
 from pipeline.stages.lapse import expire_decisions
+from pipeline.store.decisions import Decision
 from pipeline.store.findings import PULL
-from pipeline.store.listing import STATUSES
+from pipeline.store.listing import STATUSES, Key
 from pipeline.store.tables import finding_states
 from tests.api.bench import ApiBench
 from tests.api.seen import a_finding, a_review, batch_of, listed, log, push, remember
@@ -75,8 +76,8 @@ def test_every_filter_and_each_combination_of_them_finds_exactly_what_fits(api: 
     with api.app.database.work() as work:  # each status with each kind
         rows = work.transaction.execute(select(finding_states).order_by(finding_states.c.finding_id)).all()
         for number, row in enumerate(rows):
-            mine = update(finding_states).where(finding_states.c.finding_id == row.finding_id)
-            work.transaction.execute(mine.values(shown=STATUSES[number // 8 % 5]))
+            key = Key(row.repository_id, row.branch, row.finding_id)
+            work.decisions.decide(key, CommitId("a" * 40), Decision(STATUSES[number // 8 % 5], "a test"))
     group = api.caller.post("/repositories", {"name": "Both", "source_repository_ids": [shop, web]}, 201)["id"]
     everything = listed(api, group, limit=200)["items"]
     assert [one["id"] for one in everything] == sorted((one["id"] for one in everything), reverse=True)

@@ -73,6 +73,7 @@ ANSWERED = {
     "device_logins": {"client_name", "approved_by"},
     "fix_offers": {"called", "scan_branch", "title", "body", "branch"},
     "fixes": {"branch"},
+    "finding_counts": {"branch"},
     "findings": {"decision_reason", "decided_by"},
     "repository_groups": {"name", "description"},
 }

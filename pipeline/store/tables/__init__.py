@@ -18,6 +18,7 @@ from pipeline.store.tables.account import (
 from pipeline.store.tables.base import metadata
 from pipeline.store.tables.finding import (
     event_log,
+    finding_counts,
     finding_events,
     finding_places,
     finding_states,
@@ -41,6 +42,7 @@ __all__ = [
     "device_logins",
     "effects",
     "event_log",
+    "finding_counts",
     "finding_events",
     "finding_places",
     "finding_states",

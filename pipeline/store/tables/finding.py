@@ -71,6 +71,18 @@ finding_states = Table(
 """`status`: open, resolved, or merged (a pull request's, which are another branch's now). `shown`: the same with what a person decided, in
 the words of the API. `severity`, `scan_type`: those of the finding, so that one index answers every filter."""
 
+finding_counts = Table(
+    "finding_counts",
+    metadata,
+    Column("repository_id", Text, ForeignKey("repositories.id"), primary_key=True),
+    Column("branch", HostileText, primary_key=True),
+    Column("rule_id", HostileText, primary_key=True),
+    Column("shown", Text, primary_key=True),
+    Column("severity", Integer, primary_key=True, autoincrement=False),
+    number("count"),
+)
+"""How many rows of `finding_states` there are of each kind, always."""
+
 finding_places = Table(
     "finding_places",
     metadata,

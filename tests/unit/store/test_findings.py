@@ -165,7 +165,7 @@ def test_however_many_findings_one_statement_is_put_together_for_each_table(data
         work.findings.remember(where, many, made, "main", commit("a"), looked=everything)
         assert len(work.findings.open_on(where, "main")) == 450
     tables = [text.split()[2] for text in set(said) if text.startswith("INSERT")]
-    assert sorted(tables) == ["finding_events", "finding_places", "finding_states", "findings", "occurrences"]
+    assert sorted(tables) == ["finding_counts", "finding_events", "finding_places", "finding_states", "findings", "occurrences"]
 
 
 def a_fix(work: Work) -> FixId:

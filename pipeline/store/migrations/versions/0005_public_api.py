@@ -203,6 +203,23 @@ def _findings() -> None:
     )
     shown = ["repository_id", "branch", "shown", "severity", "scan_type", "finding_id"]
     op.create_index("ix_finding_states_shown", "finding_states", shown, unique=False)
+    op.create_table(
+        "finding_counts",
+        _text("repository_id"),
+        _text("branch"),
+        _text("rule_id"),
+        _text("shown"),
+        _count("severity", None),
+        _count("count", None),
+        sa.ForeignKeyConstraint(["repository_id"], ["repositories.id"], name=op.f("fk_finding_counts_repository_id")),
+        sa.PrimaryKeyConstraint("repository_id", "branch", "rule_id", "shown", "severity", name=op.f("pk_finding_counts")),
+    )
+    op.execute(
+        "INSERT INTO finding_counts (repository_id, branch, rule_id, shown, severity, count)"
+        " SELECT finding_states.repository_id, branch, rule_id, shown, finding_states.severity, count(*)"
+        " FROM finding_states JOIN findings ON findings.id = finding_states.finding_id"
+        " GROUP BY finding_states.repository_id, branch, rule_id, shown, finding_states.severity"
+    )
     op.add_column("finding_events", sa.Column("sequence", sa.BigInteger(), nullable=True))
     for column in (_said("organization_id"), _said("scan_type"), _said("previous"), _said("now")):
         op.add_column("finding_events", column)
