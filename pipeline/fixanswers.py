@@ -56,6 +56,9 @@ def render_fix_answer(
             words = ", ".join(code(word) for word in WORDS)
             return f"No fixer here can follow {code(cut(asked, 100))}. What can be wished for: {words}. Nothing was done."
         case "no-patch-yet":
+            if error:
+                why = prose(cut(error, SENTENCE)).rstrip(".")
+                return f"There is no patch for {name} that could be refined, as the last one was refused: {why}."
             return f"There is no patch for {name} that could be refined. {code(f'/fix {cut(handle, 200)}')} makes one."
         case "being-made":
             return f"A patch for {name} is being made already. Ask again when it has ended, or call it off: {code('/cancel')}."

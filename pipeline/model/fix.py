@@ -155,6 +155,13 @@ class Proof:
         """Why it was refused, one sentence each."""
         return tuple(check.said for check in self.checks if check.passed is False)
 
+    @property
+    def why(self) -> tuple[str, ...]:
+        """Why it may not be offered: why it was refused, or what could not be looked at; empty when it may."""
+        if self.word is not ProofWord.UNCHECKED:
+            return self.reasons
+        return self.reasons or tuple(check.said for check in self.checks if check.passed is None)
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:

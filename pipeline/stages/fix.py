@@ -18,7 +18,7 @@ from pipeline.stages.disclosure import UNTOLD, tells_why
 from pipeline.stages.heartbeat import Heartbeat
 from pipeline.stages.policies import policy_of
 from pipeline.stages.room import is_open
-from pipeline.stages.together import Made, is_meant, make_together, why_not
+from pipeline.stages.together import Made, is_meant, is_undecided, make_together, why_not
 from pipeline.statements import Base, describe
 from pipeline.store.work import Work
 from pipeline.wishes import Wish, understand
@@ -78,7 +78,8 @@ def _why_not(work: Work, review: Review, fix: Fix | None, message: RequestFix) -
     if live and (message.refine or message.instructions):
         return render_fix_answer("being-made", handle=message.handle)
     if message.refine and (fix is None or (fix.status not in REFINABLE and not message.offered)):
-        return render_fix_answer("no-patch-yet", handle=message.place or message.handle)
+        refused = fix.error if fix is not None and fix.status is FixStatus.FAILED and not is_undecided(fix) else ""
+        return render_fix_answer("no-patch-yet", handle=message.place or message.handle, error=refused)
     if fix is None and not any(is_meant(one.finding, message.handle, message.place) for one in work.reviews.verdict(review.id).judged):
         return render_fix_answer("gone-meanwhile", handle=message.place or message.handle)
     return ""
@@ -98,7 +99,8 @@ def _begin(work: Work, review: Review, fix: Fix | None, message: RequestFix) -> 
     wish = understand(wanted, before).wish
     if message.refine and not wanted:
         wish = replace(before, alternative=before.alternative + 1)
-    over = fix.status is FixStatus.CANCELLED or (fix.status is FixStatus.FAILED and (message.offered or bool(wanted)))
+    again = message.offered or bool(wanted) or is_undecided(fix)
+    over = fix.status is FixStatus.CANCELLED or (fix.status is FixStatus.FAILED and again)
     if over:
         begun = wish if message.offered else understand(wanted).wish
         return work.fixes.again(fix.id, asked_by=who, instructions=wanted, choice=begun.text()), 1

@@ -13,6 +13,7 @@ from pipeline.phrases import where
 from pipeline.stages.buttons import FIX_AT_MOST, fixable
 from pipeline.stages.context import Context
 from pipeline.stages.disclosure import tellable
+from pipeline.stages.together import is_undecided
 from pipeline.store.work import Work
 
 BUTTON = "button"
@@ -20,13 +21,14 @@ BUTTON = "button"
 
 
 def fix_all(context: Context, message: FixAll) -> None:
-    """The worst first, at most so many at a time; what was asked for before is there already, unless it was called off, and the rest is
-    gone on with."""
+    """The worst first, at most so many at a time; what was asked for before is there already, unless it was called off or came to
+    nothing by chance, and the rest is gone on with."""
     with context.database.read() as work:
         review = work.reviews.get(message.review)
         why: FixTopic | None = _why_not(work, review)
         wanted = [] if why else fixable(tellable(review.change, work.reviews.verdict(review.id)), context.plugins.fixers)
-        begun = {(str(fix.handle), fix.place) for fix in work.fixes.of_review(review.id) if fix.status is not FixStatus.CANCELLED}
+        asked = [one for one in work.fixes.of_review(review.id) if one.status is not FixStatus.CANCELLED and not is_undecided(one)]
+        begun = {(str(fix.handle), fix.place) for fix in asked}
     if not why and not wanted:
         why = "no-fixer"
     pull_request = review.change.pull_request

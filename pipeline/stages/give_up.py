@@ -22,6 +22,7 @@ from pipeline.messages import (
     RunScan,
     ScanRepository,
     SettleReview,
+    ShowFixes,
     StartReview,
     Waive,
     WithdrawReview,
@@ -105,11 +106,13 @@ def _not_shown(work: Work, identifier: ReviewId) -> None:
 
 
 def _not_offered(work: Work, message: ProposeFix, error: FixwrightError) -> None:
-    """Who asked in a comment is told; who asked in none sees it in the state of the fix."""
+    """The state of the fix says it; who asked in a comment is told, and who asked in none sees it in the comment that lists them."""
     fix = work.fixes.get(message.fix)
-    if message.comment is None and fix.status is FixStatus.COMPLETED and work.reviews.get(fix.review).change.whole:
+    if fix.status is FixStatus.COMPLETED:
         failed = FixStatus.PR_CREATION_FAILED if fix.pull_request is None else FixStatus.PR_UPDATE_FAILED
         work.fixes.move(fix.id, FixStatus.COMPLETED, failed, error=error.message)
+    if message.comment is None and not work.reviews.get(fix.review).change.whole:
+        work.outbox.send(Envelope(ShowFixes(fix.review), f"show_fixes:{new_id()}", priority=INTERACTIVE))
     _answer(work, message, error)
 
 

@@ -208,7 +208,8 @@ def kept_back(context: Context, review: Review, fix: Fix, judged: Sequence[Judge
     branch = branch_of(fix, review.change)
     sign = context.capabilities(review.installation).reference_sign
     finding = wanted_finding(fix, judged)
-    here = {where(one.finding) for one in judged if one.finding.fingerprint == finding.fingerprint} - {where(finding)}
+    same = [one.finding for one in judged if finding is not None and one.finding.fingerprint == finding.fingerprint]
+    here = {where(one) for one in same if one is not finding} - ({where(finding)} if finding is not None else set())
     for one in others:
         number = one.pull_request.number
         moves = branch_of(runs[number], review.change) == branch
@@ -228,4 +229,5 @@ def kept_back(context: Context, review: Review, fix: Fix, judged: Sequence[Judge
 def _mended(work: Work, fix: Fix) -> str:
     """The place that a pull request mends, as it was when it was made; empty when nobody remembers."""
     verdict = work.reviews.known_verdict(fix.review)
-    return "" if verdict is None else where(wanted_finding(fix, verdict.judged))
+    finding = None if verdict is None else wanted_finding(fix, verdict.judged)
+    return "" if finding is None else where(finding)

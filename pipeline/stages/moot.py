@@ -7,9 +7,11 @@ import logging
 from pipeline.branches import OURS
 from pipeline.errors import HostForbidden, HostNotFound, HostRejected
 from pipeline.model.finding import BaselineState
+from pipeline.model.fix import Fix
 from pipeline.model.review import Conclusion, Review
 from pipeline.model.target import PullRequestRef, PullRequestState
 from pipeline.stages.context import Context
+from pipeline.stages.opening import branch_of
 from pipeline.stages.room import opened_for
 from pipeline.store.proposals import Proposal
 from pipeline.store.work import Work
@@ -26,7 +28,8 @@ def close_ended(context: Context, review: Review) -> None:
     """The change of a review is closed or merged: close what was opened onto its branch. One that is open again is left alone."""
     ref = review.change.pull_request
     proposals = _of(context, review)
-    if ref is None or not proposals:
+    left = _left(context, review)
+    if ref is None or not (proposals or left):
         return
     word = context.capabilities(review.installation).pull_request_word
     try:
@@ -36,6 +39,7 @@ def close_ended(context: Context, review: Review) -> None:
     if state is not PullRequestState.OPEN:
         ended = "merged" if state is PullRequestState.MERGED else "closed"
         _close(context, review, proposals, f"The {word} that this is for was {ended}, so this one is closed.")
+        _remove(context, review, left)
 
 
 def close_gone(context: Context, review: Review) -> None:
@@ -51,6 +55,7 @@ def close_gone(context: Context, review: Review) -> None:
     there = {judged.finding.fingerprint for judged in verdict.judged if judged.baseline is not BaselineState.FIXED}
     moot = [proposal for proposal in _of(context, review) if not any(one.fingerprint in there for one in proposal.mends)]
     _close(context, review, moot, f"{review.change.head} does not bring the finding any more, so this one is closed.")
+    _remove(context, review, [fix for fix in _left(context, review) if not any(one.fingerprint in there for one in fix.mends)])
 
 
 def _close_unlisted(context: Context, review: Review) -> None:
@@ -76,6 +81,23 @@ def _of(context: Context, review: Review) -> list[Proposal]:
     with context.database.read() as work:
         number = work.installations.find_repository(review.change.repository)
         return [] if number is None else opened_for(work, number, review)
+
+
+def _left(context: Context, review: Review) -> list[Fix]:
+    """Fixes of the change of which a branch may stand without a pull request: the host did not say what became of that."""
+    ref = review.change.pull_request
+    with context.database.read() as work:
+        number = work.installations.find_repository(review.change.repository)
+        return [] if number is None or ref is None else work.fixes.unopened(number, ref.number)
+
+
+def _remove(context: Context, review: Review, left: list[Fix]) -> None:
+    """Nothing stays behind of what could not be opened."""
+    for fix in left:
+        try:
+            context.host(review.installation).ensure_no_branch(review.change.repository, branch_of(fix, review.change))
+        except (HostForbidden, HostNotFound, HostRejected) as refused:
+            log.warning("fix.not_closed", extra={"fix_id": fix.id, "code": refused.code})
 
 
 def _close(context: Context, review: Review, proposals: list[Proposal], why: str) -> None:

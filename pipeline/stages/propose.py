@@ -92,8 +92,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
         if why:
             _answer(context, review, message.comment, fix, _as_patch(fix, finding, why))
             with _finish(context, message, review) as work:
-                if review.change.whole:
-                    work.fixes.note(fix.id, why)
+                work.fixes.note(fix.id, why)
             return
         _pull_request(context, message, fix, review, findings, patch, fix.proof)
 
@@ -132,11 +131,14 @@ def _pull_request(
         # It was asked when the command came; making and testing a patch takes minutes, in which rights may end.
         log.info("fix.refused", extra={"fix_id": fix.id, "person": message.sender.id})
         _answer(context, review, message.comment, fix, render_answer("permission", command="/fix"))
-        with _finish(context, message, review):
+        with _finish(context, message, review) as work:
+            work.fixes.note(fix.id, "who asked may not write here any more")
             return
     if message.how == "push":
-        _answer(context, review, message.comment, fix, push(context, review, fix, finding, patch, proof))
-        with _finish(context, message, review):
+        body, why = push(context, review, fix, finding, patch, proof)
+        _answer(context, review, message.comment, fix, body)
+        with _finish(context, message, review) as work:
+            work.fixes.note(fix.id, why)
             return
     slot = slot_of(review, fix)
     try:
@@ -150,10 +152,7 @@ def _pull_request(
         opened = open_stacked(context, review, fix, findings, patch, proof, wanted)
     except (HostForbidden, HostNotFound, HostRejected) as refused:
         log.warning("fix.refused_by_host", extra={"fix_id": fix.id, "code": refused.code})
-        try:
-            _answer(context, review, message.comment, fix, _as_patch(fix, finding, f"the host did not take it ({said(refused)})"))
-        except (HostForbidden, HostNotFound) as silenced:  # an archived repository takes no answer either: the state of the fix says it
-            log.warning("fix.not_answered", extra={"fix_id": fix.id, "code": silenced.code})
+        _answer(context, review, message.comment, fix, _as_patch(fix, finding, f"the host did not take it ({said(refused)})"))
         with _finish(context, message, review) as work:
             work.proposals.give_back(slot)
             if fix.status is FixStatus.COMPLETED:
@@ -225,5 +224,10 @@ def _opened(context: Context, review: Review, message: ProposeFix, fix: Fix, ope
 
 
 def _answer(context: Context, review: Review, comment: CommentRef | None, fix: Fix, body: str) -> None:
-    if comment is not None:
+    """Tell who asked in a comment. An archived repository takes no answer: the state of the fix says it, too."""
+    if comment is None:
+        return
+    try:
         context.teller(review).ensure_reply(comment, f"fix:{fix.id}", body)
+    except (HostForbidden, HostNotFound) as silenced:
+        log.warning("fix.not_answered", extra={"fix_id": fix.id, "code": silenced.code})

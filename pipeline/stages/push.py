@@ -16,13 +16,14 @@ from pipeline.stages.opening import branch_of, commit_of
 log = logging.getLogger(__name__)
 
 
-def push(context: Context, review: Review, fix: Fix, finding: Finding, patch: Patch, proof: Proof) -> str:
-    """Put the patch on the branch of its change, once, and close the pull request that offered it before. Returns the answer; where the
-    branch takes no commit of ours that is the patch and why."""
+def push(context: Context, review: Review, fix: Fix, finding: Finding, patch: Patch, proof: Proof) -> tuple[str, str]:
+    """Put the patch on the branch of its change, once, and close the pull request that offered it before. Returns the answer, and why the
+    branch took no commit of ours, a clause: the answer is the patch then. Empty when it did."""
     change, host = review.change, context.teller(review)
 
-    def shown(why: str) -> str:
-        return render_answer("patch", handle=fix.handle, proof=proof, receipt=fix.receipt, diff=fix.diff, finding=finding, error=why)
+    def shown(why: str) -> tuple[str, str]:
+        body = render_answer("patch", handle=fix.handle, proof=proof, receipt=fix.receipt, diff=fix.diff, finding=finding, error=why)
+        return body, why
 
     if change.pull_request is None:
         return shown("there is no branch of a change that it could be put on")
@@ -41,7 +42,7 @@ def push(context: Context, review: Review, fix: Fix, finding: Finding, patch: Pa
         host.ensure_no_branch(change.repository, branch_of(fix, change))
     answer = render_answer("pushed", handle=fix.handle, proof=proof, receipt=fix.receipt, branch=change.head_ref, commit=made.commit)
     log.info("fix.pushed", extra={"fix_id": fix.id})
-    return answer
+    return answer, ""
 
 
 def said(refused: HostError) -> str:

@@ -8,7 +8,7 @@ from itertools import count
 
 from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable
 from pipeline.model.finding import Finding, Judged
-from pipeline.model.fix import Fix, Member, MemberState, Patch, Proof, ProofWord, Receipt
+from pipeline.model.fix import Fix, FixStatus, Member, MemberState, Patch, Proof, ProofWord, Receipt
 from pipeline.model.review import Review
 from pipeline.patches import diff_of_all
 from pipeline.phrases import where
@@ -55,9 +55,15 @@ class Made:
         return self.patch is not None and self.proof is not None and self.proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED)
 
 
-def wanted_finding(fix: Fix, judged: Sequence[Judged]) -> Finding:
-    """The finding of its review that a fix run is called by: the first of those that it mends. Raises StopIteration when it is gone."""
-    return next(found for member in fix.mends if (found := _find(member, judged)) is not None)
+def wanted_finding(fix: Fix, judged: Sequence[Judged]) -> Finding | None:
+    """The finding of its review that a fix run is called by: the first of those that it mends; None when none is there any more."""
+    return next((found for member in fix.mends if (found := _find(member, judged)) is not None), None)
+
+
+def is_undecided(fix: Fix) -> bool:
+    """Whether a run came to nothing without a patch that was refused: an engine failed, a worker died, the host was away. Asked again, it
+    is made again."""
+    return fix.status is FixStatus.FAILED and (fix.proof is None or fix.proof.word is ProofWord.UNCHECKED)
 
 
 def mended_findings(fix: Fix, judged: Sequence[Judged]) -> list[tuple[Member, Finding]]:
@@ -130,7 +136,7 @@ def _became(member: Member, finding: Finding | None, outcome: Outcome | None) ->
 
 def why_not(proof: Proof | None, error: str) -> str:
     """Why there is no patch that may be offered, a clause."""
-    return error or "; ".join(proof.reasons if proof else ()) or "the patch could not be checked"
+    return error or "; ".join(proof.why if proof else ()) or "the patch could not be checked"
 
 
 def _in_vain(rows: Sequence[tuple[Member, Finding | None, Outcome | None]], members: tuple[Member, ...]) -> Made:

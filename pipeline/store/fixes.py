@@ -319,6 +319,13 @@ class Fixes:
         statement = statement.where(fixes.c.repository_id == repository, reviews.c.pull_request == pull_request, fixes.c.status.in_(LIVE))
         return [to_fix(row) for row in self._transaction.execute(statement)]
 
+    def unopened(self, repository: RepositoryId, pull_request: int) -> list[Fix]:
+        """The runs for a pull request whose own could not be opened; oldest first."""
+        joined = fixes.join(reviews, fixes.c.review_id == reviews.c.id)
+        mine = (fixes.c.repository_id == repository, reviews.c.pull_request == pull_request, fixes.c.pull_request.is_(None))
+        failed = select(fixes).select_from(joined).where(*mine, fixes.c.status == FixStatus.PR_CREATION_FAILED)
+        return [to_fix(row) for row in self._transaction.execute(failed.order_by(fixes.c.id))]
+
     def live_beside(self, fix: Fix) -> list[Fix]:
         """What is being made for the pull request that a run belongs to: called by the same finding of the same change or default branch,
         for whichever commit; itself included."""
