@@ -81,6 +81,7 @@ def render_answer(
     error: str = "",
     proof: Proof | None = None,
     receipt: Receipt | None = None,
+    fix: str = "",
     patch: Patch | None = None,
     finding: Finding | None = None,
     suggestion: str = "",
@@ -100,6 +101,7 @@ def render_answer(
         command: usage line of the command that was refused; `commands`: of all that exist.
         handle: of the finding that the answer is about; `handles`: those that would do.
         places: `path:line` of each finding that an ambiguous handle means.
+        fix: id of the fix run that `receipt` is of: by it an operator gets the receipt where it is not shown.
         error: why there is no patch, or why a patch became no branch; a clause.
         suggestion: the new lines; `fence`: how the host knows them (`Capabilities.suggestion_on`); `diff`: the whole patch, unified.
         number: of the pull request that was opened.
@@ -142,12 +144,14 @@ def render_answer(
         case "refused":
             return _refused(handle, proof, error)
         case "suggestion":
-            return _suggestion(handle, suggestion, fence, proof, receipt, patch)
+            return _suggestion(handle, suggestion, fence, proof, receipt, fix, patch)
         case "patch":
-            return _patch(handle, diff, proof, receipt, finding, error)
+            return _patch(handle, diff, proof, receipt, fix, finding, error)
         case "pushed":
             at = f"{code(commit[:7])} on {code(cut(branch, 200))}"
-            return f"The fix for {code(handle)} is {at}: {proof_word(proof)}.{_digest(receipt)}"
+            said = f"The fix for {code(handle)} is {at}: {proof_word(proof)}.{_digest(receipt)}"
+            command = f" On the server {code(receipt_command(fix))} writes it into a file." if receipt and fix else ""
+            return with_receipt(said + command, receipt, "" if command else fix, BODY)
         case "opened":
             return f"Opened {reference_sign}{number} for {code(handle)}: {proof_word(proof)}.{_digest(receipt)}"
 
@@ -189,6 +193,26 @@ def receipt_fold(receipt: Receipt | None) -> str:
     return f"<details><summary>receipt.json, <code>{receipt.digest}</code></summary>\n\n{fenced(text, 'json')}\n\n</details>"
 
 
+def receipt_command(fix: str) -> str:
+    """What an operator types to have the receipt of a fix run as a file."""
+    return f"fixwright fix receipt {cut(fix, 100)} --output receipt.json"
+
+
+def with_receipt(text: str, receipt: Receipt | None, fix: str, room: int) -> str:
+    """A text with the receipt below its fold; where that does not fit into `room` bytes, with how else it can be had, and the text is cut
+    rather than that sentence."""
+    if receipt is None:
+        return text if size(text) <= room else cut(text, room)
+    fold = receipt_fold(receipt)
+    whole = f"{text}\n\n{fold}"
+    if fold and size(whole) <= room:
+        return whole
+    left = f"The receipt {'does not fit' if fold else 'cannot be shown'} here."
+    if fix:
+        left += f" On the server {code(receipt_command(fix))} writes it into a file."
+    return f"{cut(text, max(0, room - size(left) - 2))}\n\n{left}"
+
+
 def _list(words: Sequence[str]) -> str:
     named = ", ".join(code(cut(word, 200)) for word in words[:NAMED])
     return f"{named} and {len(words) - NAMED:,} more" if len(words) > NAMED else named
@@ -207,7 +231,7 @@ def _refused(handle: str, proof: Proof | None, error: str) -> str:
     return "\n".join([f"A patch for {code(handle)} was made and **refused**. Nothing was changed.", "", *lines])
 
 
-def _suggestion(handle: str, text: str, fence: str, proof: Proof | None, receipt: Receipt | None, patch: Patch | None) -> str:
+def _suggestion(handle: str, text: str, fence: str, proof: Proof | None, receipt: Receipt | None, fix: str, patch: Patch | None) -> str:
     explanation = prose(cut(patch.explanation, SENTENCE)) if patch else ""
     block = fenced(text, fence) if can_be_suggested(text) else "The lines hold characters that cannot be shown."
     facts = f"{proof_sentences(proof)} {proof_word(proof)}.{_digest(receipt)}" if proof else ""
@@ -216,12 +240,11 @@ def _suggestion(handle: str, text: str, fence: str, proof: Proof | None, receipt
         block,
         facts,
         not_proven(proof) if proof else "",
-        receipt_fold(receipt),
     ]
-    return "\n\n".join(part.strip() for part in parts if part)
+    return with_receipt("\n\n".join(part.strip() for part in parts if part), receipt, fix, BODY)
 
 
-def _patch(handle: str, diff: str, proof: Proof | None, receipt: Receipt | None, finding: Finding | None, error: str) -> str:
+def _patch(handle: str, diff: str, proof: Proof | None, receipt: Receipt | None, fix: str, finding: Finding | None, error: str) -> str:
     at = f" at {code(cut(phrases.where(finding), 200))}" if finding else ""
     facts = f"{proof_sentences(proof)} {proof_word(proof)}.{_digest(receipt)}" if proof else ""
     why = prose(cut(error, SENTENCE)) or "no branch could be made for it"
@@ -235,10 +258,8 @@ def _patch(handle: str, diff: str, proof: Proof | None, receipt: Receipt | None,
         local = f"fixwright fix . --finding {handle} --patch fix.diff"
         block = f"The patch is not shown here ({escape(why)}): {code(local)} makes it."
     rest = not_proven(proof) if proof else ""
-    fold = receipt_fold(receipt)
     parts = [part.strip() for part in (head, block, facts, rest) if part]
-    whole = "\n\n".join([*parts, fold] if fold else parts)
-    return whole if size(whole) <= BODY else "\n\n".join(parts)
+    return with_receipt("\n\n".join(parts), receipt, fix, BODY)
 
 
 # --- waivers ----------------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`fixwright fix status ID`, `fix list` and `fix cancel ID`: the fixes that a server makes or has made."""
+"""`fixwright fix status ID`, `fix list`, `fix cancel ID` and `fix receipt ID`: the fixes that a server makes or has made."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import dataclasses
 import json
 import os
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
-from bot.cli import FOUND, OK, UNCHECKED
+from bot.cli import FOUND, OK, UNCHECKED, show
 from bot.cli.processes import stored
 from pipeline.errors import StaleWrite, UsageError
 from pipeline.escaping import visible
@@ -18,7 +20,7 @@ from pipeline.model.ids import FixId
 from pipeline.phrases import plural, seconds
 from pipeline.store.work import Work
 
-ACTIONS = ("status", "list", "cancel")
+ACTIONS = ("status", "list", "cancel", "receipt")
 """First words of `fixwright fix` that are no folder; a folder of that name is `./status`."""
 
 MOST = 50
@@ -35,6 +37,10 @@ def run(args: argparse.Namespace) -> int:
         return _list(args.json)
     if args.id is None:
         raise UsageError(f"fix {args.path} needs the id of a fix", hint=f"fixwright fix list shows them; a folder is ./{args.path}")
+    if args.path == "receipt":
+        if args.json:
+            raise UsageError("a receipt is JSON as it is", hint="leave --json out")
+        return _receipt(FixId(args.id), args.output)
     return _status(FixId(args.id), args.json) if args.path == "status" else _cancel(FixId(args.id), args.json)
 
 
@@ -75,6 +81,25 @@ def _cancel(identifier: FixId, as_json: bool) -> int:
     else:
         print(f"{fix.id} is called off" if ended else f"{fix.id} has ended already: {fix.status}")
     return OK if ended else FOUND
+
+
+def _receipt(identifier: FixId, place: Path | None) -> int:
+    """The envelope as it was signed: one more byte, and `fixwright verify` would refuse it."""
+    with stored() as app, app.database.read() as work:
+        fix, _ = _found(work, identifier)
+    if fix.receipt is None:
+        why = f": {visible(fix.error)}" if fix.error else ""
+        print(f"{fix.id} has no receipt{' yet' if fix.status in LIVE else ''}, it is {fix.status}{why}", file=sys.stderr)
+        return UNCHECKED if fix.status in LIVE else FOUND
+    if place is None:
+        show(fix.receipt.envelope)
+        return OK
+    try:
+        place.write_bytes(fix.receipt.envelope)
+    except OSError as error:
+        raise UsageError(f"{place} cannot be written: {error.strerror}") from None
+    print(f"Receipt {fix.receipt.digest} in {visible(str(place))}")
+    return OK
 
 
 def _found(work: Work, identifier: FixId) -> tuple[Fix, list[FixAttempt]]:

@@ -32,20 +32,27 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = commands.add_parser("fix", help="make patches for findings; each must prove itself")
     parser.add_argument(
-        "path", metavar="PATH", help="a folder; or open, status, list, cancel: the fixes of a server (a folder of that name: ./status)"
+        "path",
+        metavar="PATH",
+        help="a folder; or open, status, list, cancel, receipt: the fixes of a server (a folder of that name: ./status)",
     )
-    parser.add_argument("id", nargs="?", metavar="NAME", help="of the fix, for status and cancel; of the repository (owner/name), for open")
+    parser.add_argument(
+        "id", nargs="?", metavar="NAME", help="of the fix, for status, cancel and receipt; of the repository (owner/name), for open"
+    )
     parser.add_argument("--finding", metavar="HANDLE|FILE:LINE", help="only this one (default: all that have a fixer and are no guesses)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--apply", action="store_true", help="write the changes into the folder")
     where.add_argument("--patch", type=Path, metavar="FILE", help="write a unified diff that `git apply` takes")
     parser.add_argument("--yes", action="store_true", help="with open: also in a public repository, where everybody can read it")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="with receipt: write it there instead of stdout")
     parser.add_argument("--json", action="store_true", help="with open, status, list and cancel: for machines")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when everything asked for was mended, 1 when something was not, 3 when it could not be checked. The diff goes to stdout."""
+    if args.output is not None and args.path != "receipt":
+        raise UsageError("--output belongs to fix receipt")
     if args.path == "open":
         if args.apply or args.patch:
             raise UsageError("fix open is about a repository of a server", hint="a folder of that name is ./open")
@@ -57,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"fix {args.path} is about the fixes of a server", hint=f"a folder of that name is ./{args.path}")
         return _fixruns.run(args)
     if args.id is not None or args.json:
-        raise UsageError("a name and --json belong to fix open, fix status, fix list and fix cancel")
+        raise UsageError("a name and --json belong to fix open, fix status, fix list, fix cancel and fix receipt")
     args.path = Path(args.path)
     if not args.path.is_dir():
         raise UsageError(f"{args.path} is no folder")

@@ -68,6 +68,7 @@ def open_stacked(
         stacked=not change.whole,
         also=also,
         left_out=left_out(fix.members) if tells_why(change) else (),
+        fix=fix.id,
     )
     title, wanted_commit = commit_of(context, review, branch, finding, patch, proof)
     title = clean(asked.title) or title

@@ -77,6 +77,7 @@ def propose_fix(context: Context, message: ProposeFix) -> None:
             handle=fix.handle,
             proof=fix.proof,
             receipt=fix.receipt,
+            fix=fix.id,
             suggestion=suggestion.text,
             fence=context.capabilities(review.installation).suggestion_on(suggestion.line, suggestion.end_line),
             patch=patch,
@@ -177,7 +178,9 @@ def _shown(findings: Sequence[Finding]) -> Finding:
 
 
 def _as_patch(fix: Fix, finding: Finding, why: str) -> str:
-    return render_answer("patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, diff=fix.diff, finding=finding, error=why)
+    return render_answer(
+        "patch", handle=fix.handle, proof=fix.proof, receipt=fix.receipt, fix=fix.id, diff=fix.diff, finding=finding, error=why
+    )
 
 
 def _only_shown(context: Context, review: Review, patch: Patch) -> str:

@@ -22,7 +22,9 @@ def push(context: Context, review: Review, fix: Fix, finding: Finding, patch: Pa
     change, host = review.change, context.teller(review)
 
     def shown(why: str) -> tuple[str, str]:
-        body = render_answer("patch", handle=fix.handle, proof=proof, receipt=fix.receipt, diff=fix.diff, finding=finding, error=why)
+        body = render_answer(
+            "patch", handle=fix.handle, proof=proof, receipt=fix.receipt, fix=fix.id, diff=fix.diff, finding=finding, error=why
+        )
         return body, why
 
     if change.pull_request is None:
@@ -40,7 +42,9 @@ def push(context: Context, review: Review, fix: Fix, finding: Finding, patch: Pa
     if fix.pull_request is not None:
         host.ensure_closed(fix.pull_request, f"The fix is on the branch of the change now: {made.commit}.")
         host.ensure_no_branch(change.repository, branch_of(fix, change))
-    answer = render_answer("pushed", handle=fix.handle, proof=proof, receipt=fix.receipt, branch=change.head_ref, commit=made.commit)
+    answer = render_answer(
+        "pushed", handle=fix.handle, proof=proof, receipt=fix.receipt, fix=fix.id, branch=change.head_ref, commit=made.commit
+    )
     log.info("fix.pushed", extra={"fix_id": fix.id})
     return answer, ""
 

@@ -125,6 +125,7 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "findings show": ((NAME, "HANDLE"), (NAME, "HANDLE", "--json"), (NAME, EVERYTHING)),
     "fix": (
         *(("list",), ("list", "--json"), ("status", "A-FIX"), ("status", "A-FIX", "--json"), ("cancel", "A-FIX"), ("status", EVERYTHING)),
+        *(("receipt", "A-FIX"), ("receipt", "A-FIX", "--output", f"REPO/{SENDABLE}/none"), ("receipt", EVERYTHING)),
         *(("open", NAME, "--yes"), ("open", NAME, "--finding", EVERYTHING), ("open", EVERYTHING), ("open", NAME, "--finding", "HANDLE")),
     ),
     "github instances": ((),),

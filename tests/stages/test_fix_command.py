@@ -1,4 +1,4 @@
-"""`fixwright fix status`, `fix list` and `fix cancel`: the operator beside the running processes, before the local provider."""
+"""`fixwright fix status`, `list`, `cancel` and `receipt`: the operator beside the running processes, before the local provider."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bot.cli import main
 from pipeline.model.ids import FixId
+from pipeline.receipts import load_signer, public_pem
 from pipeline.store.tables import fixes
-from tests.harness import Bench, LocalRepo
+from tests.harness import Bench, LocalRepo, git
 from tests.stages.wired import bad_words
 
 Operator = Callable[..., tuple[int, str]]
@@ -72,6 +73,36 @@ def test_a_fix_is_shown_listed_and_called_off(bench: Bench, repo: LocalRepo, ope
     assert (code, "called off by" in said) == (1, True)
 
 
+def test_the_receipt_of_a_fix_is_had_as_a_file_that_verifies(bench: Bench, repo: LocalRepo, operator: Operator, tmp_path: Path) -> None:
+    bench.app.plugins = replace(bench.app.plugins, residues=bad_words)
+    repo.commit({"c.txt": "BAD\n"}, branch="feature")
+    bench.comment(repo, bench.review(repo, "feature"), "/fix")
+    bench.work()
+    (fix,) = made(bench)
+    with bench.app.database.read() as work:
+        kept = work.fixes.get(fix).receipt
+    assert kept is not None
+    assert operator("receipt", fix) == (0, kept.envelope.decode())
+    place = tmp_path / "receipt.json"
+    code, said = operator("receipt", fix, "--output", str(place))
+    assert (code, said, place.read_bytes()) == (0, f"Receipt {kept.digest} in {place}\n", kept.envelope)
+    (tmp_path / "key.pem").write_text(public_pem(load_signer(bench.state).public))
+    git(repo.folder, "checkout", "--quiet", "feature")
+    assert main(["verify", str(place), "--repo", str(repo.folder), "--key", str(tmp_path / "key.pem")]) == 0
+    code, said = operator("receipt", fix, "--output", str(tmp_path / "none" / "receipt.json"))
+    assert (code, "cannot be written" in said) == (2, True)
+
+    place.unlink()
+    for status, code, words in (
+        ("running", 3, "has no receipt yet, it is running"),
+        ("failed", 1, "has no receipt, it is failed: no patch passed"),
+    ):
+        with bench.app.database.work() as work:
+            work.transaction.execute(update(fixes).values(receipt=None, status=status, error="no patch passed" if code == 1 else ""))
+        assert operator("receipt", fix, "--output", str(place)) == (code, f"{fix} {words}\n")
+        assert not place.exists()
+
+
 def test_what_is_no_fix_is_refused_and_a_folder_of_that_name_is_still_reached(
     bench: Bench, operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +111,11 @@ def test_what_is_no_fix_is_refused_and_a_folder_of_that_name_is_still_reached(
     code, said = operator("status")
     assert (code, "a folder is ./status" in said) == (2, True)
     assert operator("list", "x")[0] == 2
+    assert operator("receipt", "nothing")[0] == 2
+    assert operator("receipt")[0] == 2
+    assert operator("receipt", "x", "--json")[0] == 2
+    assert operator("status", "x", "--output", str(tmp_path / "x"))[0] == 2
+    assert operator(str(tmp_path), "--output", str(tmp_path / "x"))[0] == 2
     assert operator("status", "x", "--apply")[0] == 2
     assert operator(".", "x")[0] == 2
     assert operator("--json", str(tmp_path))[0] == 2

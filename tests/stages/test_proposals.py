@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from sqlalchemy import select
 
@@ -137,7 +139,9 @@ def test_a_host_that_fails_after_the_push_gets_one_commit_and_one_answer(github:
     github.world.faults.add("POST", "/comments$", faults.Status(500, after_work=True), skip=1)
     push(github, pull, fix)
     assert repository.git.commit(pull.head_sha).parents == (before,)
-    assert len([body for body in github.answers(pull) if "on `feature`" in body]) == 1
+    (said,) = [body for body in github.answers(pull) if "on `feature`" in body]
+    assert "`fixwright fix receipt " in said
+    assert json.loads(said.split("```json\n")[1].split("\n```")[0])["payloadType"] == "application/vnd.in-toto+json"
     assert github.dead() == []
 
 
@@ -182,7 +186,9 @@ def test_the_command_puts_the_fix_on_the_branch(github: GithubBench) -> None:
     assert repository.git.commit(pull.head_sha).parents == (before,)
     assert (github.ours(repository), github.our_branches(repository)) == ([], [])
     assert [run.conclusion for run in github.runs(repository, pull.head_sha)] == ["success"]
-    assert len([body for body in github.answers(pull) if "on `feature`" in body]) == 1
+    (said,) = [body for body in github.answers(pull) if "on `feature`" in body]
+    assert "`fixwright fix receipt " in said
+    assert json.loads(said.split("```json\n")[1].split("\n```")[0])["payloadType"] == "application/vnd.in-toto+json"
 
 
 def test_on_gitlab_a_fix_is_pushed_and_what_is_for_a_closed_change_is_closed(gitlab: GitlabBench) -> None:

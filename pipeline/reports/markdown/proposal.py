@@ -9,8 +9,8 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 
 from pipeline import phrases
-from pipeline.answers import SENTENCE, not_proven, proof_sentences, proof_word, receipt_fold
-from pipeline.escaping import code, cut, escape, inert, prose, sentence, size
+from pipeline.answers import SENTENCE, not_proven, proof_sentences, proof_word, with_receipt
+from pipeline.escaping import code, cut, escape, inert, prose, sentence
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch, Proof, Receipt
 from pipeline.ports import Capabilities
@@ -126,16 +126,19 @@ def render_pull_request_body(
     stacked: bool = True,
     also: Sequence[Finding] = (),
     left_out: Sequence[tuple[str, str]] = (),
+    fix: str = "",
 ) -> str:
     """What was wrong, what is different, what was proven and what was not.
 
     Args:
         also: what the patch mends besides `finding`.
         left_out: what it was to mend and does not: how that is called, and why.
+        fix: id of the fix run, by which an operator gets a receipt that is too long for the body.
         stacked: True when it targets the branch of a change: hosts do not run checks there that are filtered by base branch.
 
     Returns:
-        At most `capabilities.max_body` bytes; the receipt itself stands below the fold when there is room, so that it can be verified.
+        At most `capabilities.max_body` bytes; the receipt itself stands below the fold when there is room, so that it can be verified;
+        where there is none the body says how it can be had.
     """
     todo = " ".join(sentence(cut(note, SENTENCE)) for note in patch.notes)
     parts = [
@@ -152,10 +155,7 @@ def render_pull_request_body(
         parts.append(
             f"This {capabilities.pull_request_word} targets the branch of the change: checks filtered by base branch do not run here."
         )
-    body = "\n\n".join(part for part in parts if part)
-    fold = receipt_fold(receipt)
-    whole = f"{body}\n\n{fold}" if fold else body
-    return whole if size(whole) <= capabilities.max_body else cut(body, capabilities.max_body)
+    return with_receipt("\n\n".join(part for part in parts if part), receipt, fix, capabilities.max_body)
 
 
 def _wrong(findings: Sequence[Finding]) -> str:

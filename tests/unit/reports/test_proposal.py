@@ -90,6 +90,26 @@ def test_a_body_stays_within_the_host_and_drops_the_receipt_first() -> None:
     assert size(small) <= limit
     assert "```json" not in small
     assert "**verified**" in small
+    assert small.endswith("The receipt does not fit here.")
+
+
+@pytest.mark.parametrize("room", [300, 800, 60_000])
+def test_a_receipt_that_does_not_fit_is_not_dropped_in_silence(room: int) -> None:
+    long = Receipt(b'{"payload": "' + b"e" * BODY + b'", "signatures": []}', RECEIPT.digest)
+    command = "On the server `fixwright fix receipt F1 --output receipt.json` writes it into a file."
+    whole = body(capabilities=Capabilities(max_body=room), receipt=long, fix="F1")
+    assert size(whole) <= room
+    assert whole.endswith(f"The receipt does not fit here. {command}")
+    for topic in ("suggestion", "patch", "pushed"):
+        said = render_answer(topic, handle="K7Q", proof=PROOF, receipt=long, fix="F1", patch=PATCH, suggestion="x = 1", diff="+b\n")
+        assert "The receipt does not fit here." in said
+        assert said.count(command) == 1
+        assert size(said) <= BODY
+
+
+def test_what_was_pushed_comes_with_its_receipt() -> None:
+    said = render_answer("pushed", handle="K7Q", proof=PROOF, receipt=RECEIPT, fix="F1", branch="feature", commit="1f5c6bb0")
+    assert said.split("```json\n")[1].split("\n```")[0].encode() == RECEIPT.envelope
 
 
 def test_the_hosts_own_word_is_used() -> None:
@@ -180,7 +200,8 @@ ANSWERS = {
     "gone": "`XXX` is not open any more: the newest commit does not have it.",
     "unknown-command": "There is no command `XXX`. There is: `/fix [HANDLE]`.",
     "refused": "No patch for `K7Q`: no fixer has a patch for this place. Nothing was changed.",
-    "pushed": "The fix for `K7Q` is `1f5c6bb` on `feature`: **verified**. Receipt `sha256:5d0e00000000…`.",
+    "pushed": "The fix for `K7Q` is `1f5c6bb` on `feature`: **verified**. Receipt `sha256:5d0e00000000…`. "
+    "On the server `fixwright fix receipt F1 --output receipt.json` writes it into a file.",
     "opened": "Opened #12 for `K7Q`: **verified**. Receipt `sha256:5d0e00000000…`.",
 }
 
@@ -197,11 +218,12 @@ def test_every_answer_is_one_plain_sentence_or_two(topic: Topic) -> None:
         places=("a.py:1", "b.py:2"),
         proof=None if topic == "refused" else PROOF,
         receipt=RECEIPT,
+        fix="F1",
         number=12,
         branch="feature",
         commit="1f5c6bb0",
     )
-    assert said == ANSWERS[topic]
+    assert said.split("\n\n<details>")[0] == ANSWERS[topic]
 
 
 def test_a_refused_patch_says_every_reason() -> None:
