@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     for outcome in mend(wanted, files, fixers, judgement.policy, control, said=partial(_begin, len(wanted))):
         outcomes.append(outcome)
         tell(outcome)
+    tell_not_proven(outcomes)
     _deliver(args, files.combined("fix findings"))
     accepted = sum(outcome.accepted for outcome in outcomes)
     without = f"; {len(found) - len(fixable)} of {len(found)} findings have no fixer" if len(found) > len(fixable) else ""
@@ -137,10 +139,22 @@ def tell(outcome: Outcome) -> None:
         return
     word = outcome.proof.word if outcome.proof else ProofWord.UNCHECKED
     print(f"{where}  {word}: {visible(outcome.patch.title)}", file=sys.stderr)
-    for reason in outcome.proof.reasons if outcome.proof else ():
+    for reason in outcome.proof.why if outcome.proof else ():
         print(f"    {visible(reason)}", file=sys.stderr)
     for note in outcome.patch.notes if outcome.accepted else ():
         print(f"    {visible(note)}", file=sys.stderr)
+
+
+def tell_not_proven(outcomes: Sequence[Outcome]) -> None:
+    """What nobody should believe to be proved of the patches that passed, each sentence once: of all, or of the places that it is about."""
+    passed = [outcome for outcome in outcomes if outcome.accepted]
+    about: dict[str, list[str]] = {}
+    for outcome in passed:
+        for missing in outcome.proof.not_proven if outcome.proof else ():
+            about.setdefault(missing, []).append(f"{outcome.finding.location.path}:{outcome.finding.location.line}")
+    for missing, places in about.items():
+        of = "" if len(places) == len(passed) else f" of {', '.join(places)}"
+        print(visible(f"Not proven{of}: {missing}."), file=sys.stderr)
 
 
 def _deliver(args: argparse.Namespace, patch: Patch) -> None:

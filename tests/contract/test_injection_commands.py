@@ -338,12 +338,39 @@ def test_what_a_fix_tells_moves_no_cursor(capsys: pytest.CaptureFixture[str]) ->
             attack = ExploitRun(made, text, Ran("tests", (), (), 0, 0.0), Ran("tests", (), (), 0, 0.0), offered=True)
             proof = Proof(word, tuple(ProofCheck("tests", passed, text) for passed in (True, False, None)), (text,), exploit=attack)
             fix.tell(Outcome(finding, patch, proof))
+            fix.tell_not_proven([Outcome(finding, patch, proof)])
             prove.tell(finding, proof)
             said += 1
         fix.tell(Outcome(finding, None, None))
     whole = capsys.readouterr()
     assert terminal_obeys(whole.out + whole.err) == []
     assert len((whole.out + whole.err).splitlines()) < 15 * said
+
+
+def test_a_fix_tells_what_is_not_proven_and_why_nothing_could_be_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    rule = Rule("x.y", "t", "m", Severity.HIGH, Confidence.HIGH, 1, "h")
+    found = [Finding(rule, Location(path, 1, 1), "v1:0", "semgrep") for path in ("a.py", "b.py", "c.py")]
+    missing, checks = (
+        ("the tests did not run",),
+        (ProofCheck("finding gone", None, "semgrep timed out"), ProofCheck("paths", True, "only a.py")),
+    )
+    proofs = [
+        Proof(ProofWord.VERIFIED, (), ("no hostile input",)),
+        Proof(ProofWord.RESCANNED, (checks[0],), ("no hostile input", *missing)),
+        Proof(ProofWord.UNCHECKED, checks),
+    ]
+    outcomes = [Outcome(finding, Patch((), "bind"), proof) for finding, proof in zip(found, proofs, strict=True)]
+    for outcome in outcomes:
+        fix.tell(outcome)
+    fix.tell_not_proven(outcomes)
+    assert capsys.readouterr().err.splitlines() == [
+        "a.py:1  x.y  verified: bind",
+        "b.py:1  x.y  re-scanned: bind",
+        "c.py:1  x.y  could not check: bind",
+        "    semgrep timed out",
+        "Not proven: no hostile input.",
+        "Not proven of b.py:1: the tests did not run.",
+    ]
 
 
 def test_a_verdict_that_is_said_is_one_line(poisoned: tuple[Bench, LocalRepo, str]) -> None:
