@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.api.bench import ApiBench
+from pipeline.store.organizations import DEFAULT
+from tests.api.bench import ApiBench, Caller
 
 REPOSITORY = "/api/v1/repositories/{repository_id}"
 
@@ -38,18 +39,25 @@ class Stock:
         yield "everything foreign", dict(self.others)
 
     def unchanged(self) -> bool:
-        """True when the other organization has what it had."""
-        return all(self.api.other.get(f"/repositories/{self.others['repository_id']}")["name"] for _ in range(1))
+        """True when the other organization's finding and fix are as they were."""
+        path = f"/repositories/{self.others['repository_id']}"
+        finding = self.api.other.get(f"{path}/findings/{self.others['finding_id']}")["status"]
+        fix = self.api.other.get(f"{path}/fixes/{self.others['fix_id']}")
+        return (finding, fix["status"], fix["attempt"], fix["pull_requests"]) == ("open", "completed", 1, [])
 
 
 def stock(api: ApiBench) -> Stock:
     """Fill both organizations."""
-    own, others = ({"key_id": _key(api, organization)} for organization in ("default", "other"))
-    for organization, ids in (("default", own), ("other", others)):
-        ids["repository_id"] = api.connect("shop", {"a.txt": "fine\nBAD old\nfine\n"}, organization)[1]
-    return Stock(api, own, others)
+    return Stock(api, _fill(api, DEFAULT, api.caller), _fill(api, "other", api.other))
 
 
-def _key(api: ApiBench, organization: str) -> str:
-    caller = api.caller if organization == "default" else api.other
-    return str(caller.post("/api-keys", {"name": "spare"}, 201)["id"])
+def _fill(api: ApiBench, organization: str, caller: Caller) -> dict[str, str]:
+    repo, repository = api.connect("shop", {"a.txt": "fine\nBAD old\nfine\n"}, organization)
+    api.look(repository)
+    (finding,) = caller.get(f"/repositories/{repository}/findings")["items"]
+    scan = caller.post(f"/repositories/{repository}/scans", {"scan_type": "semgrep_scan"}, 202)
+    wanted = {"finding_ids": [finding["id"]], "title": "x", "instructions": "mend it", "source_repo": repo.source.full_name}
+    fix = caller.post(f"/repositories/{repository}/fixes", wanted, 201)
+    api.work()
+    ids = {"repository_id": repository, "finding_id": finding["id"], "scan_id": scan["batch_id"], "fix_id": fix["id"]}
+    return {**ids, "key_id": str(caller.post("/api-keys", {"name": "spare"}, 201)["id"])}
