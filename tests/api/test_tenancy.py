@@ -1,4 +1,4 @@
-"""Every route, by its document: with another organization's ids, without a key, with one that is revoked, and with one that may do nothing."""
+"""Every route, by its document: with another organization's ids, without a key, with a revoked one, and with one that may do nothing."""
 
 from __future__ import annotations
 
