@@ -119,7 +119,6 @@ def run(quick: bool) -> Table:
         plans.write_text(PLANS)
         settings = {
             "FIXWRIGHT_PLANS": str(plans),
-            "FIXWRIGHT_ENGINES_DIR": str(instant(folder / "engines")),
             "FIXWRIGHT_LOG_LEVEL": "error",
         }
         running = Running(folder / "running", settings)
