@@ -13,9 +13,9 @@ from collections.abc import Callable
 from benchmarks import (
     attention,
     cancel,
+    clients,
     exploits,
     findings,
-    clients,
     gate,
     intake,
     latency,

@@ -123,7 +123,7 @@ class PublicFindingEventResponse(BaseModel):
     file_path: str | None = None
     actor_user_id: str | None = Field(default=None, description="Who acted: a login on the code host, or the name of an API key.")
     metadata: dict[str, Any] = Field(
-        default_factory=dict, description="`branch`, `commit_sha`, `detail`, and `kind` where our own word says more than `event_type`."
+        description="`branch`, `commit_sha`, `detail`, and `kind` where our own word says more than `event_type`."
     )
     event_timestamp: datetime = Field(description="When it came into the log; grows with `id`.")
     created_at: datetime = Field(description="When it happened and was written down.")
