@@ -12,11 +12,13 @@ from sqlalchemy import func, select, update
 
 from bot.worker import work_message
 from pipeline.errors import EngineCrashed, EngineMissing, GitUnavailable
+from pipeline.messages import BATCH, Envelope, ScanRepository
 from pipeline.model.ids import RepositoryId
 from pipeline.model.scan import EngineInfo, Output, ScanRequest, ScanType
 from pipeline.ports import Control
 from pipeline.stages.sweep import SLICE_FILES
 from pipeline.store.organizations import DEFAULT
+from pipeline.store.sweeps import AT_ONCE
 from pipeline.store.tables import finding_events, outbox, reviews
 from tests.api.bench import ApiBench
 from tests.fakes import FailingScanner, LineScanner
@@ -325,3 +327,54 @@ def test_a_unit_is_spent_by_what_was_scanned_and_given_back_by_what_was_not(api:
     while step(api):
         pass
     assert api.caller.get("/quotas/balance")["sast_scans"]["used"] == 1
+
+
+def test_scans_of_pull_requests_and_schedules_are_batches_too_and_have_what_they_saw(api: ApiBench) -> None:
+    repo, shop = api.connect("shop", {"a.txt": "old BAD\n"})
+    with api.app.database.work() as work:
+        _, source, installation = work.installations.by_id(RepositoryId(shop))
+        work.outbox.send(Envelope(ScanRepository(installation, source, "added"), "first", priority=BATCH))
+    api.work()
+    repo.commit({"b.txt": "new BAD\n"}, branch="topic")
+    api.review(repo, "topic")
+    path = f"/repositories/{shop}/scans"
+    found = listed(api, path, scan_type="semgrep_scan")["items"]
+    assert [(one["trigger"], one["status"], one["pull_request"]) for one in found] == [
+        ("pull_request", "completed", 1),
+        ("schedule", "completed", None),
+    ]
+    assert all(one["created_at"] <= one["started_at"] <= one["completed_at"] for one in found)
+    seen = [[(f["file_path"], f["branch"]) for f in results(api, shop, one["batch_id"])["findings"]] for one in found]
+    assert seen == [[("b.txt", "pull/1")], [("a.txt", "main")]]
+    for one in found:
+        said = progress(api, shop, one["batch_id"])
+        assert (said["percent_complete"], said["scans_assessed"], said["repositories"][0]["status"]) == (100, 1, "succeeded")
+        assert said["repositories"][0]["findings_count"] == 1
+        assert results(api, shop, one["batch_id"])["complete"] is True
+    secrets = listed(api, path, scan_type="secrets_scan")["items"]
+    assert [results(api, shop, one["batch_id"])["findings"] for one in secrets] == [[], []]
+
+
+def test_long_results_go_out_piece_by_piece_and_short_ones_have_a_mark(api: ApiBench) -> None:
+    lines = "".join(f"{number} BAD\n" for number in range(4_200))
+    _, shop = api.connect("shop", {"a.txt": lines})
+    batch = start(api, shop)["batch_id"]
+    path = f"/repositories/{shop}/scans/{batch}/results"
+    mark = api.caller.ask("GET", path).headers["ETag"]
+    assert api.caller.ask("GET", path, headers={"If-None-Match": mark}).status_code == 304
+    api.work()
+    answer = api.caller.ask("GET", path, headers={"Accept-Encoding": "identity"})
+    found = answer.json()
+    assert "ETag" not in answer.headers
+    assert found["findings_count"] == len({one["fingerprint"] for one in found["findings"]}) == 4_200
+
+
+def test_what_was_asked_for_does_not_wait_for_repositories_that_were_added(api: ApiBench) -> None:
+    for number in range(AT_ONCE + 1):
+        _, other = api.connect(f"r{number}", {"a.txt": "fine\n"})
+        with api.app.database.work() as work:
+            work.installations.take_slot(RepositoryId(other))
+    _, shop = api.connect("shop", {"a.txt": "BAD\n"})
+    batch = start(api, shop)["batch_id"]
+    api.work()
+    assert progress(api, shop, batch)["status"] == "completed"

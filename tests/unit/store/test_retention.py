@@ -9,7 +9,7 @@ from pipeline.model.review import ReviewStatus
 from pipeline.model.scan import Coverage, ScanResult, ScanType
 from pipeline.store.columns import database_now
 from pipeline.store.engine import Database
-from pipeline.store.tables import effects, fixes, metadata, outbox, reviews, subjects, threads
+from pipeline.store.tables import batch_findings, batches, effects, fixes, metadata, outbox, reviews, subjects, threads
 from pipeline.store.work import Work
 from tests.unit.store import samples
 
@@ -33,7 +33,9 @@ def _age(database: Database) -> None:
     """Everything happened long ago."""
     with database.work() as work:
         for table in metadata.sorted_tables:
-            values = {name: table.c[name] - OLD for name in ("updated_at", "created_at", "finished_at") if name in table.columns}
+            values = {
+                name: table.c[name] - OLD for name in ("updated_at", "created_at", "finished_at", "completed_at") if name in table.columns
+            }
             if values:
                 work.transaction.execute(update(table).values(values))
 
@@ -131,3 +133,25 @@ def test_everything_that_refers_to_a_review_is_found_by_an_index() -> None:
         if not any(isinstance(one, UniqueConstraint) and next(iter(one.columns)) is column for one in table.constraints)
     ]
     assert unfound == []
+
+
+def test_a_batch_that_was_asked_for_is_kept_for_its_time_and_goes_with_what_it_saw(database: Database) -> None:
+    review = _review(database, "a", 1)
+    with database.work() as work:
+        source = work.installations.identify(samples.REPOSITORY)
+        old, scans_of_it = work.asked.ask(str(source), [source], ScanType.SEMGREP, "a key")
+        live, _ = work.asked.ask(str(source), [source], ScanType.SEMGREP, "a key")
+        scan = work.asked.scan(scans_of_it[0])
+        assert scan is not None
+        work.asked.begin(scan, review)
+        work.reviews.cancel_scans(review)
+        rows = [{"batch_id": batch, "finding_id": str(n), "severity": 1, "branch": "main"} for batch in (old, live) for n in range(3)]
+        work.transaction.add(batch_findings, rows)
+        work.reviews.mark_closed(samples.pull_request(1))
+    _age(database)
+    _forget(database)
+    with database.read() as work:
+        kept = work.transaction.execute(select(batches.c.id, batches.c.status)).all()
+        assert [(row.id, row.status) for row in kept] == [(live, "queued")], "one that is not over is never forgotten"
+        assert {row.batch_id for row in work.transaction.execute(select(batch_findings))} == {live}
+        assert _count(work, "reviews") == 0
