@@ -74,10 +74,12 @@ def _measure(table: Table, name: str, url: str, count: int, rounds: int) -> None
         seconds = time.monotonic() - began
         bench = _Reader(database, organization, large, count // 2)
         times: dict[str, list[float]] = {}
+        worked: dict[str, list[float]] = {}
         for _ in range(rounds):
             for what, ask in bench.questions():
-                begun = time.perf_counter()
+                begun, used = time.perf_counter(), time.thread_time()
                 ask()
+                worked.setdefault(what, []).append((time.thread_time() - used) * 1_000)
                 times.setdefault(what, []).append((time.perf_counter() - begun) * 1_000)
         floor = median(times["a row by its key"])
         table.rows += [(f"{name}: {what}", samples) for what, samples in times.items()]
@@ -87,6 +89,10 @@ def _measure(table: Table, name: str, url: str, count: int, rounds: int) -> None
         table.notes.append(
             f"{name}: {over} of {len(pages)} pages above {AIM:.0f} ms; the slowest ({slowest}) {pages[slowest]:.1f} ms,"
             f" {pages[slowest] / floor:.0f} times the floor; the one in the middle {middle:.1f} ms, {middle / floor:.0f} times"
+        )
+        busiest = max(pages, key=lambda what: median(worked[what]))
+        table.notes.append(
+            f"{name}: of our own thread, whatever else runs, {busiest} takes the most time: {median(worked[busiest]):.1f} ms"
         )
         skipped = max(median(samples) for what, samples in times.items() if what.startswith("skip"))
         summed = max(median(samples) for what, samples in times.items() if what.startswith("summary"))

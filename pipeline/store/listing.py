@@ -167,7 +167,19 @@ class Listing:
     def read(self, keys: Sequence[Key]) -> list[Listed]:
         """Everything about some findings, in the same order; at most a page of them. One that is gone meanwhile is left out."""
         ids = [key.finding for key in keys]
-        known = {row.id: row for row in self._transaction.execute(select(findings).where(findings.c.id.in_(ids)))}
+        names = (
+            "id",
+            "handle",
+            "scan_type",
+            "first_seen_at",
+            "last_seen_at",
+            "decision",
+            "decision_reason",
+            "decided_at",
+            "decision_until",
+        )
+        columns = [findings.c[name] for name in names]
+        known = {row.id: row for row in self._transaction.execute(select(*columns).where(findings.c.id.in_(ids)))}
         states, seen = self._states(keys), self._places(keys)
         last = self._occurrences([key.finding for key in keys if key not in seen])
         mended = self._fixes(keys)
@@ -213,7 +225,8 @@ class Listing:
         found: dict[Key, Any] = {}
         for (repository, branch), ids in _by_place(keys):
             here = (finding_states.c.repository_id == repository, finding_states.c.branch == branch)
-            rows = self._transaction.execute(select(finding_states).where(*here, finding_states.c.finding_id.in_(ids)))
+            columns = (finding_states.c.finding_id, finding_states.c.shown, finding_states.c.since)
+            rows = self._transaction.execute(select(*columns).where(*here, finding_states.c.finding_id.in_(ids)))
             found.update({Key(repository, branch, row.finding_id): row for row in rows})
         return found
 
