@@ -94,6 +94,11 @@ def conceal(diff: str) -> str:
     return "\n".join(shown)
 
 
+def is_concealed(diff: str) -> bool:
+    """Whether `conceal` took lines out of it: it makes no patch any more."""
+    return f"-{CONCEALED}" in diff.split("\n")
+
+
 def diff_of(finding: Finding, patch: Patch) -> str:
     """The diff of a patch for a finding, as it may be kept and shown: `render_diff`, concealed when the finding is a secret."""
     return diff_of_all((finding,), patch)

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from bot.settings import state_dir
+from bot.cli._replay import replay
+from bot.settings import engines_dir, state_dir
 from bot.statefolder import check_state_dir
 from pipeline.errors import GitError, NotConfigured, PatchRefused, ReceiptRefused, UsageError
 from pipeline.escaping import visible
 from pipeline.patches import MAX_DIFF, conceal, diff_digest, parse_diff, render_diff
 from pipeline.receipts import MAX_RECEIPT, has_key, key_id, load_public, load_signer, read_receipt, standing
 from pipeline.sandbox.git import Worktree
+from pipeline.stages.examine import RunControl
+from pipeline.stages.prove import Engines
 from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles
 from pipeline.statements import Statement
 
@@ -28,11 +31,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--repo", type=Path, required=True, metavar="PATH", help="folder or git repository that the receipt speaks of")
     parser.add_argument("--key", type=Path, metavar="FILE", help="public key in PEM form (default: this installation's own)")
     parser.add_argument("--patch", type=Path, metavar="FILE", help="also check that this diff is the one that was proved")
+    parser.add_argument("--again", action="store_true", help="also make the checks again with the engines here; no test is run")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 accepted, 1 refused: one line says what and why. A usage error is raised."""
+    """0 accepted, 1 refused: one line says what and why; with --again also 1 when a check says something else now, and 3 when one could not
+    be made. A usage error is raised."""
     key = _key(args.key)
     envelope = _read(args.receipt, MAX_RECEIPT)
     worktree = Worktree.open(args.repo)
@@ -47,7 +52,9 @@ def run(args: argparse.Namespace) -> int:
     told = statement.predicate
     mended = "; ".join(f"{one.handle or one.rule} ({one.rule} at {one.path}:{one.line})" for one in told.findings or (told.finding,))
     print(visible(f"accepted: {told.word} fix of {mended}, {where}, signed by {key_id(key)[:12]}"))
-    return 0
+    if not args.again:
+        return 0
+    return replay(told, _base(statement, worktree), Engines(RunControl(engines_dir(), lambda: True)))
 
 
 def _key(place: Path | None) -> Ed25519PublicKey:
@@ -84,6 +91,13 @@ def _where(statement: Statement, worktree: Worktree) -> tuple[str, RepositoryFil
         if base is None:
             raise ReceiptRefused(f"the receipt speaks of commit {commit[:12]}, which this repository does not have")
     raise ReceiptRefused("the receipt is genuine, but its patch was proved on other contents than this repository has")
+
+
+def _base(statement: Statement, worktree: Worktree) -> RepositoryFiles | None:
+    """The state that the patch was proved on: the commit that the receipt names, or the files as they are; None where it is neither."""
+    commit = statement.predicate.base.get("commit", "")
+    named = _commit_files(worktree, commit) if commit and worktree.is_git else None
+    return next((one for one in (named, FolderFiles(worktree)) if one is not None and standing(statement, one) == "applies"), None)
 
 
 def _commit_files(worktree: Worktree, commit: str) -> RepositoryFiles | None:

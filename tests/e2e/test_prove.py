@@ -412,6 +412,9 @@ def test_prove_accepts_writes_a_receipt_and_verify_takes_it_and_nothing_else(des
     assert desk.cli(*verify, "--patch", patch)[0] == 0
     code, said = desk.cli(*verify)
     assert (code, "accepted: verified fix of" in said) == (0, True)
+    code, said = desk.cli(*verify, "--again")
+    assert (code, said.count("\nsame  ")) == (0, 10), said
+    assert "\nnot replayed  tests: " in said and "\ndiffers" not in said and "in the receipt" not in said
 
     whole = receipt.read_bytes()
     for at in range(0, len(whole), max(1, len(whole) // 40)):
