@@ -16,10 +16,11 @@ from pipeline.messages import BATCH, Envelope, ScanRepository
 from pipeline.model.ids import RepositoryId
 from pipeline.model.scan import EngineInfo, Output, ScanRequest, ScanType
 from pipeline.ports import Control
+from pipeline.stages.give_up import give_up
 from pipeline.stages.sweep import SLICE_FILES
 from pipeline.store.organizations import DEFAULT
 from pipeline.store.sweeps import AT_ONCE
-from pipeline.store.tables import finding_events, outbox, reviews
+from pipeline.store.tables import finding_events, outbox, reviews, scans
 from tests.api.bench import ApiBench
 from tests.fakes import FailingScanner, LineScanner
 from tests.harness import LocalRepo
@@ -378,3 +379,37 @@ def test_what_was_asked_for_does_not_wait_for_repositories_that_were_added(api: 
     batch = start(api, shop)["batch_id"]
     api.work()
     assert progress(api, shop, batch)["status"] == "completed"
+
+
+def test_a_scan_that_is_given_up_fails_its_batch_and_makes_room_for_the_next(api: ApiBench) -> None:
+    class Away(LineScanner):
+        def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:
+            yield from ()
+            raise GitUnavailable("the network is away")
+
+    api.use(scanners=[Away()])
+    _, shop = api.connect("shop", {"a.txt": "BAD\n"})
+    first = start(api, shop)["batch_id"]
+    while step(api):
+        pass
+    said = api.caller.get(f"/repositories/{shop}/scans/{first}")
+    assert (said["status"], said["cancelled"], said["scans_failed"]) == ("failed", False, 1)
+    assert "the network is away" in said["error_message"]
+    assert results(api, shop, first)["complete"] is False
+    api.use(scanners=[LineScanner()])
+    second = start(api, shop)["batch_id"]
+    api.work()
+    assert progress(api, shop, second)["status"] == "completed"
+
+
+def test_one_whose_beginning_is_given_up_says_why(api: ApiBench) -> None:
+    _, shop = api.connect("shop", {"a.txt": "BAD\n"})
+    batch = start(api, shop)["batch_id"]
+    with api.app.database.work() as work:
+        (scan,) = work.transaction.execute(select(scans.c.id).where(scans.c.batch_id == batch)).scalars()
+        _, source, installation = work.installations.by_id(RepositoryId(shop))
+        give_up(work, ScanRepository(installation, source, "asked", scan), GitUnavailable("the host hung up"))
+    (part,) = progress(api, shop, batch)["repositories"]
+    assert (part["status"], part["status_reason"]) == ("failed", "the host hung up")
+    api.work()
+    assert progress(api, shop, batch)["status"] == "failed", "what comes late changes nothing"
