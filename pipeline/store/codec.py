@@ -44,7 +44,7 @@ class Codec(Generic[T]):
     def load(self, text: str) -> T:
         """The value in a JSON text. Raises Unreadable."""
         try:
-            return self._adapter.validate_python(json.loads(text, object_hook=_decode))
+            return self._adapter.validate_python(_READER.decode(text))
         except (ValueError, RecursionError) as exc:  # ValidationError, JSONDecodeError and binascii.Error are ValueErrors
             what = f"{exc.error_count()} wrong fields" if isinstance(exc, ValidationError) else type(exc).__name__
             # The text itself may hold code of a repository: it is neither quoted nor chained.
@@ -85,3 +85,7 @@ def _decode(found: dict[str, object]) -> object:
         except binascii.Error:
             raise ValueError("not base64") from None
     return found
+
+
+_READER = json.JSONDecoder(object_hook=_decode)
+"""Made once: `json.loads` makes one for each document, which takes longer than to read a small one."""
