@@ -239,7 +239,9 @@ def prove(
     proof = gate.decide_proof(checks, unproven, infos, time.monotonic() - started)
     if run_tests and proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):
         step.go_on()
-        proof = gate.with_exploit(proof, attack(finding, patch, files, policy), time.monotonic() - started)
+        attacked = attack(finding, patch, files, policy)
+        proof = gate.with_exploit(proof, attacked.stopped, time.monotonic() - started)
+        proof = gate.with_standing(proof, attacked.stands)
     return proof
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.model.finding import Finding, Location
-from pipeline.model.fix import ExploitRun, FileEdit, Patch, Proof, ProofCheck, ProofWord, TestRun
+from pipeline.model.fix import ExploitRun, ExploitTest, FileEdit, Patch, Proof, ProofCheck, ProofWord, TestRun
 from pipeline.model.scan import EngineInfo
 from pipeline.patches import added_lines, changed_ranges, split_lines
 from pipeline.phrases import plural
@@ -67,6 +67,8 @@ ESSENTIAL = frozenset([APPLIES, PATHS, SIZE, PARSES, NOT_SILENCED, BEHAVIOUR, NO
 
 
 NO_HOSTILE_INPUT = "no test sends hostile input here"
+ATTACK_STANDS = "an attack that was made for this place gets through with the patch as well ({attack}): it may mend one of several"
+"""What is said of a patch that an attack passes."""
 NONE_FAILS = "no test of the repository fails with the old weakness"
 """What is not proven until an attack was tried before and after."""
 
@@ -415,12 +417,22 @@ def not_proven(before: TestRun | None, after: TestRun | None, guarded: bool, put
 
 
 def with_exploit(proof: Proof, exploit: ExploitRun | None, seconds: float) -> Proof:
-    """The proof with an attack that the patch stops. It is evidence on top: no word depends on it."""
+    """The proof with an attack that the patch stops. It is evidence on top: the word does not become better by it."""
     if exploit is None:
         return replace(proof, seconds=seconds)
     left = tuple(sentence for sentence in proof.not_proven if sentence != NO_HOSTILE_INPUT)
     made = f"the one that was made for this fix{f', {exploit.test.path},' if exploit.offered else ''} does"
     return replace(_said_of_none(proof, f"; {made}"), not_proven=left, exploit=exploit, seconds=seconds)
+
+
+def with_standing(proof: Proof, test: ExploitTest | None) -> Proof:
+    """The proof where an attack gets through with the patch as well: nothing is called verified that we have seen fail. It is not refused,
+    as a function may hold two weaknesses of which the patch mends one; whoever reads it is told."""
+    if test is None:
+        return proof
+    left = tuple(sentence for sentence in proof.not_proven if sentence != NO_HOSTILE_INPUT)
+    word = ProofWord.RESCANNED if proof.word is ProofWord.VERIFIED else proof.word
+    return replace(proof, word=word, not_proven=(*left, ATTACK_STANDS.format(attack=test.attack)))
 
 
 def without_exploit(proof: Proof) -> Proof:
