@@ -153,18 +153,20 @@ class EventLog:
         Returns:
             The events, whether something follows, and how many there are in all.
         """
-        words: dict[str, Any] = {"_limit": limit + 1, "_skip": skip, "_most": at_most}
-        arms = list(_arms(organization, self._span(sought), sought, words))
+        span = self._span(sought)
+        words: dict[str, Any] = {}
+        arms = list(_arms(organization, span, sought, words))
         if not arms:
             return [], False, 0
-        further = "" if before is None else " AND sequence < :_before"
-        words |= {} if before is None else {"_before": before}
         every = " UNION ALL ".join(f"{_ROWS} WHERE {arm}" for arm in arms)
-        counted = f"SELECT count(*) FROM (SELECT * FROM ({every}) AS fitting LIMIT :_most) AS counted"  # noqa: S608  see _arms
-        total = int(self._transaction.execute(text(counted).bindparams(**_without(words, *_PAGE))).scalar_one())
-        ordered = " UNION ALL ".join(f"{_ROWS} WHERE {arm}{further}" for arm in arms)
-        paged = text(f"{ordered} ORDER BY sequence DESC LIMIT :_limit OFFSET :_skip")
-        found = self._transaction.execute(paged.bindparams(**_without(words, "_most")))
+        counted = f"SELECT count(*) FROM (SELECT * FROM ({every}) AS fitting LIMIT {int(at_most)}) AS counted"  # noqa: S608  see _arms
+        total = int(self._transaction.execute(text(counted).bindparams(**words)).scalar_one())
+        words = {}
+        until = min((bound for bound in (span[1], before) if bound is not None), default=None)
+        ordered = " UNION ALL ".join(f"{_ROWS} WHERE {arm}" for arm in _arms(organization, (span[0], until), sought, words))
+        # The two numbers stand in it: a plan for any number that they could be would sort everything.
+        paged = f"{ordered} ORDER BY sequence DESC LIMIT {int(limit) + 1} OFFSET {int(skip)}"
+        found = self._transaction.execute(text(paged).bindparams(**words))
         numbers = [row.sequence for row in found]
         return self._read(numbers[:limit]), len(numbers) > limit, total
 
@@ -239,14 +241,8 @@ class EventLog:
 
 
 _ROWS: Final = "SELECT sequence FROM finding_events"
-_PAGE: Final = ("_limit", "_skip", "_before")
-"""Parameters that only the page has, and not the count."""
 _NEVER: Final = 2**62
 """More than any number."""
-
-
-def _without(words: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in words.items() if name not in names}
 
 
 def _arms(organization: OrganizationId, span: tuple[int | None, int | None], sought: Sought, words: dict[str, Any]) -> Iterator[str]:

@@ -89,13 +89,14 @@ class Listing:
         """
         if not places:
             return [], False
-        words: dict[str, Any] = {"_limit": limit + 1, "_skip": skip}
+        words: dict[str, Any] = {}
         branches = dict(places)
         further = " AND finding_id < :_after" if after else ""
         if after:
             words["_after"] = after
         arms = (f"{_IDS} WHERE {arm}{further}" for arm in _arms(places, wish, words))
-        ordered = f"{' UNION ALL '.join(arms)} ORDER BY finding_id DESC LIMIT :_limit OFFSET :_skip"
+        # The two numbers stand in it: a plan for any number that they could be would sort everything.
+        ordered = f"{' UNION ALL '.join(arms)} ORDER BY finding_id DESC LIMIT {int(limit) + 1} OFFSET {int(skip)}"
         rows = self._transaction.execute(_bound(ordered, words)).all()
         keys = [Key(row.repository_id, branches[row.repository_id], FindingId(row.finding_id)) for row in rows[:limit]]
         return keys, len(rows) > limit
@@ -106,9 +107,9 @@ class Listing:
             return 0
         if wish.scan_type is None:
             return min(at_most, self._kept(places, wish))
-        words: dict[str, Any] = {"_most": at_most}
+        words: dict[str, Any] = {}
         arms = (f"{_IDS} WHERE {arm}" for arm in _arms(places, wish, words, counted=True))
-        counted = f"SELECT count(*) FROM (SELECT * FROM ({' UNION ALL '.join(arms)}) AS fitting LIMIT :_most) AS counted"  # noqa: S608  see _arms
+        counted = f"SELECT count(*) FROM (SELECT * FROM ({' UNION ALL '.join(arms)}) AS fitting LIMIT {int(at_most)}) AS counted"  # noqa: S608  see _arms
         return int(self._transaction.execute(_bound(counted, words)).scalar_one())
 
     def page_of_batch(
