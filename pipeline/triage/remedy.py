@@ -56,6 +56,11 @@ _TEXT = ('"', "'", "`", 'f"', "f'", "(")
 _FEW = 8
 """Bytes below which a secret can be guessed by trying; OWASP's session management sheet asks for 64 bits of entropy."""
 
+_PLACEHOLDER = re.compile(r"%\(\w+\)s|%s|\$\d+|(?<!:):[A-Za-z_]\w*|@[A-Za-z_]\w*|\?")
+"""Of a bound value, as the drivers write it (PEP 249, `paramstyle`; node-postgres, mysql2)."""
+_QUOTED = re.compile(r"['\"`](?:%\(\w+\)s|%s|\$\d+|\?)['\"`]")
+_TAG = re.compile(r"<\s*([a-zA-Z][\w-]*)")
+_TIMES = re.compile(r"range\((\d+)\)")
 _CUT = re.compile(r"\[:?[0-7]\]|\[0:[0-7]\]|\[-[0-7]:\]|\.(?:slice|substring|substr|charAt|at)\((?:0, ?)?[0-7]\)")
 
 
@@ -105,6 +110,10 @@ def _random(change: _Change) -> list[str]:
         return ["random numbers are drawn, and the value is made of something else"]
     reasons = []
     known = "".join(unit.text for unit in change.flagged)
+    times = [int(number) for number in _TIMES.findall(known)]
+    fewer = [int(number) for unit in change.added for number in _TIMES.findall(unit.text)]
+    if times and fewer and min(fewer) < min(times):
+        reasons.append(f"{min(fewer)} pieces are drawn, and {min(times)} were before: the value can be guessed by trying")
     most = max((number for unit in change.flagged for call in unit.calls for number in call.numbers), default=0)
     for unit in drawing:
         for call in unit.calls:
@@ -128,7 +137,11 @@ def _random(change: _Change) -> list[str]:
 
 def _markup(change: _Change) -> list[str]:
     reasons = []
+    known = {tag.lower() for unit in change.sides.before.units for tag in _TAG.findall(unit.text)}
     for unit in change.added:
+        brought = sorted({tag.lower() for tag in _TAG.findall(unit.text)} - known)
+        if brought and unit.strings:
+            reasons.append(f"line {unit.line} brings `<{brought[0]}>` into the page, which was not there before")
         cleaned = any(call.path == "DOMPurify.sanitize" for call in unit.calls)
         names = unit.parts | unit.written | unit.strings | {call.name for call in unit.calls}
         written = sorted(unit.written & _ADDRESSES) if unit.loads or unit.calls else []
@@ -155,7 +168,21 @@ def _statement(change: _Change) -> list[str]:
         return []
     wanted = {word.lower() for text in old if begins.match(text) for word in re.findall(r"[A-Za-z_]{3,}", text)}
     missing = wanted - {word.lower() for text in new for word in re.findall(r"[A-Za-z_]{3,}", text)}
-    return [f"`{sorted(missing)[0]}` is no longer in the statement"] if missing else []
+    reasons = [f"`{sorted(missing)[0]}` is no longer in the statement"] if missing else []
+    made = [unit for unit in change.added if any(begins.match(text) for text in unit.strings)]
+    # A name alone is a key of what is bound.
+    texts = {text for text in _texts(made) if not re.fullmatch(r"[\w.-]+", text)}
+    more = {word for text in texts for word in _words_of(text)} - {word for text in old for word in _words_of(text)}
+    if more:
+        reasons.append(f"`{sorted(more)[0]}` is in the statement now, and was not before")
+    if any(_QUOTED.search(text) for text in texts):
+        reasons.append("the placeholder stands in quotes, where it is none")
+    return reasons
+
+
+def _words_of(text: str) -> set[str]:
+    """Words, numbers and comparisons of a statement, but for its placeholders."""
+    return {word.lower() for word in re.findall(r"[A-Za-z_]\w*|\d+|<>|!=|<=|>=|[=<>*]", _PLACEHOLDER.sub(" ", text))}
 
 
 def _command(change: _Change) -> list[str]:
@@ -221,7 +248,13 @@ def _debug(change: _Change) -> list[str]:
 
 def _path(change: _Change) -> list[str]:
     nothing = [unit for unit in change.added if re.search(r"\bmembers ?= ?(\[\]|\(\)|None and)", unit.text)]
-    return [f"line {unit.line} unpacks nothing" for unit in nothing]
+    reasons = [f"line {unit.line} unpacks nothing" for unit in nothing]
+    known = _texts(change.sides.before.units)
+    for unit in change.added:
+        from_top = sorted(text for text in unit.strings - known if text.startswith("/"))
+        if from_top and any(call.name in ("safe_join", "join", "send_from_directory", "resolve") for call in unit.calls):
+            reasons.append(f"line {unit.line} reaches from `{from_top[0]}` now, which is not the folder that it was")
+    return reasons
 
 
 def _hash(change: _Change) -> list[str]:
