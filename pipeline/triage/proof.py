@@ -284,7 +284,9 @@ def check_tests(before: TestRun, after: TestRun, flaky: frozenset[str] = frozens
     reasons = []
     if failing:
         shown = ", ".join(failing[:3]) + (f" and {len(failing) - 3} more" if len(failing) > 3 else "")
-        reasons.append(f"{plural(len(failing), 'test')} that passed {'are gone or fail' if gone else 'fail'} now: {shown}")
+        one = len(failing) == 1
+        verb = ("is gone or fails" if one else "are gone or fail") if gone else "fails" if one else "fail"
+        reasons.append(f"{plural(len(failing), 'test')} that passed {verb} now: {shown}")
     said = f"{plural(len(before.passed), 'test')} passed before, {len(after.passed)} after"
     if before.failed:
         said += f" ({len(before.failed)} failed before, {len(after.failed)} fail after)"

@@ -141,7 +141,7 @@ def test_a_secret_on_an_added_line_is_refused_also_when_it_looks_like_an_old_one
         (run(3), run(3), frozenset(), True, "3 tests passed before, 3 after"),
         (run(3), run(4), frozenset(), True, "3 tests passed before, 4 after"),
         (run(3, ("old",)), run(3, ("old",)), frozenset(), True, "1 failed before, 1 fail after"),
-        (run(3), run(2, ("t2",)), frozenset(), False, "1 test that passed fail now: t2"),
+        (run(3), run(2, ("t2",)), frozenset(), False, "1 test that passed fails now: t2"),
         (run(3), run(2), frozenset(), False, "gone or fail"),
         (run(3), run(2, ("t2",)), frozenset({"t2"}), True, ""),
         (run(said="no python3"), run(), frozenset(), None, "no python3"),
