@@ -54,9 +54,18 @@ NO_PAGE = "a commit status has a description and an address; the sticky comment 
 OF_ONE_PIPELINE = "a status belongs to one pipeline: it is said again in each later one, when GitLab tells of it, else within the hour"
 NO_LIST = "GitLab makes none while a webhook is switched off: what was missed is found by comparing, every hour"
 OWN_DISK = "the host is git on our own disk; its hooks keep what nobody took"
+NO_PAGES = "folders on a disk have no pages"
 NO_MEMBERS_ONLY = "there is no such comment"
 ABILITIES: Mapping[str, Ability] = {
     "pull_request_word": Ability("What a pull request is called", lambda c: c.pull_request_word, {}),
+    "pull_request_path": Ability(
+        "The page of one, below its repository's",
+        lambda c: f"`{c.pull_request_path}`" if c.pull_request_path else "no",
+        {"local": NO_PAGES},
+    ),
+    "file_page": Ability(
+        "The page of a file, below its repository's", lambda c: f"`{c.file_page}`" if c.file_page else "no", {"local": NO_PAGES}
+    ),
     "reference_sign": Ability("Sign before its number", lambda c: f"`{c.reference_sign}`", {}),
     "check_pages": Ability("A check has a page of its own", lambda c: _yes(c.check_pages), {"gitlab": NO_PAGE}),
     "annotations": Ability("Annotations in one request", lambda c: str(c.annotations or "no"), {"gitlab": NO_PAGE}),

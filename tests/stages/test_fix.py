@@ -103,7 +103,7 @@ def test_a_fix_without_its_engine_says_so_at_once(github: GithubBench) -> None:
     github.world.comment("ada", pull, "/fix")
     github.settle()
     assert github.ours(repository) == []
-    assert [body for body in github.answers(pull) if "could not be checked" in body]
+    assert [body for body in github.answers(pull) if body.startswith("No patch") and "the engine is gone" in body]
     assert github.dead() == []
 
 
