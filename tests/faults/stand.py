@@ -224,7 +224,8 @@ class Stand:
                 self.wait("the database", self._database_there, 60)
             self.parts[name].start(more)
         if self.parts["web"].alive:
-            self.wait("readiness", self.ready, 60)
+            # What a host delivers again by itself may lead it to its end before anybody has seen it ready.
+            self.wait("readiness", lambda: self.ready() or self.orders.struck(), 60)
 
     def _database_there(self) -> bool:
         if self.pair.database == "postgresql":
