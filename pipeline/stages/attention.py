@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pipeline.model.finding import Judged, Standing
+from pipeline.model.finding import Judged
 from pipeline.model.review import Change, Review, Verdict
 from pipeline.policy import Policy
 from pipeline.policy import Speak as SpeakingRule
+from pipeline.stages.ahead import may_speak
 from pipeline.stages.context import Context
 
 
@@ -25,16 +26,5 @@ def is_own_fix(change: Change) -> bool:
 
 
 def speakable_of(context: Context, verdict: Verdict, rule: SpeakingRule) -> list[Judged]:
-    """New findings on added lines that are a secret, or that some fixer answers: the worst first, as the verdict has them.
-
-    Args:
-        rule: of the base's policy: whether any at all.
-    """
-    if rule.threads == 0:
-        return []
-    listed = [*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)]
-    return [j for j in listed if j.in_diff and (j.finding.secret is not None or _fixable(context, j))]
-
-
-def _fixable(context: Context, judged: Judged) -> bool:
-    return any(fixer.answers(judged.finding.rule.id) for fixer in context.plugins.fixers)
+    """See `pipeline.stages.ahead.may_speak`, with the fixers that are installed."""
+    return may_speak(context.plugins.fixers, verdict, rule)

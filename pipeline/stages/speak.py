@@ -6,48 +6,32 @@ A reader's attention is the dearest thing we spend. A thread is opened only for 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from pipeline.errors import EngineError, HostRejected, SandboxBusy, SandboxUnavailable
+from pipeline.errors import HostRejected
 from pipeline.messages import Envelope, StartReview
 from pipeline.messages import Speak as SpeakMessage
 from pipeline.model.finding import BaselineState, Judged, Standing
-from pipeline.model.fix import Patch, Proof, ProofWord
 from pipeline.model.ids import CommitId
 from pipeline.model.report import Report, Thread, ThreadRef
 from pipeline.model.review import Review, ReviewStatus, Verdict
 from pipeline.model.target import PullRequestRef, PullRequestState
 from pipeline.policy import Policy
-from pipeline.ports import Capabilities, CodeHost
-from pipeline.reports.markdown import render_comment, render_thread, render_waived
+from pipeline.ports import CodeHost
+from pipeline.reports.markdown import render_comment, render_waived
+from pipeline.stages.ahead import AHEAD_SECONDS, Offer, offers_ahead, thread_of, worth_a_thread
 from pipeline.stages.attention import candidates, is_own_fix, speakable_of
 from pipeline.stages.context import Context
-from pipeline.stages.ladder import make_patch
 from pipeline.stages.note import report_of, shown, write_note
-from pipeline.stages.outbound import leak_in
-from pipeline.stages.prove import CommitFiles, prove
+from pipeline.stages.prove import CommitFiles
 from pipeline.stages.publish import publish_head
 from pipeline.stages.threads import Threads, remember
-from pipeline.triage.diff import Added, Suggestion, suggestion_of, thread_lines
+from pipeline.triage.diff import Added
 
 log = logging.getLogger(__name__)
 
-AHEAD_FINDINGS = 5
-AHEAD_SECONDS = 20.0
-"""The fixers run ahead for so many new findings and so long, before anything is said (ARCHITECTURE, "The one path", 9)."""
 BUSY_ATTEMPTS = 3
 """While no program can be started nothing is said, so often; then without what could not be checked: a person waits to read it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A patch that passed the gate without the repository's tests."""
-
-    patch: Patch
-    proof: Proof
-    suggestion: Suggestion | None
 
 
 def speak(context: Context, message: SpeakMessage) -> None:
@@ -95,8 +79,8 @@ def _speak(context: Context, host: CodeHost, ref: PullRequestRef, review: Review
     added = _added(context, review, speakable)
     offers = _offers(context, review, policy, speakable, added) if speakable and not is_own_fix(review.change) else {}
     wanted = {
-        judged.finding.fingerprint: _thread(judged, report, offers.get(judged.finding.fingerprint), added, capabilities)
-        for judged in reversed(_worth_a_thread(speakable, offers))
+        judged.finding.fingerprint: thread_of(judged, report, offers.get(judged.finding.fingerprint), added, capabilities)
+        for judged in reversed(worth_a_thread(speakable, offers))
     }
     live = frozenset(j.finding.fingerprint for j in whole.judged if j.baseline is not BaselineState.FIXED)
     most = min(capabilities.threads, policy.speak.threads)
@@ -145,66 +129,21 @@ def _waived(report: Report) -> dict[str, Thread]:
     }
 
 
-def _worth_a_thread(speakable: Sequence[Judged], offers: Mapping[str, Offer]) -> list[Judged]:
-    return [j for j in speakable if j.finding.secret is not None or j.finding.fingerprint in offers]
-
-
 def _offers(context: Context, review: Review, policy: Policy, speakable: Sequence[Judged], added: Added) -> dict[str, Offer]:
     """Patches that passed the gate ahead of speaking; nothing of the repository is executed for them."""
-    change = review.change
-    mirror = context.mirror_of(review)
-    files = CommitFiles(mirror, change.head)
-    control = context.control(review.id)
-    clean = context.known(change.repository).clean
-    engines = context.engines(control, AHEAD_SECONDS)
-    deadline = time.monotonic() + AHEAD_SECONDS
-    offers: dict[str, Offer] = {}
-    for judged in speakable[:AHEAD_FINDINGS]:
-        if time.monotonic() > deadline:
-            break
-        patch = make_patch(context.plugins.fixers, judged.finding, files)
-        suggestion = _suggestion(judged, patch, added) if patch else None
-        if patch is None or leak_in(clean, patch, suggestion.text if suggestion else ""):
-            continue
-        try:
-            proof = prove(
-                finding=judged.finding, patch=patch, files=files, policy=policy, control=control, run_tests=False, engines=engines
-            )
-        except (EngineError, SandboxUnavailable) as failure:
-            if isinstance(failure, SandboxBusy) and context.claimed.attempts < BUSY_ATTEMPTS:
-                raise
-            log.warning("fix.not_checked_ahead", extra={"review_id": review.id, "code": failure.code})
-            break
-        if proof.word in (ProofWord.RESCANNED, ProofWord.VERIFIED):
-            offers[judged.finding.fingerprint] = Offer(patch, proof, suggestion)
-    return offers
+    return offers_ahead(
+        speakable,
+        fixers=context.plugins.fixers,
+        files=CommitFiles(context.mirror_of(review), review.change.head),
+        policy=policy,
+        engines=context.engines(context.control(review.id), AHEAD_SECONDS),
+        added=added,
+        clean=context.known(review.change.repository).clean,
+        wait_for_room=context.claimed.attempts < BUSY_ATTEMPTS,
+    )
 
 
 def _added(context: Context, review: Review, speakable: Sequence[Judged]) -> Added:
     """Lines that the change added to the files of these findings."""
     paths = sorted({judged.finding.location.path for judged in speakable})
     return context.mirror_of(review).added_lines(review.change.base, review.change.head, paths) if paths else {}
-
-
-def _suggestion(judged: Judged, patch: Patch, added: Added) -> Suggestion | None:
-    path = judged.finding.location.path
-    return suggestion_of(patch, path, added.get(path, []))
-
-
-def _thread(judged: Judged, report: Report, offer: Offer | None, added: Added, capabilities: Capabilities) -> Thread:
-    location = judged.finding.location
-    suggestion = offer.suggestion if offer else None
-    # A finding may be longer than what the change added of it: a host refuses such a range, and with it all others.
-    line, end_line = thread_lines(location, added) or (location.line, location.line)
-    if suggestion:
-        line, end_line = suggestion.line, suggestion.end_line
-    body = render_thread(
-        judged,
-        report,
-        suggestion=suggestion.text if suggestion else None,
-        fence=capabilities.suggestion_on(line, end_line),
-        fix_note=offer.patch.explanation if offer else "",
-        word=offer.proof.word if offer else None,
-        pull_request_word=capabilities.pull_request_word,
-    )
-    return Thread(judged.finding.fingerprint, location.path, line, end_line, body)

@@ -16,7 +16,7 @@ from tests.worlds.bare import BareRepository, Entry, Person
 
 STEPS = 10
 ALWAYS = 5
-"""As many findings get a thread whatever else there is: so many fixes are tried ahead (`pipeline.stages.speak.AHEAD_FINDINGS`)."""
+"""As many findings get a thread whatever else there is: so many fixes are tried ahead (`pipeline.stages.ahead.AHEAD_FINDINGS`)."""
 Content = dict[str, list[str]]
 
 

@@ -1,0 +1,133 @@
+"""What the fixers and the quick gate have ready before anything is said of a change, and what is worth a thread then.
+
+One place for a review, which speaks on a host, and for the replay of old changes, which says what would have been said. Nothing of the
+repository is executed here.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import EngineError, SandboxBusy, SandboxUnavailable
+from pipeline.model.finding import Judged, Standing
+from pipeline.model.fix import Patch, Proof, ProofWord
+from pipeline.model.report import Report, Thread
+from pipeline.model.review import Verdict
+from pipeline.policy import Policy
+from pipeline.policy import Speak as SpeakingRule
+from pipeline.ports import Capabilities, Fixer
+from pipeline.reports.markdown import render_thread
+from pipeline.stages.ladder import make_patch
+from pipeline.stages.outbound import leak_in
+from pipeline.stages.prove import Engines, RepositoryFiles, prove
+from pipeline.triage.diff import Added, Suggestion, suggestion_of, thread_lines
+
+log = logging.getLogger(__name__)
+
+AHEAD_FINDINGS = 5
+AHEAD_SECONDS = 20.0
+"""The fixers run ahead for so many new findings and so long, before anything is said (ARCHITECTURE, "The one path", 9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A patch that passed the gate without the repository's tests."""
+
+    patch: Patch
+    proof: Proof
+    suggestion: Suggestion | None
+
+
+def may_speak(fixers: Sequence[Fixer], verdict: Verdict, rule: SpeakingRule) -> list[Judged]:
+    """New findings on added lines that are a secret, or that some fixer answers: the worst first, as the verdict has them.
+
+    Args:
+        rule: of the base's policy: whether any at all.
+    """
+    if rule.threads == 0:
+        return []
+    listed = [*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)]
+    return [j for j in listed if j.in_diff and (j.finding.secret is not None or _fixable(fixers, j))]
+
+
+def _fixable(fixers: Sequence[Fixer], judged: Judged) -> bool:
+    return any(fixer.answers(judged.finding.rule.id) for fixer in fixers)
+
+
+def worth_a_thread(speakable: Sequence[Judged], offers: Mapping[str, Offer]) -> list[Judged]:
+    """Of those that may speak, a secret, or one whose fix passed the gate (by fingerprint)."""
+    return [j for j in speakable if j.finding.secret is not None or j.finding.fingerprint in offers]
+
+
+def offers_ahead(
+    speakable: Sequence[Judged],
+    *,
+    fixers: Sequence[Fixer],
+    files: RepositoryFiles,
+    policy: Policy,
+    engines: Engines,
+    added: Added,
+    clean: Callable[[str], str],
+    seconds: float = AHEAD_SECONDS,
+    wait_for_room: bool = True,
+) -> dict[str, Offer]:
+    """Patches that passed the gate ahead of speaking, by fingerprint.
+
+    Args:
+        files: the head of the change.
+        clean: takes out what must not be shown: a patch that has some of it is no offer.
+        seconds: after so long no other patch is begun.
+        wait_for_room: raise SandboxBusy when no program can be started just now; False: go on without what could not be checked.
+
+    Raises:
+        SandboxBusy, GitError, Superseded.
+    """
+    deadline = time.monotonic() + seconds
+    offers: dict[str, Offer] = {}
+    for judged in speakable[:AHEAD_FINDINGS]:
+        if time.monotonic() > deadline:
+            break
+        patch = make_patch(fixers, judged.finding, files)
+        suggestion = _suggestion(judged, patch, added) if patch else None
+        if patch is None or leak_in(clean, patch, suggestion.text if suggestion else ""):
+            continue
+        try:
+            proof = prove(
+                finding=judged.finding, patch=patch, files=files, policy=policy, control=engines.control, run_tests=False, engines=engines
+            )
+        except (EngineError, SandboxUnavailable) as failure:
+            if isinstance(failure, SandboxBusy) and wait_for_room:
+                raise
+            log.warning("fix.not_checked_ahead", extra={"code": failure.code})
+            break
+        if proof.word in (ProofWord.RESCANNED, ProofWord.VERIFIED):
+            offers[judged.finding.fingerprint] = Offer(patch, proof, suggestion)
+    return offers
+
+
+def _suggestion(judged: Judged, patch: Patch, added: Added) -> Suggestion | None:
+    path = judged.finding.location.path
+    return suggestion_of(patch, path, added.get(path, []))
+
+
+def thread_of(judged: Judged, report: Report, offer: Offer | None, added: Added, capabilities: Capabilities) -> Thread:
+    """The thread on the line of a finding, as that host shows it."""
+    location = judged.finding.location
+    suggestion = offer.suggestion if offer else None
+    # A finding may be longer than what the change added of it: a host refuses such a range, and with it all others.
+    line, end_line = thread_lines(location, added) or (location.line, location.line)
+    if suggestion:
+        line, end_line = suggestion.line, suggestion.end_line
+    body = render_thread(
+        judged,
+        report,
+        suggestion=suggestion.text if suggestion else None,
+        fence=capabilities.suggestion_on(line, end_line),
+        fix_note=offer.patch.explanation if offer else "",
+        word=offer.proof.word if offer else None,
+        pull_request_word=capabilities.pull_request_word,
+    )
+    return Thread(judged.finding.fingerprint, location.path, line, end_line, body)
