@@ -22,11 +22,13 @@ from pipeline.triage.disguise import disguises
 from pipeline.triage.escaped import only_escaped
 from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large, wrong_paths
 from pipeline.triage.letters import odd_letters, odd_names
+from pipeline.triage.options import other_options
 from pipeline.triage.outline import outline
 from pipeline.triage.remedy import no_remedies
 from pipeline.triage.steps import lost_work
 from pipeline.triage.stray import stray_files, stray_statements
 from pipeline.triage.survival import handed_on, lost_behaviour, sides_of
+from pipeline.triage.wording import other_wording
 
 APPLIES = "applies"
 PATHS = "paths"
@@ -110,6 +112,7 @@ def check_text(patch: Patch, finding: Finding, also: Sequence[Finding] = ()) -> 
         for side in sides:
             kept += lost_behaviour(side, finding)
             kept += stray_statements(side, finding)
+            kept += [*other_wording(side, finding), *other_options(side, finding)]
             hidden += [*disguises(side, home, finding), *handed_on(side, finding), *no_remedies(side, finding)]
             hidden += odd_names(side.before, side.after)
         kept += [reason for edit in patch.edits for reason in lost_work(edit, finding)]

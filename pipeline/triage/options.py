@@ -1,0 +1,273 @@
+"""Is the flagged call still given what it was given beside what the rule is about: options, other arguments, the folder, the same field of
+the request? Python, JavaScript and TypeScript; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from tree_sitter import Node
+
+from pipeline.model.finding import Finding
+from pipeline.triage.nodes import CALLS, PLAIN, called, flat, last_name, names_in, owner, path_of, shown, string_of, walk
+from pipeline.triage.outline import Unit
+from pipeline.triage.skeleton import Scope, given_to, keywords, text_of, within
+from pipeline.triage.survival import Sides, feeding, flagged_units
+
+_ABOUT = frozenset(
+    """shell executable Loader verify secure httponly httpOnly samesite sameSite timeout debug use_reloader use_debugger
+    filter resolve_entities load_dtd no_network dtd_validation huge_tree allow_pickle rejectUnauthorized
+    checkServerIdentity signal autoescape usedforsecurity strictSSL typ cert_reqs check_hostname ssl ssl_context context
+    verify_ssl ca cafile trust_env quote check root dotfiles params parameters bind replacements values arguments
+    data""".split()  # noqa: SIM905 - a list of words
+)
+"""What rules are about, or what a value is handed over by; engines and the checks of residues look at these."""
+
+_MADE_ANEW = frozenset([330, 338, 489, 377, 916, 327, 328])
+"""CWE of weaknesses whose call is replaced by another one: random numbers, debuggers, names of temporary files, hashes."""
+
+_HANDED = frozenset([22, 78, 79, 89, 94, 601, 1336])
+"""Where the rewritten call takes the value in another way, and may need a word for it."""
+
+_REQUEST = re.compile(
+    r"(?:^|\.)(?:request|req|ctx|context|event)\.(?:\w+\.)?"
+    r"(?:args|form|forms|values|json|cookies|headers|query_params|params|query|body|GET|POST|COOKIES|files|data|queryStringParameters)$"
+)
+_SAME_CALLS: Mapping[str, frozenset[str]] = {
+    "load": frozenset({"load", "safe_load"}),
+    "load_all": frozenset({"load_all", "safe_load_all"}),
+    "full_load": frozenset({"load", "safe_load", "full_load"}),
+    "unsafe_load": frozenset({"load", "safe_load"}),
+    "unsafe_load_all": frozenset({"load_all", "safe_load_all"}),
+}
+"""Of YAML: what gives one document, and what gives all."""
+_EXACT = frozenset(["set_cookie", "cookie", "extractall", "extract", "unpack_archive", "clearCookie"])
+_PLAIN_VALUES = PLAIN | {"string", "identifier", "member_expression", "attribute"}
+_FOLDERS = frozenset(["safe_join", "send_from_directory"])
+_PLAIN_PATHS = frozenset(["str", "realpath", "abspath", "normpath", "resolve", "Path", "expanduser", "fspath", "PurePath"])
+
+
+def other_options(sides: Sides, finding: Finding) -> list[str]:
+    """What the rewritten call is no longer given, or is given besides, one sentence each."""
+    if sides.edit.path != finding.location.path or not sides.edit.path.endswith(
+        (".py", ".pyi", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx")
+    ):
+        return []
+    removed = sides.removed()
+    flagged = [unit for unit in flagged_units(sides, finding) if unit in removed]
+    reasons: list[str] = []
+    for scope in sorted({unit.scope for unit in flagged}):
+        own = [unit for unit in flagged if unit.scope == scope]
+        added = [unit for unit in sides.added() if not unit.imports and (unit.scope == scope or unit.scope.startswith(f"{scope}."))]
+        if added:
+            reasons += _named(own, added, finding.rule.cwe in _HANDED) if finding.rule.cwe not in _MADE_ANEW else []
+            reasons += _fields(sides, scope, own)
+            if finding.rule.cwe == 22:
+                reasons += _roots(sides, scope, own, added)
+            if finding.rule.id == "python.unsafe-yaml":
+                reasons += _documents(sides, own, added)
+    return list(dict.fromkeys(reasons))[:3]
+
+
+def _calls(units: Sequence[Unit]) -> Iterator[Node]:
+    for unit in units:
+        yield from (node for node in within(unit) if node.type in CALLS)
+
+
+def _same(node: Node) -> str:
+    if any(child.type in ("statement_block", "block") for child in walk(node)):
+        return "{}"  # statements of their own
+    return flat(node).replace('"', "'").rstrip(",")
+
+
+def _named(flagged: Sequence[Unit], added: Sequence[Unit], handed_over: bool) -> list[str]:
+    """Named arguments that are gone, changed or new, and for calls that take nothing else the others as well.
+
+    Args:
+        handed_over: whether the call may need new words, as the value goes another way.
+    """
+    reasons = []
+    now = list(_calls(added))
+    handed: dict[str, set[str]] = {}
+    for call in now:
+        for key, value in keywords(call).items():
+            handed.setdefault(key, set()).add(_same(value))
+    objects = {
+        key: _same(value) for unit in added for node in within(unit) if node.type in ("object", "dictionary") for key, value in _held(node)
+    }
+    for call in _calls(flagged):
+        name = last_name(called(call) or call)
+        alike = [other for other in now if last_name(called(other) or other) == name]
+        given = keywords(call)
+        for key, value in given.items():
+            if key in _ABOUT or _of_a_value(value) or name == "format":
+                continue
+            values = handed.get(key, set()) | ({objects[key]} if key in objects else set())
+            if not values:
+                reasons.append(f"`{shown(key)}` is no longer given to `{shown(path_of(call))}`")
+            elif _same(value) not in values and alike and value.type in _PLAIN_VALUES:
+                reasons.append(f"`{shown(key)}` has another value now")
+        known = {key for other in _calls(flagged) for key in keywords(other)}
+        new = sorted({key for other in alike for key in keywords(other)} - known - _ABOUT)
+        if new and (name in _EXACT or not handed_over):
+            reasons.append(f"`{shown(new[0])}` is given to `{shown(path_of(call))}` now, and was not before")
+        loose = [other for other in alike if _weak_site(other)]
+        if loose and not _weak_site(call):
+            reasons.append("the cookie goes along with requests from other sites now")
+        if name in _EXACT and alike and not any(_positional(other) == _positional(call) for other in alike):
+            reasons.append(f"`{shown(path_of(call))}` is given another value now")
+    return reasons
+
+
+def _held(node: Node) -> Iterator[tuple[str, Node]]:
+    for pair in node.named_children:
+        key, value = pair.child_by_field_name("key"), pair.child_by_field_name("value")
+        if key is not None and value is not None:
+            yield string_of(key) or flat(key), value
+
+
+def _of_a_value(node: Node) -> bool:
+    """A text that is put together is what the rule may be about; it is compared by `pipeline.triage.wording`."""
+    return any(inner.type in ("interpolation", "template_substitution", "binary_operator", "binary_expression") for inner in walk(node))
+
+
+def _weak_site(call: Node) -> bool:
+    return any(key.lower() == "samesite" and string_of(value).lower() == "none" for key, value in keywords(call).items())
+
+
+def _positional(call: Node) -> list[str]:
+    return [_same(argument) for argument in given_to(call) if argument.type not in ("keyword_argument", "object")]
+
+
+# --- the request ----------------------------------------------------------------------------------------------------------------------
+
+
+def _fields(sides: Sides, scope: str, flagged: Sequence[Unit]) -> list[str]:
+    """Fields of the request that are read no more: another one stands in the place."""
+    fed = feeding(sides, flagged)
+    before = [unit for unit in sides.before.units if unit.start in fed and (unit in flagged or unit in sides.removed())]
+    wanted = {field: node for unit in before for node in within(unit) if (field := _field(node))}
+    if not wanted:
+        return []
+    after = [
+        unit
+        for unit in sides.after.units
+        if unit.scope == scope or scope.startswith(f"{unit.scope}.") or unit.scope.startswith(f"{scope}.")
+    ]
+    read = {name for unit in after for node in walk(unit.node) for name in _reads(node)}
+    return [f"`{shown(name)}` of the request is no longer read" for name in sorted(set(wanted) - read)][:1]
+
+
+def _field(node: Node) -> str:
+    """`name` of `request.args["name"]`, `request.args.get("name")` and `req.query.name`; empty for anything else."""
+    if node.type in ("member_expression", "attribute"):
+        held = owner(node)
+        call = node.parent is not None and node.parent.type in CALLS
+        return last_name(node) if held is not None and not call and _REQUEST.search(flat(held)) else ""
+    if node.type in ("subscript", "subscript_expression"):
+        held, index = node.child_by_field_name("value") or node.child_by_field_name("object"), node.child_by_field_name("subscript")
+        index = index or node.child_by_field_name("index")
+        return string_of(index) if held is not None and index is not None and _REQUEST.search(flat(held)) else ""
+    if node.type in CALLS:
+        target, given = called(node), given_to(node)
+        held = owner(target) if target is not None and target.type in ("member_expression", "attribute") else None
+        if target is not None and held is not None and given and last_name(target) in ("get", "getlist", "getAll", "param", "header"):
+            return string_of(given[0]) if given[0].type == "string" and _REQUEST.search(flat(held)) else ""
+    return ""
+
+
+def _reads(node: Node) -> Iterator[str]:
+    if node.type in ("member_expression", "attribute"):
+        yield last_name(node)
+    elif node.type == "string":
+        yield string_of(node)
+    elif node.type == "shorthand_property_identifier_pattern":
+        yield flat(node)
+    elif node.type == "pair_pattern" and (key := node.child_by_field_name("key")) is not None:
+        yield string_of(key) or flat(key)
+
+
+# --- folders and documents ------------------------------------------------------------------------------------------------------------
+
+
+def _roots(sides: Sides, scope: str, flagged: Sequence[Unit], added: Sequence[Unit]) -> list[str]:
+    """The folder that paths are kept in: what was joined first before."""
+    before, after = Scope.of(sides.before, scope), Scope.of(sides.after, scope)
+    fed = feeding(sides, flagged)
+    units = [unit for unit in sides.before.units if unit.start in fed]
+    joined = [
+        given
+        for call in _calls(units)
+        if last_name(called(call) or call) in ("join", "joinpath", "resolve") and len(given := given_to(call)) > 1
+    ]
+    firsts = [node for given in joined for node in given[:1]]
+    divided = [n for unit in units for n in within(unit) if n.type == "binary_operator" and flat(n).count("/")]
+    firsts += [left for node in divided if (left := node.child_by_field_name("left")) is not None and left.type != "binary_operator"]
+    if not firsts:
+        return []
+    roots = {_bare(node, before) for node in firsts}
+    reasons = []
+    for call in _calls(added):
+        given = given_to(call)
+        if last_name(called(call) or call) not in _FOLDERS or not given:
+            continue
+        now = _bare(given[0], after)
+        # `os.path.join(ROOT, "sub")` lies in it as well, unless what was asked for chooses it.
+        if now not in roots and not (any(root in now for root in roots) and _not_asked(given[0], joined)):
+            reasons.append(f"`{shown(flat(given[0]))}` is the folder now, which it was not before")
+    return reasons
+
+
+def _not_asked(node: Node, joined: Sequence[Sequence[Node]]) -> bool:
+    """Whether a folder is made without what was joined to the end of it before."""
+    last = {name for given in joined for name in names_in(given[-1])}
+    return not names_in(node) & last
+
+
+def _bare(node: Node, scope: Scope, steps: int = 0) -> str:
+    """A folder as written, without what only spells it out, and by what is under its name when that is one thing."""
+    if node.type in CALLS and steps < 8:
+        given, target = given_to(node), called(node)
+        name = last_name(target) if target is not None else ""
+        if name in _PLAIN_PATHS and len(given) == 1:
+            return _bare(given[0], scope, steps + 1)
+        held = owner(target) if target is not None and target.type in ("attribute", "member_expression") else None
+        if name in _PLAIN_PATHS and not given and held is not None:
+            return _bare(held, scope, steps + 1)
+    if node.type == "identifier" and steps < 8 and len(made := scope.under.get(flat(node), [])) == 1 and made[0].type in CALLS:
+        return _bare(made[0], scope, steps + 1)
+    if node.type == "string":
+        return text_of(scope.pieces(node)).rstrip("/")
+    return _same(node)
+
+
+def _documents(sides: Sides, flagged: Sequence[Unit], added: Sequence[Unit]) -> list[str]:
+    """YAML is read from the same text, by a function that gives the same."""
+    reasons = []
+    call_scope = flagged[0].scope
+    for call in _calls(flagged):
+        wanted = _SAME_CALLS.get(last_name(called(call) or call))
+        given = given_to(call)
+        if wanted is None or not given:
+            continue
+        text = given[0].child_by_field_name("value") if given[0].type == "keyword_argument" else given[0]
+        now = [
+            other
+            for other in _calls(added)
+            if last_name(called(other) or other) in {n for names in _SAME_CALLS.values() for n in names} | {"loads"}
+        ]
+        fits = [other for other in now if last_name(called(other) or other) in wanted]
+        if now and not fits:
+            reasons.append(f"`{shown(path_of(now[0]))}` gives something else than `{shown(path_of(call))}`")
+        elif (
+            fits
+            and text is not None
+            and not any(_same(text) in {_same(a), _same(a.child_by_field_name("value") or a)} for o in fits for a in given_to(o))
+        ):
+            still = {name for unit in sides.after.units if unit.scope == call_scope for name in unit.binds}
+            still |= {name for one in sides.after.definitions if one.name == call_scope for name in one.parameters}
+            if names_in(text) <= still and not any(
+                flat(argument) in {n for unit in added for n in unit.binds} for other in fits for argument in given_to(other)
+            ):
+                reasons.append("another text is read now")
+    return reasons
