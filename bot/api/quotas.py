@@ -26,3 +26,18 @@ def reserve(api: Api, work: Work, principal: Principal, counter: Counter, subjec
         end = datetime.fromtimestamp(period.end, UTC).isoformat().replace("+00:00", "Z")
         message = f"the plan '{plan.name}' has no {counter} left until {end[:10]}"
         raise ApiError(403, "OPERATION_FAILED", message, {"quota_type": str(counter), "period_end": end})
+
+
+def needs_room(api: Api, work: Work, principal: Principal, before: int = 0) -> None:
+    """After repositories changed: no more of them may be in use than the plan has.
+
+    Args:
+        before: how many were in use before the change, which may stay.
+
+    Raises:
+        ApiError: 403, as of `reserve`; the transaction must not be committed then.
+    """
+    plan = api.plans.of(principal.organization.plan)
+    if not work.quotas.has_room(principal.organization.id, plan, before):
+        message = f"the plan '{plan.name}' has {plan.repositories} source repositories, and more would be in use"
+        raise ApiError(403, "OPERATION_FAILED", message, {"quota_type": "repositories"})

@@ -33,7 +33,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="SCOPE",
         action="append",
         default=[],
-        choices=list(Scope),
+        choices=[str(one) for one in Scope],
         help=f"{', '.join(Scope)}; give it once for each (default: all but admin)",
     )
     creating.add_argument("--expires", metavar="DAYS", type=_days, help="it holds for so many days (default: until it is revoked)")
@@ -52,7 +52,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     approving = actions.add_parser("approve", help="let a program in that shows a code and waits")
     approving.add_argument("code", metavar="CODE", help="as the program shows it")
     approving.add_argument("--organization", metavar="SLUG", default=DEFAULT, help="whose everything it sees (default: %(default)s)")
-    approving.add_argument("--scope", metavar="SCOPE", action="append", default=[], choices=list(Scope), help="as of `keys create`")
+    approving.add_argument(
+        "--scope", metavar="SCOPE", action="append", default=[], choices=[str(one) for one in Scope], help="as of `keys create`"
+    )
     approving.set_defaults(run=approve)
     for name, told in (("public", "print the key that receipts are checked with, in PEM form"), ("id", "print its name in receipts")):
         actions.add_parser(name, help=told).set_defaults(run=_receipts, action=name)

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import json
 
-from bot.cli import OK
+from bot.cli import OK, _groups
 from bot.cli.naming import NAME, find_repository
 from bot.cli.processes import stored
 from bot.wiring import App
@@ -22,7 +22,7 @@ DISABLED = "Disabled by the operator of Fixwright"
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = commands.add_parser("repositories", help="list, disable, enable or purge repositories")
+    parser = commands.add_parser("repositories", help="list, disable, enable, purge or put together repositories")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="every repository that is known")
     listing.add_argument("--json", action="store_true", help="one JSON document")
@@ -37,18 +37,22 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         if name == "purge":
             action.add_argument("--yes", action="store_true", help="there is no way back")
         action.set_defaults(run=run)
+    _groups.add(actions)
 
 
 def show(args: argparse.Namespace) -> int:
     """List them."""
     with stored() as app, app.database.read() as work:
-        known = work.repositories.all()
+        known, groups = work.repositories.all(), _groups.every(work)
     if args.json:
-        print(json.dumps({"repositories": [dataclasses.asdict(one) for one in known]}, indent=2))
+        document = {"repositories": [dataclasses.asdict(one) for one in known], "groups": [_groups.document(*one) for one in groups]}
+        print(json.dumps(document, indent=2))
         return OK
     width = max((len(visible(one.name)) for one in known), default=0)
     for one in known:
         print(f"{visible(one.name):{width}}  {one.provider:6}  {_state(one):20}  {one.findings} open  {visible(one.organization)}")
+    for slug, group in groups:
+        print(_groups.line(slug, group))
     if not known:
         print("no repository is known yet: they appear with the first delivery of an installation")
     return OK
@@ -71,10 +75,12 @@ def disable(args: argparse.Namespace) -> int:
 def enable(args: argparse.Namespace) -> int:
     """Work there again, from the next delivery on."""
     with stored() as app, app.database.work() as work:
+        work.organizations.settle(one_each=app.settings.organization_per_installation)
         known = _known(work, args.repository)
         if known.state not in ("disabled", "active"):
             raise UsageError(f"{visible(known.name)} is {known.state} on its host", hint="it comes back by itself when the host says so")
         work.repositories.set_state(known.id, "active")
+        _groups.needs_room(app, work, known.organization)
     print(f"{visible(known.name)} is enabled: the next delivery is worked; for an open pull request that is the next push, or /scan")
     return OK
 

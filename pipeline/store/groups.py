@@ -83,7 +83,7 @@ class Groups:
         made = select(repository_groups.c.id).where(repository_groups.c.organization_id == organization)
         singles = select(repositories.c.id).select_from(homes()).where(own(organization), repositories.c.group_id == repositories.c.id)
         if not archived:
-            made, singles = made.where(repository_groups.c.archived_at.is_(None)), singles.where(_alive())
+            made, singles = made.where(repository_groups.c.archived_at.is_(None)), singles.where(alive())
         total = sum(
             int(self._transaction.execute(select(func.count()).select_from(one.subquery())).scalar_one()) for one in (made, singles)
         )
@@ -145,6 +145,20 @@ class Groups:
             raise StaleWrite("one of the source repositories belongs to another repository already")
         self._transaction.execute(update(repositories).where(repositories.c.id.in_(wanted)).values(group_id=identifier))
 
+    def named(self, organization: OrganizationId, name: str) -> list[Group]:
+        """Those that people put together and called so; archived ones are left out."""
+        wanted = select(repository_groups).where(repository_groups.c.organization_id == organization, repository_groups.c.name == name)
+        return self._made(organization, wanted)
+
+    def made(self, organization: OrganizationId) -> list[Group]:
+        """Everything that people put together, in the order in which they did; archived ones are left out."""
+        return self._made(organization, select(repository_groups).where(repository_groups.c.organization_id == organization))
+
+    def _made(self, organization: OrganizationId, wanted: Select[Any]) -> list[Group]:
+        rows = self._transaction.execute(wanted.where(repository_groups.c.archived_at.is_(None)).order_by(repository_groups.c.id)).all()
+        members = self._sources(organization, [row.id for row in rows])
+        return [_group(row, members.get(row.id, [])) for row in rows]
+
     def sources(self, organization: OrganizationId, full_name: str, provider: str) -> list[Source]:
         """The source repositories that are called so; of several instances, several."""
         named = select(repositories.c.id).select_from(homes()).where(own(organization), repositories.c.full_name == full_name)
@@ -176,7 +190,7 @@ def homes() -> Any:  # the join's type has no name that a caller could use
 
 def _selected() -> Select[Any]:
     columns = [repositories.c[name] for name in ("id", "provider", "instance", "full_name", "default_branch", "clone_url", "group_id")]
-    moments = (repositories.c.created_at, repositories.c.updated_at, _alive().label("alive"))
+    moments = (repositories.c.created_at, repositories.c.updated_at, alive().label("alive"))
     return select(*columns, *moments).select_from(homes())
 
 
@@ -186,7 +200,8 @@ def own(organization: OrganizationId) -> ColumnElement[bool]:
     return and_(installations.c.organization_id == organization, here)
 
 
-def _alive() -> ColumnElement[bool]:
+def alive() -> ColumnElement[bool]:
+    """Those in which something is done: neither archived nor switched off, and their installation is not suspended."""
     return and_(repositories.c.state == "active", installations.c.state == "active")
 
 

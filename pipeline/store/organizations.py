@@ -90,6 +90,11 @@ class Organizations:
             raise UsageError(f"there is no organization '{slug}'", hint="fixwright organizations list")
         return account.Organization(OrganizationId(row.id), row.slug, row.name, row.plan)
 
+    def set_plan(self, slug: str, plan: str) -> None:
+        """Give an organization another plan. Raises UsageError when there is none with this slug."""
+        if self._transaction.changed(update(organizations).where(organizations.c.slug == slug).values(plan=plan)) != 1:
+            raise UsageError(f"there is no organization '{slug}'", hint="fixwright organizations list")
+
     def of(self, installation: InstallationId) -> str:
         """Slug of the organization of an installation; empty while it has none."""
         joined = installations.join(organizations, installations.c.organization_id == organizations.c.id)

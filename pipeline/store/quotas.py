@@ -11,8 +11,8 @@ from sqlalchemy import and_, func, select, update
 from pipeline.model.ids import OrganizationId
 from pipeline.quota import Counter, Period, Plan
 from pipeline.store.columns import database_now
-from pipeline.store.groups import homes, own
-from pipeline.store.tables import quota_reservations, quota_use, repositories
+from pipeline.store.groups import alive, homes, own
+from pipeline.store.tables import organizations, quota_reservations, quota_use, repositories, repository_groups
 from pipeline.store.transaction import Transaction
 
 
@@ -86,6 +86,22 @@ class Quotas:
         self._transaction.execute(update(quota_use).where(*mine).values(topup=quota_use.c.topup + units))
 
     def repositories(self, organization: OrganizationId) -> int:
-        """How many source repositories an organization has."""
-        counted = select(func.count(repositories.c.id)).select_from(homes()).where(own(organization))
-        return int(self._transaction.execute(counted).scalar_one())
+        """How many source repositories of an organization are in use: one that is archived, also with the group it is in, switched off,
+        or of a suspended installation, is not."""
+        archived = select(repository_groups.c.id).where(
+            repository_groups.c.organization_id == organization, repository_groups.c.archived_at.is_not(None)
+        )
+        used = (own(organization), alive(), repositories.c.group_id.not_in(archived))
+        return int(self._transaction.execute(select(func.count(repositories.c.id)).select_from(homes()).where(*used)).scalar_one())
+
+    def has_room(self, organization: OrganizationId, plan: Plan, before: int = 0) -> bool:
+        """Whether no more source repositories are in use than the plan has, after a change in this transaction; others who change
+        something there wait until it ends.
+
+        Args:
+            before: how many were in use before; a change that adds none is not refused for what was there.
+        """
+        if plan.repositories is None:
+            return True
+        self._transaction.execute(select(organizations.c.id).where(organizations.c.id == organization).with_for_update(key_share=True))
+        return self.repositories(organization) <= max(plan.repositories, before)

@@ -150,8 +150,14 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "policy show": (("REPO",), (NAME,), (NAME, "--json")),
     "repositories disable": ((NAME,),),
     "repositories enable": ((NAME,),),
+    "repositories group": ((NAME, EVERYTHING), (TERMINAL["colour"], NAME, "--description", EVERYTHING)),
+    "repositories rename": ((EVERYTHING, "plain"), (TERMINAL["colour"], LINES["workflow command"])),
     "repositories list": ((), ("--json",)),
     "repositories purge": ((NAME,), (f"nobody/{EVERYTHING}", "--yes")),
+    "repositories ungroup": ((EVERYTHING,), (EVERYTHING, EVERYTHING), (EVERYTHING, "--organization", EVERYTHING)),
+    "quotas plan": ((EVERYTHING, "self_hosted"), ("default", EVERYTHING), ("default", "self_hosted")),
+    "quotas show": ((), ("--json",), ("--organization", EVERYTHING)),
+    "quotas topup": ((EVERYTHING, "prs", "1"), ("default", "prs", "1")),
     "status": ((), ("--json",)),
     "verify": (("REPO/bad.yml", "--repo", "REPO", "--key", "REPO/bad.yml"),),
     "waive": (("list", NAME), ("list", NAME, "--json"), (NAME, EVERYTHING, "--reason", EVERYTHING), (NAME, "K7Q", "--end")),
@@ -177,6 +183,7 @@ SHOWN = {
         "policy check",
     ),
     *("policy explain", "policy show", "repositories disable", "repositories enable", "repositories list", "repositories purge"),
+    *("repositories group", "repositories rename", "repositories ungroup", "quotas plan", "quotas show", "quotas topup"),
     *("status", "waive"),
 }
 """Commands that show a hostile text, spelled out."""

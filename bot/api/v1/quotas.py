@@ -26,10 +26,10 @@ class PublicQuotaCounter(BaseModel):
 
 
 class PublicQuotaRepositories(BaseModel):
-    """How many source repositories there are."""
+    """How many source repositories are in use."""
 
     max: int | None = Field(default=None, description="null: no limit.")
-    current: int
+    current: int = Field(description="Those in use. May be more than `max`: what is installed on the code host is worked on.")
 
 
 class PublicQuotaBalanceResponse(BaseModel):

@@ -13,6 +13,7 @@ from bot.api.errors import documented, not_found, wrong_state
 from bot.api.idempotency import Repeatable
 from bot.api.links import OF_REPOSITORIES, link
 from bot.api.paging import Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
+from bot.api.quotas import needs_room
 from bot.api.schemas import PublicRepositoryCreate, PublicRepositoryResponse, PublicRepositoryUpdate, PublicSourceRepositoryResponse
 from pipeline.errors import StaleWrite
 from pipeline.model.account import Principal
@@ -99,6 +100,7 @@ def create_repository(api: Context, principal: Administrator, once: Repeatable, 
     members = [RepositoryId(one) for one in body.source_repository_ids]
     with _told(), api.database.work() as work:
         made = work.groups.create(principal.organization.id, body.name, body.description or "", members)
+        needs_room(api, work, principal)
         return once.keep(work, 201, shape(repository_of(work, principal, made)))
 
 
@@ -110,9 +112,11 @@ def update_repository(
     members = None if body.source_repository_ids is None else [RepositoryId(one) for one in body.source_repository_ids]
     with _told(), api.database.work() as work:
         group = repository_of(work, principal, repository_id)
+        before = work.quotas.repositories(principal.organization.id)
         if group.single:
             raise wrong_state("this is a source repository by itself; put it together with others by POST /api/v1/repositories")
         work.groups.change(
             principal.organization.id, group.id, name=body.name, description=body.description, archived=body.archived, members=members
         )
+        needs_room(api, work, principal, before)
         return shape(repository_of(work, principal, group.id))

@@ -306,7 +306,7 @@ def test_a_purge_asks_first_and_then_leaves_nothing(bench: Bench, repo: LocalRep
     assert _run(capsys, "repositories", "purge", name, "--yes")[0] == 0
     assert _run(capsys, "repositories", "purge", name, "--yes")[0] == 2
     _, said = _run(capsys, "repositories", "list", "--json")
-    assert json.loads(said) == {"repositories": []}
+    assert json.loads(said) == {"repositories": [], "groups": []}
     left = [path for path in bench.state.rglob("*") if path.is_file() and "local" not in path.relative_to(bench.state).parts]
     assert left
     assert [path.name for path in left if name.encode() in path.read_bytes()] == []
