@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
@@ -59,6 +60,13 @@ class RuleBook:
     """SHA-256 of the rule files, first 12 hex digits. Residues are left out: they never make a finding."""
 
 
+class Measured(NamedTuple):
+    """What a rule said of public repositories, and two people looked at; docs/quality.md names them."""
+
+    right: int
+    wrong: int
+
+
 class _Metadata(BaseModel):
     """`metadata` of an entry; what a variant does not say is said by its rule."""
 
@@ -82,6 +90,7 @@ class _Entry(BaseModel):
     metadata: _Metadata
 
 
+_MEASURED = TypeAdapter(dict[str, Measured])
 _ENTRIES = TypeAdapter(list[dict[str, JsonValue]])
 
 
@@ -103,6 +112,12 @@ def load(folder: Path = FOLDER) -> RuleBook:
     }
     digest = hashlib.sha256(b"\0".join(path.name.encode() + b"\0" + path.read_bytes() for path in files)).hexdigest()[:12]
     return RuleBook(dict(sorted(rules.items())), variants, _document(entries), digest)
+
+
+@functools.cache
+def measured(folder: Path = FOLDER) -> Mapping[str, Measured]:
+    """What was measured of each rule before it was shipped, by its id; without those of which nothing was."""
+    return _MEASURED.validate_json((folder / "measured.json").read_bytes())
 
 
 @functools.cache

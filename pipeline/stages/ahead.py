@@ -23,7 +23,9 @@ from pipeline.reports.markdown import render_thread
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.outbound import leak_in
 from pipeline.stages.prove import Engines, RepositoryFiles, prove
+from pipeline.rulebook import measured
 from pipeline.triage.diff import Added, Suggestion, suggestion_of, thread_lines
+from pipeline.triage.precision import Outcomes, Voice, shipped_of, voice_of
 
 log = logging.getLogger(__name__)
 
@@ -41,25 +43,49 @@ class Offer:
     suggestion: Suggestion | None
 
 
-def may_speak(fixers: Sequence[Fixer], verdict: Verdict, rule: SpeakingRule) -> list[Judged]:
-    """New findings on added lines that are a secret, or that some fixer answers: the worst first, as the verdict has them.
+def voices_of(verdict: Verdict, here: Mapping[str, Outcomes]) -> dict[str, Voice]:
+    """How the rules of what is listed may be heard, by rule.
+
+    Args:
+        here: what became of their findings in the organization, by rule.
+    """
+    shipped = measured()
+    rules = {j.finding.rule.id for j in listed_of(verdict)}
+    return {rule: voice_of(shipped_of(shipped, rule), here.get(rule, Outcomes())) for rule in rules}
+
+
+def listed_of(verdict: Verdict) -> list[Judged]:
+    """What is open, the worst first."""
+    return [*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)]
+
+
+def may_speak(fixers: Sequence[Fixer], verdict: Verdict, rule: SpeakingRule, voices: Mapping[str, Voice]) -> list[Judged]:
+    """New findings on added lines that may get a thread: the worst first, as the verdict has them.
+
+    A secret always may; one of a rule that is measured well enough; and one that some fixer answers, should its patch pass the gate. Of a
+    rule that people here made quiet, none.
 
     Args:
         rule: of the base's policy: whether any at all.
+        voices: of `voices_of`.
     """
     if rule.threads == 0:
         return []
-    listed = [*verdict.standing(Standing.BLOCKS), *verdict.standing(Standing.WARNS)]
-    return [j for j in listed if j.in_diff and (j.finding.secret is not None or _fixable(fixers, j))]
+    return [j for j in listed_of(verdict) if j.in_diff and (_is_sure(j, voices) or _may_with_a_fix(fixers, j, voices))]
 
 
-def _fixable(fixers: Sequence[Fixer], judged: Judged) -> bool:
-    return any(fixer.answers(judged.finding.rule.id) for fixer in fixers)
+def _is_sure(judged: Judged, voices: Mapping[str, Voice]) -> bool:
+    return judged.finding.secret is not None or voices[judged.finding.rule.id] is Voice.SPEAKS
 
 
-def worth_a_thread(speakable: Sequence[Judged], offers: Mapping[str, Offer]) -> list[Judged]:
-    """Of those that may speak, a secret, or one whose fix passed the gate (by fingerprint)."""
-    return [j for j in speakable if j.finding.secret is not None or j.finding.fingerprint in offers]
+def _may_with_a_fix(fixers: Sequence[Fixer], judged: Judged, voices: Mapping[str, Voice]) -> bool:
+    rule = judged.finding.rule.id
+    return voices[rule] is Voice.WITH_A_FIX and any(fixer.answers(rule) for fixer in fixers)
+
+
+def worth_a_thread(speakable: Sequence[Judged], offers: Mapping[str, Offer], voices: Mapping[str, Voice]) -> list[Judged]:
+    """Of those that may speak, what is sure, or has a fix that passed the gate (by fingerprint)."""
+    return [j for j in speakable if _is_sure(j, voices) or j.finding.fingerprint in offers]
 
 
 def offers_ahead(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.model.finding import Judged
 from pipeline.model.review import Change, Review, Verdict
 from pipeline.policy import Policy
 from pipeline.policy import Speak as SpeakingRule
-from pipeline.stages.ahead import may_speak
+from pipeline.stages.ahead import listed_of, may_speak, voices_of
 from pipeline.stages.context import Context
+from pipeline.triage.precision import Voice
 
 
 def candidates(context: Context, review: Review, verdict: Verdict) -> frozenset[str]:
@@ -16,7 +19,7 @@ def candidates(context: Context, review: Review, verdict: Verdict) -> frozenset[
         return frozenset()
     with context.database.read() as work:
         policy = Policy.stored(work.reviews.policy(review.id))
-    return frozenset(j.finding.fingerprint for j in speakable_of(context, verdict, policy.speak))
+    return frozenset(j.finding.fingerprint for j in speakable_of(context, verdict, policy.speak, voices_near(context, review, verdict)))
 
 
 def is_own_fix(change: Change) -> bool:
@@ -25,6 +28,16 @@ def is_own_fix(change: Change) -> bool:
     return ours and not change.from_fork
 
 
-def speakable_of(context: Context, verdict: Verdict, rule: SpeakingRule) -> list[Judged]:
+def voices_near(context: Context, review: Review, verdict: Verdict) -> dict[str, Voice]:
+    """See `pipeline.stages.ahead.voices_of`, in the organization of a review."""
+    rules = {j.finding.rule.id for j in listed_of(verdict)}
+    if not rules:
+        return {}
+    with context.database.read() as work:
+        here = work.rule_outcomes.near(review.installation, rules)
+    return voices_of(verdict, here)
+
+
+def speakable_of(context: Context, verdict: Verdict, rule: SpeakingRule, voices: Mapping[str, Voice]) -> list[Judged]:
     """See `pipeline.stages.ahead.may_speak`, with the fixers that are installed."""
-    return may_speak(context.plugins.fixers, verdict, rule)
+    return may_speak(context.plugins.fixers, verdict, rule, voices)

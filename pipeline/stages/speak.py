@@ -1,6 +1,7 @@
 """Speak: open threads for what may be said on its line, resolve those whose finding is gone, keep the sticky comment true.
 
-A reader's attention is the dearest thing we spend. A thread is opened only for a secret, or for a finding whose fix has passed the gate.
+A reader's attention is the dearest thing we spend. A thread is opened only for a secret, for a finding whose fix has passed
+the gate, or for one of a rule that was measured well enough (`pipeline.triage.precision`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pipeline.policy import Policy
 from pipeline.ports import CodeHost
 from pipeline.reports.markdown import render_comment, render_waived
 from pipeline.stages.ahead import AHEAD_SECONDS, Offer, offers_ahead, thread_of, worth_a_thread
-from pipeline.stages.attention import candidates, is_own_fix, speakable_of
+from pipeline.stages.attention import candidates, is_own_fix, speakable_of, voices_near
 from pipeline.stages.context import Context
 from pipeline.stages.note import report_of, shown, write_note
 from pipeline.stages.prove import CommitFiles
@@ -75,12 +76,13 @@ def _speak(context: Context, host: CodeHost, ref: PullRequestRef, review: Review
         standing = Threads.read(work, ref)
         report = report_of(context, work, review, shown(review, whole, capabilities))
     verdict = report.verdict
-    speakable = speakable_of(context, verdict, policy.speak)
+    voices = voices_near(context, review, verdict)
+    speakable = speakable_of(context, verdict, policy.speak, voices)
     added = _added(context, review, speakable)
     offers = _offers(context, review, policy, speakable, added) if speakable and not is_own_fix(review.change) else {}
     wanted = {
         judged.finding.fingerprint: thread_of(judged, report, offers.get(judged.finding.fingerprint), added, capabilities)
-        for judged in reversed(worth_a_thread(speakable, offers))
+        for judged in reversed(worth_a_thread(speakable, offers, voices))
     }
     live = frozenset(j.finding.fingerprint for j in whole.judged if j.baseline is not BaselineState.FIXED)
     most = min(capabilities.threads, policy.speak.threads)

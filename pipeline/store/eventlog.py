@@ -19,6 +19,7 @@ from pipeline.model.finding import Severity
 from pipeline.model.ids import BatchId, CommitId, FindingId, OrganizationId, RepositoryId
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import database_now
+from pipeline.store.outcomes import RuleOutcomes
 from pipeline.store.tables import (
     event_log,
     finding_events,
@@ -129,6 +130,8 @@ class EventLog:
         }
         placed = self._transaction.changed(update(finding_events).values(values).where(finding_events.c.position == new.c.position))
         self._transaction.execute(update(event_log).values(last=event_log.c.last + placed, logged_at=moment))
+        if placed:
+            RuleOutcomes(self._transaction).count(log.last, log.last + placed)
         return placed
 
     def move(self, repositories_of: Any, organization: OrganizationId) -> None:

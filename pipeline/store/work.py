@@ -31,6 +31,7 @@ from pipeline.store.marks import Marks
 from pipeline.store.offers import Offers
 from pipeline.store.organizations import Organizations
 from pipeline.store.outbox import Outbox
+from pipeline.store.outcomes import RuleOutcomes
 from pipeline.store.overview import Overview
 from pipeline.store.policies import Policies
 from pipeline.store.processes import Processes
@@ -64,6 +65,7 @@ class Work:
         self.heads = Heads(self.transaction)
         self.findings = Findings(self.transaction)
         self.events = EventLog(self.transaction)
+        self.rule_outcomes = RuleOutcomes(self.transaction)
         self.finding_counts = FindingCounts(self.transaction)
         self.decisions = Decisions(self.transaction)
         self.listing = Listing(self.transaction)

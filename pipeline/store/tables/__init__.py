@@ -24,6 +24,7 @@ from pipeline.store.tables.finding import (
     finding_states,
     findings,
     occurrences,
+    rule_outcomes,
     secret_marks,
     waivers,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "repositories",
     "repository_groups",
     "reviews",
+    "rule_outcomes",
     "scan_cache",
     "scan_results",
     "scan_slots",

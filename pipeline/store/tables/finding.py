@@ -139,6 +139,16 @@ after the commit, by one writer, without gaps; null until then, and not to be se
 and `scan_type`, so that an index answers every filter, and `logged_at`, which grows with it. `previous`, `now`: the status before and
 after, in the words of the API; empty where that is no matter of the event."""
 
+rule_outcomes = Table(
+    "rule_outcomes",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("rule_id", HostileText, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    number("count"),
+)
+"""What became of findings: how many of a rule were `fixed`, called `wrong`, are `let_stand` by somebody, or were so until it `expired`."""
+
 event_log = Table(
     "event_log",
     metadata,

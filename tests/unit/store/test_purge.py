@@ -19,7 +19,7 @@ from pipeline.stages.purge import purge
 from pipeline.store.engine import Database
 from pipeline.store.tables import deliveries, installations, metadata, repositories
 
-OF_NOBODY = {"counters", "processes", "delivery_counts", "organizations", "instances", "event_log"} | {
+OF_NOBODY = {"counters", "processes", "delivery_counts", "organizations", "instances", "event_log", "rule_outcomes"} | {
     *("api_keys", "device_logins", "quota_use", "quota_reservations", "repository_groups")  # an organization's
 }
 """Tables that hold nothing of a repository. A new table is either named here or must be purged."""
