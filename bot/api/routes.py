@@ -22,13 +22,23 @@ from bot.api.edge import Edge
 from bot.api.errors import add_handlers
 from bot.api.idempotency import Idempotent
 from bot.api.ratelimit import RateLimits
-from bot.api.v1 import events, findings, fixes, keys, me, quotas, repositories, scans
+from bot.api.v1 import events, findings, fixes, keys, me, metrics, quotas, repositories, scans
 from bot.oidc import Issuer
 from bot.wiring import App
 
 ASSETS: Final = "/docs/assets"
 
-V1: Final = (me.router, repositories.router, scans.router, findings.router, events.router, quotas.router, keys.router, fixes.router)
+V1: Final = (
+    me.router,
+    repositories.router,
+    scans.router,
+    findings.router,
+    events.router,
+    quotas.router,
+    keys.router,
+    fixes.router,
+    metrics.router,
+)
 """Every resource."""
 
 _ABOUT: Final = """\

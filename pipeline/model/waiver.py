@@ -13,6 +13,9 @@ from pipeline.model.target import UserRef
 WaiverKind = Literal[SuppressionKind.WAIVER, SuppressionKind.ROTATED]
 """The two that people give."""
 
+OF_A_KEY = " (API key)"
+"""How the login ends of a waiver that came with a status that a key set: no host has such a login, for the blank."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiver:

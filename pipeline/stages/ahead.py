@@ -20,10 +20,10 @@ from pipeline.policy import Policy
 from pipeline.policy import Speak as SpeakingRule
 from pipeline.ports import Capabilities, Fixer
 from pipeline.reports.markdown import render_thread
+from pipeline.rulebook import measured
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.outbound import leak_in
 from pipeline.stages.prove import Engines, RepositoryFiles, prove
-from pipeline.rulebook import measured
 from pipeline.triage.diff import Added, Suggestion, suggestion_of, thread_lines
 from pipeline.triage.precision import Outcomes, Voice, shipped_of, voice_of
 

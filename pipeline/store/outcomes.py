@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from sqlalchemy import Select, and_, case, func, literal, select
+from sqlalchemy import Select, and_, case, func, literal, not_, select
 
 from pipeline.model.account import DEFAULT
 from pipeline.model.ids import OrganizationId
 from pipeline.model.target import Installation
+from pipeline.model.waiver import OF_A_KEY
 from pipeline.store.tables import finding_events, findings, installations, organizations, rule_outcomes
 from pipeline.store.transaction import Transaction
 from pipeline.triage.precision import Outcomes
@@ -69,7 +70,7 @@ class RuleOutcomes:
         found: dict[str, dict[str, int]] = {}
         for row in self._transaction.execute(select(rule_outcomes).where(*mine).order_by(rule_outcomes.c.rule_id)):
             # One that came back, or was taken back, may have been counted before there were counts.
-            found.setdefault(row.rule_id, {})[row.outcome] = max(0, int(row.count))
+            found.setdefault(row.rule_id, {})[row.outcome] = max(0, int(row._mapping["count"]))
         return {rule: Outcomes(**counts) for rule, counts in found.items()}
 
     def near(self, installation: Installation, rules: Collection[str]) -> dict[str, Outcomes]:
@@ -88,6 +89,8 @@ def _moved(after: int, last: int) -> Select[tuple[str, str, str, int]]:
     """How many findings of each organization and rule made which move; one with several branches makes it once."""
     event = finding_events.c
     person = event.actor != ""
+    # A waiver that came with a status is said by the event of that.
+    alone = not_(event.actor.endswith(OF_A_KEY))
     gone = event.kind.in_(("resolved_auto", "resolved_manual", "resolved_pr_merged", "rotated"))
     said = event.kind.in_(("status_changed", "resolved_manual", "reopened"))
     move = case(
@@ -101,9 +104,9 @@ def _moved(after: int, last: int) -> Select[tuple[str, str, str, int]]:
         (and_(gone, event.previous.in_(("ignored", "false_positive"))), literal("")),
         (and_(gone, event.detail.not_in(NOBODY_MENDED)), literal("fixed")),
         (and_(event.kind == "reopened", event.detail != OPENED_AGAIN), literal("back")),
-        (event.kind == "waived", literal("let_stand")),
-        (event.kind == "waiver_ended", literal("not_let_stand")),
-        (event.kind == "waiver_expired", literal("expired")),
+        (and_(event.kind == "waived", alone), literal("let_stand")),
+        (and_(event.kind == "waiver_ended", alone), literal("not_let_stand")),
+        (and_(event.kind == "waiver_expired", not_(event.detail.endswith(OF_A_KEY))), literal("expired")),
         else_=literal(""),
     ).label("move")
     new = (

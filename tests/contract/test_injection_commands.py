@@ -144,6 +144,7 @@ RUNS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "organizations create": ((EVERYTHING,),),
     "keys list": ((), ("--json",)),
     "organizations list": ((), ("--json",)),
+    "rules stats": ((), ("--json",), ("--all",), ("--organization", EVERYTHING)),
     "organizations move": ((EVERYTHING, EVERYTHING),),
     "policy check": (("REPO/bad.yml",), ("REPO/bad.yml", "--json")),
     "policy explain": ((EVERYTHING, "--repo", "REPO"),),

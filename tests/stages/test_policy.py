@@ -9,11 +9,11 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, insert
 
 from bot.cli import main
 from pipeline.model.scan import ScanType
-from pipeline.store.tables import host_memory
+from pipeline.store.tables import host_memory, rule_outcomes
 from providers.local.record import CheckRecord
 from tests.fakes import GoodFixer, LineScanner
 from tests.harness import Bench, LocalRepo, git
@@ -396,3 +396,31 @@ def test_a_comment_counts_from_the_merge_that_brings_it_and_neither_before_nor_i
     github.settle()
     (run,) = github.runs(made, worse)
     assert run.conclusion == "failure"
+
+
+def test_a_rule_speaks_by_what_people_made_of_its_findings(bench: Bench, repo: LocalRepo) -> None:
+    """Each step is another change with the same kind of finding; nothing of the change itself can say how it is heard."""
+    bench.use(scanners=[LineScanner()], fixers=[])
+
+    def said(name: str, **outcomes: int) -> tuple[int, str | None]:
+        with bench.app.database.work() as work:
+            work.organizations.settle(one_each=False)
+            mine = work.organizations.named("default").id
+            work.transaction.execute(delete(rule_outcomes))
+            rows = [{"organization_id": mine, "rule_id": "fake.bad-line", "outcome": key, "count": n} for key, n in outcomes.items()]
+            if rows:
+                work.transaction.execute(insert(rule_outcomes).values(rows))
+        head = repo.commit({f"{name}.txt": "BAD 1\n"}, branch=name, start="main")
+        git(repo.folder, "checkout", "--quiet", "main")
+        ref = bench.review(repo, name)
+        (check,) = bench.checks(repo, head)
+        assert len(check.annotations) == 1 - len(bench.said(repo, ref).threads)
+        return len(bench.said(repo, ref).threads), check.conclusion
+
+    assert said("unknown") == (0, "failure")
+    assert said("right", fixed=19) == (0, "failure")
+    assert said("enough", fixed=20) == (1, "failure")
+    bench.use(scanners=[LineScanner()], fixers=[GoodFixer()])
+    assert said("with-a-fix") == (1, "failure")
+    # Quiet is no lower bar: what blocks does so still.
+    assert said("unwanted", fixed=1, let_stand=11) == (0, "failure")

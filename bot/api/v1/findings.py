@@ -18,6 +18,7 @@ from pipeline.model.account import Scope
 from pipeline.model.finding import Severity
 from pipeline.model.scan import ScanType
 from pipeline.model.target import UserRef
+from pipeline.model.waiver import OF_A_KEY
 from pipeline.stages.decide import BY_KEY, lift, lifted, take_back
 from pipeline.store.decisions import Decision
 from pipeline.store.findings import PULL
@@ -149,7 +150,7 @@ def update_finding(
     if body.until is not None and body.until < today:
         raise unfit("body", "until", f"the last day is {today.isoformat()} or later")
     status: PublicStatus = body.status.value
-    reason, person = (body.reason or "").strip(), UserRef(f"{BY_KEY}{principal.id}", f"{principal.name} (API key)")
+    reason, person = (body.reason or "").strip(), UserRef(f"{BY_KEY}{principal.id}", f"{principal.name}{OF_A_KEY}")
     with api.database.work() as work:
         group = repository_of(work, principal, repository_id)
         key = work.listing.key_of(finding_id, places_of(group)) if finding_id.isalnum() and finding_id.isascii() else None

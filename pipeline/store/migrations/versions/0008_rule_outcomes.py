@@ -18,6 +18,6 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.Text(), nullable=False),
         sa.Column("rule_id", sa.Text(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("count", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "rule_id", "outcome", name=op.f("pk_rule_outcomes")),
     )
