@@ -8,12 +8,13 @@ from typing import Final
 
 from sqlalchemy import insert, select, update
 
+from pipeline.errors import StaleWrite
 from pipeline.model.ids import CommitId, FindingId, RepositoryId
 from pipeline.store.columns import database_now
 from pipeline.store.findingcounts import FindingCounts, Kind
 from pipeline.store.listing import Key, PublicStatus
 from pipeline.store.seen import FindingEventKind
-from pipeline.store.tables import finding_events, finding_states, findings, repositories
+from pipeline.store.tables import finding_events, finding_places, finding_states, findings, repositories
 from pipeline.store.transaction import Transaction
 
 AT_ONCE: Final = 200
@@ -30,10 +31,12 @@ class Decision:
     status: PublicStatus
     actor: str
     """Name of a key. Hostile text."""
-    reason: str = ""
-    """Hostile text."""
+    reason: str | None = None
+    """Hostile text. None: as it is, where the status stays; else none."""
     until: date | None = None
     """The last day of it; None: without an end."""
+    moves_end: bool = True
+    """False: `until` was not said, so that it stays as it is where the status does."""
 
 
 class Decisions:
@@ -44,13 +47,17 @@ class Decisions:
         self._counts = FindingCounts(transaction)
 
     def decide(self, key: Key, commit: CommitId, decision: Decision) -> bool:
-        """Write a decision down, with its event. False when the finding stood so before: then nothing is changed.
+        """Write a decision down, with its event. False when the finding stood so before, for the same reason and as long: then nothing
+        is changed.
 
         Two that come at the same time are one after the other: what an event says was before is what was.
 
         Args:
             key: the finding, and the branch on which it is shown.
             commit: at which it was seen there, for the event.
+
+        Raises:
+            StaleWrite: it is gone from the branch, so that only `resolved` can be said of it.
         """
         # Also a review that is being settled right now either sees this, or is seen.
         self._lock(key.repository)
@@ -58,7 +65,9 @@ class Decisions:
         mine = (*here, finding_states.c.finding_id == key.finding)
         state = self._transaction.one(select(finding_states).where(*mine), "the finding is gone")
         if state.shown == decision.status:
-            return False
+            return self._say_more(key, commit, decision)
+        if decision.status != "resolved" and state.status != "open" and not self._has_place(key):
+            raise StaleWrite(f"it is gone from {key.branch}: as soon as a scan sees it there again, it is open by itself")
         stood = self._kinds(key.finding)
         kept = decision.status in _KEPT
         self._transaction.execute(
@@ -66,7 +75,7 @@ class Decisions:
             .where(findings.c.id == key.finding)
             .values(
                 decision=decision.status if kept else "",
-                decision_reason=decision.reason,
+                decision_reason=decision.reason or "",
                 decided_by=decision.actor,
                 decided_at=database_now(),
                 decision_until=decision.until.isoformat() if kept and decision.until is not None else None,
@@ -85,8 +94,27 @@ class Decisions:
         self._counts.move(key.repository, stood, self._kinds(key.finding))
         again = decision.status == "open" and state.shown == "resolved"
         kind: FindingEventKind = "resolved_manual" if decision.status == "resolved" else "reopened" if again else "status_changed"
-        self._tell(key, commit, kind, state.shown, decision.status, decision.actor, decision.reason)
+        self._tell(key, commit, kind, state.shown, decision.status, decision.actor, decision.reason or "")
         return True
+
+    def _say_more(self, key: Key, commit: CommitId, decision: Decision) -> bool:
+        """The status stays; its reason, and until when it holds, may be others. False when they are not."""
+        row = self._transaction.one(select(findings).where(findings.c.id == key.finding), "the finding is gone")
+        reason = row.decision_reason if decision.reason is None else decision.reason
+        until = row.decision_until
+        if decision.moves_end and decision.status in _KEPT:
+            until = decision.until.isoformat() if decision.until is not None else None
+        if (reason, until) == (row.decision_reason, row.decision_until):
+            return False
+        said = {"decision_reason": reason, "decision_until": until, "decided_by": decision.actor, "decided_at": database_now()}
+        self._transaction.execute(update(findings).where(findings.c.id == key.finding).values(said))
+        self._tell(key, commit, "status_changed", decision.status, decision.status, decision.actor, reason)
+        return True
+
+    def _has_place(self, key: Key) -> bool:
+        here = (finding_places.c.repository_id == key.repository, finding_places.c.branch == key.branch)
+        mine = select(finding_places.c.ordinal).where(*here, finding_places.c.finding_id == key.finding)
+        return self._transaction.execute(mine.limit(1)).first() is not None
 
     def run_out(self, today: date) -> list[tuple[FindingId, RepositoryId]]:
         """Findings of which somebody said something that is over; at most `AT_ONCE`."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final, Literal
 
-from sqlalchemy import TextClause, and_, bindparam, func, or_, select, text
+from sqlalchemy import Row, TextClause, and_, bindparam, func, or_, select, text
 
-from pipeline.model.finding import Finding, Severity
+from pipeline.model.finding import Confidence, Finding, Location, Rule, Severity
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import HostileText
@@ -172,6 +172,10 @@ class Listing:
             "id",
             "handle",
             "scan_type",
+            "rule_id",
+            "fingerprint",
+            "severity",
+            "confidence",
             "first_seen_at",
             "last_seen_at",
             "decision",
@@ -186,10 +190,10 @@ class Listing:
         mended = self._fixes(keys)
         found = []
         for key in keys:
-            row, state, place = known.get(key.finding), states.get(key), seen.get(key) or last.get(key.finding)
-            if row is None or place is None:
+            row, state = known.get(key.finding), states.get(key)
+            if row is None:
                 continue
-            finding, commit = place
+            finding, commit = seen.get(key) or last.get(key.finding) or (_forgotten(row), CommitId(""))
             found.append(
                 Listed(
                     id=key.finding,
@@ -261,6 +265,12 @@ class Listing:
         for row in self._transaction.execute(select(fixes.c.finding_id, fixes.c.id).where(*mine).order_by(fixes.c.id.desc())):
             found[row.finding_id] = (*found.get(row.finding_id, ()), FixId(row.id))
         return found
+
+
+def _forgotten(row: Row[Any]) -> Finding:
+    """A finding of which it is no longer kept where it stood and in which words: what is kept for good."""
+    rule = Rule(row.rule_id, row.rule_id, "Where it stood is no longer kept.", Severity(row.severity), Confidence(row.confidence), 0)
+    return Finding(rule, Location("", 1, 1), row.fingerprint, "")
 
 
 def _by_place(keys: Sequence[Key]) -> Iterator[tuple[Place, list[FindingId]]]:

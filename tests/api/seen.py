@@ -14,6 +14,7 @@ from pipeline.model.ids import CommitId, Handle, ReviewId
 from pipeline.model.review import ReviewStatus
 from pipeline.model.target import Installation, SourceRepository, UserRef
 from pipeline.store.identifiers import new_id
+from pipeline.store.places import Looked
 from pipeline.store.tables import batch_findings, batches, findings
 from pipeline.store.work import Work
 from tests.api.bench import ApiBench
@@ -63,7 +64,9 @@ def remember(
     with api.app.database.work() as work:
         made = a_review(work, source, f"{branch}:{key}")
         where = work.installations.identify(source)
-        known = work.findings.remember(where, seen, made, branch, commit("a"), fixed=gone)
+        paths = {one.location.path for one in (*seen, *gone)}
+        looked = Looked(lambda _, path: path in paths, {one.engine: "1.0 rules" for one in (*seen, *gone)}, paths)
+        known = work.findings.remember(where, seen, made, branch, commit("a"), fixed=gone, looked=looked)
         return [known[one.fingerprint] for one in seen]
 
 

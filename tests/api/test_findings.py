@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from pipeline.model.account import Scope
 from pipeline.model.finding import Location, Severity
@@ -19,7 +19,7 @@ from pipeline.stages.lapse import expire_decisions
 from pipeline.store.decisions import Decision
 from pipeline.store.findings import PULL
 from pipeline.store.listing import STATUSES, Key
-from pipeline.store.tables import finding_states
+from pipeline.store.tables import finding_states, occurrences
 from tests.api.bench import ApiBench
 from tests.api.seen import a_finding, a_review, batch_of, listed, log, push, remember
 from tests.unit.store.samples import REPOSITORY as SHOP
@@ -178,7 +178,7 @@ def test_a_person_decides_and_the_history_says_who_and_what_was_before(api: ApiB
     assert (said["status"], said["reason"], said["gate_lifted"]) == ("needs_manual_review", "who owns this?", None)
     assert listed(api, shop, branch="pull/7", status="needs_manual_review")["total"] == 1
     before = told(api, one)
-    assert change(api, shop, one, "needs_manual_review", reason="another")["reason"] == "who owns this?"
+    assert change(api, shop, one, "needs_manual_review")["reason"] == "who owns this?"
     assert told(api, one) == before
     assert change(api, shop, one, "resolved")["resolved_at"] is not None
     assert ids(listed(api, shop, status="open")) == [two]
@@ -195,6 +195,70 @@ def test_a_person_decides_and_the_history_says_who_and_what_was_before(api: ApiB
         ("reopened", "resolved", "open", "a test"),
     ]
     assert api.caller.get(f"/repositories/{shop}/findings/{two}")["status"] == "open"
+
+
+@ON_BOTH
+def test_another_reason_or_end_takes_the_place_of_the_old_one(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    (one,) = remember(api, [a_finding(1)])
+    today = api.app.places.today()
+    later, latest = ((today + timedelta(days=days)).isoformat() for days in (10, 20))
+    change(api, shop, one, "ignored", reason="only in a test", until=later)
+
+    def said(**more: Any) -> tuple[str | None, str | None]:
+        now = change(api, shop, one, "ignored", **more)
+        assert now == {**api.caller.get(f"/repositories/{shop}/findings/{one}"), "gate_lifted": True}
+        return now["reason"], now["until"]
+
+    assert said() == ("only in a test", later)
+    assert said(reason="nobody can reach it") == ("nobody can reach it", later)
+    assert said(until=latest) == ("nobody can reach it", latest)
+    with api.app.database.read() as work:
+        waivers = [(waiver.reason, waiver.until) for waiver in work.waivers.of_repository(RepositoryId(shop))]
+    assert waivers == [("nobody can reach it", today + timedelta(days=20))]
+    assert said(until=None) == ("nobody can reach it", None)
+    assert said(until=None) == ("nobody can reach it", None)
+    assert told(api, one)[1:] == [
+        ("status_changed", "open", "ignored", "a test"),
+        *[("status_changed", "ignored", "ignored", "a test")] * 3,
+    ]
+    assert listed(api, shop, status="ignored")["total"] == 1
+    assert expire_decisions(api.app.database, today + timedelta(days=30)) == 0
+
+
+def test_what_somebody_ignored_is_lifted_when_an_administrator_says_so_too(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    (one,) = remember(api, [a_finding(1)])
+    path = f"/repositories/{shop}/findings/{one}"
+    assert api.key_of("default", [Scope.FINDING_WRITE]).patch(path, {"status": "ignored"})["gate_lifted"] is False
+    assert change(api, shop, one, "ignored")["gate_lifted"] is True
+
+
+@ON_BOTH
+def test_of_what_is_gone_nothing_but_that_can_be_said(api: ApiBench) -> None:
+    repo, shop = api.connect("shop", {"a.txt": "BAD\n"})
+    first = push(api, repo)
+    (one,) = ids(listed(api, shop))
+    repo.commit({"a.txt": "fine\n"})
+    second = push(api, repo, first)
+    for status in ("open", "ignored", "false_positive", "needs_manual_review"):
+        refused = change(api, shop, one, status, 409)["detail"]
+        assert (refused["error_code"], "gone from main" in refused["detail"]) == ("INVALID_STATE", True)
+    assert change(api, shop, one, "resolved", reason="mended by hand")["reason"] == "mended by hand"
+    repo.commit({"a.txt": "BAD\n"})
+    push(api, repo, second)
+    assert api.caller.get(f"/repositories/{shop}/findings/{one}")["status"] == "open"
+
+
+def test_a_finding_of_which_the_places_are_no_longer_kept_is_still_there(api: ApiBench) -> None:
+    shop = api.know(SHOP)
+    (one,) = remember(api, [a_finding(1)])
+    remember(api, [], key="b", gone=[a_finding(1)])
+    with api.app.database.work() as work:
+        work.transaction.execute(delete(occurrences))
+    (said,) = listed(api, shop)["items"]
+    assert said == api.caller.get(f"/repositories/{shop}/findings/{one}")
+    assert (said["status"], said["check_id"], said["file_path"], said["source_url"]) == ("resolved", a_finding(1).rule.id, "", None)
 
 
 @ON_BOTH

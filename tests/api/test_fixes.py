@@ -117,6 +117,17 @@ def test_several_findings_are_mended_by_one_run(api: ApiBench, shop: Shop) -> No
     assert len(opened["pull_requests"]) == 1
 
 
+def test_a_finding_in_several_places_is_mended_in_all_of_them(api: ApiBench) -> None:
+    repo, shop = api.connect("shop", {"a.txt": "BAD\nfine\nBAD\n", "b.txt": "BAD\n"})
+    api.look(shop)
+    (finding,) = api.caller.get(f"/repositories/{shop}/findings")["items"]
+    body = {"finding_ids": [finding["id"]], "title": "Mend it", "instructions": "Mend it", "source_repo": repo.source.full_name}
+    fix = api.caller.post(f"/repositories/{shop}/fixes", body, 201)
+    api.work()
+    assert api.caller.get(f"/repositories/{shop}/fixes/{fix['id']}")["finding_ids"] == [finding["id"]]
+    assert api.caller.get(f"/repositories/{shop}/fixes/{fix['id']}/diff")["diff"].count("+GOOD") == 3
+
+
 def test_a_unit_is_given_back_for_what_came_to_nothing(api: ApiBench, shop: Shop) -> None:
     called_off = shop.create(shop.findings["a.txt"])
     assert api.caller.get("/quotas/balance")["prs"]["used"] == 1

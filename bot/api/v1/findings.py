@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 
 from bot.api.context import Api, Context, Finding, Reader, maybe, when
-from bot.api.errors import documented, not_found, unfit
+from bot.api.errors import documented, not_found, unfit, wrong_state
 from bot.api.paging import COUNTED, Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
 from bot.api.schemas_findings import FindingSeverity, PublicFindingResponse, PublicFindingUpdate, SecurityFindingStatus
 from bot.api.v1.repositories import RepositoryPath, repository_of
-from pipeline.errors import UsageError
+from pipeline.errors import StaleWrite, UsageError
 from pipeline.escaping import exact
 from pipeline.model.account import Scope
 from pipeline.model.finding import Severity
@@ -84,6 +85,8 @@ def _page(api: Api, source: Source, one: Listed) -> str | None:
     if not form or not source.clone_url.startswith(("https://", "http://")):
         return None
     place = one.finding.location
+    if not place.path:  # that is no longer kept
+        return None
     path = quote(place.path.encode("utf-8", "surrogateescape"))
     lines = form.format(commit=one.finding.commit or one.commit, path=path, line=place.line, end=max(place.line, place.end_line))
     return f"{source.clone_url.removesuffix('.git')}/{lines}"
@@ -145,25 +148,32 @@ def update_finding(
     api: Context, principal: Finding, repository_id: RepositoryPath, finding_id: FindingPath, body: PublicFindingUpdate
 ) -> PublicFindingResponse:
     """Update the status of a finding. `ignored` and `false_positive` let pull requests with it pass only when the key has the scope
-    `admin`: as a waiver in the key's name, for as long as the policy allows. What is `resolved` and found again by a scan is open again."""
+    `admin`: as a waiver in the key's name, for as long as the policy allows. What is `resolved` and found again by a scan is open again.
+    With the status that it has, another `reason` or `until` takes the place of the old one, and what is left out stays. Of a finding that
+    is gone from the branch nothing but `resolved` can be said."""
     today = api.app.places.today()
     if body.until is not None and body.until < today:
         raise unfit("body", "until", f"the last day is {today.isoformat()} or later")
     status: PublicStatus = body.status.value
-    reason, person = (body.reason or "").strip(), UserRef(f"{BY_KEY}{principal.id}", f"{principal.name}{OF_A_KEY}")
+    said, person = (None if body.reason is None else body.reason.strip()), UserRef(f"{BY_KEY}{principal.id}", f"{principal.name}{OF_A_KEY}")
     with api.database.work() as work:
         group = repository_of(work, principal, repository_id)
         key = work.listing.key_of(finding_id, places_of(group)) if finding_id.isalnum() and finding_id.isascii() else None
         before = work.listing.read([key] if key is not None else [])
         if key is None or not before:
             raise not_found("finding")
-        changed = work.decisions.decide(key, before[0].commit, Decision(status, principal.name, reason, body.until))
+        decision = Decision(status, principal.name, said, body.until, moves_end="until" in body.model_fields_set)
+        try:
+            changed = work.decisions.decide(key, before[0].commit, decision)
+        except StaleWrite as error:
+            raise wrong_state(error.message) from None
         (now,) = work.listing.read([key])
-        if changed and principal.may(Scope.ADMIN):
+        if principal.may(Scope.ADMIN) and (changed or (status in LETS_STAND and not lifted(work, now, today))):
             token = new_id()
             try:
                 if status in LETS_STAND:
-                    lift(work, now, person, reason, body.until, today, token)
+                    until = None if now.until is None else date.fromisoformat(now.until)
+                    lift(work, now, person, now.reason, until, today, token)
                 else:
                     take_back(work, now, person, token)
             except UsageError as error:
