@@ -118,5 +118,5 @@ class PublicScanResultsResponse(BaseModel):
     status: ScanBatchStatus
     findings_count: int
     findings: list[PublicScanResultFinding]
-    not_checked: list[PublicScanNotChecked] = Field(description=f"{_OURS}: what was not looked at.")
+    not_checked: list[PublicScanNotChecked] = Field(description=f"{_OURS}: what was not looked at, or is no longer known.")
     complete: bool = Field(description=f"{_OURS}: true when everything was looked at that was to be looked at.")

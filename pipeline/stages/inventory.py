@@ -187,6 +187,9 @@ def settle_whole(context: Context, message: SettleReview) -> None:
         if asked is not None:
             # One engine looked: the list speaks of no other commit for that, and whoever waits to look at everything still does.
             make_room(work, repository, context.claimed.id)
+            if change.head == known.commit:
+                # What this engine found gone is gone from the commit of the list: what mends it is of no use any more.
+                send_follow(work, review, policy, "asked")
         elif failed is not None:
             work.installations.incomplete(repository, review.id, verdict.incomplete.lstrip(": "), spread(DAY))
         else:

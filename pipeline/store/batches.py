@@ -144,6 +144,12 @@ class Batches:
         gaps = [(gap.path, gap.reason) for gap in coverage.breaking if gap.engine not in others]
         return gaps or ([("", part.reason or "it could not be scanned")] if part.status == "failed" else [])
 
+    def forgotten(self, batch: PublicBatch, parts: Sequence[Part]) -> list[Part]:
+        """The source repositories of which it is no longer kept what a batch found there."""
+        found = [part for part in parts if part.findings]
+        kept = select(batch_findings.c.batch_id).where(batch_findings.c.batch_id == batch.id).limit(1)
+        return [] if not found or self._transaction.execute(kept).first() is not None else found
+
     def findings(
         self, batch: BatchId, members: Sequence[RepositoryId], after: tuple[int, str] | None, limit: int
     ) -> tuple[list[Key], tuple[int, str] | None]:

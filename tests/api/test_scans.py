@@ -8,19 +8,19 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from bot.worker import work_message
 from pipeline.errors import EngineCrashed, EngineMissing, GitUnavailable
 from pipeline.messages import BATCH, Envelope, ScanRepository
 from pipeline.model.ids import RepositoryId
-from pipeline.model.scan import EngineInfo, Output, ScanRequest, ScanType
+from pipeline.model.scan import EngineInfo, FindingSeen, Output, ScanRequest, ScanType
 from pipeline.ports import Control
 from pipeline.stages.give_up import give_up
 from pipeline.stages.sweep import SLICE_FILES
 from pipeline.store.organizations import DEFAULT
 from pipeline.store.sweeps import AT_ONCE
-from pipeline.store.tables import finding_events, outbox, reviews, scans
+from pipeline.store.tables import batch_findings, batches, finding_events, outbox, reviews, scans
 from tests.api.bench import ApiBench
 from tests.fakes import FailingScanner, LineScanner
 from tests.harness import LocalRepo
@@ -413,3 +413,52 @@ def test_one_whose_beginning_is_given_up_says_why(api: ApiBench) -> None:
     assert (part["status"], part["status_reason"]) == ("failed", "the host hung up")
     api.work()
     assert progress(api, shop, batch)["status"] == "failed", "what comes late changes nothing"
+
+
+@ON_BOTH
+def test_of_a_batch_whose_findings_are_no_longer_kept_that_is_said(api: ApiBench) -> None:
+    _, shop = api.connect("shop", {"a.txt": "BAD\n", "b.txt": "BAD b\n"})
+    batch = start(api, shop)["batch_id"]
+    api.work()
+    assert (results(api, shop, batch)["complete"], results(api, shop, batch)["findings_count"]) == (True, 2)
+    with api.app.database.work() as work:
+        work.transaction.execute(delete(batch_findings))
+    found = results(api, shop, batch)
+    assert (found["status"], found["findings"], found["findings_count"], found["complete"]) == ("completed", [], 0, False)
+    assert [one["reason"] for one in found["not_checked"]] == ["its 2 findings are no longer kept as those of this scan"]
+    assert progress(api, shop, batch)["repositories"][0]["findings_count"] == 2
+    with api.app.database.work() as work:
+        work.transaction.execute(update(batches).values(completed_at=1.0))
+        work.retention.forget(1.0)
+    for rest in ("", "/progress", "/results"):
+        api.caller.get(f"/repositories/{shop}/scans/{batch}{rest}", 404)
+
+
+class Blind(LineScanner):
+    """Looks at everything by newer rules, and sees nothing."""
+
+    def info(self, control: Control) -> EngineInfo:
+        """Others than before: what is kept of those is not taken."""
+        return replace(super().info(control), rules_digest="111111111111")
+
+    def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:
+        """As its base does."""
+        yield from (output for output in super().scan(request, control) if not isinstance(output, FindingSeen))
+
+
+def test_what_a_scan_that_was_asked_for_sees_gone_needs_no_pull_request_any_more(api: ApiBench) -> None:
+    repo, shop = api.connect("shop", {"a.txt": "BAD\n"})
+    api.look(shop)
+    body = {"title": "Mend it", "instructions": "Mend it", "source_repo": repo.source.full_name}
+    fix = f"/repositories/{shop}/fixes/{api.caller.post(f'/repositories/{shop}/fixes', body, 201)['id']}"
+    api.work()
+    with api.worker():
+        api.caller.post(f"{fix}/pull-requests", None, 201)
+    start(api, shop)
+    api.work()
+    assert api.caller.get(fix)["pull_requests"][0]["merge_status"] == "open"
+    api.use(scanners=[Blind(), LineScanner(ScanType.SECRETS)], fixers=[])
+    start(api, shop)
+    api.work()
+    assert listed(api, f"/repositories/{shop}/findings", status="open")["items"] == []
+    assert [pull.state for pull in api.record(repo).pull_requests().pulls] == ["closed"]

@@ -288,6 +288,10 @@ def _not_checked(work: Work, group: Group, batch: PublicBatch, parts: list[Part]
             PublicScanNotChecked(repository=_name(group, part), file_path=exact(path) or None, reason=exact(reason))
             for path, reason in work.batches.missed(batch, part)
         ]
+    found += [
+        PublicScanNotChecked(repository=_name(group, part), reason=f"its {part.findings} findings are no longer kept as those of this scan")
+        for part in work.batches.forgotten(batch, parts)
+    ]
     if batch.trigger == "api":
         looked = {part.source for part in parts}
         left = "it was not part of this scan: added since, archived, switched off, or its installation was suspended"
