@@ -21,10 +21,15 @@ from pipeline.plugins import discover
 from pipeline.ports import Fixer
 from pipeline.stages.ladder import make_patch
 from pipeline.stages.prove import Engines
-from tests.e2e import variants_go, variants_javascript, variants_plain, variants_python
+from tests.e2e import evasions_python, variants_go, variants_javascript, variants_plain, variants_python
 from tests.e2e.proof_cases import Memory
 from tests.e2e.proof_trials import put_through, residues_known
 from tests.unit.fixers import cases
+
+AS_IT_IS = "as it is"
+"""Kind of what was not rewritten."""
+SAMPLE = 4
+"""Variants of each rule in a quick run."""
 
 FIXERS = tuple(discover(pipeline.fixers, "FIXER", Fixer).values())
 PASSED = frozenset({ProofWord.VERIFIED, ProofWord.RESCANNED})
@@ -124,6 +129,22 @@ def some_variants(chance_seed: int, wanted: Sequence[str], each: int) -> list[Va
             if len(of_rule) >= each:
                 break
         made += of_rule[:each]
+    return made
+
+
+def rewritten(chance_seed: int, wanted: Sequence[str], each: int | None = None) -> list[Variant]:
+    """Every seed of these rules as it stands (`AS_IT_IS`) and its variants, whether a fixer mends it or not; of at most `each` of a rule,
+    drawn by chance."""
+    chance = random.Random(chance_seed)
+    made: list[Variant] = []
+    for rule in wanted:
+        found = seeds(rule)
+        for seed in found if each is None else chance.sample(found, min(each, len(found))):
+            number = len(made)
+            made += [Variant(seed, AS_IT_IS, f"part{number}_original/{seed.path}", seed.text), *_variants(seed, chance_seed, number + 1)]
+            if seed.path.endswith(".py"):
+                others = evasions_python.evasions(seed.text, seed.where.line, random.Random(f"{chance_seed}:{seed.rule}:{seed.name}"))
+                made += [Variant(seed, kind, f"part{number}_{kind}/{seed.path}", text) for kind, text in others]
     return made
 
 

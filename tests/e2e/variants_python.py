@@ -39,7 +39,7 @@ def _around(node: ast.AST, line: int) -> bool:
     return isinstance(node, ast.stmt) and first <= line <= (node.end_lineno or node.lineno)
 
 
-def _flagged(tree: ast.Module, line: int) -> tuple[list[ast.stmt], ast.stmt, list[ast.AST]] | None:
+def flagged(tree: ast.Module, line: int) -> tuple[list[ast.stmt], ast.stmt, list[ast.AST]] | None:
     """The innermost statement around a line, the block that holds it, and the nodes around it."""
     found: tuple[list[ast.stmt], ast.stmt, list[ast.AST]] | None = None
     waiting: list[tuple[ast.AST, list[ast.AST]]] = [(tree, [])]
@@ -55,7 +55,8 @@ def _flagged(tree: ast.Module, line: int) -> tuple[list[ast.stmt], ast.stmt, lis
     return found
 
 
-def _free(tree: ast.AST, chance: random.Random, base: str = "") -> str:
+def free(tree: ast.AST, chance: random.Random, base: str = "") -> str:
+    """A name that nothing has yet."""
     taken = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
     for name in [base, *chance.sample(NAMES, len(NAMES))]:
         if name and name not in taken:
@@ -68,7 +69,7 @@ def _free(tree: ast.AST, chance: random.Random, base: str = "") -> str:
 
 def rename(tree: ast.Module, line: int, chance: random.Random) -> bool:
     """Other names for parameters and local names."""
-    place = _flagged(tree, line)
+    place = flagged(tree, line)
     functions = [n for n in (place[2] if place else []) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     scope: ast.AST = functions[0] if functions else tree
     names = [n.id for n in ast.walk(scope) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
@@ -81,7 +82,7 @@ def rename(tree: ast.Module, line: int, chance: random.Random) -> bool:
     chosen = {n for n in names if n not in KEPT and n not in outside and not n.startswith("__")}
     table: dict[str, str] = {}
     for name in sorted(chosen):
-        new = _free(tree, chance)
+        new = free(tree, chance)
         while new in table.values():
             new += "_2"
         table[name] = new
@@ -98,14 +99,14 @@ def rename(tree: ast.Module, line: int, chance: random.Random) -> bool:
 
 def split(tree: ast.Module, line: int, chance: random.Random) -> bool:
     """An expression gets a statement of its own; a text is put together piece by piece."""
-    place = _flagged(tree, line)
+    place = flagged(tree, line)
     if place is None:
         return False
     block, statement, _ = place
     target = _hoistable(statement, chance)
     if target is None:
         return False
-    name = _free(tree, chance)
+    name = free(tree, chance)
     pieces = parts(target)
     if pieces is not None and len(pieces) > 1 and chance.random() < 0.5:
         lines: list[ast.stmt] = [ast.Assign([ast.Name(name, ast.Store())], _piece(pieces[0]))]
@@ -168,7 +169,7 @@ def _replace(statement: ast.AST, old: ast.AST, new: ast.expr) -> None:
 
 def wrap(tree: ast.Module, line: int, chance: random.Random) -> bool:
     """A block around it: try, a condition, a function, a class."""
-    place = _flagged(tree, line)
+    place = flagged(tree, line)
     if place is None:
         return False
     block, statement, above = place
@@ -268,7 +269,7 @@ def _filled(texts: list[str], given: list[ast.expr]) -> Strings | None:
 
 def strings(tree: ast.Module, line: int, chance: random.Random) -> bool:
     """Another way to put a text together: f-string, format, %, +."""
-    place = _flagged(tree, line)
+    place = flagged(tree, line)
     if place is None:
         return False
     functions = [n for n in place[2] if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
