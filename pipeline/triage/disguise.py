@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import PurePath
 
 from pipeline.model.finding import Finding
 from pipeline.triage.nodes import TEXT_METHODS, is_decided, walk
@@ -116,6 +117,12 @@ _HARMLESS = frozenset(
 """Names that engines and readers trust: a patch must not give them to something of its own."""
 
 
+_ALSO_WORDS = frozenset(["path", "html"])
+"""Modules whose names people give to their own values."""
+_METHODS_OF_VALUES = frozenset(name for kind in (str, PurePath) for name in dir(kind) if not name.startswith("_")) | {
+    *("resolve", "exists", "is_file", "is_dir", "open", "read_text", "read_bytes"),
+}
+
 _DANGEROUS_MODULES = frozenset(["pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "jsonpickle", "joblib", "vm", "vm2"])
 
 
@@ -225,7 +232,7 @@ def _redefined(sides: Sides) -> list[str]:
     reasons = []
     for name in sorted(_own_names(sides.after) - before - _safer_siblings(sides)):
         trusted = name in _HARMLESS or name in sides.before.imported
-        if trusted and name in called:
+        if trusted and name in called and not _only_a_variable(sides, name):
             reasons.append(f"`{name}` gets a meaning of its own in added code")
     written = {name for unit in sides.before.units for name in unit.written}
     for unit in sides.added():
@@ -238,6 +245,16 @@ def _redefined(sides: Sides) -> list[str]:
         if here in _HARMLESS and last != here and not known:
             reasons.append(f"`{origin}` is imported under the trusted name `{here}`")
     return reasons
+
+
+def _only_a_variable(sides: Sides, name: str) -> bool:
+    """Whether `path` and the like are nothing but a value here: the module of that name is not loaded bare in the file, so nothing is
+    hidden, and nothing is called by it that somebody could take for the module's."""
+    if name not in _ALSO_WORDS or not sides.edit.path.endswith(".py") or name in {**sides.before.imported, **sides.after.imported}:
+        return False
+    if any(definition.name.rsplit(".", 1)[-1] == name for definition in sides.after.definitions):
+        return False
+    return all(call.name in _METHODS_OF_VALUES for unit in sides.after.units for call in unit.calls if call.root == name)
 
 
 def _safer_siblings(sides: Sides) -> set[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from tree_sitter import Node
 
 from pipeline.model.finding import Finding
-from pipeline.triage.nodes import CALLS, PLAIN, called, flat, last_name, names_in, owner, path_of, shown, string_of, walk
+from pipeline.triage.nodes import CALLS, PLAIN, called, flat, last_name, names_in, operator, owner, path_of, shown, string_of, walk
 from pipeline.triage.outline import Unit
 from pipeline.triage.skeleton import Scope, given_to, keywords, text_of, within
 from pipeline.triage.survival import Sides, feeding, flagged_units
@@ -18,7 +18,7 @@ _ABOUT = frozenset(
     """shell executable Loader verify secure httponly httpOnly samesite sameSite timeout debug use_reloader use_debugger
     filter resolve_entities load_dtd no_network dtd_validation huge_tree allow_pickle rejectUnauthorized
     checkServerIdentity signal autoescape usedforsecurity strictSSL typ cert_reqs check_hostname ssl ssl_context context
-    verify_ssl ca cafile trust_env quote check root dotfiles params parameters bind replacements values arguments
+    verify_ssl ca cafile trust_env quote root dotfiles params parameters bind replacements values arguments
     data""".split()  # noqa: SIM905 - a list of words
 )
 """What rules are about, or what a value is handed over by; engines and the checks of residues look at these."""
@@ -41,6 +41,9 @@ _SAME_CALLS: Mapping[str, frozenset[str]] = {
     "unsafe_load_all": frozenset({"load_all", "safe_load_all"}),
 }
 """Of YAML: what gives one document, and what gives all."""
+READ = (".py", ".pyi", ".pyw", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".mts", ".cts")
+"""Endings of the files that are compared in this way."""
+
 _EXACT = frozenset(["set_cookie", "cookie", "extractall", "extract", "unpack_archive", "clearCookie"])
 _PLAIN_VALUES = PLAIN | {"string", "identifier", "member_expression", "attribute"}
 _FOLDERS = frozenset(["safe_join", "send_from_directory"])
@@ -53,15 +56,16 @@ def other_options(sides: Sides, finding: Finding) -> list[str]:
         (".py", ".pyi", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx")
     ):
         return []
-    removed = sides.removed()
-    flagged = [unit for unit in flagged_units(sides, finding) if unit in removed]
+    gone = {id(unit) for unit in sides.removed()}
+    come = [unit for unit in sides.added() if not unit.imports]
+    flagged = [unit for unit in flagged_units(sides, finding) if id(unit) in gone]
     reasons: list[str] = []
     for scope in sorted({unit.scope for unit in flagged}):
         own = [unit for unit in flagged if unit.scope == scope]
-        added = [unit for unit in sides.added() if not unit.imports and (unit.scope == scope or unit.scope.startswith(f"{scope}."))]
+        added = [unit for unit in come if unit.scope == scope or unit.scope.startswith(f"{scope}.")]
         if added:
             reasons += _named(own, added, finding.rule.cwe in _HANDED) if finding.rule.cwe not in _MADE_ANEW else []
-            reasons += _fields(sides, scope, own)
+            reasons += _fields(sides, scope, own, gone)
             if finding.rule.cwe == 22:
                 reasons += _roots(sides, scope, own, added)
             if finding.rule.id == "python.unsafe-yaml":
@@ -88,6 +92,12 @@ def _named(flagged: Sequence[Unit], added: Sequence[Unit], handed_over: bool) ->
     """
     reasons = []
     now = list(_calls(added))
+    twice = [
+        call
+        for call in now
+        if len(names := [flat(a).partition("=")[0] for a in given_to(call) if a.type == "keyword_argument"]) > len({*names})
+    ]
+    reasons += [f"`{shown(path_of(call))}` is given the same name twice" for call in twice]
     handed: dict[str, set[str]] = {}
     for call in now:
         for key, value in keywords(call).items():
@@ -103,9 +113,9 @@ def _named(flagged: Sequence[Unit], added: Sequence[Unit], handed_over: bool) ->
             if key in _ABOUT or _of_a_value(value) or name == "format":
                 continue
             values = handed.get(key, set()) | ({objects[key]} if key in objects else set())
-            if not values:
+            if not values and value.type not in ("false", "none", "null"):
                 reasons.append(f"`{shown(key)}` is no longer given to `{shown(path_of(call))}`")
-            elif _same(value) not in values and alike and value.type in _PLAIN_VALUES:
+            elif values and _same(value) not in values and value.type in _PLAIN_VALUES:
                 reasons.append(f"`{shown(key)}` has another value now")
         known = {key for other in _calls(flagged) for key in keywords(other)}
         new = sorted({key for other in alike for key in keywords(other)} - known - _ABOUT)
@@ -142,10 +152,10 @@ def _positional(call: Node) -> list[str]:
 # --- the request ----------------------------------------------------------------------------------------------------------------------
 
 
-def _fields(sides: Sides, scope: str, flagged: Sequence[Unit]) -> list[str]:
+def _fields(sides: Sides, scope: str, flagged: Sequence[Unit], gone: set[int]) -> list[str]:
     """Fields of the request that are read no more: another one stands in the place."""
     fed = feeding(sides, flagged)
-    before = [unit for unit in sides.before.units if unit.start in fed and (unit in flagged or unit in sides.removed())]
+    before = [unit for unit in sides.before.units if unit.start in fed and id(unit) in gone]
     wanted = {field: node for unit in before for node in within(unit) if (field := _field(node))}
     if not wanted:
         return []
@@ -190,31 +200,37 @@ def _reads(node: Node) -> Iterator[str]:
 # --- folders and documents ------------------------------------------------------------------------------------------------------------
 
 
-def _roots(sides: Sides, scope: str, flagged: Sequence[Unit], added: Sequence[Unit]) -> list[str]:
-    """The folder that paths are kept in: what was joined first before."""
-    before, after = Scope.of(sides.before, scope), Scope.of(sides.after, scope)
+def _joined(sides: Sides, scope: Scope, flagged: Sequence[Unit]) -> tuple[list[list[Node]], set[str]]:
+    """What the flagged statements joined to paths, and the folders that came first in it, as `bare_folder` spells them."""
     fed = feeding(sides, flagged)
     units = [unit for unit in sides.before.units if unit.start in fed]
-    joined = [
-        given
-        for call in _calls(units)
-        if last_name(called(call) or call) in ("join", "joinpath", "resolve") and len(given := given_to(call)) > 1
-    ]
-    firsts = [node for given in joined for node in given[:1]]
-    divided = [n for unit in units for n in within(unit) if n.type == "binary_operator" and flat(n).count("/")]
+    calls = [call for call in _calls(units) if last_name(called(call) or call) in ("join", "joinpath", "resolve")]
+    joined = [given for call in calls if len(given := given_to(call)) > 1]
+    firsts = [given[0] for given in joined]
+    divided = [node for unit in units for node in within(unit) if node.type == "binary_operator" and operator(node) == "/"]
     firsts += [left for node in divided if (left := node.child_by_field_name("left")) is not None and left.type != "binary_operator"]
-    if not firsts:
-        return []
-    roots = {_bare(node, before) for node in firsts}
+    return joined, {bare_folder(node, scope) for node in firsts}
+
+
+def folders_before(sides: Sides, scope: str, flagged: Sequence[Unit]) -> set[str]:
+    """Folders to which the flagged statements of a function joined something, spelled as `bare_folder` does."""
+    return _joined(sides, Scope.of(sides.before, scope), flagged)[1]
+
+
+def _roots(sides: Sides, scope: str, flagged: Sequence[Unit], added: Sequence[Unit]) -> list[str]:
+    """The folder that paths are kept in: what was joined first before."""
+    after = Scope.of(sides.after, scope)
+    joined, roots = _joined(sides, Scope.of(sides.before, scope), flagged)
     reasons = []
-    for call in _calls(added):
+    for call in _calls(added) if roots else ():
         given = given_to(call)
         if last_name(called(call) or call) not in _FOLDERS or not given:
             continue
-        now = _bare(given[0], after)
+        now = bare_folder(given[0], after)
         # `os.path.join(ROOT, "sub")` lies in it as well, unless what was asked for chooses it.
         if now not in roots and not (any(root in now for root in roots) and _not_asked(given[0], joined)):
-            reasons.append(f"`{shown(flat(given[0]))}` is the folder now, which it was not before")
+            told = "another text" if given[0].type == "string" else f"`{shown(flat(given[0]))}`"
+            reasons.append(f"{told} is the folder now, which it was not before")
     return reasons
 
 
@@ -224,18 +240,18 @@ def _not_asked(node: Node, joined: Sequence[Sequence[Node]]) -> bool:
     return not names_in(node) & last
 
 
-def _bare(node: Node, scope: Scope, steps: int = 0) -> str:
+def bare_folder(node: Node, scope: Scope, steps: int = 0) -> str:
     """A folder as written, without what only spells it out, and by what is under its name when that is one thing."""
     if node.type in CALLS and steps < 8:
         given, target = given_to(node), called(node)
         name = last_name(target) if target is not None else ""
         if name in _PLAIN_PATHS and len(given) == 1:
-            return _bare(given[0], scope, steps + 1)
+            return bare_folder(given[0], scope, steps + 1)
         held = owner(target) if target is not None and target.type in ("attribute", "member_expression") else None
         if name in _PLAIN_PATHS and not given and held is not None:
-            return _bare(held, scope, steps + 1)
+            return bare_folder(held, scope, steps + 1)
     if node.type == "identifier" and steps < 8 and len(made := scope.under.get(flat(node), [])) == 1 and made[0].type in CALLS:
-        return _bare(made[0], scope, steps + 1)
+        return bare_folder(made[0], scope, steps + 1)
     if node.type == "string":
         return text_of(scope.pieces(node)).rstrip("/")
     return _same(node)

@@ -20,6 +20,7 @@ from pipeline.triage.baseline import Compared, compare
 from pipeline.triage.complaints import LINT
 from pipeline.triage.disguise import disguises
 from pipeline.triage.escaped import only_escaped
+from pipeline.triage.guards import useless_guards
 from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large, wrong_paths
 from pipeline.triage.letters import odd_letters, odd_names
 from pipeline.triage.options import other_options
@@ -113,7 +114,12 @@ def check_text(patch: Patch, finding: Finding, also: Sequence[Finding] = ()) -> 
             kept += lost_behaviour(side, finding)
             kept += stray_statements(side, finding)
             kept += [*other_wording(side, finding), *other_options(side, finding)]
-            hidden += [*disguises(side, home, finding), *handed_on(side, finding), *no_remedies(side, finding)]
+            hidden += [
+                *disguises(side, home, finding),
+                *handed_on(side, finding),
+                *no_remedies(side, finding),
+                *useless_guards(side, finding),
+            ]
             hidden += odd_names(side.before, side.after)
         kept += [reason for edit in patch.edits for reason in lost_work(edit, finding)]
         kept += _lost_entries(patch, finding)

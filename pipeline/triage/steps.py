@@ -24,7 +24,7 @@ _TRIGGERS = ("on", "true")
 _DRESS = re.compile(r"[\"'`]")
 """What may change around an expression that becomes a variable."""
 _VARIABLE = re.compile(
-    r"\$\w+|\$\{\w+\}|\$env:\w+|\$\{env:\w+\}|(?:\$\{)?process\.env\.\w+\}?|JSON\.parse\(process\.env\.\w+\)|%\w+%|os\.environ\[\w+\]|\0"
+    r"\$[eE]nv:\w+|\$\{[eE]nv:\w+\}|\$\w+|\$\{\w+\}|(?:\$\{)?process\.env\.\w+\}?|JSON\.parse\(process\.env\.\w+\)|%\w+%|os\.environ\[\w+\]|\0"
 )
 """What may stand in the place of an expression, without its quotes; `\\0` is an expression."""
 
@@ -114,9 +114,32 @@ def _same_script(before: str, after: str) -> bool:
             if variable is None or not rest.startswith(piece, variable.end()):
                 return False
             at = variable.end() + len(piece)
-        if at != len(rest):
+        if at != len(rest) or _bared(old, new):
             return False
     return True
+
+
+def _bared(old: str, new: str) -> bool:
+    """Whether a shell reads a variable otherwise than the expression in its place: without the quotes that stood there, it is cut at
+    blanks and filled with names of files; in single quotes it is no variable at all."""
+    known = {match[0] for match in _NAMED.finditer(old)}
+    before = [_quote_at(old, match.start()) for match in EXPRESSION.finditer(old)]
+    after = [_quote_at(new, match.start()) for match in _NAMED.finditer(new) if match[0] not in known]
+    if len(before) != len(after) or "$(" in old or "`" in old or old.count("'") % 2 or old.count('"') % 2:
+        return False  # a text of several lines, quotes in quotes, or no shell
+    return any((now == "'") or (was and not now) for was, now in zip(before, after, strict=True))
+
+
+_NAMED = re.compile(r"\$(?![eE]nv:)[A-Za-z_]\w*|\$\{[A-Za-z_]\w*\}")
+
+
+def _quote_at(line: str, at: int) -> str:
+    """The quote in which a place of a line stands; empty outside of quotes."""
+    inside = ""
+    for number, letter in enumerate(line[:at]):
+        if letter in "'\"" and (not inside or inside == letter) and line[number - 1 : number] != "\\":
+            inside = "" if inside else letter
+    return inside
 
 
 _COMMAND = re.compile(r"(?:^|&&|\|\|?|;|\()\s*+(?:sudo\s++)?([\w./-]++)")

@@ -14,6 +14,7 @@ from tree_sitter import Node
 
 from pipeline.model.finding import Finding
 from pipeline.triage.nodes import CALLS, INDEXED, MEMBERS, called, flat, last_name, owner, shown
+from pipeline.triage.options import READ
 from pipeline.triage.outline import Unit
 from pipeline.triage.skeleton import (
     HOLE,
@@ -58,24 +59,23 @@ _BUILT = frozenset(["string", "template_string", "binary_operator", "binary_expr
 
 def other_wording(sides: Sides, finding: Finding) -> list[str]:
     """Why the flagged statement, command or markup is another one after the patch, one sentence each."""
-    if sides.edit.path != finding.location.path or not sides.edit.path.endswith(_READ):
+    if sides.edit.path != finding.location.path or not sides.edit.path.endswith(READ):
         return []
     compared = {_STATEMENT: _statements, _COMMAND: _commands, _MARKUP: _markup}.get(finding.rule.cwe or 0)
     if compared is None:
         return []
-    flagged = [unit for unit in flagged_units(sides, finding) if unit in sides.removed()]
+    gone = {id(unit) for unit in sides.removed()}
+    come = [unit for unit in sides.added() if not unit.imports]
+    flagged = [unit for unit in flagged_units(sides, finding) if id(unit) in gone]
     reasons: list[str] = []
     for scope in sorted({unit.scope for unit in flagged}):
         own = [unit for unit in flagged if unit.scope == scope]
-        added = [unit for unit in sides.added() if not unit.imports and (unit.scope == scope or unit.scope.startswith(f"{scope}."))]
+        added = [unit for unit in come if unit.scope == scope or unit.scope.startswith(f"{scope}.")]
         if added:
             reasons += compared(
                 _Pair(sides, finding.rule.cwe or 0, Scope.of(sides.before, scope), Scope.of(sides.after, scope), own, added)
             )
     return list(dict.fromkeys(reasons))[:3]
-
-
-_READ = (".py", ".pyi", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".mts", ".cts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from tests.e2e.proof_cases import Case
 from tests.e2e.proof_elsewhere import ELSEWHERE
 from tests.e2e.proof_sources import After, comment, replaced, statement, undo_fix
 from tests.e2e.proof_statements import OTHER_CALLS, TEXTS
+from tests.e2e.proof_words import bad_by_words
 
 SINKS: Mapping[str, str] = {
     "python.sql-injection": "cursor.execute",
@@ -457,4 +458,4 @@ def bad_elsewhere(case: Case) -> Iterator[tuple[str, After]]:
         )
 
 
-MAKERS = (bad_by_reach, bad_by_text, bad_by_check, bad_by_mark, bad_by_letters, bad_by_slip, bad_elsewhere)
+MAKERS = (bad_by_reach, bad_by_text, bad_by_check, bad_by_mark, bad_by_letters, bad_by_slip, bad_elsewhere, bad_by_words)
