@@ -65,6 +65,10 @@ class Wakes(Protocol):
     def client(self) -> redis.Redis:
         """The queue itself. Raises QueueUnavailable where there is none."""
 
+    @property
+    def url(self) -> str:
+        """Where its Redis is; empty: nowhere."""
+
     def forget(self) -> None:
         """In a forked child: never touch the parent's connections."""
 
@@ -88,6 +92,11 @@ class NoQueue:
     def client(self) -> redis.Redis:
         """There is none."""
         raise QueueUnavailable("this process works without a queue")
+
+    @property
+    def url(self) -> str:
+        """Nowhere."""
+        return ""
 
     def forget(self) -> None:
         """Nothing is open."""
@@ -122,6 +131,11 @@ class Jobs:
             retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), 3, (redis.ConnectionError,))
             self._client = redis.Redis.from_url(self._url, socket_timeout=SILENT_SECONDS, socket_connect_timeout=3, retry=retry)
         return self._client
+
+    @property
+    def url(self) -> str:
+        """As it was given."""
+        return self._url
 
     @property
     def _hasty(self) -> redis.Redis:

@@ -47,7 +47,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        left = self._left(scope) if scope["path"].startswith(COUNTED) else None
+        left = await self._left(scope) if scope["path"].startswith(COUNTED) else None
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
 
@@ -92,9 +92,9 @@ class Edge:
         except Exception:  # the boundary of a request (docs/decisions/0003-boundaries.md); `bot.api.errors` has answered it
             log.exception("api.fault", extra={"path": scope["path"], "request_id": request_id})
 
-    def _left(self, scope: Scope) -> Left:
+    async def _left(self, scope: Scope) -> Left:
         client = scope.get("client")
-        return self._rates.take(credential(Headers(scope=scope)), client[0] if client else "")
+        return await self._rates.take(credential(Headers(scope=scope)), client[0] if client else "")
 
 
 class TooLarge(Exception):

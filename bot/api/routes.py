@@ -21,7 +21,7 @@ from bot.api.context import Api
 from bot.api.edge import Edge
 from bot.api.errors import add_handlers
 from bot.api.idempotency import Idempotent
-from bot.api.ratelimit import RateLimits
+from bot.api.ratelimit import RateLimits, SharedCounts
 from bot.api.v1 import events, findings, fixes, keys, me, metrics, quotas, repositories, scans
 from bot.oidc import Issuer
 from bot.wiring import App
@@ -72,7 +72,8 @@ def make_api(app: App) -> ASGIApp:
     plans = app.settings.plans
     settings = app.settings
     issuer = Issuer(settings.oidc_issuer, settings.oidc_audience, settings.oidc_claim) if settings.oidc_issuer else None
-    shared = Api(app, key_secret(settings), plans, RateLimits(plans.of("").calls_per_minute), issuer)
+    rates = RateLimits(plans.of("").calls_per_minute, SharedCounts(app.jobs.url))
+    shared = Api(app, key_secret(settings), plans, rates, issuer)
     api.state.api = shared
     v1 = APIRouter(prefix="/api/v1")
     for router in V1:
