@@ -48,8 +48,8 @@ def document(report: Report) -> dict[str, Value]:
         "policy": exact(report.policy_source) or "defaults",
         "seconds": round(report.seconds, 3),
         "counts": counts,
-        "findings": [_finding(j) for j in new],
-        "fixed": [_finding(j) for j in verdict.fixed],
+        "findings": [finding_document(j) for j in new],
+        "fixed": [finding_document(j) for j in verdict.fixed],
         "notes": [exact(note) for note in verdict.notes],
         "coverage": _coverage(verdict.coverage),
     }
@@ -59,7 +59,8 @@ def _count(judged: Sequence[Judged], state: BaselineState) -> int:
     return sum(1 for j in judged if j.baseline is state)
 
 
-def _finding(judged: Judged) -> dict[str, Value]:
+def finding_document(judged: Judged) -> dict[str, Value]:
+    """One finding as plain values."""
     finding, rule = judged.finding, judged.finding.rule
     return {
         "handle": finding.handle,

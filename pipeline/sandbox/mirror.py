@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 _NO_CREDENTIALS = GitCredentials()
 _REFS = "refs/fixwright"
+_WHOLE = "refs/heads/whole"
+"""The ref of `fetch_head`, among none of which some are forgotten."""
 _KEPT_REFS = 64
 """How many fetched commits keep a ref. A ref tells the server what we have, so that it sends only what differs; objects stay without."""
 _TOGETHER = 32
@@ -122,6 +124,27 @@ class Mirror(Objects):
                 if self.lacking([base, head]):  # our copy was damaged and begun anew: it is not here any more either
                     raise
                 return
+
+    def fetch_head(self) -> CommitId:
+        """Have the whole history of the branch that the server's HEAD names, without the contents of files; its newest commit.
+
+        Raises:
+            CommitMissing: the server has no commit yet; and what `fetch` raises.
+        """
+
+        def work(remote: Git) -> None:
+            stdin = f"+HEAD:{_WHOLE}\n".encode()
+            try:
+                remote.fetch(*_QUIET, "--force", "origin", stdin=stdin, wall=self.deadline)
+            except ObjectsRefused as refused:
+                if not is_legacy_fault(refused):
+                    raise
+                options = [word for word in _QUIET if not word.startswith("--filter")]  # see `_fetch_commits`
+                remote.fetch("--no-filter", *options, "--force", "origin", stdin=stdin, wall=self.deadline, config=_NO_TALK)
+
+        self._writing(work, hex_digits=40)
+        said = self.remote.read("rev-parse", "--verify", "--end-of-options", f"{_WHOLE}^{{commit}}") if self.remote else None
+        return CommitId(said.stdout.decode("ascii").strip()) if said else CommitId("")
 
     def ensure_blobs(self, blobs: Iterable[BlobId]) -> None:
         """Have the contents of these, fetched in one go as far as they are missing.

@@ -202,6 +202,14 @@ class Worktree:
             return False
 
 
+def git_folder(path: Path) -> Path | None:
+    """The repository at `path`, bare or not, or the one in which that folder lies; None where there is none."""
+    folder = path.resolve()
+    if _looks_like_git_dir(folder):
+        return folder
+    return next((found for top in (folder, *folder.parents) if (found := _git_dir(top)) is not None), None)
+
+
 def _git_dir(top: Path) -> Path | None:
     """The repository of a working tree: `.git`, or where a file of that name points to (worktrees and submodules)."""
     dot = top / ".git"

@@ -88,6 +88,22 @@ def worth_a_thread(speakable: Sequence[Judged], offers: Mapping[str, Offer], voi
     return [j for j in speakable if _is_sure(j, voices) or j.finding.fingerprint in offers]
 
 
+def threads_ahead(
+    speakable: Sequence[Judged],
+    report: Report,
+    offers: Mapping[str, Offer],
+    voices: Mapping[str, Voice],
+    added: Added,
+    capabilities: Capabilities,
+) -> list[Thread]:
+    """What would be said on lines, the worst first: see `worth_a_thread`."""
+    wanted = {
+        judged.finding.fingerprint: _thread(judged, report, offers.get(judged.finding.fingerprint), added, capabilities)
+        for judged in reversed(worth_a_thread(speakable, offers, voices))
+    }
+    return list(reversed(wanted.values()))
+
+
 def offers_ahead(
     speakable: Sequence[Judged],
     *,
@@ -139,8 +155,7 @@ def _suggestion(judged: Judged, patch: Patch, added: Added) -> Suggestion | None
     return suggestion_of(patch, path, added.get(path, []))
 
 
-def thread_of(judged: Judged, report: Report, offer: Offer | None, added: Added, capabilities: Capabilities) -> Thread:
-    """The thread on the line of a finding, as that host shows it."""
+def _thread(judged: Judged, report: Report, offer: Offer | None, added: Added, capabilities: Capabilities) -> Thread:
     location = judged.finding.location
     suggestion = offer.suggestion if offer else None
     # A finding may be longer than what the change added of it: a host refuses such a range, and with it all others.

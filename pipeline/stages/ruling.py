@@ -98,7 +98,7 @@ def read_ruling(
         in_force=policy,
         parent=record.parent,
     )
-    return Ruling(policy, record, edit, _remarked(mirror, change.head, new), is_base(change))
+    return Ruling(policy, record, edit, remarked(mirror, change.head, new), is_base(change))
 
 
 def is_base(change: Change) -> bool:
@@ -112,7 +112,7 @@ def is_base(change: Change) -> bool:
     return change.whole or (pushed and change.head_ref == change.repository.default_branch)
 
 
-def _remarked(mirror: Mirror, head: CommitId, new: Sequence[Finding]) -> dict[str, bytes]:
+def remarked(mirror: Mirror, head: CommitId, new: Sequence[Finding]) -> dict[str, bytes]:
     """Contents of the files of findings in which somebody may have written of ignoring; most have a blob that is read with all others."""
     paths: dict[BlobId, set[str]] = {}
     for finding in new:

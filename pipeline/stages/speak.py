@@ -20,7 +20,7 @@ from pipeline.model.target import PullRequestRef, PullRequestState
 from pipeline.policy import Policy
 from pipeline.ports import CodeHost
 from pipeline.reports.markdown import render_comment, render_waived
-from pipeline.stages.ahead import AHEAD_SECONDS, Offer, offers_ahead, thread_of, worth_a_thread
+from pipeline.stages.ahead import AHEAD_SECONDS, Offer, offers_ahead, threads_ahead
 from pipeline.stages.attention import candidates, is_own_fix, speakable_of, voices_near
 from pipeline.stages.context import Context
 from pipeline.stages.note import report_of, shown, write_note
@@ -80,13 +80,10 @@ def _speak(context: Context, host: CodeHost, ref: PullRequestRef, review: Review
     speakable = speakable_of(context, verdict, policy.speak, voices)
     added = _added(context, review, speakable)
     offers = _offers(context, review, policy, speakable, added) if speakable and not is_own_fix(review.change) else {}
-    wanted = {
-        judged.finding.fingerprint: thread_of(judged, report, offers.get(judged.finding.fingerprint), added, capabilities)
-        for judged in reversed(worth_a_thread(speakable, offers, voices))
-    }
+    wanted = threads_ahead(speakable, report, offers, voices, added, capabilities)
     live = frozenset(j.finding.fingerprint for j in whole.judged if j.baseline is not BaselineState.FIXED)
     most = min(capabilities.threads, policy.speak.threads)
-    threads = standing.change(standing.within(list(reversed(wanted.values())), live, most), live, verdict, review.change.head)
+    threads = standing.change(standing.within(wanted, live, most), live, verdict, review.change.head)
     waived = _waived(report)
     threads = [waived.get(thread.fingerprint, thread) for thread in threads]
     # Where a check has no page, the comment says all that, and nothing is said twice.
