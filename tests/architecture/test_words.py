@@ -25,6 +25,7 @@ ELSEWHERE = {
     "reports/gitlab_sast.py": "a format of one host",
     "reports/gitlab_secrets.py": "a format of one host",
     "gitlabreports.py": "a format of one host",
+    "stages/pastchanges.py": "what hosts write into the messages of commits",
     "model/account.py": "words of the specification",
     "quota.py": "words of the specification",
     "sandbox/worktree.py": "a hint for the command line in a job of one host",
