@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Edge:
-    """Wraps the routes: `X-Request-Id` on every answer, 413 and 408 for bodies that are too large or too slow, `ETag` and 304 on reading.
+    """Wraps the routes: `X-Request-Id` on every answer, 413 and 408 for bodies that are too large or too slow.
 
     The body is read as a whole before a route begins: none of them holds a thread or a connection for somebody who sends slowly.
     """
@@ -85,10 +85,8 @@ class Edge:
                 return {"type": "http.request", "body": body, "more_body": False}
             return await receive()
 
-        conditional = scope["method"] == "GET" and not scope["path"].startswith(("/docs", "/redoc"))
-        sender = _Tagged(marked, Headers(scope=scope).get("if-none-match", "")) if conditional else marked
         try:
-            await self._app(scope, once, sender)
+            await self._app(scope, once, marked)
         except Exception:  # the boundary of a request (docs/decisions/0003-boundaries.md); `bot.api.errors` has answered it
             log.exception("api.fault", extra={"path": scope["path"], "request_id": request_id})
 
@@ -130,7 +128,19 @@ HELD: Final = 1024 * 1024
 """Bytes of an answer that are held to make its `ETag`. A longer one (results with 100,000 findings) goes out piece by piece, without."""
 
 
-class _Tagged:
+class Tagged:
+    """Wraps the routes, inside of what packs answers: `ETag` and 304 on reading, the same however an answer is sent."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        conditional = scope["type"] == "http" and scope["method"] == "GET" and not scope["path"].startswith(("/docs", "/redoc"))
+        await self._app(scope, receive, _Tagging(send, Headers(scope=scope).get("if-none-match", "")) if conditional else send)
+
+
+class _Tagging:
     """Sends an answer with its `ETag`; 304 without it when the caller has the same (RFC 9110, 13.1.2)."""
 
     def __init__(self, send: Send, known: str) -> None:

@@ -18,7 +18,7 @@ from bot import __version__
 from bot.access import key_secret
 from bot.api import oauth
 from bot.api.context import Api
-from bot.api.edge import Edge
+from bot.api.edge import Edge, Tagged
 from bot.api.errors import add_handlers
 from bot.api.idempotency import Idempotent
 from bot.api.ratelimit import RateLimits, SharedCounts
@@ -88,7 +88,7 @@ def make_api(app: App) -> ASGIApp:
         headers = ["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-API-Key"]
         methods = ["GET", "POST", "PATCH"]
         wrapped = CORSMiddleware(wrapped, allow_origins=origins, allow_methods=methods, allow_headers=headers, expose_headers=exposed)
-    return Edge(GZipMiddleware(wrapped, minimum_size=1024), shared.rates)
+    return Edge(GZipMiddleware(Tagged(wrapped), minimum_size=1024), shared.rates)
 
 
 def _operation(route: Any) -> str:  # FastAPI's own type is generic in a way that no caller needs

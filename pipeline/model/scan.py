@@ -15,8 +15,8 @@ class ScanType(StrEnum):
 
     SECRETS = "secrets_scan"
     SEMGREP = "semgrep_scan"
-    SBOM = "sbom_scan"
     DEEP_AI = "deep_ai_scan"
+    SBOM = "sbom_scan"
 
 
 def scan_type_of(finding: Finding) -> ScanType:
