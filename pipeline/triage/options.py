@@ -11,17 +11,26 @@ from tree_sitter import Node
 from pipeline.model.finding import Finding
 from pipeline.triage.nodes import CALLS, PLAIN, called, flat, last_name, names_in, operator, owner, path_of, shown, string_of, walk
 from pipeline.triage.outline import Unit
-from pipeline.triage.skeleton import Scope, given_to, keywords, text_of, within
+from pipeline.triage.skeleton import Scope, given_to, keywords, pairs_of, text_of, within
 from pipeline.triage.survival import Sides, feeding, flagged_units
 
 _ABOUT = frozenset(
     """shell executable Loader verify secure httponly httpOnly samesite sameSite timeout debug use_reloader use_debugger
     filter resolve_entities load_dtd no_network dtd_validation huge_tree allow_pickle rejectUnauthorized
     checkServerIdentity signal autoescape usedforsecurity strictSSL typ cert_reqs check_hostname ssl ssl_context context
-    verify_ssl ca cafile trust_env quote root dotfiles params parameters bind replacements values arguments
-    data""".split()  # noqa: SIM905 - a list of words
+    verify_ssl ca cafile trust_env quote root dotfiles agent httpsAgent httpAgent
+    dispatcher""".split()  # noqa: SIM905 - a list of words
 )
-"""What rules are about, or what a value is handed over by; engines and the checks of residues look at these."""
+"""What rules are about; engines and the checks of residues look at these."""
+_BOUND = frozenset(["params", "parameters", "bind", "replacements", "values", "arguments", "data", "where", "text", "sql"])
+"""What a statement's values are handed over by."""
+_STRANGE = frozenset(["env", "preexec_fn", "input", "stdin", "cwd", "user", "group", "pass_fds", "startupinfo", "uid", "gid", "argv0"])
+"""What a program that is started may be given besides, and changes what it does."""
+_STEADY = frozenset([295, 400, 611, 614, 1004, 1275])
+"""CWE of weaknesses that lie in one option: the call and all else that it is given stays (certificates, timeouts, XML, cookies)."""
+_SETTERS = frozenset(["setFeature", "setProperty"])
+"""Calls whose value is what the rule is about."""
+_VERBS = frozenset(["get", "post", "put", "delete", "patch", "head", "options", "set_cookie", "cookie"])
 
 _MADE_ANEW = frozenset([330, 338, 489, 377, 916, 327, 328])
 """CWE of weaknesses whose call is replaced by another one: random numbers, debuggers, names of temporary files, hashes."""
@@ -64,7 +73,7 @@ def other_options(sides: Sides, finding: Finding) -> list[str]:
         own = [unit for unit in flagged if unit.scope == scope]
         added = [unit for unit in come if unit.scope == scope or unit.scope.startswith(f"{scope}.")]
         if added:
-            reasons += _named(own, added, finding.rule.cwe in _HANDED) if finding.rule.cwe not in _MADE_ANEW else []
+            reasons += _named(own, added, finding.rule.cwe or 0) if finding.rule.cwe not in _MADE_ANEW else []
             reasons += _fields(sides, scope, own, gone)
             if finding.rule.cwe == 22:
                 reasons += _roots(sides, scope, own, added)
@@ -84,20 +93,15 @@ def _same(node: Node) -> str:
     return flat(node).replace('"', "'").rstrip(",")
 
 
-def _named(flagged: Sequence[Unit], added: Sequence[Unit], handed_over: bool) -> list[str]:
-    """Named arguments that are gone, changed or new, and for calls that take nothing else the others as well.
-
-    Args:
-        handed_over: whether the call may need new words, as the value goes another way.
-    """
+def _named(flagged: Sequence[Unit], added: Sequence[Unit], cwe: int) -> list[str]:
+    """Named arguments that are gone, changed or new, and for calls that take nothing else the others as well."""
+    handed_over = cwe in _HANDED
     reasons = []
     now = list(_calls(added))
-    twice = [
-        call
-        for call in now
-        if len(names := [flat(a).partition("=")[0] for a in given_to(call) if a.type == "keyword_argument"]) > len({*names})
-    ]
-    reasons += [f"`{shown(path_of(call))}` is given the same name twice" for call in twice]
+    for call in now:
+        names = [flat(argument).partition("=")[0] for argument in given_to(call) if argument.type == "keyword_argument"]
+        if len(names) > len(set(names)):
+            reasons.append(f"`{shown(path_of(call))}` is given the same name twice")
     handed: dict[str, set[str]] = {}
     for call in now:
         for key, value in keywords(call).items():
@@ -108,23 +112,25 @@ def _named(flagged: Sequence[Unit], added: Sequence[Unit], handed_over: bool) ->
     for call in _calls(flagged):
         name = last_name(called(call) or call)
         alike = [other for other in now if last_name(called(other) or other) == name]
-        given = keywords(call)
-        for key, value in given.items():
-            if key in _ABOUT or _of_a_value(value) or name == "format":
+        steady = name in _EXACT or cwe in _STEADY
+        for key, value in keywords(call).items():
+            if key in _ABOUT or (handed_over and key in _BOUND) or _of_a_value(value) or _is_about(value) or name == "format":
                 continue
             values = handed.get(key, set()) | ({objects[key]} if key in objects else set())
             if not values and value.type not in ("false", "none", "null"):
                 reasons.append(f"`{shown(key)}` is no longer given to `{shown(path_of(call))}`")
-            elif values and _same(value) not in values and value.type in _PLAIN_VALUES:
+            elif values and _same(value) not in values and _is_plain(value):
                 reasons.append(f"`{shown(key)}` has another value now")
         known = {key for other in _calls(flagged) for key in keywords(other)}
-        new = sorted({key for other in alike for key in keywords(other)} - known - _ABOUT)
-        if new and (name in _EXACT or not handed_over):
+        new = sorted({key for other in alike for key in keywords(other)} - known - _ABOUT - (_BOUND if handed_over else set()))
+        if new and (steady or _STRANGE & set(new)):
             reasons.append(f"`{shown(new[0])}` is given to `{shown(path_of(call))}` now, and was not before")
         loose = [other for other in alike if _weak_site(other)]
         if loose and not _weak_site(call):
             reasons.append("the cookie goes along with requests from other sites now")
-        if name in _EXACT and alike and not any(_positional(other) == _positional(call) for other in alike):
+        if not alike and name in _VERBS and steady:
+            reasons.append(f"`{shown(path_of(call))}` is no longer called")
+        if steady and name not in _SETTERS and alike and not any(_positional(other) == _positional(call) for other in alike):
             reasons.append(f"`{shown(path_of(call))}` is given another value now")
     return reasons
 
@@ -141,12 +147,32 @@ def _of_a_value(node: Node) -> bool:
     return any(inner.type in ("interpolation", "template_substitution", "binary_operator", "binary_expression") for inner in walk(node))
 
 
+def _is_about(node: Node) -> bool:
+    """Whether something that a rule is about is made in an argument: what is given in its place is looked at by the engines."""
+    return any(set(keywords(inner)) & _ABOUT for inner in walk(node) if inner.type in CALLS)
+
+
 def _weak_site(call: Node) -> bool:
     return any(key.lower() == "samesite" and string_of(value).lower() == "none" for key, value in keywords(call).items())
 
 
 def _positional(call: Node) -> list[str]:
-    return [_same(argument) for argument in given_to(call) if argument.type not in ("keyword_argument", "object")]
+    listed = [argument for argument in given_to(call) if argument.type not in ("keyword_argument", "object")]
+    return [_same(argument) if not _holds_calls(argument) else "" for argument in listed]
+
+
+def _holds_calls(node: Node) -> bool:
+    """What is made in an argument is compared by itself."""
+    return any(inner.type in CALLS or inner.type == "object" for inner in walk(node))
+
+
+def _is_plain(node: Node) -> bool:
+    """A constant, a name, or a list or dictionary of these that holds nothing of what a rule is about."""
+    if node.type in _PLAIN_VALUES:
+        return True
+    inner = list(walk(node))
+    about = any(one.type in ("pair", "keyword_argument") and set(pairs_of(one.parent or one)) & _ABOUT for one in inner)
+    return node.type in ("list", "array", "dictionary", "object", "tuple") and not about and not any(one.type in CALLS for one in inner)
 
 
 # --- the request ----------------------------------------------------------------------------------------------------------------------
@@ -222,9 +248,19 @@ def _roots(sides: Sides, scope: str, flagged: Sequence[Unit], added: Sequence[Un
     after = Scope.of(sides.after, scope)
     joined, roots = _joined(sides, Scope.of(sides.before, scope), flagged)
     reasons = []
+    texts = {text for unit in sides.before.units for text in unit.strings}
+    # Of what is joined below an option `root` only that is the folder.
+    rooted = any("root" in keywords(call) for call in _calls(added))
     for call in _calls(added) if roots else ():
-        given = given_to(call)
-        if last_name(called(call) or call) not in _FOLDERS or not given:
+        given = [argument for argument in given_to(call) if argument.type != "keyword_argument"]
+        name = last_name(called(call) or call)
+        joins = name in _FOLDERS or (not rooted and name in ("join", "resolve", "joinpath") and len(given) > 1 and _is_of_paths(call))
+        if joins and any(".." in (text := string_of(one)) and text not in texts for one in given if one.type == "string"):
+            reasons.append("what is joined leads out of the folder")
+        root = keywords(call).get("root")
+        if root is not None:
+            given, joins = [root], True
+        if not joins or not given:
             continue
         now = bare_folder(given[0], after)
         # `os.path.join(ROOT, "sub")` lies in it as well, unless what was asked for chooses it.
@@ -232,6 +268,11 @@ def _roots(sides: Sides, scope: str, flagged: Sequence[Unit], added: Sequence[Un
             told = "another text" if given[0].type == "string" else f"`{shown(flat(given[0]))}`"
             reasons.append(f"{told} is the folder now, which it was not before")
     return reasons
+
+
+def _is_of_paths(call: Node) -> bool:
+    target = called(call)
+    return target is not None and (target.type == "identifier" or flat(target).startswith(("os.path.", "path.", "posixpath.", "Path(")))
 
 
 def _not_asked(node: Node, joined: Sequence[Sequence[Node]]) -> bool:

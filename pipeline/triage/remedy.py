@@ -61,6 +61,7 @@ _PLACEHOLDER = re.compile(r"%\(\w+\)s|%s|\$\d+|(?<!:):[A-Za-z_]\w*|@[A-Za-z_]\w*
 _QUOTED = re.compile(r"['\"`](?:%\(\w+\)s|%s|\$\d+|\?)['\"`]")
 _TAG = re.compile(r"<\s*([a-zA-Z][\w-]*)")
 _TIMES = re.compile(r"range\((\d+)\)")
+_COUNT = re.compile(r"range\(([^()]++(?:\([^()]*+\)[^()]*+)*+)\)")
 _CUT = re.compile(r"\[:?[0-7]\]|\[0:[0-7]\]|\[-[0-7]:\]|\.(?:slice|substring|substr|charAt|at)\((?:0, ?)?[0-7]\)")
 
 
@@ -114,6 +115,10 @@ def _random(change: _Change) -> list[str]:
     fewer = [int(number) for unit in change.added for number in _TIMES.findall(unit.text)]
     if times and fewer and min(fewer) < min(times):
         reasons.append(f"{min(fewer)} pieces are drawn, and {min(times)} were before: the value can be guessed by trying")
+    counts = {"".join(text.split()) for text in _COUNT.findall(known)}
+    others = {"".join(text.split()) for unit in change.added for text in _COUNT.findall(unit.text)} - counts
+    if counts and any(not text.isdigit() for text in others):
+        reasons.append("another number of pieces is drawn than before")
     most = max((number for unit in change.flagged for call in unit.calls for number in call.numbers), default=0)
     for unit in drawing:
         for call in unit.calls:

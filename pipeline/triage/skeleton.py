@@ -105,7 +105,7 @@ class Scope:
         while right.type == "parenthesized_expression" and right.named_children:
             right = right.named_children[0]
         given = right.named_children if right.type == "tuple" else [right]
-        return self._filled(text, _PERCENT, given, _pairs(right), steps)
+        return self._filled(text, _PERCENT, given, pairs_of(right), steps)
 
     def _filled(
         self, text: Sequence[Piece], marks: re.Pattern[str], given: Sequence[Node], named: dict[str, Node], steps: int
@@ -240,11 +240,12 @@ def keywords(call: Node) -> dict[str, Node]:
             if name is not None and value is not None:
                 found[flat(name)] = value
         else:
-            found.update(_pairs(argument) if argument.type == "object" else {})
+            found.update(pairs_of(argument) if argument.type == "object" else {})
     return found
 
 
-def _pairs(node: Node) -> dict[str, Node]:
+def pairs_of(node: Node) -> dict[str, Node]:
+    """Keys and values of a dictionary or object; empty for anything else."""
     found: dict[str, Node] = {}
     for pair in node.named_children if node.type in ("dictionary", "object") else ():
         key, value = pair.child_by_field_name("key"), pair.child_by_field_name("value")
@@ -364,6 +365,11 @@ def command_words(pieces: Sequence[Piece]) -> list[str] | None:
     except ValueError:
         return None
     return words if _SHELL.search(text.strip()) is None else None
+
+
+def shell_words(pieces: Sequence[Piece]) -> list[str]:
+    """What is between the blanks of a command that only a shell can read, without quotes: they may come and go around a value."""
+    return ["shell:", *re.sub(r"[\"'`]", "", text_of(pieces)).split()]
 
 
 def list_words(words: Sequence[Sequence[Piece]]) -> list[str] | None:

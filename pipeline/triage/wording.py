@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from pipeline.model.finding import Finding
-from pipeline.triage.nodes import CALLS, INDEXED, MEMBERS, called, flat, last_name, owner, shown
+from pipeline.triage.nodes import CALLS, INDEXED, MEMBERS, called, flat, last_name, operator, owner, shown
 from pipeline.triage.options import READ
+from pipeline.triage.ordered import KEEPS, NUMBERS, bound_otherwise, out_of_order, same_text, spellings
 from pipeline.triage.outline import Unit
 from pipeline.triage.skeleton import (
     HOLE,
@@ -27,6 +28,7 @@ from pipeline.triage.skeleton import (
     is_statement,
     list_words,
     quotes_around,
+    shell_words,
     text_of,
     tokens,
     within,
@@ -39,14 +41,6 @@ _STARTERS = re.compile(
     r"^(run|call|check_call|check_output|Popen|create_subprocess_(exec|shell)|spawn\w*|posix_spawnp?|exec[lv]\w*|exec(File)?(Sync)?|execa"
     r"|fork|system|popen|getoutput|getstatusoutput|execAsync|execFileAsync|execFilePromise|execPromise)$"
 )
-_KEEPS = frozenset(
-    """str String quote escape tuple list literal Markup bytes fsdecode fsencode toString text conditional_escape format_html Some
-    escapeHtml escapeHTML encode""".split()  # noqa: SIM905 - a list of words
-)
-"""Functions that hand a value on as it is, or as the escape that the rule asks for."""
-_QUOTERS = frozenset(["escape", "quote", "replace", "replaceAll", "escapeId", "str", "String", "repr", "toString", "stringify"])
-"""What people put around a value in a text that is put together, and drop when they bind it."""
-_NUMBERS = frozenset(["int", "float", "Number", "parseInt", "parseFloat", "Decimal"])
 _THROUGH = frozenset(
     """tuple list array object dictionary pair parenthesized_expression keyword_argument argument_list arguments expression_list list_splat
     spread_element await await_expression conditional_expression ternary_expression interpolation template_substitution as_expression
@@ -145,7 +139,13 @@ def _statements(pair: _Pair) -> list[str]:
     lost = [made for made in wanted if tuple(tokens(made)) not in full]
     if lost and not reasons and not any(tuple(tokens(made)) in full for made in wanted):
         reasons.append(_difference(tokens(lost[0]), tokens(now[0])))
-    return reasons + _values(pair, holes_of(wanted[0]), quotes_around(wanted[0]))
+    holes = holes_of(wanted[0])
+    calls = [node for unit in pair.added for node in within(unit) if node.type in CALLS]
+    if any(bound_otherwise(holes, call, pair.after) for call in calls):
+        reasons.append("the values are bound to other places of the statement")
+    kinds = {last_name(called(call) or call) for call in calls} & {"executescript", "executemany"}
+    reasons += [f"`{kind}` is no call for one statement" for kind in sorted(kinds) if not any(kind in unit.text for unit in pair.flagged)]
+    return reasons + _values(pair, holes, quotes_around(wanted[0]))
 
 
 def _difference(old: Sequence[str], new: Sequence[str]) -> str:
@@ -184,16 +184,24 @@ def _started(scope: Scope, units: Sequence[Unit]) -> Iterator[_Command]:
                 if listed is None and last_name(target) in ("create_subprocess_exec", "execl", "execlp"):
                     listed = [scope.pieces(one) for one in given[1:]]
                 parts = [text, *listed] if listed is not None else None
-            words = list_words(parts) if parts is not None else command_words(text)
+            words = list_words(parts) if parts is not None else command_words(text) or shell_words(text)
             if words is not None and (parts is not None or any(isinstance(piece, str) for piece in text)):
                 yield _Command(words, [hole for part in parts or [text] for hole in holes_of(part)])
+
+
+_SHELL = ["shell:"]
 
 
 def _commands(pair: _Pair) -> list[str]:
     reasons = []
     now = list(_started(pair.after, pair.added))
     for was in _started(pair.before, pair.flagged):
-        if now and not any(alike_words(was.words, one.words) for one in now):
+        if was.words[:1] == _SHELL and not any(one.words[:1] == _SHELL for one in now):
+            now = []  # what a shell did is done by the program itself
+        same = [one for one in now if alike_words(was.words, one.words)]
+        if same and all(out_of_order(was.holes, one.holes) for one in same):
+            reasons.append("the values stand in other places of the command")
+        if now and not same:
             near = max(now, key=lambda one: len(set(one.words) & set(was.words)))
             lost = [word for word in was.words if word not in near.words and HOLE not in word]
             come = [word for word in near.words if word not in was.words and HOLE not in word]
@@ -226,6 +234,8 @@ def _markup(pair: _Pair) -> list[str]:
             reasons.append("the text around the value is gone")
     elif any(_framed(made) not in known for made in now):
         reasons.append("the markup around the value is another one")
+    elif all(out_of_order(holes_of(wanted[0]), holes_of(made)) for made in now):
+        reasons.append("the values stand in other places of the page")
     return reasons + _values(pair, [hole for made in wanted[:1] for hole in holes_of(made)], [])
 
 
@@ -255,38 +265,14 @@ def _values(pair: _Pair, holes: Sequence[Node], quoted: Sequence[str | None]) ->
     reasons = []
     around: dict[str, set[str | None]] = {}
     for number, hole in enumerate(holes):
-        around.setdefault(_same(hole), set()).add(quoted[number] if number < len(quoted) else None)
+        around.setdefault(same_text(hole), set()).add(quoted[number] if number < len(quoted) else None)
     for hole in holes:
-        texts = around[_same(hole)]
+        texts = around[same_text(hole)]
         known = {text.replace(HOLE, "") for text in texts if text is not None} | {""}
-        found = [_arrives(pair, name, known, None not in texts, set()) for name in _spellings(hole)]
+        found = [_arrives(pair, name, known, None not in texts, set()) for name in spellings(hole)]
         if True not in found and False in found:
             reasons.append(f"the value of `{shown(flat(hole))}` is changed on its way")
     return reasons
-
-
-def _spellings(hole: Node) -> list[str]:
-    """The expression as it stands, and without the escapes that are not needed any more when it is bound."""
-    out = [_same(hole)]
-    node: Node = hole
-    for _ in range(4):
-        target = called(node) if node.type in CALLS else None
-        if target is None or last_name(target) not in _QUOTERS | _KEEPS | _NUMBERS:
-            break
-        receiver = owner(target) if target.type in MEMBERS else None
-        given = given_to(node)
-        takes = last_name(target) in ("replace", "replaceAll", "toString", "encode") or not given
-        inner = receiver if takes else given[0]
-        if inner is None:
-            break
-        node = inner
-        out.append(_same(node))
-    return out
-
-
-def _same(node: Node) -> str:
-    """An expression without its blanks and kinds of quotes."""
-    return flat(node).replace('"', "'").replace("?.", ".")
 
 
 def _arrives(pair: _Pair, name: str, known: set[str], quoted: bool, seen: set[str]) -> bool | None:
@@ -297,7 +283,7 @@ def _arrives(pair: _Pair, name: str, known: set[str], quoted: bool, seen: set[st
     found: list[bool | None] = []
     for unit in pair.added:
         for node in within(unit):
-            if node.type in ("identifier", *MEMBERS, *INDEXED, *CALLS, "shorthand_property_identifier") and _same(node) == name:
+            if node.type in ("identifier", *MEMBERS, *INDEXED, *CALLS, "shorthand_property_identifier") and same_text(node) == name:
                 found.append(_reached(pair, unit, node, known, quoted, seen))
     if False in found and any(_rebinds(pair, name)):
         return False
@@ -307,7 +293,7 @@ def _arrives(pair: _Pair, name: str, known: set[str], quoted: bool, seen: set[st
 def _rebinds(pair: _Pair, name: str) -> Iterator[bool]:
     """Whether an added statement puts something else under the name."""
     for unit in pair.added:
-        if name in unit.binds and name in unit.loads | unit.roots and not {call.name for call in unit.calls} & (_NUMBERS | _KEEPS):
+        if name in unit.binds and name in unit.loads | unit.roots and not {call.name for call in unit.calls} & (NUMBERS | KEEPS):
             yield True
 
 
@@ -321,20 +307,22 @@ def _reached(pair: _Pair, unit: Unit, node: Node, known: set[str], quoted: bool,
             left = parent.child_by_field_name("left") or parent.child_by_field_name("name")
             if left is None or left == child:
                 return None
-            return _arrives(pair, _same(left), known, quoted, seen) if left.type == "identifier" else True
+            return _arrives(pair, same_text(left), known, quoted, seen) if left.type == "identifier" else True
         if kind in ("argument_list", "arguments") and parent.parent is not None:
             call = parent.parent
             name = last_name(called(call) or call)
             alone = len(given_to(call)) == 1 and not whole and child.type not in _HOLDERS
-            if name in _NUMBERS and not quoted:
+            if name in NUMBERS and not quoted:
                 child, parent = call, call.parent
                 continue
-            if name in _KEEPS or name == "format":
+            if name in KEEPS or name == "format":
                 child, parent, whole = call, call.parent, True
                 continue
             if name in _DEEDS or not alone:
                 return name not in _CHANGES
             return None if _is_condition(call) else False
+        if kind == "boolean_operator" or (kind == "binary_expression" and operator(parent) not in ("+", "")):
+            return None if _is_condition(parent) else False
         if kind in _BUILT:
             outer = _outermost(parent)
             text = text_of(pair.after.pieces(outer)).replace(HOLE, "")

@@ -38,6 +38,11 @@ COMMANDS: Mapping[str, tuple[Change, ...]] = {
     "command: word gone": ((r'"-c", "1", ', ""), (r'"-c", "?1"?, ', ""), (r'"1", ', "")),
     "command: word changed": ((r'"-c", "1"', '"-c", "9"'), (r'"-c", "1"', '"-i", "1"')),
     "command: word added": ((r"(?<=, )host\]", 'host, "-f"]'), (r'"-c", "1"', '"-f", "-c", "1"')),
+    "command: another surrounding": (
+        (r", check=False\)", ", check=False, env={})"),
+        (r", check=False\)", ', check=False, cwd="/tmp")'),
+        (r", check=False\)", ", check=False, stdin=None)"),
+    ),
     "command: value changed": ((r"(?<=, )host\]", "host.lower()]"), (r"(?<=, )host\]", "host.slice(1)]"), (r"(?<=, )host\]", "[host][0]]")),
 }
 PAGES: Mapping[str, tuple[Change, ...]] = {
@@ -87,6 +92,17 @@ DOCUMENTS: Mapping[str, tuple[Change, ...]] = {
     "yaml: all documents": ((r"yaml\.safe_load\(", "yaml.safe_load_all("),),
     "yaml: another text": ((r"yaml\.safe_load\((\w+)\)", r"yaml.safe_load(\1.strip())"), (r"yaml\.load\((\w+),", r"yaml.load(\1.strip(),")),
 }
+REQUESTS: Mapping[str, tuple[Change, ...]] = {
+    "request: another verb": ((r"requests\.get\(", "requests.delete("), (r"https\.get\(", "https.request(")),
+    "request: another address": (
+        (r"requests\.get\((\w+)", r"requests.get(\1.lower()"),
+        (r"requests\.get\((\w+)", r'requests.get(\1 + "/x"'),
+    ),
+    "request: another option": (
+        (r"(requests\.get\([^()\n]*)\)", r"\1, allow_redirects=False)"),
+        (r"(requests\.get\([^()\n]*)\)", r'\1, headers={"a": "b"})'),
+    ),
+}
 OPTIONS: Mapping[str, tuple[Change, ...]] = {
     "option: gone": ((r", (as_attachment|mode|timeout|headers|params)=[\w.\"']+(?=[,)])", ""),),
     "option: turned round": ((r"(check|as_attachment)=False", r"\1=True"), (r"(as_attachment)=True", r"\1=False")),
@@ -105,8 +121,8 @@ BY_RULE: Mapping[str, tuple[Mapping[str, tuple[Change, ...]], ...]] = {
     "python.open-redirect": (ADDRESSES,),
     "javascript.open-redirect": (ADDRESSES,),
     "python.unsafe-yaml": (DOCUMENTS,),
-    "python.tls-verification-disabled": (OPTIONS,),
-    "python.request-timeout": (OPTIONS,),
+    "python.tls-verification-disabled": (OPTIONS, REQUESTS),
+    "python.request-timeout": (OPTIONS, REQUESTS),
 }
 
 

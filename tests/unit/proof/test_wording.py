@@ -213,3 +213,114 @@ def test_the_same_document_is_read(new: str, why: str) -> None:
         new,
     )
     assert why in found if why else found == ""
+
+
+TWO = """
+def find(db, name, city):
+    return db.execute("SELECT id FROM users WHERE name = '" + name + "' AND city = '" + city + "'")
+"""
+JOINED = '"SELECT id FROM users WHERE name = \'" + name + "\' AND city = \'" + city + "\'"'
+PLACES = '"SELECT id FROM users WHERE name = ? AND city = ?", '
+NAMES = '"SELECT id FROM users WHERE name = :name AND city = :city", '
+
+
+@pytest.mark.parametrize(
+    ("new", "why"),
+    [
+        (PLACES + "(name, city)", ""),
+        (PLACES + "[name, city]", ""),
+        (NAMES + '{"city": city, "name": name}', ""),
+        (PLACES + "(city, name)", "bound to other places"),
+        (PLACES + "(name, city, name)", "bound to other places"),
+        (PLACES + "(name,)", "bound to other places"),
+        (NAMES + '{"name": city, "city": name}', "bound to other places"),
+        (PLACES + "(name, city or name)", "`city` is changed on its way"),
+    ],
+)
+def test_values_are_bound_where_they_stood(new: str, why: str) -> None:
+    found = said("python.sql-injection", 89, TWO, JOINED, new)
+    assert why in found if why else found == ""
+
+
+@pytest.mark.parametrize(
+    ("new", "why"),
+    [
+        ('pool.query("SELECT id FROM users WHERE name = $1 AND city = $2", [name, city])', ""),
+        ('pool.query({ text: "SELECT id FROM users WHERE name = $1 AND city = $2", values: [name, city] })', ""),
+        ('pool.query("SELECT id FROM users WHERE name = $2 AND city = $1", [city, name])', ""),
+        ('pool.query("SELECT id FROM users WHERE name = $2 AND city = $1", [name, city])', "bound to other places"),
+        ('pool.query({ text: "SELECT id FROM users WHERE name = $1 AND city = $2", values: [city, name] })', "bound to other places"),
+    ],
+)
+def test_numbered_places_are_read_by_their_numbers(new: str, why: str) -> None:
+    old = "pool.query(`SELECT id FROM users WHERE name = '${name}' AND city = '${city}'`)"
+    found = said("javascript.sql-injection", 89, f"function find(name, city) {{\n  return {old};\n}}\n", old, new)
+    assert why in found if why else found == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "old", "new", "why"),
+    [
+        ("cp {a} {b}", "shell=True", ["cp", "a", "b"], ""),
+        ("cp {a} {b}", "shell=True", ["cp", "b", "a"], "other places of the command"),
+    ],
+)
+def test_the_values_of_a_command_keep_their_places(command: str, old: str, new: list[str], why: str) -> None:
+    before = f'def copy(a, b):\n    subprocess.run(f"{command}", {old})\n'
+    made = f'["{new[0]}", {new[1]}, {new[2]}]'
+    found = said("python.command-injection", 78, before, f'f"{command}", {old}', made)
+    assert why in found if why else found == ""
+
+
+PIPE = "def count(a, b):\n    subprocess.run(f\"cat '{a}' | grep -c x > {b}\", shell=True)\n"
+
+
+@pytest.mark.parametrize(
+    ("new", "why"),
+    [
+        ("cat {shlex.quote(a)} | grep -c x > {shlex.quote(b)}", ""),
+        ("cat {shlex.quote(a)} | grep -v x > {shlex.quote(b)}", "`-c` is gone"),
+        ("cat {shlex.quote(a)} | grep -c x >> {shlex.quote(b)}", "`>` is gone"),
+        ("cat {shlex.quote(b)} | grep -c x > {shlex.quote(a)}", "other places of the command"),
+    ],
+)
+def test_what_only_a_shell_can_read_keeps_its_words(new: str, why: str) -> None:
+    found = said("python.command-injection", 78, PIPE, "cat '{a}' | grep -c x > {b}", new)
+    assert why in found if why else found == ""
+
+
+GET = 'def load(url, key):\n    return requests.get(url, headers={"a": key}, verify=False)\n'
+
+
+@pytest.mark.parametrize(
+    ("new", "why"),
+    [
+        ('requests.get(url, headers={"a": key})', ""),
+        ('requests.get(url, headers={"a": key}, verify=True)', ""),
+        ('requests.post(url, headers={"a": key})', "is no longer called"),
+        ('requests.get(url.lower(), headers={"a": key})', "is given another value now"),
+        ('requests.get(url, headers={"b": key})', "`headers` has another value now"),
+        ("requests.get(url)", "`headers` is no longer given"),
+        ('requests.get(url, headers={"a": key}, allow_redirects=False)', "`allow_redirects` is given"),
+    ],
+)
+def test_a_request_stays_the_same_request(new: str, why: str) -> None:
+    old = 'requests.get(url, headers={"a": key}, verify=False)'
+    found = said("python.tls-verification-disabled", 295, GET, old, new)
+    assert why in found if why else found == ""
+
+
+@pytest.mark.parametrize(
+    ("new", "why"),
+    [
+        ("res.sendFile(path.join(ROOT, path.basename(req.params.name)))", ""),
+        ("res.sendFile(req.params.name, { root: ROOT })", ""),
+        ("res.sendFile(path.join(OTHER, path.basename(req.params.name)))", "`OTHER` is the folder now"),
+        ('res.sendFile(req.params.name, { root: "/" })', "is the folder now"),
+        ('res.sendFile(path.join(ROOT, path.basename(req.params.name), ".."))', "leads out of the folder"),
+    ],
+)
+def test_a_file_is_sent_from_the_same_folder(new: str, why: str) -> None:
+    old = "res.sendFile(path.join(ROOT, req.params.name))"
+    found = said("javascript.path-traversal", 22, f"function show(req, res) {{\n  {old};\n}}\n", old, new)
+    assert why in found if why else found == ""
