@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-OF_REPOSITORIES: Final = (*("get_repository", "list_findings", "list_fixes", "create_fix", "update_repository"),)
+OF_REPOSITORIES: Final = (
+    *("get_repository", "list_findings", "list_fixes", "create_fix", "update_repository"),
+    *("create_scan", "list_scans"),
+)
 
 
 def link(code: int, operations: tuple[str, ...], **parameters: str) -> dict[int | str, dict[str, Any]]:

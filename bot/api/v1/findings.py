@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 
 from bot.api.context import Api, Context, Finding, Reader, maybe, when
 from bot.api.errors import documented, not_found, unfit, wrong_state
+from bot.api.links import link
 from bot.api.paging import COUNTED, Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
 from bot.api.schemas_findings import FindingSeverity, PublicFindingResponse, PublicFindingUpdate, SecurityFindingStatus
 from bot.api.v1.repositories import RepositoryPath, repository_of
@@ -29,6 +30,8 @@ from pipeline.store.listing import Listed, Place, PublicStatus, Wish
 from pipeline.weaknesses import owasp, page_of
 
 router = APIRouter(prefix="/repositories/{repository_id}/findings", tags=["Findings"])
+
+_LISTED = link(200, ("get_finding", "update_finding"), repository_id="$request.path.repository_id", finding_id="$response.body#/items/0/id")
 
 LETS_STAND = (SecurityFindingStatus.IGNORED, SecurityFindingStatus.FALSE_POSITIVE)
 
@@ -97,7 +100,7 @@ def places_of(group: Group, branch: str | None = None) -> list[Place]:
     return [(source.id, branch or source.default_branch) for source in group.sources]
 
 
-@router.get("", responses=documented(404), summary="List findings")
+@router.get("", responses={**documented(404), **_LISTED}, summary="List findings")
 def list_findings(
     api: Context,
     principal: Reader,

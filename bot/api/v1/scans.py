@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from bot.api.context import Api, Context, Reader, Scanning, maybe, when
 from bot.api.errors import documented, no_engine, not_found, wrong_state
 from bot.api.idempotency import Repeatable
+from bot.api.links import link
 from bot.api.paging import COUNTED, Cursor, Limit, PublicPaginatedResponse, Rest, Skip, page, wanted
 from bot.api.quotas import reserve
 from bot.api.schemas_findings import FindingSeverity
@@ -44,6 +45,10 @@ from pipeline.weaknesses import owasp
 router = APIRouter(prefix="/repositories/{repository_id}/scans", tags=["Scans"])
 
 ScanPath = Annotated[str, Path(description="The batch id.")]
+
+_FOLLOWING: Final = ("get_scan", "get_scan_progress", "get_scan_results")
+_STARTED: Final = link(202, _FOLLOWING, repository_id="$response.body#/repository_id", scan_id="$response.body#/batch_id")
+_LISTED: Final = link(200, _FOLLOWING, repository_id="$request.path.repository_id", scan_id="$response.body#/items/0/batch_id")
 
 WORDS: Final = {
     BatchStatus.QUEUED: ScanBatchStatus.QUEUED,
@@ -131,7 +136,7 @@ def _name(group: Group, part: Part) -> str:
 # --- starting -------------------------------------------------------------------------------------------------------------------------
 
 
-@router.post("", status_code=202, responses=documented(404, 409), summary="Start a scan")
+@router.post("", status_code=202, responses={**documented(404, 409), **_STARTED}, summary="Start a scan")
 def create_scan(
     api: Context, principal: Scanning, repository_id: RepositoryPath, once: Repeatable, body: PublicScanCreate
 ) -> PublicScanBatchResponse:
@@ -175,7 +180,7 @@ _ABSENT: Final = {
 # --- following ------------------------------------------------------------------------------------------------------------------------
 
 
-@router.get("", responses=documented(404), summary="List scans")
+@router.get("", responses={**documented(404), **_LISTED}, summary="List scans")
 def list_scans(
     api: Context,
     principal: Reader,
