@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping
 
 from tree_sitter import Tree
 
-from pipeline.fixers.go import tls
+from pipeline.fixers.go import sql, tls
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch
 from pipeline.ports import SourceFiles
 from pipeline.rewriting.source import Change, Source, make_patch, open_source
 from pipeline.syntax import language_of, parses, syntax_tree
 
-Rewrite = Callable[[Source, Tree, Finding], Change | None]
+Rewrite = Callable[[Source, Tree, Finding, SourceFiles], Change | None]
 
 _REWRITES: Mapping[str, Rewrite] = {
-    "go.tls-verification-disabled": tls.fix,
+    "go.sql-injection": sql.fix,
+    "go.tls-verification-disabled": lambda source, tree, finding, _: tls.fix(source, tree, finding),
 }
 
 
@@ -37,7 +38,7 @@ class RewriteGo:
         tree = syntax_tree(path, source.data) if source is not None else None
         if rewrite is None or source is None or tree is None or tree.root_node.has_error:
             return None
-        change = rewrite(source, tree, finding)
+        change = rewrite(source, tree, finding, files)
         patch = make_patch(self.name, source, change) if change is not None else None
         return patch if patch is not None and parses(path, patch.edits[0].after or b"") else None
 
