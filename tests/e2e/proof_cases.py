@@ -110,14 +110,14 @@ def load_cases() -> list[Case]:
 
 
 def load_plain_cases() -> list[Case]:
-    """All cases of files without statements: workflows and Dockerfiles. What is made mechanically of statements does not apply to them."""
-    return [_load_plain(folder) for folder in sorted(FOLDER.iterdir()) if folder.name.startswith(("workflow-", "dockerfile-"))]
+    """All cases of workflows, Dockerfiles and Go: written ones alone. What is made mechanically of statements does not apply to them."""
+    return [_load_plain(folder) for folder in sorted(FOLDER.iterdir()) if folder.name.startswith(("workflow-", "dockerfile-", "go-"))]
 
 
 def _load_plain(folder: Path) -> Case:
     language, _, name = folder.name.partition("-")
     before = next(folder.glob("before.*"))
-    path = f".github/workflows/greet{before.suffix}" if language == "workflow" else "Dockerfile"
+    path = {"workflow": f".github/workflows/greet{before.suffix}", "go": "shop/users.go"}.get(language, "Dockerfile")
     good = {file.stem.removeprefix("good-"): file.read_bytes() for file in sorted(folder.glob("good-*"))}
     bad: dict[str, dict[str, bytes]] = {file.stem.removeprefix("bad-"): {path: file.read_bytes()} for file in sorted(folder.glob("bad-*"))}
     return Case(f"{language}.{name}", path, before.read_bytes(), good, bad, load().rules[f"{language}.{name}"].cwe)

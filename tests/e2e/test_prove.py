@@ -114,7 +114,7 @@ def test_fixes_of_workflows_and_dockerfiles_are_told_from_tricks(engines: Engine
     ]
     assert wrong == []
     tricks = Counter(trial.case.rule for trial in trials if trial.operator.startswith("bad"))
-    assert len(tricks) == 6
+    assert len(tricks) == 7
     assert min(tricks.values()) >= 5
 
 

@@ -1,0 +1,12 @@
+package shop
+
+import (
+	"database/sql"
+
+	_ "github.com/lib/pq"
+)
+
+func Find(db *sql.DB, name string) (*sql.Rows, error) {
+	rows, err := db.Query("SELECT id FROM users WHERE mail = '"+name+"' AND name = $1", name)
+	return rows, err
+}
