@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 
-.PHONY: demo run test evasion faults search soak check bench parity engines clean help
+.PHONY: demo run test evasion quality faults search soak check bench parity engines clean help
 help:
 	@echo "make demo    watch a pull request being scanned, answered and fixed (PROVIDER=$(subst $() $(),|,$(DOUBLES)): against a double of that host)"
 	@echo "make test    set up and run the tests"
@@ -17,6 +17,7 @@ help:
 	@echo "make run     serve"
 	@echo "make check   types, style, import contracts"
 	@echo "make bench   benchmarks (QUICK=1: small)"
+	@echo "make quality what the rules find, miss and say for nothing, written to docs/quality.md (FIXWRIGHT_BENCH_REPOS=FOLDER: clones)"
 	@echo "make evasion known findings written otherwise: what no rule sees any more (SEED=N; CASES=FOLDER keeps it)"
 	@echo "make parity  what is held on which code host, written to docs/reference/hosts.md"
 	@echo "make search  the property tests on examples that nobody has seen yet (SEED=N: those of a seed)"
@@ -76,6 +77,10 @@ bench: $(DEV) engines
 # Known findings written otherwise: what no rule sees any more. SEED=n repeats one; CASES=folder keeps what slipped.
 evasion: $(DEV) engines
 	@$(if $(SEED),FIXWRIGHT_SEED=$(SEED)) $(if $(CASES),FIXWRIGHT_EVASION=$(CASES)) $(BIN)/python -m benchmarks evasion
+
+# FIXWRIGHT_BENCH_REPOS names a folder of clones, FIXWRIGHT_PEERS one of other engines' programs; what is missing is a row that says so.
+quality: $(DEV) engines
+	@$(BIN)/python -m benchmarks.quality --write
 
 parity: $(DEV)
 	@$(BIN)/python -m tests.contract.parity
