@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,8 @@ MEASURED = FOLDER / "measured.json"
 JUDGED = Path(__file__).with_name("judged.json")
 NEAR = 10
 """Lines around a labelled place in which a finding counts for it."""
-SECONDS = 1200
+SECONDS = 120
+"""For one engine and one repository, by the clock."""
 CODE = (".py", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".go", ".java")
 
 
@@ -219,17 +221,19 @@ def _peer(name: str) -> str:
 
 def _timed(command: list[str]) -> tuple[Run, Any]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return Run(missing=f"no end within {SECONDS} s"), None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # some of them are two processes
+            return Run(missing=f"no end within {SECONDS} s"), None
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     try:
-        return Run(seconds=spent), json.loads(done.stdout)
+        return Run(seconds=spent), json.loads(stdout)
     except ValueError:
-        last = done.stderr.decode(errors="replace").strip().splitlines()
-        return Run(seconds=spent, missing=f"failed: {last[-1][:80] if last else done.returncode}"), None
+        last = stderr.decode(errors="replace").strip().splitlines()
+        return Run(seconds=spent, missing=f"failed: {last[-1][:80] if last else process.returncode}"), None
 
 
 ENGINES = {"Fixwright": _ours, "bandit": _bandit, "opengrep, our rules": _opengrep}
