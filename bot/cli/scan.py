@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import os
 import sys
 import time
@@ -18,7 +17,6 @@ from bot.cli.folders import policy_places
 from bot.settings import engines_dir
 from pipeline.errors import UsageError
 from pipeline.escaping import visible
-from pipeline.leaks import Filter
 from pipeline.model.finding import BaselineState, Confidence, Severity, Standing
 from pipeline.model.report import Report
 from pipeline.model.scan import ScanType
@@ -26,7 +24,7 @@ from pipeline.plugins import discover
 from pipeline.ports import Renderer
 from pipeline.stages.disclosure import for_anybody
 from pipeline.stages.examine import RunControl
-from pipeline.stages.folder import Judgement, available_scanners, judge_folder
+from pipeline.stages.folder import Judgement, available_scanners, judge_folder, known_secrets
 
 FORMATS = ("text", "json", "sarif", "markdown", "codequality", "gitlab-sast", "gitlab-secrets")
 OPEN = ("text", "markdown", "codequality")
@@ -90,9 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _clean(document: bytes, judgement: Judgement) -> bytes:
     """The document without the values that were found, also where a line of code is shown for another finding."""
-    secrets = [judged.finding.secret for judged in judgement.verdict.judged if judged.finding.secret]
-    known = Filter(marks=[base64.b64decode(secret.marks) for secret in secrets])
-    return known.clean(document.decode("utf-8")).encode("utf-8")
+    return known_secrets(judgement.verdict).clean(document.decode("utf-8")).encode("utf-8")
 
 
 def asked(text: str) -> Asked:
@@ -131,6 +127,7 @@ def _write(file: Path | None, document: bytes) -> None:
 
 
 def _report(judgement: Judgement, began: float, seconds: float) -> Report:
+    known = known_secrets(judgement.verdict)
     return Report(
         verdict=judgement.verdict,
         head=judgement.head or "",
@@ -139,7 +136,8 @@ def _report(judgement: Judgement, began: float, seconds: float) -> Report:
         tool_version=__version__,
         policy_source=judgement.policy_source,
         whole=judgement.base is None,
-        excerpts=dict(judgement.excerpts),
+        # Cut to the width of a terminal, half a value would be left that nobody knows any more.
+        excerpts={place: tuple((number, known.clean(line)) for number, line in lines) for place, lines in judgement.excerpts.items()},
         started=began,
     )
 

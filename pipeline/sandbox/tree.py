@@ -27,14 +27,15 @@ class TreeLimits:
     """How much is written at most; the rest becomes gaps."""
 
     files: int = 5_000
-    file_bytes: int = 1_000_000
+    file_bytes: int = 5_000_000
     total_bytes: int = 200_000_000
     depth: int = 64
     """Parts of a path; deeper ones get a flat name."""
 
 
 TREE_LIMITS = TreeLimits()
-"""Defaults, generous for source text: a change rarely has more than some hundred files, a source file rarely more than 100 kB."""
+"""Defaults, generous for source text: a change rarely has more than some hundred files, a source file rarely more than 100 kB. A schema
+that a program wrote can have some MB; an engine that takes no such files leaves them out by itself."""
 
 _SAFE_PART = re.compile(r"[A-Za-z0-9_+=@,%~^ .\[\](){}$!&'#-]{1,200}")
 """Printable ASCII that no engine and no file system takes for something else. Source files of people who write other scripts get a

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ValidationError
@@ -45,6 +46,9 @@ RE2_BYTES = 16 << 20
 
 MAX_FINDINGS = 1_000
 """Of one file."""
+
+MAX_HITS = 2_000
+"""Places of one file that are judged: whoever fills a file with what looks like secrets must not keep us busy for minutes."""
 
 _GROUP = 1_000
 """Files of one engine run."""
@@ -263,8 +267,10 @@ def _read(finished: Finished, size: int) -> list[_Found]:
 def _findings(found: Sequence[_Found], file: TreeFile, content: bytes, key: bytes) -> Iterator[Output]:
     text = content.decode("utf-8", errors="replace")
     lines = text.split("\n")
+    begins = [0, *accumulate(len(line) + 1 for line in lines)]
     judged = []
-    for hit in _distinct([_hit(one, file, text, lines) for one in found]):
+    first = sorted(found, key=lambda one: (one.location.start_line, one.rule_id, one.match.value))[:MAX_HITS]
+    for hit in _distinct([_hit(one, file, text, lines, begins) for one in first]):
         line = lines[hit.location.line - 1] if hit.location.line <= len(lines) else ""
         confidence = triage.confidence_of(hit.detector, hit.value, line, file.path, hit.said)
         if confidence is not None:
@@ -273,7 +279,7 @@ def _findings(found: Sequence[_Found], file: TreeFile, content: bytes, key: byte
     for hit, rule in judged[:MAX_FINDINGS]:
         finding = Finding(rule, hit.location, "", NAME, detail=_detail(hit), secret=_secret(hit, key), blob=file.blob)
         yield FindingSeen(identify_secret(finding, clean, hit.value))
-    if len(judged) > MAX_FINDINGS:
+    if len(judged) > MAX_FINDINGS or len(found) > MAX_HITS:
         yield GapSeen(Gap(NAME, file.path, f"more than {MAX_FINDINGS:,} findings", GapClass.LIMIT))
 
 
@@ -290,11 +296,15 @@ def _secret(hit: _Hit, key: bytes) -> Secret:
     return Secret(triage.kind_of(hit.detector)[1], keyed, triage.last_four(hit.detector, hit.value), base64.b64encode(marks).decode())
 
 
-def _hit(found: _Found, file: TreeFile, text: str, lines: Sequence[str]) -> _Hit:
-    """Where the value really stands: the engine's columns count from the beginning of a chunk, not of the line."""
+def _hit(found: _Found, file: TreeFile, text: str, lines: Sequence[str], begins: Sequence[int]) -> _Hit:
+    """Where the value really stands: the engine's columns count from the beginning of a chunk, not of the line.
+
+    Args:
+        begins: where each line begins in the text, and the end of it all.
+    """
     value = found.match.value
     line = min(max(found.location.start_line, 1), len(lines))
-    begin = sum(len(one) + 1 for one in lines[: line - 1])
+    begin = begins[min(line - 1, len(lines))]
     offset = text.find(value, begin) if value else -1
     if offset < 0 or text.count("\n", begin, offset) > max(0, found.location.end_line - line):
         end = min(max(line, found.location.end_line), len(lines))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pipeline.scanners
 from pipeline.errors import EngineError, PolicyInvalid, UsageError
+from pipeline.leaks import Filter, marker_of
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.ids import BlobId, CommitId
 from pipeline.model.review import Verdict
@@ -78,6 +80,12 @@ class Judgement:
     """Numbered lines around each finding, by `path:line:column`: the same text may stand in several files."""
     head: CommitId | None = None
     """The commit that was checked out; the files on the disk may differ from it. None without git, and before the first commit."""
+
+
+def known_secrets(verdict: Verdict) -> Filter:
+    """Takes the values of secrets that were found in this run out of what is shown of it."""
+    secrets_found = [judged.finding.secret for judged in verdict.judged if judged.finding.secret]
+    return Filter(marks=[base64.b64decode(secret.marks) for secret in secrets_found], marker=marker_of(_RUN_KEY))
 
 
 def available_scanners(types: Sequence[ScanType] | None) -> dict[ScanType, Scanner]:

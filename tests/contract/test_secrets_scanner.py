@@ -146,6 +146,22 @@ def test_the_place_is_right_far_inside_a_very_long_line(tmp_path: Path) -> None:
     assert (finding.location.line, finding.location.column, finding.location.end_column) == (2, 300_002, 300_042)
 
 
+def test_a_file_of_some_megabytes_is_looked_at_to_its_end(tmp_path: Path) -> None:
+    """A schema that a program wrote: to leave it out would make every change of it red."""
+    found = look(SCANNER, tmp_path / "tree", {"schema.graphql": "type Member { name: String }\n" * 60_000 + f'# "{GITHUB}"\n'}).findings
+    assert [finding.location.line for finding in found] == [60_001]
+
+
+def test_a_file_full_of_secrets_is_judged_in_part_and_says_so(tmp_path: Path) -> None:
+    keys = "".join(
+        "AK" + "IA" + hashlib.sha256(b"%d" % n).hexdigest().upper()[:16].translate(str.maketrans("0189", "GHJK")) + "\n"
+        for n in range(2_500)
+    )
+    seen = look(SCANNER, tmp_path / "tree", {"keys.txt": keys})
+    assert len(seen.findings) == 1_000
+    assert [gap.reason for gap in seen.gaps.values()] == ["more than 1,000 findings"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

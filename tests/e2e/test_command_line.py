@@ -80,6 +80,21 @@ def _found(folder: Path, *arguments: str) -> tuple[int, list[tuple[str, str]]]:
 
 
 @needs_engines
+@pytest.mark.parametrize("width", [4, 10])
+def test_no_line_of_code_shows_a_secret_of_its_own_or_half_of_it(tmp_path: Path, width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line is flagged for what it does, and has a secret in it, too; where a terminal cuts it, what is left of the value is none."""
+    token = "ghp_" + "A7fK2mQ9xT4vL1nR8sW3yB6dH5jC0eZp2Uq1"
+    query = f"SELECT id FROM members WHERE {'a' * width} key = '{token}' AND name = '{{name}}'"
+    code = f"def find(connection, request):\n    name = request.args['name']\n    return connection.execute(f\"{query}\").fetchall()\n"
+    folder = _folder(tmp_path, {"app.py": code})
+    for form in ("text", "json", "sarif", "markdown"):
+        assert _scan(folder, "--format", form) == 1
+        said = capsys.readouterr().out
+        assert "sql-injection" in said or "becomes SQL" in said
+        assert token[:8] not in said
+
+
+@needs_engines
 def test_a_clean_folder_is_0(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert _scan(_folder(tmp_path, {"a.py": GOOD})) == 0
     shown = capsysbinary.readouterr()
