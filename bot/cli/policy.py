@@ -17,6 +17,7 @@ from bot.cli.processes import stored
 from pipeline import rulebook
 from pipeline.errors import PolicyInvalid, UsageError
 from pipeline.escaping import visible
+from pipeline.frameworks import book
 from pipeline.model.finding import Confidence, Rule, Severity
 from pipeline.phrases import short
 from pipeline.policy import (
@@ -160,7 +161,7 @@ def _check(args: argparse.Namespace) -> int:
             print("\n".join(_mistake(e, str(file)) for e in mistakes))
         return USAGE
     paths = None if args.owner else [name for name, _ in Worktree.open(folder).files()]
-    odd = warnings_of(document, today=datetime.now(UTC).date(), rules=rulebook.load().rules, paths=paths, owners=args.owner)
+    odd = warnings_of(document, today=datetime.now(UTC).date(), rules=_rules(), paths=paths, owners=args.owner)
     if args.json:
         warned = [{"line": one.line or None, "key": one.key, "message": one.message} for one in odd]
         _print_json({"file": str(file), "usable": True, "errors": [], "warnings": warned})
@@ -234,9 +235,14 @@ def _explain(args: argparse.Namespace) -> int:
     return OK
 
 
+def _rules() -> dict[str, Rule]:
+    """Those of the engine, and those of our own looks."""
+    return {**rulebook.load().rules, **book.RULES}
+
+
 def _rule(name: str) -> Rule | None:
     """The rule of that name; None for none, and for one of secrets, of which there are as many as kinds. Raises UsageError."""
-    rules = rulebook.load().rules
+    rules = _rules()
     if name and name not in rules and not name.startswith("secrets."):
         near = difflib.get_close_matches(name, rules, n=3, cutoff=0.5) or sorted(rules)[:3]
         raise UsageError(f"{visible(name)} is no rule of this version", hint=f"such as {', '.join(near)}")

@@ -1,4 +1,4 @@
-"""Static analysis with Semgrep CE and our own rules (`pipeline/rules`).
+"""Static analysis with Semgrep CE and our own rules (`pipeline/rules`), and with our own looks at web frameworks (`pipeline.frameworks`).
 
 What is started is semgrep-core, the compiled program that Semgrep's fast mode (`--experimental`, osemgrep) is made of, under its own name:
 it takes the files by list, knows nothing of `.semgrepignore`, `nosemgrep`, `.gitignore`, settings, accounts or a network, and is the only
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pipeline import engines, rulebook
 from pipeline.errors import EngineCrashed, EngineError, EngineOutOfMemory, EngineTimedOut
+from pipeline.frameworks import book, looking, templates
 from pipeline.model.finding import Confidence, Finding, Location, Rule
 from pipeline.model.scan import (
     Covered,
@@ -87,23 +88,26 @@ class Semgrep:
 
     def rules(self) -> dict[str, Rule]:
         """Every rule by its id, for report formats that list them."""
-        return dict(rulebook.load().rules)
+        return dict(sorted({**rulebook.load().rules, **book.RULES}.items()))
 
     def info(self, control: Control) -> EngineInfo:
         """The engine that would run now. Raises EngineMissing."""
         return EngineInfo(NAME, engines.find(control.engines_dir, NAME).version, _digest())
 
     def concerns(self, path: str) -> bool:
-        """True for Python, JavaScript, TypeScript, Go, Java, workflows and Dockerfiles."""
-        return language_of(path) is not None
+        """True for Python, JavaScript, TypeScript, Go, Java, workflows, Dockerfiles, and templates of HTML."""
+        return language_of(path) is not None or templates.is_template(path)
 
     def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:
         """Run every rule on every file that it concerns. See `Scanner.scan`."""
         deadline = time.monotonic() + request.seconds
-        book = rulebook.load()
+        rules = rulebook.load()
         yield from (GapSeen(gap) for gap in request.tree.gaps)
         targets: list[TreeFile] = []
         for file in request.tree.files:
+            if language_of(file.path) is None and templates.is_template(file.path):
+                yield from _template(request.tree, file)
+                continue
             gap = _refusal(request.tree, file)
             if gap is None:
                 targets.append(file)
@@ -115,7 +119,7 @@ class Semgrep:
                 return
             group = targets[start : start + _GROUP]
             try:
-                yield from _scan_group(request.tree, group, book, control, deadline, failed)
+                yield from _scan_group(request.tree, group, rules, control, deadline, failed)
             except EngineTimedOut as error:
                 if start == 0:
                     raise
@@ -134,7 +138,7 @@ SCANNER = Semgrep()
 def _digest() -> str:
     """Of everything that makes a finding besides the engine: the rules, and what we say of places."""
     said = [Path(name).read_bytes() for name in (places.__file__, bundles.__file__)]
-    return hashlib.sha256(b"\0".join([rulebook.load().digest.encode(), *said])).hexdigest()[:12]
+    return hashlib.sha256(b"\0".join([rulebook.load().digest.encode(), looking.digest().encode(), *said])).hexdigest()[:12]
 
 
 def residues(rule_id: str, tree: Tree, control: Control, seconds: float) -> list[Location]:
@@ -186,35 +190,50 @@ def _refusal(tree: Tree, file: TreeFile) -> Gap | None:
     return None
 
 
+def _template(tree: Tree, file: TreeFile) -> Iterator[Output]:
+    """A template, which the engine does not read: only our own looks."""
+    if file.size > MAX_BYTES:
+        yield GapSeen(Gap(NAME, file.path, "larger than 1 MB", GapClass.LIMIT))
+        return
+    content = _content(tree, file)
+    found = looking.look(file.path, content, NAME)
+    yield from (FindingSeen(identify(dataclasses.replace(f, blob=file.blob), content)) for f in found[:MAX_FINDINGS])
+    if len(found) > MAX_FINDINGS:
+        yield GapSeen(Gap(NAME, file.path, f"more than {MAX_FINDINGS:,} findings", GapClass.LIMIT))
+    else:
+        yield Covered((file.path,))
+
+
 def _scan_group(
-    tree: Tree, files: Sequence[TreeFile], book: rulebook.RuleBook, control: Control, deadline: float, failed: list[EngineError]
+    tree: Tree, files: Sequence[TreeFile], rules: rulebook.RuleBook, control: Control, deadline: float, failed: list[EngineError]
 ) -> Iterator[Output]:
     """One engine run. When the engine dies of a file, the group is halved until that file is alone: the others are still checked."""
     died: EngineError | None = None
     try:
-        answer = _run(tree, files, book.document, control, deadline)
+        answer = _run(tree, files, rules.document, control, deadline)
     except (EngineCrashed, EngineOutOfMemory) as error:
         died = error.with_traceback(None)  # its frames hold what the engine wrote, which may be all that it may write
     if died is None:
-        yield from _outputs(tree, files, book, answer)
+        yield from _outputs(tree, files, rules, answer)
     elif len(files) == 1:
         failed.append(died)
         yield GapSeen(Gap(NAME, files[0].path, _died_of(died), GapClass.ERROR, died.blame))
     else:
         for half in (files[: len(files) // 2], files[len(files) // 2 :]):
-            yield from _scan_group(tree, half, book, control, deadline, failed)
+            yield from _scan_group(tree, half, rules, control, deadline, failed)
 
 
 def _died_of(error: EngineError) -> str:
     return "semgrep ran out of memory" if isinstance(error, EngineOutOfMemory) else "semgrep crashed"
 
 
-def _outputs(tree: Tree, files: Sequence[TreeFile], book: rulebook.RuleBook, answer: Answer) -> Iterator[Output]:
+def _outputs(tree: Tree, files: Sequence[TreeFile], rules: rulebook.RuleBook, answer: Answer) -> Iterator[Output]:
     gaps = {trouble.path: trouble for trouble in answer.troubles}
     covered = []
     for file in files:
         content = _content(tree, file)
-        found = _distinct(_finding(book.variants[match.check_id], match) for match in answer.matches if match.location.path == file.path)
+        found = _distinct(_finding(rules.variants[match.check_id], match) for match in answer.matches if match.location.path == file.path)
+        found = sorted([*found, *looking.look(file.path, content, NAME)], key=lambda f: (f.location, f.rule.id))
         built = bundles.built_lines(content) if language_of(file.path) in _SCRIPTS else frozenset[int]()
         yield from (
             FindingSeen(identify(dataclasses.replace(f, blob=file.blob, built=f.location.line in built), content))

@@ -171,8 +171,8 @@ def test_the_page_of_rules_has_every_rule_and_says_of_it_what_is_so() -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if re.match(r"\| `\w+\.", line)]
     fixers = list(discover(pipeline.fixers, "FIXER", Fixer).values())
     said = {row[0].strip("`"): (row[1].rpartition("CWE-")[2], row[2], row[3]) for row in rows}
-    answered = {rule: any(fixer.answers(rule) for fixer in fixers) for rule in load().rules}
-    assert said == {rule.id: (str(rule.cwe), rule.severity.word, "yes" if answered[rule.id] else "no") for rule in load().rules.values()}
+    answered = {rule: any(fixer.answers(rule) for fixer in fixers) for rule in SCANNER.rules()}
+    assert said == {rule.id: (str(rule.cwe), rule.severity.word, "yes" if answered[rule.id] else "no") for rule in SCANNER.rules().values()}
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
     assert [row[0] for row in rows if len(row) != 5 or not row[4].endswith(".")] == []
 

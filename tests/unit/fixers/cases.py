@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.frameworks.book import RULES
 from pipeline.model.finding import Confidence, Finding, Location, Rule, Secret, Severity
 from pipeline.model.fix import Patch
 from pipeline.ports import Fixer
@@ -38,6 +39,7 @@ WITHOUT_FIXER: Mapping[str, str] = {
     "python.weak-password-hash": "the stored hashes would match no password any more",
     "secrets.private-key": "it is a file or a block of its own: nothing tells where the program would get it from instead",
     "workflow.pull-request-target-checkout": "what the workflow may still do without the secrets is for its owner to say",
+    **dict.fromkeys(RULES, "what was meant instead is for the owner to say"),
 }
 """Rules that no fixer answers, each with the reason, which docs/reference/rules.md says in its row."""
 

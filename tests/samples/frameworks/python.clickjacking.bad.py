@@ -1,0 +1,5 @@
+ROOT_URLCONF = "shop.urls"
+MIDDLEWARE = (
+    "django.contrib.sessions.middleware.SessionMiddleware",  # expect
+    "django.middleware.csrf.CsrfViewMiddleware",
+)

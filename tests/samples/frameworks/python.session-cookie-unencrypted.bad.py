@@ -1,0 +1,2 @@
+ROOT_URLCONF = "shop.urls"
+SESSION_COOKIE_SECURE = False  # expect
