@@ -18,8 +18,8 @@ _FORM_LENGTH = 20_000
 
 _TAG = re.compile(r"\{\{(.{0,500}?)\}\}|\{%(.{0,500}?)%\}|\{#(.{0,2000}?)#\}", re.DOTALL)
 _OUTPUT = re.compile(r"^[-+]?\s*([\w.]+)((?:\s*\|\s*\w+(?::\"[^\"]*\"|\([^)]*\))?)*)\s*[-+]?$")
-_VERBATIM = re.compile(r"\{%-?\s*(raw|verbatim)\b.*?\{%-?\s*end(?:raw|verbatim)\b", re.DOTALL)
-_SCRIPT = re.compile(r"<(/?)script\b[^>]*>", re.IGNORECASE)
+_VERBATIM = re.compile(r"\{%-?\s?(end)?(?:raw|verbatim)\b")
+_SCRIPT = re.compile(r"<(/?)script\b[^>]{0,2000}>", re.IGNORECASE)
 _FORM = re.compile(r"<form\b", re.IGNORECASE)
 _POST = re.compile(r"\smethod\s*=\s*[\"']?post\b", re.IGNORECASE)
 _DJANGO = re.compile(
@@ -47,10 +47,10 @@ def look_at(content: bytes) -> Iterator[Hit]:
     if len(content) > MAX_BYTES or not is_filled(content):
         return
     text = content.decode("utf-8", errors="replace")
-    skipped = [match.span() for match in _VERBATIM.finditer(text)]
+    skipped = _between(_VERBATIM, text)
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     tags = [tag for tag in _TAG.finditer(text) if not any(low <= tag.start() < high for low, high in skipped)]
-    scripts = _scripts(text)
+    scripts = _between(_SCRIPT, text)
     for tag in tags:
         if tag[1] is None:
             continue
@@ -72,7 +72,7 @@ def _forms(text: str, starts: list[int]) -> Iterator[Hit]:
     for start, after in itertools.zip_longest(begins, begins[1:], fillvalue=len(text)):
         head = text[start : min(start + 1_000, after)]
         head = head[: _tag_end(head)]
-        if _POST.search(head) is None or re.search(r"action\s*=\s*[\"']?\s*(https?:|//|\{\{)", head, re.IGNORECASE):
+        if _POST.search(head) is None or re.search(r"action\s*+=\s*+[\"']?+\s*+(https?:|//|\{\{)", head, re.IGNORECASE):
             continue
         most = min(start + _FORM_LENGTH, after)
         end = text.find("</form", start, most)
@@ -92,11 +92,11 @@ def _tag_end(head: str) -> int:
     return end + 1 if end >= 0 else len(head)
 
 
-def _scripts(text: str) -> list[tuple[int, int]]:
-    """Where scripts stand."""
+def _between(tag: re.Pattern[str], text: str) -> list[tuple[int, int]]:
+    """What stands between a tag and the one that ends it, whose first group is not empty."""
     found: list[tuple[int, int]] = []
     start = -1
-    for match in _SCRIPT.finditer(text):
+    for match in tag.finditer(text):
         if not match[1] and start < 0:
             start = match.end()
         elif match[1] and start >= 0:

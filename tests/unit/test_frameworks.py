@@ -76,11 +76,13 @@ def test_what_is_shown_or_tested_is_not_looked_at(path: str) -> None:
         b"{{" * 50_000,
         b"{%" * 50_000,
         b"{{ x|safe " * 20_000,
+        b"{% raw " * 50_000 + b"{{ x }}",
+        b"<script" * 50_000 + b"{{ x }}",
         b"<form method=post " * 5_000 + b"{% csrf %}",
         b"{% load x %}" + b"<form method=post>" * 5_000,
         b'<script>"{{ x|safe }}"' * 3_000,
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_garbage_is_looked_at_in_time_and_breaks_nothing(content: bytes) -> None:
     for path in ("a.py", "a.html"):
