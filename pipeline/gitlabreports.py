@@ -190,6 +190,9 @@ def _message(level: str, text: str) -> Object:
 
 def _vulnerability(judged: Judged, number: int, report: Report, kind: Kind) -> Object:
     finding, rule = judged.finding, judged.finding.rule
+    known: list[Value] = []
+    if rule.cwe:
+        known.append({"type": "cwe", "name": f"CWE-{rule.cwe}", "value": str(rule.cwe), "url": page_of(rule.cwe)})
     vulnerability: Object = {
         "id": str(uuid.uuid5(SPACE, f"{kind.scan}\0{finding.fingerprint}\0{number}")),
         "name": cut(visible(finding.secret.kind if finding.secret else rule.title), MAX_NAME) or "(no name)",
@@ -197,9 +200,9 @@ def _vulnerability(judged: Judged, number: int, report: Report, kind: Kind) -> O
         "severity": _SEVERITY[rule.severity],
         "identifiers": [
             {"type": "fixwright_rule", "name": f"Fixwright {visible(rule.id)}", "value": visible(rule.id)},
-            {"type": "cwe", "name": f"CWE-{rule.cwe}", "value": str(rule.cwe), "url": page_of(rule.cwe)},
+            *known,
         ],
-        "links": [{"name": f"CWE-{rule.cwe}", "url": page_of(rule.cwe)}],
+        "links": [{"name": f"CWE-{rule.cwe}", "url": page_of(rule.cwe)}] if rule.cwe else [],
         "location": _location(finding, report, kind),
         "details": _details(judged),
     }

@@ -49,6 +49,12 @@ def what(finding: Finding) -> str:
     return f"{finding.secret.kind} …{finding.secret.last_four}" if finding.secret.last_four else finding.secret.kind
 
 
+def seen_by(finding: Finding) -> str:
+    """`seen by Bandit B608, too`: the first three of the other scanners that say the same; empty where there are none."""
+    named = [*finding.witnesses[:3], *(["others"] if len(finding.witnesses) > 3 else [])]
+    return f"seen by {', '.join(named)}, too" if named else ""
+
+
 def where(finding: Finding) -> str:
     """`app/db.py:41`."""
     return f"{finding.location.path}:{finding.location.line}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 _CATEGORIES: Final = {
@@ -41,3 +42,37 @@ def owasp(cwe: int) -> tuple[str, ...]:
 def page_of(cwe: int) -> str:
     """Where the weakness is described."""
     return f"https://cwe.mitre.org/data/definitions/{cwe}.html"
+
+
+SECRETS: Final = frozenset({256, 257, 259, 260, 312, 321, 522, 540, 615, 798})
+"""What is about a secret that stands where it should not."""
+
+_FAMILIES: Final = tuple(
+    frozenset(map(int, numbers.split()))
+    for numbers in (
+        "77 78 88",
+        "89 564 943",
+        "79 80 81 83 84 85 86 87 116 1336",
+        "94 95 96 1336",
+        "22 23 24 35 36 73 59",
+        "502 915",
+        "611 776 827",
+        "295 296 297 298 299 345",
+        "261 327 328 759 760 916",
+        "330 331 335 336 337 338 340",
+        "311 319 614 1004 1275",
+        "11 209 215 489",
+        "400 770 772 1088",
+        "377 378 379",
+        "353 494 829 830 1357",
+        "250 266 269 272 276 732",
+        "256 257 259 260 312 321 522 540 615 798",
+    )
+)
+"""Weaknesses that different scanners name for the same line. Neighbours in MITRE's views 1000 and 699, taken closely."""
+
+
+def same_family(some: Iterable[int], others: Iterable[int]) -> bool:
+    """Whether one of these weaknesses and one of those may be two names of the same thing. 0 is none."""
+    left, right = set(some) - {0}, set(others) - {0}
+    return bool(left & right) or any(left & family and right & family for family in _FAMILIES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pipeline.reports
 from bot import __version__
-from bot.cli import show
+from bot.cli import _others, show
 from bot.cli.folders import policy_places
 from bot.settings import engines_dir
 from pipeline.errors import UsageError
@@ -58,6 +58,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--public", action="store_true", help=f"anybody may read {', '.join(OPEN)}: they tell only how many secrets there are"
     )
     parser.add_argument("--fail-on", metavar="SEVERITY", help="exit 1 from this severity on (default: what the policy blocks)")
+    _others.add(parser)
     parser.set_defaults(run=run)
 
 
@@ -70,8 +71,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--public needs --base", hint="what a whole repository has is for its members alone")
     if not args.path.is_dir():
         raise UsageError(f"{args.path} is no folder")
+    logs = _others.read(args.sarif)
     began, started = time.time(), time.monotonic()
-    judgement = judge_folder(args.path, args.base, types, RunControl(engines_dir(), lambda: True), policy_places())
+    judgement = judge_folder(args.path, args.base, types, RunControl(engines_dir(), lambda: True), policy_places(), logs)
     report = _report(judgement, began, time.monotonic() - started)
     renderers = discover(pipeline.reports, "RENDERER", Renderer)
     for one in documents:

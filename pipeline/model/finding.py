@@ -115,6 +115,8 @@ class Finding:
     """Given when it is stored, or by the command line over its own run."""
     built: bool = False
     """True when it stands in what a program wrote of other files: a bundle, a minified script. See `pipeline.triage.bundles`."""
+    witnesses: tuple[str, ...] = ()
+    """Other scanners that say the same of this place, with their rules: `Bandit B608`. Plain text. See `pipeline.triage.witnesses`."""
 
 
 class BaselineState(StrEnum):

@@ -71,7 +71,7 @@ def finding_document(judged: Judged) -> dict[str, Value]:
             "message": exact(rule.message),
             "severity": rule.severity.word,
             "confidence": rule.confidence.word,
-            "cwe": rule.cwe,
+            "cwe": rule.cwe or None,
         },
         "standing": judged.standing.value,
         "suppression": _suppression(judged.suppression) if judged.suppression else None,
@@ -83,6 +83,7 @@ def finding_document(judged: Judged) -> dict[str, Value]:
         "owners": [exact(owner) for owner in judged.owners],
         "detail": exact(finding.detail),
         "engine": finding.engine,
+        "witnesses": [exact(name) for name in finding.witnesses],
         "commit": finding.commit,
         "secret": {"kind": exact(finding.secret.kind), "last_four": exact(finding.secret.last_four)} if finding.secret else None,
     }

@@ -50,7 +50,11 @@ def _gaps(verdict: Verdict) -> list[str]:
 def _finding_lines(judged: Judged, report: Report) -> list[str]:
     finding = judged.finding
     at = f"{visible(phrases.where(finding))}:{finding.location.column}"
-    rest = "  ".join(part for part in (visible(_named(finding)), finding.handle or "", visible(phrases.belongs(judged))) if part)
+    rest = "  ".join(
+        part
+        for part in (visible(_named(finding)), finding.handle or "", visible(phrases.belongs(judged)), visible(phrases.seen_by(finding)))
+        if part
+    )
     word = judged.standing.value
     head = (
         f"{at}  {_paint(word, _COLORS.get(judged.standing, ''), report.color)}  {_fit(rest, max(20, WIDTH - columns(at) - len(word) - 4))}"

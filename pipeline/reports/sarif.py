@@ -105,7 +105,7 @@ def _rule(rule: Rule) -> Object:
         "properties": {
             "precision": _PRECISION[rule.confidence],
             "security-severity": _SCORE[rule.severity],
-            "tags": ["security", f"external/cwe/cwe-{rule.cwe}"],
+            "tags": ["security", *([f"external/cwe/cwe-{rule.cwe}"] if rule.cwe else [])],
         },
     }
 
@@ -141,6 +141,8 @@ def _result(judged: Judged, index: dict[str, int], *, whole: bool) -> Object:
         properties["handle"] = finding.handle
     if finding.commit:
         properties["commit"] = finding.commit
+    if finding.witnesses:
+        properties["witnesses"] = [visible(name) for name in finding.witnesses]
     if judged.standing is Standing.WAIVED:
         result["suppressions"] = [{"kind": "external", "justification": _text(judged.reason)}]
     return {**result, "properties": properties}

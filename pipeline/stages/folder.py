@@ -6,18 +6,20 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import pipeline.scanners
 from pipeline.errors import EngineError, PolicyInvalid, UsageError
+from pipeline.foreign import Log
 from pipeline.leaks import Filter, marker_of
 from pipeline.model.finding import Finding, Judged
 from pipeline.model.ids import BlobId, CommitId
 from pipeline.model.review import Verdict
 from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult, ScanType
-from pipeline.phrases import short
+from pipeline.phrases import plural, short
 from pipeline.plugins import discover
 from pipeline.policy import Policy, PolicyDocument, PolicyEdit, PolicyPlaces, merge, policy_edit, read_document, record_of
 from pipeline.ports import Control, Scanner
@@ -30,6 +32,7 @@ from pipeline.stages.settle import compare_sides, ledger, with_handles
 from pipeline.triage.baseline import Compared
 from pipeline.triage.bundles import listed
 from pipeline.triage.gate import decide_verdict
+from pipeline.triage.witnesses import Placed, join, place
 
 MAX_FILES = 200_000
 HISTORY = 1_000
@@ -99,7 +102,14 @@ def available_scanners(types: Sequence[ScanType] | None) -> dict[ScanType, Scann
     return {scan_type: found[scan_type] for scan_type in types}
 
 
-def judge_folder(path: Path, base: str | None, types: Sequence[ScanType] | None, control: Control, places: PolicyPlaces) -> Judgement:
+def judge_folder(
+    path: Path,
+    base: str | None,
+    types: Sequence[ScanType] | None,
+    control: Control,
+    places: PolicyPlaces,
+    logs: Sequence[Log] = (),
+) -> Judgement:
     """Scan a folder, whole or against a revision.
 
     Without a base every file is looked at and every finding is reported. With one, the change from the merge base to what lies on the
@@ -107,20 +117,35 @@ def judge_folder(path: Path, base: str | None, types: Sequence[ScanType] | None,
 
     Args:
         places: where the folder's policy may stand.
+        logs: what other scanners said of what lies on the disk.
 
     Raises:
-        UsageError: no such folder or revision; PolicyInvalid; GitError.
+        UsageError: no such folder or revision, or a log is of another commit; PolicyInvalid; GitError.
     """
     worktree = Worktree.open(path)
+    refuse_others(logs, worktree)
     scanners = available_scanners(types)
     if base is None:
-        return _whole(worktree, scanners, control, places)
+        return _whole(worktree, scanners, control, places, logs)
     if not worktree.is_git:
         raise UsageError(f"{path} is no git repository, so there is no base to compare with", hint="leave --base out")
-    return _against(worktree, worktree.named(base), scanners, control, places)
+    return _against(worktree, worktree.named(base), scanners, control, places, logs)
 
 
-def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Control, places: PolicyPlaces) -> Judgement:
+def refuse_others(logs: Sequence[Log], worktree: Worktree) -> None:
+    """Raises UsageError for a log that names a commit, and not the one that is checked out here."""
+    head = (worktree.head() or "").lower() if any(log.commits for log in logs) else ""
+    for log in logs:
+        for commits in log.commits:
+            if head and not any(head.startswith(commit) for commit in commits):
+                named = ", ".join(short(CommitId(commit)) for commit in sorted(commits)[:3])
+                text = f"{log.name} is of commit {named}, and {short(CommitId(head))} is checked out here: nothing of it is taken"
+                raise UsageError(text, hint="scan this commit with that scanner, or check the other one out")
+
+
+def _whole(
+    worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Control, places: PolicyPlaces, logs: Sequence[Log]
+) -> Judgement:
     on_disk = dict(worktree.files(MAX_FILES + 1))
     document = _policy(places, lambda name: _read(on_disk.get(name)))
     policy = document.policy
@@ -135,16 +160,25 @@ def _whole(worktree: Worktree, scanners: Mapping[ScanType, Scanner], control: Co
     changed = [Changed(name, "A", "000000", "100644", BlobId("0" * 40), _name(name)) for name in names]
     coverage = ledger(results, [], changed, gaps)
     added = {name: [(1, 10_000_000)] for name in names}
+    placed = _placed_logs(logs, worktree, on_disk, policy)
+    joined = join(findings, placed.found)
+    findings = (*joined.ours, *joined.alone)
+    coverage = _with_logs(coverage, placed)
     compared = Compared(findings, (), (), ())
     contents = _contents(on_disk, findings)
     # Who scans a whole folder takes it as it is: there is no change in it that could let its own findings stand.
     ruling = Ruling(policy, record_of(merge(document), ()), PolicyEdit(), contents, is_base=True)
-    verdict = _decide(ruling, scanners, compared, coverage, added)
+    verdict = _decide(ruling, scanners, compared, coverage, added, placed.notes)
     return Judgement(verdict, policy, document.where, None, _excerpts(verdict, on_disk), worktree.head())
 
 
 def _against(
-    worktree: Worktree, revision: CommitId, scanners: Mapping[ScanType, Scanner], control: Control, places: PolicyPlaces
+    worktree: Worktree,
+    revision: CommitId,
+    scanners: Mapping[ScanType, Scanner],
+    control: Control,
+    places: PolicyPlaces,
+    logs: Sequence[Log],
 ) -> Judgement:
     head = worktree.resolve("HEAD")
     base = worktree.merge_base(revision, head) or revision
@@ -163,7 +197,11 @@ def _against(
         if scan_type is ScanType.SECRETS:
             sides["history"].append(_history(scanner, mirror, base, head, policy, control))
     compared = compare_sides(sides["base"], sides["head"], sides["history"], changed)
-    added = worktree.added_lines(base, sorted({f.location.path for f in compared.new}))
+    placed = _placed_logs(logs, worktree, on_disk, policy)
+    touched = {c.path for c in changed}
+    others = {witnessed.finding.location.path for witnessed in placed.found} & touched
+    added = worktree.added_lines(base, sorted({f.location.path for f in compared.new} | others))
+    compared = _with_others(compared, placed, added)
     edit = policy_edit(
         places=places,
         repository="",
@@ -174,8 +212,45 @@ def _against(
         parent=None,
     )
     ruling = Ruling(policy, record_of(merge(document), ()), edit, _contents(on_disk, compared.new), is_base=False)
-    verdict = _decide(ruling, scanners, compared, ledger(sides["head"], sides["history"], changed, ()), added)
+    coverage = _with_logs(ledger(sides["head"], sides["history"], changed, ()), placed)
+    verdict = _decide(ruling, scanners, compared, coverage, added, placed.notes)
     return Judgement(verdict, policy, document.where, base, _excerpts(verdict, on_disk), head)
+
+
+def _placed_logs(logs: Sequence[Log], worktree: Worktree, on_disk: Mapping[str, Path], policy: Policy) -> Placed:
+    """What other scanners said, in the files of this folder. Raises UsageError when not one result of a log has its place here."""
+    parts = [place(log, on_disk.keys(), lambda name: _read(on_disk.get(name)), str(worktree.root), policy.excluded) for log in logs]
+    for log, part in zip(logs, parts, strict=True):
+        if log.said and not part.found and not part.notes:
+            why = part.gaps[0].reason.rpartition(": ")[2] if len(part.gaps) == 1 else ""
+            text = f"{log.name}: {plural(len(log.said), 'result')}, and none has its place in this folder{f' ({why})' if why else ''}"
+            raise UsageError(text, hint="is it of this repository, and of this state of it?")
+    return Placed(
+        tuple(chain.from_iterable(part.found for part in parts)),
+        tuple(chain.from_iterable(part.gaps for part in parts)),
+        tuple(chain.from_iterable(part.notes for part in parts)),
+        tuple(chain.from_iterable(part.runs for part in parts)),
+    )
+
+
+def _with_logs(coverage: Coverage, placed: Placed) -> Coverage:
+    return replace(coverage, runs=(*coverage.runs, *placed.runs), gaps=(*coverage.gaps, *placed.gaps))
+
+
+def _with_others(compared: Compared, placed: Placed, added: Mapping[str, Sequence[tuple[int, int]]]) -> Compared:
+    """A change with what other scanners said of its head. What stands on lines that the change did not add was there before."""
+
+    def is_new(finding: Finding) -> bool:
+        at = finding.location
+        return any(first <= at.end_line and at.line <= last for first, last in added.get(at.path, ()))
+
+    joined = join((*compared.new, *compared.unchanged), placed.found)
+    count = len(compared.new)
+    return replace(
+        compared,
+        new=(*joined.ours[:count], *(f for f in joined.alone if is_new(f))),
+        unchanged=(*joined.ours[count:], *(f for f in joined.alone if not is_new(f))),
+    )
 
 
 def _contents(on_disk: Mapping[str, Path], findings: Sequence[Finding]) -> dict[str, bytes]:
@@ -227,6 +302,7 @@ def _decide(
     compared: Compared,
     coverage: Coverage,
     added: Mapping[str, Sequence[tuple[int, int]]],
+    notes: Sequence[str] = (),
 ) -> Verdict:
     # Who names the types on the command line decides what is required in this run.
     policy = ruling.policy
@@ -235,7 +311,7 @@ def _decide(
     # Handles are given by the store. Without one, a line could be written so that it gets the handle of something ignored.
     suppressed = ruling.suppressed(_nobody, {}, today)
     verdict = decide_verdict(
-        policy=asked, compared=compared, coverage=coverage, added=added, notes=_by_handle(policy), suppressed=suppressed
+        policy=asked, compared=compared, coverage=coverage, added=added, notes=(*_by_handle(policy), *notes), suppressed=suppressed
     )
     return with_handles(ruling.explain(verdict, _nobody, {}, today), {})
 

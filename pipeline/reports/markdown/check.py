@@ -257,7 +257,7 @@ def _annotation(judged: Judged) -> Annotation:
     finding = judged.finding
     handle = f" ({finding.handle})" if finding.handle else ""
     detail = f" It {finding.detail.rstrip('.')}." if finding.detail and finding.secret is None else ""
-    known = f" {finding.rule.id}, CWE-{finding.rule.cwe}"
+    known = f" {finding.rule.id}" + (f", CWE-{finding.rule.cwe}" if finding.rule.cwe else "")
     first = "Revoke it first: it is in the history. " if finding.secret is not None else ""
     return Annotation(
         path=finding.location.path,
