@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
 from collections.abc import Iterator
@@ -47,11 +48,11 @@ def look_at(content: bytes) -> Iterator[Hit]:
     if len(content) > MAX_BYTES or not is_filled(content):
         return
     text = content.decode("utf-8", errors="replace")
-    skipped = _between(_VERBATIM, text)
+    for low, high in reversed(_between(_VERBATIM, text)):
+        text = text[:low] + re.sub(r"[{}]", " ", text[low:high]) + text[high:]
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    tags = [tag for tag in _TAG.finditer(text) if not any(low <= tag.start() < high for low, high in skipped)]
     scripts = _between(_SCRIPT, text)
-    for tag in tags:
+    for tag in _TAG.finditer(text):
         if tag[1] is None:
             continue
         output = _OUTPUT.match(tag[1].strip())
@@ -111,7 +112,8 @@ def _quoted(text: str, start: int, end: int, scripts: list[tuple[int, int]]) -> 
     line = before.rpartition("\n")[2]
     if not line or after != line[-1] or after not in "\"'":
         return False
-    if any(low <= start < high for low, high in scripts):
+    script = bisect.bisect_right(scripts, (start, len(text))) - 1
+    if script >= 0 and start < scripts[script][1]:
         return True
     return re.search(r"<\w[^<>]*\s[\w:@-]+\s*=\s*$", before[:-1]) is not None
 

@@ -235,8 +235,9 @@ def _outputs(tree: Tree, files: Sequence[TreeFile], rules: rulebook.RuleBook, an
         found = _distinct(_finding(rules.variants[match.check_id], match) for match in answer.matches if match.location.path == file.path)
         found = sorted([*found, *looking.look(file.path, content, NAME)], key=lambda f: (f.location, f.rule.id))
         built = bundles.built_lines(content) if language_of(file.path) in _SCRIPTS else frozenset[int]()
+        copied = places.is_vendored(file.path)
         yield from (
-            FindingSeen(identify(dataclasses.replace(f, blob=file.blob, built=f.location.line in built), content))
+            FindingSeen(identify(dataclasses.replace(f, blob=file.blob, built=copied or f.location.line in built), content))
             for f in found[:MAX_FINDINGS]
         )
         gap = gaps.get(file.path)

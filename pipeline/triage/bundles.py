@@ -1,4 +1,4 @@
-"""What a bundler or minifier wrote. Nobody mends it there, and what is wrong with it is found where it is written by hand. Pure.
+"""What a bundler or minifier wrote, or somebody copied from elsewhere. Nobody mends it there, but where it is written by hand. Pure.
 
 In a change a finding counts for what it is, wherever it stands: whoever makes his lines long silences nothing. Only in a list of everything
 that there is, where nobody has just written it, does it count for little.
@@ -13,7 +13,7 @@ from pipeline.model.finding import Confidence, Finding
 
 LONG_LINE = 500
 """Bytes. People break their lines long before; minifiers break them, if at all, long after."""
-_NOTE = "stands in a built file"
+_NOTE = "stands in a built or vendored file"
 
 
 def built_lines(content: bytes) -> frozenset[int]:
@@ -25,7 +25,7 @@ def built_lines(content: bytes) -> frozenset[int]:
 
 
 def listed(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings as a list of everything has them: one in a built file is of low confidence, and says why."""
+    """The findings as a list of everything has them: one in a built or vendored file is of low confidence, and says why."""
     return [_lowered(finding) if finding.built else finding for finding in findings]
 
 

@@ -15,6 +15,7 @@ _EXAMPLE = re.compile(
     r"|\.(example|sample|template|dist|md|mdx|rst|adoc|ipynb|map)$|\.min\.",
     re.IGNORECASE,
 )
+_VENDORED = re.compile(r"(^|/)(vendors?|_vendor|third_?party|node_modules|bower_components|jspm_packages)/", re.IGNORECASE)
 _TRANSLATION = re.compile(
     r"(^|/)(locales?|i18n|l10n|lang|langs|languages?|translations?)/|(^|/)(locale|messages|translations?)[_.-][a-z]{2,3}([_-]\w+)?\.\w+$"
     r"|\.(po|pot|xlf|xliff|arb|resx|strings)$",
@@ -35,6 +36,11 @@ def is_test(path: str) -> bool:
 def is_example(path: str) -> bool:
     """Where people put values that open nothing: tests, documents, templates, other people's code."""
     return _EXAMPLE.search(path) is not None
+
+
+def is_vendored(path: str) -> bool:
+    """Copies of other people's code, which are mended where they come from."""
+    return _VENDORED.search(path) is not None
 
 
 def is_translation(path: str) -> bool:

@@ -18,3 +18,4 @@ def create_app():
 if __name__ == "__main__":
     app.run(host="0.0.0.0", debug=True)  # expect: python.flask-debug
     create_app().run(debug=True)  # expect: python.flask-debug
+    made_app.run(port=5000, debug=True)  # expect: python.flask-debug

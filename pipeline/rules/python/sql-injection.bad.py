@@ -79,3 +79,8 @@ def asked():
 
 def own_wrapper():
     return query_db("SELECT * FROM users WHERE name = '" + request.args["name"] + "'")  # expect: python.sql-injection
+
+
+@app.put("/find")
+async def own_long_wrapper(name: str):
+    return await run_sql_query(f"SELECT * FROM users WHERE name = '{name}'", commit=True)  # expect: python.sql-injection

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.model.finding import Confidence, Finding
 from pipeline.triage.bundles import LONG_LINE, built_lines, listed
+from pipeline.triage.places import is_vendored
 from tests.build_reports import SQL, weakness
 
 
@@ -31,10 +32,15 @@ def test_a_list_counts_what_stands_in_a_built_file_for_little_and_says_why() -> 
     (first, second) = listed([by_hand, built])
     assert first is by_hand
     assert (second.rule.confidence, second.rule.severity) == (Confidence.LOW, SQL.severity)
-    assert second.detail == "comes from `req.query` (line 1) and stands in a built file"
+    assert second.detail == "comes from `req.query` (line 1) and stands in a built or vendored file"
     assert listed([second]) == [second], "twice is once"
-    assert _details(listed([replace(weakness(), built=True)])) == ["stands in a built file"]
+    assert _details(listed([replace(weakness(), built=True)])) == ["stands in a built or vendored file"]
 
 
 def _details(findings: list[Finding]) -> list[str]:
     return [finding.detail for finding in findings]
+
+
+def test_copies_of_other_peoples_code_are_known_by_their_folder() -> None:
+    assert all(map(is_vendored, ("static/js/vendor/zepto.js", "vendor/x/y.go", "web/node_modules/a/b.js", "lib/third_party/c.py")))
+    assert not any(map(is_vendored, ("app/vendor.py", "src/vendoring/a.js", "app/vendors_view/a.py")))
