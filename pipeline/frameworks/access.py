@@ -226,6 +226,59 @@ def _of_checks(view: View) -> Iterator[str]:
             yield from (part.attr for part in ast.walk(inner.test) if isinstance(part, ast.Attribute))
 
 
+def owned_by_others(module: Module) -> Iterator[Hit]:
+    """A record that the request names is deleted or changed where nobody looks whose it is, in a file that knows of owners elsewhere."""
+    owned = {
+        last(call)
+        for call in calls(module.tree)
+        for word in call.keywords
+        if re.search(r"user|owner|author", word.arg or "") and re.search(r"current_user|request\.user|g\.user", dotted(word.value))
+    }
+    for view in module.views:
+        decorators = [dotted(decorator).rpartition(".")[2] for decorator in view.node.decorator_list]
+        if "login_required" not in decorators or any(re.search(r"admin|permission|role|staff|test", name) for name in decorators):
+            continue
+        if any(re.search(r"current_user|user|owner|author|^g$|session_id|permission|allowed|can_", name) for name in _inside(view)):
+            continue
+        for target, value in assigned(view.node):
+            found = value if isinstance(target, ast.Name) and isinstance(value, ast.Call) and _looked_up(view, value) else None
+            if found is None or not isinstance(target, ast.Name) or _model(found) not in owned:
+                continue
+            if _deleted(view, target.id):
+                yield Hit("python.object-ownership", found)
+
+
+def _inside(view: View) -> frozenset[str]:
+    """Names in the body of a view."""
+    return frozenset(name for statement in view.node.body for name in names(statement))
+
+
+def _looked_up(view: View, call: ast.Call) -> bool:
+    given = [*call.args, *(word.value for word in call.keywords)]
+    chosen = any(isinstance(a, ast.Name) and a.id in _url_names(view) for a in given)
+    return last(call) in ("get", "get_or_404", "get_object_or_404", "first_or_404") and chosen
+
+
+def _url_names(view: View) -> set[str]:
+    return {argument.arg for argument in view.node.args.args} - {"self", "request", "db", "session"}
+
+
+def _model(call: ast.Call) -> str:
+    """`Note` of `session.get(Note, number)`, `Note.query.get(number)`, `get_object_or_404(Note, pk=number)`."""
+    if call.args and isinstance(call.args[0], ast.Name) and call.args[0].id[:1].isupper():
+        return call.args[0].id
+    return dotted(call.func).partition(".")[0]
+
+
+def _deleted(view: View, name: str) -> bool:
+    for call in calls(view.node):
+        if last(call) != "delete" or not isinstance(call.func, ast.Attribute):
+            continue
+        if dotted(call.func.value) == name or any(isinstance(a, ast.Name) and a.id == name for a in call.args):
+            return True
+    return any(isinstance(t, ast.Attribute) and dotted(t.value) == name and view.hostile(v) for t, v in assigned(view.node))
+
+
 def _by_request_alone(view: View, value: ast.expr) -> bool:
     """`Model.query.get(x)`, `Model.query.filter_by(k=x).first()`, `Model.objects.get(pk=x)` with nothing of the signed-in user in it."""
     chain = dotted(value).split(".")

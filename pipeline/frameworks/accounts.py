@@ -14,7 +14,7 @@ _CHECKS = re.compile(
 )
 _PASSWORD = re.compile(r"^(password|passwd|pwd|pass_?word|passphrase)$", re.IGNORECASE)
 _LIMITS = re.compile(
-    r"limit|throttl|attempt|lock(ed|out)|captcha|axes|backoff|brute|otp|fail(ed|ures)|ratelimit|slow_?down|honeypot", re.IGNORECASE
+    r"limit|throttl|attempt|lock(ed|out)|captcha|axes|backoff|brute|fail(ed|ures)|ratelimit|slow_?down|honeypot", re.IGNORECASE
 )
 _LOGIN = re.compile(r"log_?in|sign_?in|auth|token|session|index", re.IGNORECASE)
 _UNKNOWN_NAME = re.compile(
@@ -28,10 +28,15 @@ _WRONG_PASSWORD = re.compile(
 _BOTH = re.compile(r"(username|user|email|name|account|login) (or|and|/|&) ?password", re.IGNORECASE)
 
 
+_SIGNS_IN = re.compile(r"^(do_|try_|user_)?(login|log_in|sign_in|signin|logon)(_user)?$")
+
+
 def _password_check(view: View) -> ast.AST | None:
     """Where a view compares what was sent as a password with what is stored, or None."""
     for inner in ast.walk(view.node):
         if isinstance(inner, ast.Call):
+            if _SIGNS_IN.match(last(inner)) and any(_PASSWORD.match(last(a)) and view.hostile(a) for a in inner.args):
+                return inner
             if _CHECKS.match(last(inner)):
                 return inner if not re.search(r"request\.user\b|current_user", dotted(inner.func)) else None
             if last(inner) in ("filter_by", "find_one", "get", "filter") and any(
@@ -83,7 +88,7 @@ def _awaited(node: ast.expr) -> ast.expr:
 def user_enumeration(module: Module) -> Iterator[Hit]:
     """A login that has one sentence for an unknown name and another one for a wrong password."""
     for view in module.views:
-        if _password_check(view) is None:
+        if not _signs_in(view) or _password_check(view) is None:
             continue
         said = [inner for inner in ast.walk(view.node) if (words := text(inner)) and len(words) < 200 and not _BOTH.search(words)]
         unknown = [inner for inner in said if _UNKNOWN_NAME.search(text(inner) or "")]

@@ -60,6 +60,53 @@ def _is_names(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("globals", "locals") and not node.args
 
 
+_ADDRESS_CHECKS = re.compile(
+    r"allow|white_?list|block_?list|is_safe|safe_url|valid|private|ip_?address|hostname|netloc|is_global|trusted", re.IGNORECASE
+)
+_CLIENTS = frozenset({"requests", "httpx", "urllib", "urllib2", "aiohttp", "session", "client", "http", "urllib3", "pool", "s"})
+_FETCHES = frozenset({"get", "post", "put", "patch", "delete", "head", "request", "urlopen", "urlretrieve", "stream"})
+
+
+def server_side_request(module: Module) -> Iterator[Hit]:
+    """The request gives the address that the server then asks: where it begins with what a visitor wrote, and nobody looks at it."""
+    if not module.imports & {"requests", "httpx", "urllib", "urllib2", "aiohttp", "urllib3"}:
+        return
+    for view in module.views:
+        if any(map(_ADDRESS_CHECKS.search, view.names)):
+            continue
+        for call in calls(view.node):
+            name = dotted(call.func)
+            known = name in ("urlopen", "urlretrieve") or name.partition(".")[0] in _CLIENTS
+            if known and last(call) in _FETCHES and not name.startswith(("client.", "session.", "s.")) and call.args:
+                address = call.args[1] if last(call) in ("request", "stream") and len(call.args) > 1 else call.args[0]
+                if _begins_hostile(view, address):
+                    yield Hit("python.server-side-request", call)
+
+
+def _begins_hostile(view: View, node: ast.expr) -> bool:
+    """True when the first character of this text is one that a visitor wrote."""
+    if isinstance(node, ast.JoinedStr) and node.values:
+        first = node.values[0]
+        return isinstance(first, ast.FormattedValue) and _begins_hostile(view, first.value)
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Add) and _begins_hostile(view, node.left)
+    if isinstance(node, ast.Name):
+        values = view.values.get(node.id, [])
+        return view.hostile(node) and (not values or any(_whole(view, value) for value in values))
+    return _whole(view, node)
+
+
+def _whole(view: View, node: ast.expr) -> bool:
+    """True for one item of the request as it came."""
+    if isinstance(node, ast.Call) and last(node) in ("strip", "str", "unquote") and (node.args or isinstance(node.func, ast.Attribute)):
+        inner = node.args[0] if node.args else node.func.value if isinstance(node.func, ast.Attribute) else node
+        return inner is not node and _whole(view, inner)
+    holder: ast.AST | None = node.value if isinstance(node, ast.Subscript) else None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+        holder = node.func.value
+    return holder is not None and (view.is_request(holder) or (isinstance(holder, ast.Name) and holder.id in view.bare))
+
+
 def nosql_injection(module: Module) -> Iterator[Hit]:
     """A structure out of the body becomes the filter of a document store, here or in a function of this file that hands it on."""
     if not module.imports & _STORES:

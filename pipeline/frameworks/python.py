@@ -215,6 +215,15 @@ class View:
         return False
 
     @cached_property
+    def values(self) -> dict[str, list[ast.expr]]:
+        """What each of its variables is assigned."""
+        found: dict[str, list[ast.expr]] = {}
+        for target, value in assigned(self.node):
+            if isinstance(target, ast.Name):
+                found.setdefault(target.id, []).append(value)
+        return found
+
+    @cached_property
     def bare(self) -> frozenset[str]:
         """Variables that are the whole of what the request holds, without a check: `data = request.get_json()`."""
         return frozenset(target.id for target, value in assigned(self.node) if isinstance(target, ast.Name) and self.is_request(value))

@@ -28,6 +28,12 @@ _DJANGO = re.compile(
 )
 _JINJA = re.compile(r"\{%-?\s*(macro|set|call|import|from)\b|\{\{[^}]{0,200}\w\(|url_for")
 _INSIDE = re.compile(r"(^|\.)(__dict__|traceback|stack_?trace|exc_info|format_exc)$|^(exception|error|exc|err)\.(stack|args|__class__)$")
+_PLAIN = re.compile(
+    r"^(\w+\.)*(user_?name|first_?name|last_?name|q|query|search(_?(term|query|text))?|keywords?)$"
+    r"|^(comment|review|message|note|reply|feedback)\.(text|comment|body|message)$",
+    re.IGNORECASE,
+)
+"""What people type as plain text."""
 _SAFE_MAKERS = re.compile(
     r"csrf|json|escapejs|escape|urlencode|url|css|class|icon|attr|tojson|html|render|markup|style|data|config|settings|svg", re.IGNORECASE
 )
@@ -62,10 +68,17 @@ def look_at(content: bytes) -> Iterator[Hit]:
         made = any(_SAFE_MAKERS.search(name) for name in (output[1], *filters[:-1]))
         if filters and filters[-1] == "safe" and not made and _quoted(text, tag.start(), tag.end(), scripts):
             yield _hit("template.unescaped-value", starts, tag.start(), tag.end(), f"`{output[1]}`")
+        elif filters == ["safe"] and _PLAIN.search(output[1]) and not output[1].startswith(("form.", "block.")) and _is_page(text):
+            yield _hit("template.plain-value-unescaped", starts, tag.start(), tag.end(), f"`{output[1]}`")
         if _INSIDE.search(output[1]):
             yield _hit("template.error-details", starts, tag.start(), tag.end(), f"`{output[1]}`")
     if _DJANGO.search(text) is not None and _JINJA.search(text) is None:
         yield from _forms(text, starts)
+
+
+def _is_page(text: str) -> bool:
+    """True for HTML; templates of mails and messages are plain text, and escape nothing."""
+    return re.search(r"</\w", text) is not None
 
 
 def _forms(text: str, starts: list[int]) -> Iterator[Hit]:

@@ -20,3 +20,20 @@ def new_password(username):
     user.password = request.json["password"]
     db.session.commit()
     return "", 204
+
+
+@app.route("/notes", methods=["POST"])
+@login_required
+def add_note():
+    db.session.add(Note(text=request.form["text"], user_id=current_user.id))
+    db.session.commit()
+    return "", 201
+
+
+@app.route("/notes/<int:number>", methods=["DELETE"])
+@login_required
+def remove_note(number):
+    note = db.session.get(Note, number)  # expect
+    db.session.delete(note)
+    db.session.commit()
+    return "", 204
