@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pipeline.fixers
-from bot.cli import _fixopen, _fixruns, show
+from bot.cli import _fixopen, _fixruns, _others, show
 from bot.cli.folders import policy_places
 from bot.settings import engines_dir
 from pipeline.errors import EngineMissing, UsageError
@@ -44,6 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--apply", action="store_true", help="write the changes into the folder")
     where.add_argument("--patch", type=Path, metavar="FILE", help="write a unified diff that `git apply` takes")
+    _others.add(parser)
     parser.add_argument("--yes", action="store_true", help="with open: also in a public repository, where everybody can read it")
     parser.add_argument("--output", type=Path, metavar="FILE", help="with receipt: write it there instead of stdout")
     parser.add_argument("--json", action="store_true", help="with open, status, list and cancel: for machines")
@@ -55,9 +56,11 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None and args.path != "receipt":
         raise UsageError("--output belongs to fix receipt")
     if args.path == "open":
-        if args.apply or args.patch:
+        if args.apply or args.patch or args.sarif:
             raise UsageError("fix open is about a repository of a server", hint="a folder of that name is ./open")
         return _fixopen.run(args)
+    if args.sarif and args.path in _fixruns.ACTIONS:
+        raise UsageError("--sarif is about a folder", hint=f"a folder of that name is ./{args.path}")
     if args.yes:
         raise UsageError("--yes belongs to fix open")
     if args.path in _fixruns.ACTIONS:
@@ -69,9 +72,10 @@ def run(args: argparse.Namespace) -> int:
     args.path = Path(args.path)
     if not args.path.is_dir():
         raise UsageError(f"{args.path} is no folder")
+    logs = _others.read(args.sarif)
     control = RunControl(engines_dir(), lambda: True)
     _progress("looking for findings")
-    judgement = judge_folder(args.path, None, None, control, policy_places())
+    judgement = judge_folder(args.path, None, None, control, policy_places(), logs)
     _progress()
     missing = [gap for gap in judgement.verdict.coverage.breaking if not gap.path and gap.blame == "us"]
     if missing:
@@ -137,8 +141,7 @@ def tell(outcome: Outcome) -> None:
     if outcome.patch is None:
         print(f"{where}  no fixer has a patch for this place", file=sys.stderr)
         return
-    word = outcome.proof.word if outcome.proof else ProofWord.UNCHECKED
-    print(f"{where}  {word}: {visible(outcome.patch.title)}", file=sys.stderr)
+    print(f"{where}  {visible(_others.word(outcome.proof))}: {visible(outcome.patch.title)}", file=sys.stderr)
     for reason in outcome.proof.why if outcome.proof else ():
         print(f"    {visible(reason)}", file=sys.stderr)
     for note in outcome.patch.notes if outcome.accepted else ():

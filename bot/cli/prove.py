@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from bot import __version__
+from bot.cli import _others
 from bot.cli.folders import policy_places
 from bot.settings import engines_dir, state_dir
 from bot.statefolder import make_state_dir
@@ -14,13 +15,15 @@ from pipeline.errors import PatchRefused, UsageError
 from pipeline.escaping import visible
 from pipeline.model.finding import Finding
 from pipeline.model.fix import ExploitRun, Patch, Proof, ProofWord
+from pipeline.model.ids import CommitId
 from pipeline.patches import MAX_DIFF, parse_diff
 from pipeline.policy import load_policy
 from pipeline.receipts import load_signer, tree_digest
 from pipeline.sandbox.git import Worktree
+from pipeline.stages.confer import select_witnessed
 from pipeline.stages.examine import RunControl
 from pipeline.stages.prove import CommitFiles, Engines, FolderFiles, RepositoryFiles, prove
-from pipeline.stages.select import NothingThere, found_beside, select_finding
+from pipeline.stages.select import NothingThere, found_beside
 from pipeline.statements import Base, describe
 
 REFUSED, UNCHECKED = 1, 3
@@ -33,13 +36,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--repo", type=Path, required=True, metavar="PATH", help="folder or git repository that the patch is for")
     parser.add_argument("--base", metavar="REV", help="prove it on this commit instead of the files as they are on the disk")
     parser.add_argument("--finding", required=True, metavar="HANDLE|FILE:LINE", help="what the patch is to mend")
+    _others.add(parser)
     parser.add_argument("--receipt", type=Path, metavar="FILE", help="write the signed receipt there when the patch is accepted")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """0 accepted (the first line says verified or re-scanned), 1 refused, 3 could not check; a usage error is raised."""
-    files, base = _state(args.repo, args.base)
+    logs = _others.read(args.sarif)
+    worktree = Worktree.open(args.repo)
+    files, base = _state(worktree, args.base)
     policy, _ = load_policy(policy_places(), files.read)
     engines = Engines(RunControl(engines_dir(), lambda: True))
     try:
@@ -48,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
         _say("refused", refusal.reasons)
         return REFUSED
     try:
-        finding = select_finding(args.finding, files, engines)
+        head = CommitId(base.name) if base is not None else worktree.head() if logs else None
+        finding = select_witnessed(args.finding, logs, str(worktree.root), head, files, engines)
     except NothingThere as nothing:
         print(f"could not check: {visible(nothing.message)}")
         return UNCHECKED
@@ -64,12 +71,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _state(repo: Path, rev: str | None) -> tuple[RepositoryFiles, Base | None]:
-    worktree = Worktree.open(repo)
+def _state(worktree: Worktree, rev: str | None) -> tuple[RepositoryFiles, Base | None]:
     if rev is None:
         return FolderFiles(worktree), None
     if not worktree.is_git:
-        raise UsageError(f"{repo} is no git repository, so there is no commit to prove on", hint="leave --base out")
+        raise UsageError(f"{worktree.root} is no git repository, so there is no commit to prove on", hint="leave --base out")
     commit = worktree.named(rev)
     return CommitFiles(worktree.as_mirror(), commit), Base("commit", commit)
 
@@ -102,7 +108,7 @@ def tell(finding: Finding, proof: Proof) -> None:
     elif proof.word is ProofWord.UNCHECKED:
         _say("could not check", tuple(check.said for check in proof.checks if check.passed is None))
     else:
-        print(visible(f"{proof.word.value}: {finding.rule.id} at {where} is mended"))
+        print(visible(f"{_others.word(proof)}: {finding.rule.id} at {where} is mended"))
     for check in proof.checks:
         print(visible(f"  {marks[check.passed]}  {check.name}: {check.said}"))
     for sentence in proof.not_proven:

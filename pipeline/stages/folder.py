@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 
 import pipeline.scanners
@@ -19,11 +18,12 @@ from pipeline.model.finding import Finding, Judged
 from pipeline.model.ids import BlobId, CommitId
 from pipeline.model.review import Verdict
 from pipeline.model.scan import Coverage, Gap, GapClass, ScanResult, ScanType
-from pipeline.phrases import plural, short
+from pipeline.phrases import short
 from pipeline.plugins import discover
 from pipeline.policy import Policy, PolicyDocument, PolicyEdit, PolicyPlaces, merge, policy_edit, read_document, record_of
 from pipeline.ports import Control, Scanner
 from pipeline.sandbox.git import Changed, Mirror, Worktree
+from pipeline.stages.confer import place_logs, refuse_others
 from pipeline.stages.examine import SideFile, examine_sides
 from pipeline.stages.history import attribute, read_history
 from pipeline.stages.policies import reader
@@ -32,7 +32,7 @@ from pipeline.stages.settle import compare_sides, ledger, with_handles
 from pipeline.triage.baseline import Compared
 from pipeline.triage.bundles import listed
 from pipeline.triage.gate import decide_verdict
-from pipeline.triage.witnesses import Placed, join, place
+from pipeline.triage.witnesses import Placed, join
 
 MAX_FILES = 200_000
 HISTORY = 1_000
@@ -123,24 +123,13 @@ def judge_folder(
         UsageError: no such folder or revision, or a log is of another commit; PolicyInvalid; GitError.
     """
     worktree = Worktree.open(path)
-    refuse_others(logs, worktree)
+    refuse_others(logs, worktree.head() if logs else None)
     scanners = available_scanners(types)
     if base is None:
         return _whole(worktree, scanners, control, places, logs)
     if not worktree.is_git:
         raise UsageError(f"{path} is no git repository, so there is no base to compare with", hint="leave --base out")
     return _against(worktree, worktree.named(base), scanners, control, places, logs)
-
-
-def refuse_others(logs: Sequence[Log], worktree: Worktree) -> None:
-    """Raises UsageError for a log that names a commit, and not the one that is checked out here."""
-    head = (worktree.head() or "").lower() if any(log.commits for log in logs) else ""
-    for log in logs:
-        for commits in log.commits:
-            if head and not any(head.startswith(commit) for commit in commits):
-                named = ", ".join(short(CommitId(commit)) for commit in sorted(commits)[:3])
-                text = f"{log.name} is of commit {named}, and {short(CommitId(head))} is checked out here: nothing of it is taken"
-                raise UsageError(text, hint="scan this commit with that scanner, or check the other one out")
 
 
 def _whole(
@@ -218,19 +207,7 @@ def _against(
 
 
 def _placed_logs(logs: Sequence[Log], worktree: Worktree, on_disk: Mapping[str, Path], policy: Policy) -> Placed:
-    """What other scanners said, in the files of this folder. Raises UsageError when not one result of a log has its place here."""
-    parts = [place(log, on_disk.keys(), lambda name: _read(on_disk.get(name)), str(worktree.root), policy.excluded) for log in logs]
-    for log, part in zip(logs, parts, strict=True):
-        if log.said and not part.found and not part.notes:
-            why = part.gaps[0].reason.rpartition(": ")[2] if len(part.gaps) == 1 else ""
-            text = f"{log.name}: {plural(len(log.said), 'result')}, and none has its place in this folder{f' ({why})' if why else ''}"
-            raise UsageError(text, hint="is it of this repository, and of this state of it?")
-    return Placed(
-        tuple(chain.from_iterable(part.found for part in parts)),
-        tuple(chain.from_iterable(part.gaps for part in parts)),
-        tuple(chain.from_iterable(part.notes for part in parts)),
-        tuple(chain.from_iterable(part.runs for part in parts)),
-    )
+    return place_logs(logs, on_disk.keys(), lambda name: _read(on_disk.get(name)), str(worktree.root), policy.excluded)
 
 
 def _with_logs(coverage: Coverage, placed: Placed) -> Coverage:

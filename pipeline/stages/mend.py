@@ -156,4 +156,4 @@ def _now(finding: Finding, line: int, moved: dict[str, tuple[Finding, ...]]) -> 
         return finding
     same = [f for f in here if f.fingerprint == finding.fingerprint]
     found = min(same, key=lambda f: abs(f.location.line - line), default=None)
-    return None if found is None else replace(found, handle=finding.handle)
+    return None if found is None else replace(found, handle=finding.handle, witnesses=finding.witnesses)

@@ -31,6 +31,7 @@ from pipeline.scanners import semgrep
 from pipeline.stages.examine import SECONDS, Cache, SideFile, examine_sides, merge
 from pipeline.stages.exploits import attack
 from pipeline.stages.lint import lint
+from pipeline.stages.rescan import ask_again, not_asked
 from pipeline.stages.sources import CommitFiles, FolderFiles, RepositoryFiles, put
 from pipeline.stages.testruns import TestPlan, plan_tests, run_and_read
 from pipeline.triage import proof as gate
@@ -230,12 +231,16 @@ def prove(
             else:
                 log.warning("fix.not_checked_ahead", extra={"code": failure.code})
             checks.append(ProofCheck(gate.GONE, None, failure.message))
+    others_said = ask_again(finding, patch) if run_tests and all(check.passed for check in checks) else None
     if run_tests and all(check.passed for check in checks):
         said, unproven = _test_checks(patch, files, policy, step, tests or RowOfRuns())
         checks += said
         if all(check.passed is not False for check in checks):
             step.go_on()
             checks += lint(patch, files)
+    if others_said is not None:
+        checks.append(others_said)
+        unproven = (*unproven, *not_asked(others_said))
     proof = gate.decide_proof(checks, unproven, infos, time.monotonic() - started)
     if run_tests and proof.word in (ProofWord.VERIFIED, ProofWord.RESCANNED):
         step.go_on()

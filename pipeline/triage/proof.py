@@ -41,6 +41,7 @@ NOT_DISGUISED = "not disguised"
 GONE = "finding gone"
 NO_RESIDUE = "no residue"
 NOTHING_NEW = "nothing new"
+OTHERS = "other scanners"
 TESTS = "tests"
 COVERED = "changed lines run"
 BROKEN = "broken on purpose"
@@ -57,6 +58,7 @@ ORDER = (
     GONE,
     NO_RESIDUE,
     NOTHING_NEW,
+    OTHERS,
     TESTS,
     COVERED,
     BROKEN,

@@ -87,7 +87,7 @@ def test_a_file_of_another_repository_is_refused_whole(
     repository: LocalRepo, tmp_path: Path, where: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert scan(repository.folder, "--sarif", written(tmp_path, run(result(where), result(where)))) == 2
-    assert "2 results, and none has its place in this folder" in capsys.readouterr().err
+    assert "2 results, and none has its place here" in capsys.readouterr().err
 
 
 def test_a_file_of_200_mb_is_refused_before_it_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
