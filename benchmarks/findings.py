@@ -21,7 +21,7 @@ from pipeline.model.ids import OrganizationId, RepositoryId
 from pipeline.model.scan import ScanType
 from pipeline.store.engine import Database
 from pipeline.store.eventlog import Sought
-from pipeline.store.listing import Place, PublicStatus, Wish
+from pipeline.store.listing import Place, PublicStatus, Totals, Wish
 from pipeline.store.seen import FINDING
 from tests.databases import programs, server
 
@@ -110,7 +110,7 @@ class _Reader:
     def __init__(self, database: Database, organization: OrganizationId, large: RepositoryId, rows: int) -> None:
         self._database, self._organization, self._rows = database, organization, rows
         self._places: list[Place] = [(large, "main")]
-        self._large = large
+        self._large, self._totals = large, Totals()
         self._deep = rows * 4 // 5
 
     def questions(self) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -150,13 +150,13 @@ class _Reader:
     def _findings(self, wish: Wish, *, after: str = "", skip: int = 0) -> None:
         with self._database.read() as work:
             keys, _ = work.listing.page(self._places, wish, limit=PAGE, skip=skip, after=after)
-            work.listing.total(self._places, wish, COUNTED)
+            work.listing.total(self._places, wish, COUNTED, self._totals)
             found = work.listing.read(keys)
         assert len(found) == PAGE or _named(wish) != "no filter"
 
     def _batch(self, wish: Wish, after: str) -> None:
         with self._database.read() as work:
-            keys, _, _ = work.listing.page_of_batch("batch", [self._large], wish, limit=PAGE, after=after, at_most=COUNTED)
+            keys, _, _ = work.listing.page_of_batch("batch", [self._large], wish, self._totals, limit=PAGE, after=after, at_most=COUNTED)
             work.listing.read(keys)
 
     def _events(self, sought: Sought, before: int | None) -> None:
@@ -242,6 +242,14 @@ def _fill(database: Database, count: int) -> tuple[OrganizationId, RepositoryId]
             f" CASE WHEN n % 3 = 0 THEN 'detected' ELSE 'resolved_auto' END, n, n + 1, :o,"
             f" {_SEVERITY.format(n='n')}, {_TYPE.format(n='n')}, 'open', n FROM {source}",
             o=organization,
+        )
+        do(
+            'INSERT INTO batches (id, review_id, scan_type, status, "commit", created_at, updated_at, repository_id)'
+            " VALUES ('batch', 'large', 'semgrep_scan', 'done', 'a', 0, 0, 'large')"
+        )
+        do(
+            "INSERT INTO scans (id, batch_id, review_id, scan_type, status, required, error, blame, created_at, updated_at)"
+            " VALUES ('scan', 'batch', 'large', 'semgrep_scan', 'done', true, '', '', 0, 0)"
         )
         do(
             "INSERT INTO batch_findings (batch_id, finding_id, severity, branch)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -18,6 +18,7 @@ from bot.wiring import App
 from pipeline.model.account import Principal, Scope
 from pipeline.quota import Plans
 from pipeline.store.engine import Database
+from pipeline.store.listing import Totals
 
 BEARER = HTTPBearer(auto_error=False, description="Organization API key, or a token of the configured OpenID Connect issuer")
 API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, where no bearer token can be sent")
@@ -34,6 +35,7 @@ class Api:
     rates: RateLimits
     issuer: Issuer | None = None
     """Who vouches for people; None: nobody does."""
+    totals: Totals = field(default_factory=Totals)
 
     @property
     def database(self) -> Database:

@@ -18,7 +18,7 @@ from pipeline.ports import Fixer
 from pipeline.stages.fix import REFINABLE
 from pipeline.stages.ladder import unasked
 from pipeline.stages.listedfix import listed_run
-from pipeline.store.findings import PULL
+from pipeline.store.seen import PULL
 from pipeline.store.work import Work
 from pipeline.wishes import Wish, understand
 

@@ -30,8 +30,8 @@ from pipeline.stages.merged import mended_by
 from pipeline.stages.ruling import let_stand, read_ruling
 from pipeline.stages.scan import CHANGED_FILES
 from pipeline.stages.sweep import DAY, HOUR, MAX_FILES, begin_next, concerned, engines_digest, listing, make_room, next_in, spread
-from pipeline.store.findings import PULL
 from pipeline.store.places import Looked
+from pipeline.store.seen import PULL
 from pipeline.store.sweeps import Listing
 from pipeline.store.work import Work
 from pipeline.triage.baseline import Compared

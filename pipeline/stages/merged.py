@@ -10,8 +10,8 @@ from pipeline.model.review import Review
 from pipeline.model.target import PullRequestState
 from pipeline.stages.context import Context
 from pipeline.stages.room import opened_for
-from pipeline.store.findings import PULL
 from pipeline.store.proposals import Proposal
+from pipeline.store.seen import PULL
 from pipeline.store.work import Work
 
 

@@ -222,6 +222,8 @@ def server_options(url: URL, **more: float) -> str:
     asked = url.query.get("options", "")
     timeouts = {"lock_timeout": BUSY_SECONDS, **more}
     ours = " ".join(f"-c {name}={int(seconds * 1000)}" for name, seconds in timeouts.items())
+    # Our questions end after some rows of an index. Helpers are started for what all of it would be, which takes longer than the answer.
+    ours += " -c max_parallel_workers_per_gather=0"
     return f"{asked if isinstance(asked, str) else ' '.join(asked)} {ours}".strip()
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, func, select, update
 
 from pipeline.model.finding import Severity
 from pipeline.model.ids import OrganizationId, RepositoryId
@@ -40,6 +40,9 @@ class FindingCounts:
         statement = statement.on_conflict_do_update(index_elements=_KEY, set_=sums)
         for chunk in chunks(rows):
             self._transaction.connection.execute(statement, chunk)
+        if changed:
+            newer = update(repositories).where(repositories.c.id == repository)
+            self._transaction.execute(newer.values(findings_version=repositories.c.findings_version + 1))
 
     def standing(
         self, organization: OrganizationId, members: Sequence[RepositoryId] | None = None

@@ -15,12 +15,9 @@ from pipeline.store.findingcounts import FindingCounts, Kind
 from pipeline.store.given import GivenHandles
 from pipeline.store.identifiers import new_id
 from pipeline.store.places import Looked
-from pipeline.store.seen import FINDING, FindingEventKind, FindingStatus, SeenFindings, shown
+from pipeline.store.seen import FINDING, PULL, FindingEventKind, FindingStatus, SeenFindings, shown
 from pipeline.store.tables import finding_events, finding_states, findings, occurrences, repositories
 from pipeline.store.transaction import Values, chunks
-
-PULL = "pull/"
-"""How the branch of a pull request's findings begins, whatever its own name is: a fork's may have any name, also that of ours."""
 
 
 class Findings(SeenFindings):

@@ -6,7 +6,8 @@ the words that could stand there, merged by id: so no page ever passes over what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final, Literal
@@ -17,8 +18,20 @@ from pipeline.model.finding import Confidence, Finding, Location, Rule, Severity
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import HostileText
-from pipeline.store.seen import FINDING
-from pipeline.store.tables import batch_findings, batches, finding_counts, finding_places, finding_states, findings, fixes, occurrences
+from pipeline.store.seen import FINDING, PULL
+from pipeline.store.tables import (
+    batch_findings,
+    batches,
+    finding_counts,
+    finding_places,
+    finding_states,
+    findings,
+    fixes,
+    occurrences,
+    repositories,
+    reviews,
+    scans,
+)
 from pipeline.store.transaction import Transaction
 
 PublicStatus = Literal["open", "resolved", "ignored", "false_positive", "needs_manual_review"]
@@ -27,6 +40,12 @@ PublicStatus = Literal["open", "resolved", "ignored", "false_positive", "needs_m
 STATUSES: Final[tuple[PublicStatus, ...]] = ("open", "resolved", "ignored", "false_positive", "needs_manual_review")
 
 _IDS: Final = "SELECT finding_id, repository_id FROM finding_states"
+
+# The order of a CROSS JOIN is taken as it stands by SQLite.
+_SEEN: Final = (
+    "SELECT s.finding_id AS finding_id, s.repository_id AS repository_id FROM ({}) AS s CROSS JOIN batch_findings AS seen"
+    " WHERE seen.batch_id = :_batch AND seen.finding_id = s.finding_id"
+)
 
 Place = tuple[RepositoryId, str]
 """A branch of a source repository."""
@@ -75,6 +94,32 @@ class Listed:
     """Newest first."""
 
 
+class Totals:
+    """What was counted, for as long as nothing has changed. Safe to share between threads.
+
+    Args:
+        room: so many are kept; the oldest goes.
+    """
+
+    def __init__(self, room: int = 1_000) -> None:
+        self._room, self._lock = room, threading.Lock()
+        self._kept: dict[Hashable, tuple[Hashable, int]] = {}
+
+    def of(self, what: Hashable, version: Hashable, count: Callable[[], int]) -> int:
+        """A total. `version`: of everything that it depends on."""
+        with self._lock:
+            known = self._kept.get(what)
+        if known is not None and known[0] == version:
+            return known[1]
+        total = count()
+        with self._lock:
+            self._kept.pop(what, None)
+            self._kept[what] = (version, total)
+            while len(self._kept) > self._room:
+                del self._kept[next(iter(self._kept))]
+        return total
+
+
 class Listing:
     """Lists of findings. Part of a `Work`."""
 
@@ -94,26 +139,43 @@ class Listing:
         further = " AND finding_id < :_after" if after else ""
         if after:
             words["_after"] = after
-        arms = (f"{_IDS} WHERE {arm}{further}" for arm in _arms(places, wish, words))
+        arms = [f"{_IDS} WHERE {arm}{further}" for arm in _arms(places, wish, words)]
+        if skip == 0:
+            arms = [_first(arm, limit + 1) for arm in arms]
         # The two numbers stand in it: a plan for any number that they could be would sort everything.
         ordered = f"{' UNION ALL '.join(arms)} ORDER BY finding_id DESC LIMIT {int(limit) + 1} OFFSET {int(skip)}"
         rows = self._transaction.execute(_bound(ordered, words)).all()
         keys = [Key(row.repository_id, branches[row.repository_id], FindingId(row.finding_id)) for row in rows[:limit]]
         return keys, len(rows) > limit
 
-    def total(self, places: Sequence[Place], wish: Wish, at_most: int) -> int:
+    def total(self, places: Sequence[Place], wish: Wish, at_most: int, totals: Totals) -> int:
         """How many a list has, counted up to `at_most`."""
         if not places:
             return 0
         if wish.scan_type is None:
             return min(at_most, self._kept(places, wish))
+        columns = (repositories.c.id, repositories.c.findings_version)
+        rows = self._transaction.execute(select(*columns).where(repositories.c.id.in_([one for one, _ in places])))
+        version = tuple(sorted((row.id, row.findings_version) for row in rows))
+        return totals.of((tuple(places), wish, at_most), version, lambda: self._counted(places, wish, at_most))
+
+    def _counted(self, places: Sequence[Place], wish: Wish, at_most: int) -> int:
         words: dict[str, Any] = {}
         arms = (f"{_IDS} WHERE {arm}" for arm in _arms(places, wish, words, counted=True))
         counted = f"SELECT count(*) FROM (SELECT * FROM ({' UNION ALL '.join(arms)}) AS fitting LIMIT {int(at_most)}) AS counted"  # noqa: S608  see _arms
         return int(self._transaction.execute(_bound(counted, words)).scalar_one())
 
     def page_of_batch(
-        self, batch: str, members: Sequence[RepositoryId], wish: Wish, *, limit: int, skip: int = 0, after: str = "", at_most: int = 0
+        self,
+        batch: str,
+        members: Sequence[RepositoryId],
+        wish: Wish,
+        totals: Totals,
+        *,
+        limit: int,
+        skip: int = 0,
+        after: str = "",
+        at_most: int = 0,
     ) -> tuple[list[Key], bool, int]:
         """Likewise of what a batch saw, with how many that are, counted up to `at_most`.
 
@@ -124,22 +186,15 @@ class Listing:
             known = select(batches.c.scan_type).where(batches.c.id == batch)
             if self._transaction.execute(known).scalar_one_or_none() != wish.scan_type:
                 return [], False, 0
+        if wish.status is not None:
+            return self._standing_of_batch(batch, members, wish, totals, at_most, limit=limit, skip=skip, after=after)
         where = [batch_findings.c.batch_id == batch]
         if wish.severity is not None:
             where.append(batch_findings.c.severity == int(wish.severity))
-        source: Any = batch_findings
-        if wish.status is not None:
-            here = and_(
-                finding_states.c.repository_id.in_(members),
-                finding_states.c.branch == batch_findings.c.branch,
-                finding_states.c.finding_id == batch_findings.c.finding_id,
-            )
-            source = batch_findings.join(finding_states, here)
-            where.append(finding_states.c.shown == wish.status)
-        some = select(batch_findings.c.finding_id).select_from(source).where(*where).limit(at_most).subquery()
+        some = select(batch_findings.c.finding_id).where(*where).limit(at_most).subquery()
         total = int(self._transaction.execute(select(func.count()).select_from(some)).scalar_one())
         columns = (batch_findings.c.finding_id, batch_findings.c.branch)
-        paged = select(*columns).select_from(source).where(*where)
+        paged = select(*columns).where(*where)
         if after:
             paged = paged.where(batch_findings.c.finding_id < after)
         found = paged.order_by(batch_findings.c.finding_id.desc()).limit(limit + 1).offset(skip).subquery()
@@ -147,6 +202,45 @@ class Listing:
         rows = self._transaction.execute(owned.order_by(found.c.finding_id.desc())).all()
         keys = [Key(row.repository_id, row.branch, FindingId(row.finding_id)) for row in rows[:limit] if row.repository_id in members]
         return keys, len(rows) > limit, total
+
+    def _standing_of_batch(
+        self,
+        batch: str,
+        members: Sequence[RepositoryId],
+        wish: Wish,
+        totals: Totals,
+        at_most: int,
+        *,
+        limit: int,
+        skip: int,
+        after: str,
+    ) -> tuple[list[Key], bool, int]:
+        """Those that stand so now. Led by how findings stand: of what a batch saw, few may."""
+        looked = scans.join(reviews, scans.c.review_id == reviews.c.id).join(repositories, reviews.c.repository_id == repositories.c.id)
+        columns = (reviews.c.repository_id, reviews.c.pull_request, reviews.c.head_ref, repositories.c.findings_version, scans.c.findings)
+        mine = (scans.c.batch_id == batch, reviews.c.repository_id.in_(members))
+        rows = self._transaction.execute(select(*columns).select_from(looked).where(*mine).order_by(scans.c.id)).all()
+        branches = {RepositoryId(r.repository_id): r.head_ref if r.pull_request is None else f"{PULL}{r.pull_request}" for r in rows}
+        places = list(branches.items())
+        if not places:
+            return [], False, 0
+        version = tuple((row.repository_id, row.findings_version, row.findings) for row in rows)
+        total = totals.of((batch, tuple(members), wish, at_most), version, lambda: self._counted_of_batch(batch, places, wish, at_most))
+        words: dict[str, Any] = {"_batch": batch, **({"_after": after} if after else {})}
+        further = " AND finding_id < :_after" if after else ""
+        arms = [_SEEN.format(f"{_IDS} WHERE {arm}{further}") for arm in _arms(places, wish, words)]
+        if skip == 0:
+            arms = [_first(arm, limit + 1) for arm in arms]
+        ordered = f"{' UNION ALL '.join(arms)} ORDER BY finding_id DESC LIMIT {int(limit) + 1} OFFSET {int(skip)}"
+        found = self._transaction.execute(_bound(ordered, words)).all()
+        keys = [Key(row.repository_id, branches[row.repository_id], FindingId(row.finding_id)) for row in found[:limit]]
+        return keys, len(found) > limit, total
+
+    def _counted_of_batch(self, batch: str, places: Sequence[Place], wish: Wish, at_most: int) -> int:
+        words: dict[str, Any] = {"_batch": batch}
+        every = " UNION ALL ".join(_SEEN.format(f"{_IDS} WHERE {arm}") for arm in _arms(places, wish, words, counted=True))
+        counted = f"SELECT count(*) FROM (SELECT * FROM ({every}) AS fitting LIMIT {int(at_most)}) AS counted"  # noqa: S608  see _arms
+        return int(self._transaction.execute(_bound(counted, words)).scalar_one())
 
     def batch_of(self, batch: str, group: str, members: Sequence[RepositoryId]) -> bool:
         """Whether there is such a batch of a group, or of one of its source repositories."""
@@ -306,6 +400,11 @@ def _arms(places: Sequence[Place], wish: Wish, words: dict[str, Any], *, counted
         for chosen in product(*(range(len(values)) for _, values in columns)):
             named = "".join(f" AND {name} = :{name}{value}" for (name, _), value in zip(columns, chosen, strict=True))
             yield f"repository_id = :r{number} AND branch = :b{number}{named}"
+
+
+def _first(arm: str, number: int) -> str:
+    """The beginning of an arm, in the order of the index: else PostgreSQL may think that sorting all of it is less work."""
+    return f"SELECT finding_id, repository_id FROM ({arm} ORDER BY finding_id DESC LIMIT {int(number)}) AS arm"  # noqa: S608  see _arms
 
 
 def _bound(statement: str, words: dict[str, Any]) -> TextClause:

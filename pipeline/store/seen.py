@@ -18,6 +18,9 @@ from pipeline.store.transaction import Transaction, chunks
 
 FINDING: Codec[Finding] = Codec(TypeAdapter(Finding))
 
+PULL = "pull/"
+"""How the branch of a pull request's findings begins, whatever its own name is: a fork's may have any name, also that of ours."""
+
 FixEventKind = Literal["fix_created", "fix_started", "fix_completed", "fix_failed", "fix_cancelled", "fix_pr_created", "fix_pr_updated"]
 """What became of a fix of it; `detail` begins with the fix's id."""
 

@@ -15,7 +15,7 @@ from pipeline.model.review import ReviewStatus
 from pipeline.model.target import Installation, SourceRepository, UserRef
 from pipeline.store.identifiers import new_id
 from pipeline.store.places import Looked
-from pipeline.store.tables import batch_findings, batches, findings
+from pipeline.store.tables import batch_findings, batches, findings, scans
 from pipeline.store.work import Work
 from tests.api.bench import ApiBench
 from tests.harness import INSTALLATION, LocalRepo
@@ -45,10 +45,11 @@ def push(api: ApiBench, repo: LocalRepo, before: str = "0" * 40) -> CommitId:
     return head
 
 
-def a_review(work: Work, source: SourceRepository, key: str) -> ReviewId:
-    """A review of a repository."""
+def a_review(work: Work, source: SourceRepository, key: str, *, pull_request: int | None = 7) -> ReviewId:
+    """A review of a repository: of a pull request, or of the default branch."""
+    seen = change(number=pull_request, head_ref="feature" if pull_request else source.default_branch)
     home = Installation(INSTALLATION.id, source.provider, source.instance, "acme", source.installation)
-    return work.reviews.create(f"{source.external_id}:{key}", home, replace(change(), repository=source), status=ReviewStatus.PLANNED)[0]
+    return work.reviews.create(f"{source.external_id}:{key}", home, replace(seen, repository=source), status=ReviewStatus.PLANNED)[0]
 
 
 def remember(
@@ -76,6 +77,10 @@ def batch_of(api: ApiBench, repository: str, saw: Sequence[str]) -> str:
     with api.app.database.work() as work:
         now = {"created_at": 1.0, "updated_at": 1.0, "commit": "", "scan_type": "semgrep_scan", "status": "done"}
         work.transaction.execute(insert(batches).values(id=batch, repository_id=repository, **now))
+        made = a_review(work, REPOSITORY, batch, pull_request=None)
+        scan = {**now, "id": new_id(), "batch_id": batch, "review_id": made, "required": True, "error": "", "blame": ""}
+        scan.pop("commit")
+        work.transaction.execute(insert(scans).values(scan))
         for row in work.transaction.execute(select(findings.c.id, findings.c.severity).where(findings.c.id.in_(saw))).all():
             values = {"batch_id": batch, "finding_id": row.id, "severity": row.severity, "branch": "main"}
             work.transaction.execute(insert(batch_findings).values(values))

@@ -11,7 +11,7 @@ from bot.api.schemas_findings import FindingEventType
 from pipeline.model.finding import Severity, SuppressionKind
 from pipeline.model.target import UserRef
 from pipeline.model.waiver import Waiver
-from pipeline.store.findings import PULL
+from pipeline.store.seen import PULL
 from tests.api.bench import ApiBench
 from tests.api.seen import a_finding, a_review, log, push, remember
 from tests.unit.store.samples import REPOSITORY as SHOP

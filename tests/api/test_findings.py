@@ -17,8 +17,8 @@ from pipeline.model.ids import CommitId, RepositoryId
 from pipeline.model.scan import ScanType
 from pipeline.stages.lapse import expire_decisions
 from pipeline.store.decisions import Decision
-from pipeline.store.findings import PULL
 from pipeline.store.listing import STATUSES, Key
+from pipeline.store.seen import PULL
 from pipeline.store.tables import finding_states, occurrences
 from tests.api.bench import ApiBench
 from tests.api.seen import a_finding, a_review, batch_of, listed, log, push, remember

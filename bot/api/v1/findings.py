@@ -23,10 +23,10 @@ from pipeline.model.target import UserRef
 from pipeline.model.waiver import OF_A_KEY
 from pipeline.stages.decide import BY_KEY, lift, lifted, take_back
 from pipeline.store.decisions import Decision
-from pipeline.store.findings import PULL
 from pipeline.store.groups import Group, Source
 from pipeline.store.identifiers import new_id
 from pipeline.store.listing import Listed, Place, PublicStatus, Wish
+from pipeline.store.seen import PULL
 from pipeline.weaknesses import owasp, page_of
 
 router = APIRouter(prefix="/repositories/{repository_id}/findings", tags=["Findings"])
@@ -124,11 +124,13 @@ def list_findings(
         if scan_batch_id is None:
             places = places_of(group, branch)
             keys, more = work.listing.page(places, wish, **span, after=after)
-            total = work.listing.total(places, wish, COUNTED + 1)
+            total = work.listing.total(places, wish, COUNTED + 1, api.totals)
         else:
             keys, more, total = [], False, 0
             if work.listing.batch_of(scan_batch_id, group.id, group.members):
-                keys, more, total = work.listing.page_of_batch(scan_batch_id, group.members, wish, **span, after=after, at_most=COUNTED + 1)
+                keys, more, total = work.listing.page_of_batch(
+                    scan_batch_id, group.members, wish, api.totals, **span, after=after, at_most=COUNTED + 1
+                )
         found = work.listing.read(keys)
     rest = Rest(more, total, (keys[-1].finding,) if keys else ())
     return page([shape(api, group, one) for one in found], rest, asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, false
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, false, text
 
 from pipeline.store.columns import Document, free, hostile, moment, refers
 from pipeline.store.tables.base import metadata
@@ -72,6 +72,7 @@ repositories = Table(
     hostile("listed_commit", ""),
     moment("listed_at", nullable=True),
     hostile("group_id", ""),
+    Column("findings_version", BigInteger, nullable=False, server_default=text("0")),
     moment("created_at"),
     moment("updated_at"),
     UniqueConstraint("provider", "instance", "external_id"),
@@ -83,7 +84,8 @@ repositories = Table(
 that it was gone. `policy`: the last one that could be used, as JSON.
 `scan_due_at`: when the whole default branch is to be looked at next; `scanned_with`: digest of the rules and engines of the last look,
 `scan_review` its review, `scan_trouble` why it came to nothing. `listed_commit`, `listed_at`: of what the list of findings speaks.
-`group_id`: the repository of the API that it belongs to; its own id when nobody put it together with others."""
+`group_id`: the repository of the API that it belongs to; its own id when nobody put it together with others.
+`findings_version`: grows whenever a finding of it stands otherwise on some branch."""
 
 scan_slots = Table(
     "scan_slots",
