@@ -29,7 +29,7 @@ from pipeline.ports import Capabilities, Control, Fixer, Scanner
 from pipeline.sandbox.git import Changed, Mirror
 from pipeline.stages.ahead import Offer, may_speak, offers_ahead, threads_ahead, voices_of
 from pipeline.stages.context import HISTORY
-from pipeline.stages.examine import BATCH_FILES, Cache, SideFile, examine_sides
+from pipeline.stages.examine import Cache, SideFile, examine_sides
 from pipeline.stages.hindsight import Now, look_back
 from pipeline.stages.history import History, attribute, read_history
 from pipeline.stages.keptengines import KeptEngines
@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 
 SECONDS = 900.0
 """Wall-clock limit of one run of an engine on the versions of many changes."""
+TOGETHER = 400
+"""Versions of files that are looked at in one go: enough that the start of an engine does not count, and few enough that little is lost
+when somebody stops it."""
 PROOF_SECONDS = 120.0
 """The same for one run of the gate."""
 BUSY_TRIES, BUSY_SECONDS = 5, 2.0
@@ -158,7 +161,7 @@ def _groups(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
     group: list[_Asked] = []
     total = 0
     for one in asked:
-        if group and (total + one.versions > BATCH_FILES or one.document.policy != group[0].document.policy):
+        if group and (total + one.versions > TOGETHER or one.document.policy != group[0].document.policy):
             yield group
             group, total = [], 0
         group.append(one)

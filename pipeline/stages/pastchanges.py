@@ -89,6 +89,7 @@ def _merged(one: LineCommit, branch: str) -> _Found | None:
         if back is not None and back[1] in ((branch,) if branch else ("main", "master")):
             return None
         number = next((f"#{found[1]}" for pattern in _JOINED if (found := pattern.match(subject))), "") or _seen(one.message)
+        number = number or next((_numbered(found[1]) for pattern in _SQUASHED if (found := pattern.search(subject))), "")
         title = _first_line(body) if _OWN_WORDS.match(subject) else ""
         return _Found(one.commit, one.parents, Kind.MERGE, number, title or subject, one.when)
     if not one.parents:

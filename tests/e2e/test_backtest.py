@@ -58,7 +58,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> LocalRepo:
     made.commit({"app/add.py": GOOD, "README.md": "shop\n"}, "first")
     made.commit({"app/find.py": INJECTION}, "a query", branch="search")
     _merge(made, "search", "Merge pull request #1 from ann/search\n\nSearch members <script>")
-    made.commit({"README.md": "the shop\n"}, "Say it better (#2)", branch="main")
+    made.commit({"README.md": "the shop\n", "tests/test_find.py": INJECTION}, "Say it better (#2)", branch="main")
     made.commit({"app/keys.py": SECRET}, "Keys", branch="keys")
     _merge(made, "keys", "Merge branch 'keys' into 'main'\n\nKeys\n\nSee merge request acme/shop!3")
     made.commit({HOSTILE: PICKLED}, "Jobs (#4)", branch="main")
@@ -128,6 +128,15 @@ def test_merges_and_squashes_are_replayed_and_judged_with_hindsight(repo: LocalR
         ("!3", "app/keys.py", True, True, "unchanged", "still there"),
         ("#1", "app/find.py", True, True, "changed", "gone"),
     ]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_guess_is_told_in_the_check_alone(repo: LocalRepo, capsys: pytest.CaptureFixture[str]) -> None:
+    """What stands in a test can be mended as well as any, and nobody is told of it on a line."""
+    listed = _told(capsys, repo.folder)["listed"]
+    assert isinstance(listed, list)
+    (one,) = listed
+    assert (one["location"]["path"], one["rule"]["confidence"], one["in_diff"], one["thread"]) == ("tests/test_find.py", "low", True, None)
 
 
 @pytest.mark.usefixtures("here")
