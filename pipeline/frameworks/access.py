@@ -40,18 +40,50 @@ _OWNERS = re.compile(r"user|owner|author|account|tenant|created_by|member|token|
 
 def missing_authentication(module: Module) -> Iterator[Hit]:
     """Views that destroy, change or list what belongs to others, in a file where others ask who is there, or where nobody does at all."""
-    asking = [view for view in module.views if view.guarded and _refuses(view)]
+    asking = _asking(module)
     if _asks_first(module):
         return
     alone = module.makes_app and not asking
     for view in module.views:
         if view.guarded or _OPEN.search(view.title) or _OPEN.search(view.path):
             continue
+        if "django" in module.imports and _asks_by_user(view):
+            continue
         if view.owner is not None and {dotted(base).rpartition(".")[2] for base in view.owner.bases} - _PLAIN_BASES:
             continue  # what it inherits may ask
         place, destroys, deletes, changes = _strongest(view)
-        if destroys or (deletes and alone and view.writes) or (asking and ((changes and view.writes) or _lists_people(view))):
+        if destroys or (deletes and alone and view.writes) or (asking and (deletes or (changes and view.writes) or _lists_people(view))):
             yield Hit("python.missing-authentication", view.node, end=view.node.body[0], detail=f"`{place}`" if place else "")
+
+
+def _asking(module: Module) -> list[View]:
+    """Views that turn strangers away themselves. Django has checks for all views and for routes, which other files say: there, only what
+    views are decorated with, or ask in so many words, tells that nothing else asks."""
+    guarded = [view for view in module.views if view.guarded]
+    decorated = [view for view in guarded if any(_is_guard(name) for name in _decorations(view))]
+    if decorated or "django" not in module.imports:
+        return decorated or [view for view in guarded if _refuses(view)]
+    asking = [view for view in guarded if "is_authenticated" in view.names]
+    return asking if len(asking) > 1 else []
+
+
+def _asks_by_user(view: View) -> bool:
+    """True when the signed-in user takes part: by himself, or in the name of what is called."""
+    for inner in ast.walk(view.node):
+        if isinstance(inner, ast.Attribute) and inner.attr == "user" and dotted(inner.value) in ("request", "self.request"):
+            return True
+        if isinstance(inner, ast.Call) and re.search(r"_user(_|$)", last(inner)):
+            return True
+    return False
+
+
+def _decorations(view: View) -> Iterator[str]:
+    for decorator in (*view.node.decorator_list, *(view.owner.decorator_list if view.owner is not None else ())):
+        yield from names(decorator)
+
+
+def _is_guard(name: str) -> bool:
+    return GUARD.search(name) is not None and re.search(r"require_(POST|GET|http|safe)|csrf|sensitive", name) is None
 
 
 def _strongest(view: View) -> tuple[str, bool, bool, bool]:
@@ -60,7 +92,8 @@ def _strongest(view: View) -> tuple[str, bool, bool, bool]:
     for call in (call for statement in view.node.body for call in calls(statement)):
         name = last(call)
         method = isinstance(call.func, ast.Attribute) or name in ("rmtree", "remove", "unlink")
-        if method and name in _CHANGES and not re.search(r"session\.delete$|cache|redis|cookie", dotted(call.func)):
+        saved = name == "save" and not call.args and isinstance(call.func, ast.Attribute) and "form" not in dotted(call.func).lower()
+        if ((method and name in _CHANGES) or saved) and not re.search(r"session\.delete$|cache|redis|cookie", dotted(call.func)):
             destroys |= name in _DESTROYS and name not in ("rmtree", "truncate")
             deletes |= name in _DELETES
             changes = True
@@ -83,10 +116,7 @@ def _lists_people(view: View) -> bool:
 
 
 def _refuses(view: View) -> bool:
-    """True when it turns somebody away: by a decorator, or an answer of its own."""
-    decorators = [*view.node.decorator_list, *(view.owner.decorator_list if view.owner is not None else ())]
-    if any(GUARD.search(name) for decorator in decorators for name in names(decorator)):
-        return True
+    """True when it turns somebody away by an answer of its own."""
     for inner in ast.walk(view.node):
         if isinstance(inner, ast.Constant) and inner.value in (401, 403):
             return True

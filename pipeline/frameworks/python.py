@@ -358,7 +358,7 @@ class Module:
                 if route is not None and (route.startswith(("/", "<", "{")) or not route):
                     typed = "fastapi" in self.imports
                     handed = {a.arg for a in plain if _textual(a, route, typed=typed)}
-                    return View(node, self, route, _methods(decorator), typed, frozenset(handed))
+                    return View(node, self, route, _methods(decorator), typed, frozenset(handed), owner)
         first = arguments[0].arg if arguments else ""
         if owner is not None:
             bases = " ".join(dotted(base) for base in owner.bases)

@@ -28,6 +28,8 @@ _DJANGO = re.compile(
 )
 _JINJA = re.compile(r"\{%-?\s*(macro|set|call|import|from)\b|\{\{[^}]{0,200}\w\(|url_for")
 _INSIDE = re.compile(r"(^|\.)(__dict__|traceback|stack_?trace|exc_info|format_exc)$|^(exception|error|exc|err)\.(stack|args|__class__)$")
+_NUMBER = re.compile(r"(^|[._])(week|month|year|day|date|time|count|total|number|num|id|pk|size|index|version|port|color)$", re.IGNORECASE)
+"""What is made of digits."""
 _PLAIN = re.compile(
     r"^(\w+\.)*(user_?name|first_?name|last_?name|q|query|search(_?(term|query|text))?|keywords?)$"
     r"|^(comment|review|message|note|reply|feedback)\.(text|comment|body|message)$",
@@ -65,7 +67,7 @@ def look_at(content: bytes) -> Iterator[Hit]:
         if output is None:
             continue
         filters = re.findall(r"\|\s*(\w+)", output[2])
-        made = any(_SAFE_MAKERS.search(name) for name in (output[1], *filters[:-1]))
+        made = any(_SAFE_MAKERS.search(name) for name in (output[1], *filters[:-1])) or _NUMBER.search(output[1]) is not None
         if filters and filters[-1] == "safe" and not made and _quoted(text, tag.start(), tag.end(), scripts):
             yield _hit("template.unescaped-value", starts, tag.start(), tag.end(), f"`{output[1]}`")
         elif filters == ["safe"] and _PLAIN.search(output[1]) and not output[1].startswith(("form.", "block.")) and _is_page(text):

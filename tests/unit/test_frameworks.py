@@ -109,3 +109,23 @@ def test_a_repetition_inside_a_repetition_that_fits_twice_blows_up(pattern: str)
 )
 def test_what_fits_in_one_way_does_not(pattern: str) -> None:
     assert not blows_up(pattern)
+
+
+DJANGO = "from django.shortcuts import redirect\nfrom app.models import Note\n\n\n"
+REMOVES = "def remove(request, number):\n    Note.objects.get(pk=number).delete()\n    return redirect('/')\n"
+
+
+@pytest.mark.parametrize(
+    ("others", "flagged"),
+    [
+        ("", False),
+        ("def show(request):\n    raise PermissionDenied\n", False),
+        ("@require_POST\ndef add(request):\n    return redirect('/')\n", False),
+        ("@login_required\ndef add(request):\n    return redirect('/')\n", True),
+        ("def a(request):\n    return request.user.is_authenticated\n\ndef b(request):\n    return request.user.is_authenticated\n", True),
+    ],
+    ids=["nothing", "a refusal", "a decorator about methods", "a decorator", "two questions"],
+)
+def test_a_view_of_django_must_ask_only_where_others_of_its_file_ask_for_themselves(others: str, flagged: bool) -> None:
+    found = look("app/views.py", (DJANGO + REMOVES + "\n\n" + others).encode(), "here")
+    assert [finding.rule.id for finding in found] == ["python.missing-authentication"] * flagged
