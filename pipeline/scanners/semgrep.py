@@ -95,8 +95,8 @@ class Semgrep:
         return EngineInfo(NAME, engines.find(control.engines_dir, NAME).version, _digest())
 
     def concerns(self, path: str) -> bool:
-        """True for Python, JavaScript, TypeScript, Go, Java, workflows, Dockerfiles, and templates of HTML."""
-        return language_of(path) is not None or templates.is_template(path)
+        """True for files of the languages that some rule is for (`pipeline/rules`), and for templates of HTML."""
+        return _language(path) is not None or templates.is_template(path)
 
     def scan(self, request: ScanRequest, control: Control) -> Iterator[Output]:
         """Run every rule on every file that it concerns. See `Scanner.scan`."""
@@ -141,6 +141,19 @@ def _digest() -> str:
     return hashlib.sha256(b"\0".join([rulebook.load().digest.encode(), looking.digest().encode(), *said])).hexdigest()[:12]
 
 
+@cache
+def _families() -> frozenset[str]:
+    """What the rules are for. The engine passes over files that no rule is for, and a change must not be red for them."""
+    return frozenset(name.partition(".")[0] for name in rulebook.load().rules)
+
+
+def _language(path: str) -> str | None:
+    """The language of a file that some rule may say something of."""
+    language = language_of(path)
+    family = "javascript" if language in _SCRIPTS else language
+    return language if family in _families() else None
+
+
 def residues(rule_id: str, tree: Tree, control: Control, seconds: float) -> list[Location]:
     """Every place where something looks like the sink of a rule, in whatever form; never a finding, only something to compare.
 
@@ -175,7 +188,7 @@ def residues_of(rule_ids: Sequence[str], tree: Tree, control: Control, seconds: 
 
 def _refusal(tree: Tree, file: TreeFile) -> Gap | None:
     """Why the engine is not shown this file, or None."""
-    language = language_of(file.path)
+    language = _language(file.path)
     if language is None:
         return Gap(NAME, file.path, "no rule for this kind of file", GapClass.NOT_APPLICABLE)
     if file.size > MAX_BYTES:

@@ -62,6 +62,15 @@ def test_what_does_not_parse_is_a_gap_with_what_was_found_all_the_same(tmp_path:
     assert sorted(f.location.path for f in seen.findings) == ["broken.py", "fine.py"]
 
 
+def test_a_language_that_no_rule_is_for_makes_no_change_red(tmp_path: Path) -> None:
+    """The engine passes over such files without a word."""
+    ruled = any(rule.startswith("java.") for rule in SCANNER.rules())
+    assert SCANNER.concerns("A.java") is ruled
+    seen = look(SCANNER, tmp_path / "tree", {"A.java": "class A {}\n", "app.js": "const a = 1\n"})
+    assert {gap.gap_class for gap in seen.gaps.values()} <= {GapClass.NOT_APPLICABLE}
+    assert seen.covered == ({"A.java", "app.js"} if ruled else {"app.js"})
+
+
 def test_a_minified_file_is_a_limit_that_names_its_line(tmp_path: Path) -> None:
     seen = look(SCANNER, tmp_path / "tree", {"vendor.min.js": "var a=1;" * 2_000 + "\n", "app.js": "const a = 1\n"})
     assert seen.gaps["vendor.min.js"].reason == "minified (a line of 16,000 characters)"
