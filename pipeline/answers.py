@@ -403,13 +403,13 @@ def render_waive_lines(blocking: Sequence[Judged], last: date) -> str:
 
 
 def render_fixes(fixes: Sequence[Fix], reference_sign: str = "#", left: int = 0) -> str:
-    """What became of the fixes that a button asked for, one line each.
+    """What became of the fixes that `/fix all` or its button asked for, one line each.
 
     Args:
         left: how many findings were not taken up.
     """
     lines = [f"- {code(cut(fix.place or fix.handle, 200))}: {_outcome(fix, reference_sign)}" for fix in fixes]
-    rest = f"\n\n{left:,} more: press again when these have ended." if left else ""
+    rest = f"\n\n{left:,} more: {code('/fix all')} takes up the next ones when these have ended." if left else ""
     return "\n".join(["Fixes that were asked for, now or before:", "", *lines]) + rest
 
 

@@ -332,11 +332,8 @@ class Provider(Protocol):
 
     def signed(self, body: bytes, event: str, delivery: str, configuration: Configuration) -> Mapping[str, str]:
         """Headers with which the host would deliver `body` now, so that a saved delivery can be handed in again: `receive` takes them.
-        Raises NotConfigured when there is nothing to sign with.
-
-        Args:
-            event: the host's own name of the event, as its header has it; "" where the body says it.
-        """
+        Raises NotConfigured when there is nothing to sign with. `event`: the host's own name of it, as its header has it; "" where the
+        body says it."""
 
     def connect(self, installation: Installation, configuration: Configuration, memory: HostMemory, *, patient: bool = False) -> CodeHost:
         """Sign in. Raises NotConfigured; makes no request yet. `patient`: for work for which nobody waits, which must leave a part of the
@@ -444,6 +441,14 @@ class Alternatives(Protocol):
 
     def alternatives(self, finding: Finding, files: SourceFiles) -> Sequence[Patch]:
         """Other patches than the one of `Fixer.fix`, the better ones first; asked for when somebody wants another one."""
+
+
+@runtime_checkable
+class Reasoned(Protocol):
+    """What a fixer has besides that can tell why it has no patch."""
+
+    def why_not(self, finding: Finding, files: SourceFiles) -> str:
+        """One sentence without its full stop, in words of ours only; "" when it does not know."""
 
 
 # --- speaking -------------------------------------------------------------------------------------------------------------------------

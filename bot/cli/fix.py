@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -139,7 +140,7 @@ def tell(outcome: Outcome) -> None:
     start = "\r\033[K" if sys.stderr.isatty() else ""
     where = f"{start}{visible(finding.location.path)}:{finding.location.line}  {finding.rule.id}"
     if outcome.patch is None:
-        print(f"{where}  no fixer has a patch for this place", file=sys.stderr)
+        print(f"{where}  {visible(outcome.error)}", file=sys.stderr)
         return
     print(f"{where}  {visible(_others.word(outcome.proof))}: {visible(outcome.patch.title)}", file=sys.stderr)
     for reason in outcome.proof.why if outcome.proof else ():
@@ -166,6 +167,9 @@ def _deliver(args: argparse.Namespace, patch: Patch) -> None:
         _apply(Worktree.open(args.path).root, patch)
         return
     text = render_diff(patch).encode("utf-8", "surrogateescape") if patch.edits else b""
+    if args.patch is not None and not text:
+        print(f"no patch: {visible(str(args.patch))} was not written", file=sys.stderr)  # an empty file is none that git would take
+        return
     if args.patch is not None:
         try:
             args.patch.write_bytes(text)
@@ -176,12 +180,36 @@ def _deliver(args: argparse.Namespace, patch: Patch) -> None:
 
 
 def _apply(root: Path, patch: Patch) -> None:
-    """Write the files; names of a patch are relative to the top of the repository."""
-    for edit in patch.edits:
-        place = root.joinpath(*edit.path.split("/"))
-        if place.is_symlink() or edit.after is None:
-            raise UsageError(f"{visible(edit.path)} is not a plain file any more")
-        try:
-            place.write_bytes(edit.after)
-        except OSError as error:
-            raise UsageError(f"{visible(edit.path)} cannot be written: {error.strerror}") from None
+    """Write the files, all or none as far as a disk allows; names of a patch are relative to the top of the repository.
+
+    Raises:
+        UsageError: a file is not what the patch was made for any more, or cannot be written.
+    """
+    written: list[tuple[Path, Path]] = []
+    try:
+        for edit in patch.edits:
+            place = root.joinpath(*edit.path.split("/"))
+            if place.is_symlink() or edit.after is None:
+                raise UsageError(f"{visible(edit.path)} is not a plain file any more")
+            now = place.read_bytes() if place.exists() else None
+            if now != edit.before:
+                hint = "nothing was written; run it again"
+                raise UsageError(f"{visible(edit.path)} was changed while its patch was proven", hint=hint)
+            written.append((beside(place, edit.after), place))
+        for new, place in written:
+            new.replace(place)
+    except OSError as error:
+        raise UsageError(f"{visible(edit.path)} cannot be written: {error.strerror}") from None
+    finally:
+        for new, _ in written:
+            new.unlink(missing_ok=True)
+
+
+def beside(place: Path, content: bytes) -> Path:
+    """A file with this content and the mode of `place`, in the same folder. Raises OSError."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".fixwright-", delete=False) as file:
+        file.write(content)
+    new = Path(file.name)
+    new.chmod(place.stat().st_mode & 0o7777 if place.exists() else 0o644)
+    return new

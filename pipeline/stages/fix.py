@@ -174,7 +174,12 @@ def run_fix(context: Context, message: RunFix) -> None:
         )
         made.receipt = context.places.signer().sign(statement)
     made.base = review.change.head
-    _record(context, message, fix, made)
+    try:
+        _record(context, message, fix, made)
+    except Superseded:
+        with context.database.work() as work:
+            _called_off(work, context, message, fix)
+        raise
 
 
 def _called_off(work: Work, context: Context, message: RunFix, fix: Fix) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.model.finding import Confidence, Finding
 from pipeline.model.fix import Patch
-from pipeline.ports import Alternatives, Fixer, SourceFiles
+from pipeline.ports import Alternatives, Fixer, Reasoned, SourceFiles
 from pipeline.wishes import Wish
+
+NO_PATCH = "no fixer has a patch for this place"
 
 AT_MOST = 8
 """Patches for one place that are looked at."""
@@ -42,6 +44,13 @@ def make_patch(fixers: Sequence[Fixer], finding: Finding, files: SourceFiles, wi
             left = wanted.apply(patch)
             return left if left.edits else None
     return None
+
+
+def why_none(fixers: Sequence[Fixer], finding: Finding, files: SourceFiles) -> str:
+    """That no fixer has a patch for a place, and why, where one of them knows; a sentence without its full stop."""
+    asked = (fixer for fixer in fixers if fixer.answers(finding.rule.id) and isinstance(fixer, Reasoned))
+    why = next((said for fixer in asked if (said := fixer.why_not(finding, files))), "")
+    return f"{NO_PATCH}: {why}" if why else NO_PATCH
 
 
 def unasked(finding: Finding, fixers: Sequence[Fixer]) -> bool:

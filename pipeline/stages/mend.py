@@ -13,7 +13,7 @@ from pipeline.model.finding import Finding
 from pipeline.model.fix import FileEdit, Patch, Proof, ProofCheck, ProofWord
 from pipeline.policy import Policy
 from pipeline.ports import Control, Fixer
-from pipeline.stages.ladder import RUNGS, patches
+from pipeline.stages.ladder import RUNGS, patches, why_none
 from pipeline.stages.prove import Engines, RowOfRuns, prove
 from pipeline.stages.sources import RepositoryFiles, put
 from pipeline.triage import proof as gate
@@ -118,7 +118,7 @@ def mend(
             outcome = tried if tried.accepted or outcome.patch is None else outcome
             if proof.word is not ProofWord.REFUSED:
                 break
-        return outcome
+        return outcome if outcome.patch is not None else replace(outcome, error=why_none(fixers, finding, now))
 
     for outcome in mend_by(first_that_passes, wanted, files, eyes):
         if outcome is not None:

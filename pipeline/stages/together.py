@@ -18,7 +18,7 @@ from pipeline.sandbox.process import ended_when
 from pipeline.stages.context import Context
 from pipeline.stages.exploits import may_show
 from pipeline.stages.heartbeat import Heartbeat
-from pipeline.stages.ladder import RUNGS, make_patch
+from pipeline.stages.ladder import RUNGS, make_patch, why_none
 from pipeline.stages.mend import Outcome, PatchedFiles, mend_by
 from pipeline.stages.outbound import leak_in
 from pipeline.stages.prove import CommitFiles, RowOfRuns, prove
@@ -166,8 +166,10 @@ class _Maker:
             this = replace(wish, alternative=wish.alternative + rung)
             patch = make_patch(self._context.plugins.fixers, finding, files, this) if rung < RUNGS else None
             if patch is None:
-                none = "no fixer has a patch for this place" if not wish.text() else "the fixers have no such patch"
-                return first or Outcome(finding, None, None, error=none)
+                if first is None:
+                    none = "the fixers have no such patch" if wish.text() else why_none(self._context.plugins.fixers, finding, files)
+                    first = Outcome(finding, None, None, error=none)
+                return first
             tried = self._prove(finding, patch, files, tests, this)
             if tried.patch is not None and (tried.proof is None or tried.proof.word is not ProofWord.REFUSED):
                 return tried

@@ -13,6 +13,7 @@ from pipeline.rewriting.javascript.code import Code, parse
 from pipeline.rewriting.source import Change, make_patch, open_source
 
 Rewrite = Callable[[Code, Finding, SourceFiles], Change | None]
+Reason = Callable[[Code, Finding, SourceFiles], str]
 
 _REWRITES: Mapping[str, Rewrite] = {
     "javascript.command-injection": commands.fix,
@@ -24,6 +25,13 @@ _REWRITES: Mapping[str, Rewrite] = {
     "javascript.sql-injection": sql.fix,
     "javascript.tls-verification-disabled": tls.fix,
 }
+
+
+_REASONS: Mapping[str, Reason] = {
+    "javascript.path-traversal": paths.why_not,
+    "javascript.sql-injection": sql.why_not,
+}
+"""Why there is no patch, for whom the rewrite can tell; "" where it cannot."""
 
 
 class RewriteJavaScript:
@@ -52,6 +60,18 @@ class RewriteJavaScript:
             return None
         after = open_source(finding.location.path, patch.edits[0].after)
         return patch if after is not None and parse(after) is not None else None
+
+    def why_not(self, finding: Finding, files: SourceFiles) -> str:
+        """See `pipeline.ports.Reasoned`."""
+        source = open_source(finding.location.path, files.read(finding.location.path))
+        code = parse(source) if source is not None else None
+        if code is None:
+            return "the file is too large, nested too deep, or does not parse"
+        reason = _REASONS.get(finding.rule.id)
+        try:
+            return reason(code, finding, files) if reason is not None else ""
+        except RecursionError:
+            return ""
 
 
 def _is_module(code: Code, files: SourceFiles) -> bool:

@@ -36,6 +36,19 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
     return None
 
 
+def why_not(code: Code, finding: Finding, _files: SourceFiles) -> str:
+    """Why the path at the finding is left as it is."""
+    sends = code.near(finding.location, {"call_expression"}, lambda n: code.method(n) == "sendFile")
+    if not sends:
+        return "only `sendFile` of Express takes a folder to stay in; which check is right here is for you to say"
+    named = any(_parts(code, args[0]) for call in sends if (args := arguments(call)))
+    return (
+        "the folder is not one of this program's own, or its options are not written here"
+        if named
+        else "no folder is named that the file must lie in"
+    )
+
+
 def _options(code: Code, args: list[Node], folder: str) -> list[Edit] | None:
     """The option `root`, in the object that is there or in a new one before the callback."""
     root = f"root: {folder}"

@@ -66,6 +66,17 @@ def fix(code: Code, finding: Finding, files: SourceFiles) -> Change | None:
     return None
 
 
+def why_not(code: Code, finding: Finding, files: SourceFiles) -> str:
+    """Why no value of the query at the finding is bound."""
+    calls = code.near(finding.location, {"call_expression"}, lambda c: code.method(c) in _METHODS) or _by_variable(code, finding)
+    sinks = [sink for call in calls if (sink := _sink(code, call, files)) is not None]
+    if not sinks:
+        return "the driver of this connection is not known here" if calls else ""
+    if not any(find_built(code, sink.query, sink.call) for sink in sinks):
+        return "the text is put together where it cannot be followed"
+    return "a part of the statement is no value that a driver can bind"
+
+
 def _by_variable(code: Code, finding: Finding) -> list[Node]:
     """The one call in the same function that sends the text which is built at the finding."""
     for declarator in code.near(finding.location, {"variable_declarator"}, lambda _: True):

@@ -14,6 +14,7 @@ from pipeline.rewriting.python.code import Code, parse
 from pipeline.rewriting.source import Change, make_patch, open_source
 
 Rewrite = Callable[[Code, Finding, SourceFiles], Change | None]
+Reason = Callable[[Code, Finding, SourceFiles], str]
 
 _REWRITES: Mapping[str, Rewrite] = {
     "python.archive-path-traversal": archive.fix,
@@ -41,6 +42,16 @@ _OTHER_WAYS: Mapping[str, tuple[Rewrite, ...]] = {
 """Not as good as the first, and sometimes what somebody wants."""
 
 
+_REASONS: Mapping[str, Reason] = {
+    "python.html-injection": markup.why_not,
+    "python.insecure-cookie": cookies.why_not,
+    "python.sql-injection": sql.why_not,
+    "python.template-injection": template_code.why_not,
+    "python.unescaped-output": safe_text.why_not,
+}
+"""Why there is no patch, for whom the rewrite can tell; "" where it cannot."""
+
+
 class RewritePython:
     """Fixer for every rule `python.*`, one rewrite a rule."""
 
@@ -59,6 +70,18 @@ class RewritePython:
         """The same place mended in another way."""
         made = [self._patch(rewrite, finding, files) for rewrite in _OTHER_WAYS.get(finding.rule.id, ())]
         return [patch for patch in made if patch is not None]
+
+    def why_not(self, finding: Finding, files: SourceFiles) -> str:
+        """See `pipeline.ports.Reasoned`."""
+        source = open_source(finding.location.path, files.read(finding.location.path))
+        code = parse(source) if source is not None else None
+        if code is None:
+            return "the file is too large, nested too deep, or not the Python that is known here"
+        reason = _REASONS.get(finding.rule.id)
+        try:
+            return reason(code, finding, files) if reason is not None else ""
+        except RecursionError:
+            return ""
 
     def _patch(self, rewrite: Rewrite, finding: Finding, files: SourceFiles) -> Patch | None:
         source = open_source(finding.location.path, files.read(finding.location.path))

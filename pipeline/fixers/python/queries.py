@@ -14,6 +14,9 @@ from pipeline.rewriting.template import Template
 _LOG = re.compile(r"(?:^|\.)(?:print|pprint|debug|info|warning|warn|error|exception|critical|log)$")
 
 
+FAR = "the text is put together where it cannot be followed"
+"""Why nothing is rewritten where `find_built` answers None."""
+
 MAX_HOLES = 50
 """More values than that no person puts into one text."""
 

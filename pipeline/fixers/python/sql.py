@@ -10,7 +10,7 @@ import libcst as cst
 
 from pipeline.fixers.python import drivers
 from pipeline.fixers.python.drivers import Driver
-from pipeline.fixers.python.queries import Built, find_built
+from pipeline.fixers.python.queries import FAR, Built, find_built
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
 from pipeline.rewriting import sql
@@ -67,6 +67,17 @@ def _fix(code: Code, finding: Finding, files: SourceFiles, *, named: bool) -> Ch
             continue
         return _Binding(code, sink, built).change()
     return None
+
+
+def why_not(code: Code, finding: Finding, files: SourceFiles) -> str:
+    """Why no value of the query at the finding is bound."""
+    calls = code.near(finding.location, cst.Call, lambda c: _is_sink(code, c)) or _by_variable(code, finding)
+    sinks = [sink for call in calls if (sink := _sink(code, call, files)) is not None]
+    if not sinks:
+        return "the driver of this connection is not known here" if calls else ""
+    if not any(find_built(code, _query_of(sink), sink.call) for sink in sinks):
+        return FAR
+    return "a part of the statement is no value that a driver can bind"
 
 
 def _is_text(code: Code, call: cst.Call) -> bool:

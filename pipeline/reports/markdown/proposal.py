@@ -14,6 +14,7 @@ from pipeline.escaping import code, cut, escape, inert, prose, sentence
 from pipeline.model.finding import Finding
 from pipeline.model.fix import Patch, Proof, Receipt
 from pipeline.ports import Capabilities
+from pipeline.reports.markdown.thread import is_object_name, take_out
 
 TITLE = 72
 """Bytes of a title: what git and hosts show of a commit's first line."""
@@ -146,6 +147,7 @@ def render_pull_request_body(
         _left_out(left_out, capabilities.pull_request_word),
         prose(cut(patch.explanation, SENTENCE)),
         f"**Before merging:** {todo}" if todo else "",
+        _history((finding, *also), capabilities.pull_request_word, stacked=stacked),
         f"{proof_sentences(proof)} {proof_word(proof)}.".strip(),
         _exploit(proof),
         not_proven(proof),
@@ -156,6 +158,24 @@ def render_pull_request_body(
             f"This {capabilities.pull_request_word} targets the branch of the change: checks filtered by base branch do not run here."
         )
     return with_receipt("\n\n".join(part for part in parts if part), receipt, fix, capabilities.max_body)
+
+
+def _history(findings: Sequence[Finding], pull_request_word: str, *, stacked: bool) -> str:
+    """Of secrets: where the value still is after the merge, and how it goes there, too; empty for what is none."""
+    secrets = [finding for finding in findings if finding.secret is not None]
+    if not secrets:
+        return ""
+    commits = sorted({phrases.short(f.commit) for f in secrets if f.commit is not None and is_object_name(f.commit)})
+    if stacked and commits:
+        said = (
+            f"The old value stays in {', '.join(code(commit) for commit in commits)}: revoked it does no harm there. To have it out of the"
+        )
+        return "\n\n".join([f"{said} {pull_request_word}:", *(take_out(commit) for commit in commits)])
+    how = code("git filter-repo --replace-text")
+    return (
+        "The old value stays in the history, also after the merge: revoked it does no harm there. To have it out, rewrite every branch and"
+        f" tag that has it ({how}), push them by force, and make every clone anew."
+    )
 
 
 def _wrong(findings: Sequence[Finding]) -> str:

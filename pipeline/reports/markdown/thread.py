@@ -82,19 +82,24 @@ def _weakness(finding: Finding) -> str:
 
 def _secret(finding: Finding, secret: Secret, pull_request_word: str) -> list[str]:
     kind = escape(cut(secret.kind, CELL)) + (f" (…{escape(secret.last_four)})" if secret.last_four else "")
-    if finding.commit is None or not _OBJECT_NAME.fullmatch(finding.commit):
+    if finding.commit is None or not is_object_name(finding.commit):
         return [f"**Anyone who can read this repository has the {kind} on this line.** Revoke it first: whoever has a copy keeps it."]
     commit = phrases.short(finding.commit)
     return [
         f"**Anyone who can read this repository has the {kind} that commit {code(commit)} added.** "
         f"Revoke it first: it is in the history whatever happens here. "
         f"Removing the line will not clear this check while that commit is in the {pull_request_word}.",
-        _take_out(commit),
+        take_out(commit),
     ]
 
 
-def _take_out(commit: str) -> str:
-    """Three lines of git; `commit` is hexadecimal."""
+def is_object_name(commit: str) -> bool:
+    """Whether it is what git names a commit by, whole."""
+    return _OBJECT_NAME.fullmatch(commit) is not None
+
+
+def take_out(commit: str) -> str:
+    """How a secret's commit goes out of a branch that nobody else works on: three lines of git; `commit` is hexadecimal."""
     lines = (
         f"git rebase --interactive {commit}~1   # mark {commit} as edit, then take the secret out of the file\n"
         "git commit --all --amend --no-edit && git rebase --continue\n"

@@ -14,6 +14,7 @@ from pipeline.branches import signed_off
 from pipeline.escaping import size
 from pipeline.model.fix import ExploitRun, ExploitTest, FileEdit, Patch, Proof, ProofCheck, ProofWord, Receipt
 from pipeline.model.fix import TestRun as Ran
+from pipeline.model.ids import CommitId
 from pipeline.ports import Capabilities
 from pipeline.reports.markdown import (
     Convention,
@@ -122,6 +123,23 @@ def test_what_a_person_must_still_do_is_said_first_of_all() -> None:
     text = render_pull_request_body(leak(), patch, PROOF, None, capabilities=Capabilities())
     assert "**Before merging:** revoke the key first." in text
     assert "No receipt" in text
+
+
+def test_the_pull_request_of_a_secret_says_how_it_goes_out_of_the_history() -> None:
+    commit = "9d1f0aa" + "0" * 33
+    found = replace(leak(), commit=CommitId(commit))
+    stacked = render_pull_request_body(found, PATCH, PROOF, None, capabilities=Capabilities(pull_request_word="merge request"))
+    assert "To have it out of the merge request:" in stacked
+    assert f"git rebase --interactive {commit[:7]}~1" in stacked
+    for other in (
+        render_pull_request_body(found, PATCH, PROOF, None, capabilities=Capabilities(), stacked=False),
+        render_pull_request_body(replace(leak(), commit=None), PATCH, PROOF, None, capabilities=Capabilities()),
+        render_pull_request_body(replace(leak(), commit=CommitId("$(id)")), PATCH, PROOF, None, capabilities=Capabilities()),
+    ):
+        assert "`git filter-repo --replace-text`" in other
+        assert "git rebase" not in other
+        assert "$(id)" not in other
+    assert "history" not in body(stacked=False)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,19 @@ def fix(code: Code, finding: Finding, files: SourceFiles) -> Change | None:
     return None
 
 
+def why_not(code: Code, finding: Finding, files: SourceFiles) -> str:
+    """Why the cookie at the finding is left as it is."""
+    for call in code.near(finding.location, cst.Call, lambda c: code.method(c) in _SETTERS):
+        name = argument(call, 0, "key") or keyword(call, "name")
+        text = string_value(name.value) if name is not None else None
+        if text is None:
+            return "the name of the cookie is not written here, so that nobody can tell whether a script reads it"
+        if _read_by_script(files, text):
+            return "a script of this repository reads the cookie, which it could not with `HttpOnly`"
+        return "options that are not written here may hold the flags already"
+    return ""
+
+
 def _read_by_script(files: SourceFiles, name: str) -> bool:
     """True when a page or script names the cookie and reads cookies: without HttpOnly it may be needed."""
     pages = (path for path in files.paths() if path.endswith(_SCRIPTS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
+from pipeline.fixers.python.queries import FAR
 from pipeline.fixers.python.web.built import built, from_outside
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
@@ -16,6 +17,7 @@ _SAFE = frozenset({"Markup", "mark_safe", "SafeString"})
 _ANSWERS = frozenset(
     {"make_response", "Response", "HttpResponse", "HttpResponseNotFound", "HttpResponseBadRequest", "HTMLResponse", "write"}
 )
+_TAKEN = "the name `escape` is taken in this file by something else"
 _TITLE = "escape what the request holds"
 _SAID = "The value is escaped where it becomes part of the page, so that tags in it are shown instead of being run."
 
@@ -29,6 +31,14 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
         if holes:
             return _escaped(code, holes)
     return _whole(code, finding)
+
+
+def why_not(code: Code, finding: Finding, _files: SourceFiles) -> str:
+    """Why nothing at the finding is escaped."""
+    texts = [text for node in _texts(code, finding) if (text := built(code, node)) is not None]
+    if not texts:
+        return FAR
+    return "which of the values comes from the request cannot be told from this function" if _escape(code) is not None else _TAKEN
 
 
 def _texts(code: Code, finding: Finding) -> list[cst.BaseExpression]:

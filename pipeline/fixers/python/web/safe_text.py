@@ -6,7 +6,7 @@ import re
 
 import libcst as cst
 
-from pipeline.fixers.python.queries import Built
+from pipeline.fixers.python.queries import FAR, Built
 from pipeline.fixers.python.web.built import built
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
@@ -51,6 +51,16 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
         if changed is not None:
             return changed
     return _environment(code, finding)
+
+
+def why_not(code: Code, finding: Finding, _files: SourceFiles) -> str:
+    """Why the text at the finding is left as it is."""
+    calls = code.near(finding.location, cst.Call, lambda c: code.callee(c) in _MARKUP | _DJANGO | {_FORMAT} and len(c.args) == 1)
+    texts = [text for call in calls if (text := built(code, call.args[0].value)) is not None]
+    if not texts:
+        return FAR if calls else ""
+    plain = all(_plain(code, hole, calls[0]) for text in texts for part in text.statements for hole in part.template.holes)
+    return "" if plain else "one of the values may be markup already, which would be shown as text"
 
 
 # --- one text -------------------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import re
 
 import libcst as cst
 
-from pipeline.fixers.python.queries import Built
+from pipeline.fixers.python.queries import FAR, Built
 from pipeline.fixers.python.web.built import built, from_outside
 from pipeline.model.finding import Finding
 from pipeline.ports import SourceFiles
@@ -30,6 +30,15 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
         if text is not None and not text.conditional and not any(arg.star for arg in rendering.args):
             return _change(code, rendering, text, filtered=code.method(call) == "Template")
     return None
+
+
+def why_not(code: Code, finding: Finding, _files: SourceFiles) -> str:
+    """Why the template at the finding is left as it is."""
+    calls = code.near(finding.location, cst.Call, lambda c: code.method(c) in {"render_template_string", "Template", "from_string"})
+    texts = [text for call in calls if call.args and (text := built(code, call.args[0].value)) is not None]
+    if not texts:
+        return FAR if calls else ""
+    return "a part of the template may be template code of this program's own"
 
 
 def _rendered(code: Code, call: cst.Call) -> cst.Call | None:
