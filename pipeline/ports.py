@@ -348,11 +348,7 @@ class Provider(Protocol):
 
     def tend(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Upkeep:
         """Look after our own standing at the host, once an hour: mend what we may mend (hooks that it switched off), and tell the rest.
-        Makes few requests. Raises HostError, NotConfigured.
-
-        Args:
-            hook_url: where the host is to deliver for this instance.
-        """
+        Makes few requests. Raises HostError, NotConfigured. `hook_url`: where the host is to deliver for this instance."""
 
     def diagnose(self, configuration: Configuration, memory: HostMemory, hook_url: str) -> Iterator[Diagnosis]:
         """Try each hop between us and the host, in the order in which they depend on each other; what fails is said, never raised.
