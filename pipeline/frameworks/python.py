@@ -342,6 +342,11 @@ class Module:
         return tuple(found)
 
     @cached_property
+    def called(self) -> frozenset[str]:
+        """Names of the functions that are called in this file."""
+        return frozenset(call.func.id for call in calls(self.tree) if isinstance(call.func, ast.Name))
+
+    @cached_property
     def views(self) -> tuple[View, ...]:
         """Every function that answers requests, as far as this file tells."""
         if not self.serves:
@@ -366,6 +371,8 @@ class Module:
                 handed = {a.arg for a in plain if a.annotation is None}
                 return View(node, self, "", frozenset({node.name.upper()}), False, frozenset(handed), owner)
             return None
+        if node.name in self.called:
+            return None  # a part of other views, which ask before
         if first == "request" or (arguments and last(arguments[0].annotation) in ("Request", "HttpRequest")):
             return View(node, self, "", frozenset(), False, frozenset(a.arg for a in plain if a.annotation is None and a.arg != first))
         if "flask" in self.imports and not node.decorator_list and _answers(node):

@@ -122,9 +122,10 @@ REMOVES = "def remove(request, number):\n    Note.objects.get(pk=number).delete(
         ("def show(request):\n    raise PermissionDenied\n", False),
         ("@require_POST\ndef add(request):\n    return redirect('/')\n", False),
         ("@login_required\ndef add(request):\n    return redirect('/')\n", True),
+        ("@login_required\ndef add(request):\n    return remove(request, 1)\n", False),
         ("def a(request):\n    return request.user.is_authenticated\n\ndef b(request):\n    return request.user.is_authenticated\n", True),
     ],
-    ids=["nothing", "a refusal", "a decorator about methods", "a decorator", "two questions"],
+    ids=["nothing", "a refusal", "a decorator about methods", "a decorator", "a part of another view", "two questions"],
 )
 def test_a_view_of_django_must_ask_only_where_others_of_its_file_ask_for_themselves(others: str, flagged: bool) -> None:
     found = look("app/views.py", (DJANGO + REMOVES + "\n\n" + others).encode(), "here")
