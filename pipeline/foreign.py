@@ -41,16 +41,22 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 _DRIVE = re.compile(r"/?[A-Za-z]:/")
 _SECRET_WORD = re.compile(r"(?i)\b(secrets?|passwords?|credentials?|gitleaks|trufflehog|detect-secrets|betterleaks)\b")
 
-_KNOWN_BETTER = {
-    ("bandit", "B201"): 489,
-    ("bandit", "B506"): 502,
-    ("bandit", "B701"): 79,
-    ("bandit", "B702"): 79,
-    ("bandit", "B703"): 79,
-    **{("bandit", f"B{number}"): 611 for number in (*range(313, 321), *range(405, 412))},
+_WIDE_RULES = frozenset({"B201", "B506", "B701", "B702", "B703", *(f"B{n}" for n in (*range(313, 321), *range(405, 412)))})
+"""Rules of Bandit that name a class too wide to tell weaknesses apart: CWE-20, CWE-94."""
+
+_NUMBERS = (
+    "B102 95 B103 732 B104 605 B105 259 B106 259 B107 259 B108 377 B113 400 B201 489 B202 22 B301 502 B302 502 B303 327 B304 327 B305 327"
+    " B306 377 B307 95 B308 79 B310 918 B311 330 B312 319 B321 319 B323 295 B324 327 B501 295 B502 327 B503 327 B504 327 B505 326 B506 502"
+    " B507 295 B601 78 B602 78 B603 78 B604 78 B605 78 B606 78 B607 78 B608 89 B609 78 B610 89 B611 89 B612 94 B614 502 B615 494 B701 79"
+    " B702 79 B703 79 B704 79 G101 798 G107 918 G201 89 G202 89 G203 79 G204 78 G301 276 G302 276 G304 22 G305 22 G306 276 G401 328"
+    " G402 295 G404 338 G501 327 G502 327 G505 327"
+)
+
+KNOWN_RULES = {
+    **{name: int(cwe) for name, cwe in re.findall(r"(\w+) (\d+)", _NUMBERS)},
+    **{f"B{number}": 611 for number in (*range(313, 321), *range(405, 412))},
 }
-"""Rules that name a class too wide to tell weaknesses apart (Bandit says CWE-20 and CWE-94), and what they look for.
-Source: Bandit's own pages of these plug-ins."""
+"""What the numbered rules of Bandit and gosec look for. Source: their own pages of these rules."""
 
 _LEVELS = {"error": Severity.HIGH, "warning": Severity.MEDIUM, "note": Severity.LOW, "none": Severity.LOW}
 _WORDS = {
@@ -207,7 +213,7 @@ class _Run:
         if place is None:
             return None
         called = _plain(name, 100) or "unnamed"
-        better = _KNOWN_BETTER.get((self.tool.lower(), called))
+        better = KNOWN_RULES[called] if self.tool.lower() == "bandit" and called in _WIDE_RULES else None
         cwes = {better} if better else {*_cwes(about), *_cwes(result)}
         secret = bool(cwes & SECRETS) or bool(_SECRET_WORD.search(f"{self.tool} {called.replace('_', ' ')}"))
         title = f"{self.tool}: {_title(about, called)}"

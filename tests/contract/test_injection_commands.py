@@ -194,6 +194,7 @@ ELSEWHERE = {
     **dict.fromkeys(("watch", "action"), "print through `say` and `line_of` (below) and workflow commands (test_injection.py)"),
     **dict.fromkeys(("scan", "demo"), "print reports, which test_injection.py reads"),
     "prove": "needs engines; what it tells is below, with what `fix` tells of a folder",
+    "migrate": "prints its table through `visible`; tests/unit/triage/test_imported.py has broken files",
     **dict.fromkeys(("backup", "restore", "keys public", "keys id", "engines", "github setup-link"), "print nothing of others"),
     **dict.fromkeys(("keys create", "keys revoke", "keys rotate"), "print a key, or how one begins"),
     "keys approve": "prints the name of a program, through `visible` like `keys list`",
