@@ -193,6 +193,7 @@ ELSEWHERE = {
     **dict.fromkeys(("web", "relay", "worker", "up"), "print log lines, which tests/contract/test_injection.py reads"),
     **dict.fromkeys(("watch", "action"), "print through `say` and `line_of` (below) and workflow commands (test_injection.py)"),
     **dict.fromkeys(("scan", "demo"), "print reports, which test_injection.py reads"),
+    "backtest": "needs engines and a history; tests/e2e/test_backtest.py reads what it says of hostile names",
     "prove": "needs engines; what it tells is below, with what `fix` tells of a folder",
     "migrate": "prints its table through `visible`; tests/unit/triage/test_imported.py has broken files",
     **dict.fromkeys(("backup", "restore", "keys public", "keys id", "engines", "github setup-link"), "print nothing of others"),
