@@ -53,7 +53,7 @@ _NUMBERS = (
 )
 
 KNOWN_RULES = {
-    **{name: int(cwe) for name, cwe in re.findall(r"(\w+) (\d+)", _NUMBERS)},
+    **{name: int(cwe) for name, cwe in zip(_NUMBERS.split()[::2], _NUMBERS.split()[1::2], strict=True)},
     **{f"B{number}": 611 for number in (*range(313, 321), *range(405, 412))},
 }
 """What the numbered rules of Bandit and gosec look for. Source: their own pages of these rules."""

@@ -19,7 +19,7 @@ func (u *Users) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	use(rows, err)
 	rows, err = u.db.QueryContext(r.Context(), "SELECT id FROM users WHERE name = '"+name+"'") // expect: go.sql-injection
 	use(rows, err)
-	query := "DELETE FROM users WHERE mail LIKE '%" + r.URL.Query().Get("mail") + "%'"
+	query := "DELETE FROM users WHERE mail = '" + r.URL.Query().Get("mail") + "'"
 	_, err = u.db.Exec(query) // expect: go.sql-injection
 	use(nil, err)
 }
