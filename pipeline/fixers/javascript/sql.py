@@ -69,12 +69,14 @@ def fix(code: Code, finding: Finding, files: SourceFiles) -> Change | None:
 def why_not(code: Code, finding: Finding, files: SourceFiles) -> str:
     """Why no value of the query at the finding is bound."""
     calls = code.near(finding.location, {"call_expression"}, lambda c: code.method(c) in _METHODS) or _by_variable(code, finding)
+    if any(code.method(call) in {"$queryRawUnsafe", "$executeRawUnsafe"} for call in calls):
+        return ""  # Prisma's own, which has another rewrite
     sinks = [sink for call in calls if (sink := _sink(code, call, files)) is not None]
     if not sinks:
         return "the driver of this connection is not known here" if calls else ""
     if not any(find_built(code, sink.query, sink.call) for sink in sinks):
         return "the text is put together where it cannot be followed"
-    return "a part of the statement is no value that a driver can bind"
+    return "not every part of the statement is certain to be a value that a driver can bind"
 
 
 def _by_variable(code: Code, finding: Finding) -> list[Node]:

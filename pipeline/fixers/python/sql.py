@@ -77,7 +77,7 @@ def why_not(code: Code, finding: Finding, files: SourceFiles) -> str:
         return "the driver of this connection is not known here" if calls else ""
     if not any(find_built(code, _query_of(sink), sink.call) for sink in sinks):
         return FAR
-    return "a part of the statement is no value that a driver can bind"
+    return "not every part of the statement is certain to be a value that a driver can bind"
 
 
 def _is_text(code: Code, call: cst.Call) -> bool:

@@ -15,6 +15,11 @@ FIXERS = list(discover(pipeline.fixers, "FIXER", Fixer).values())
 
 ROUTE = "from flask import request, render_template_string\n\n\ndef show(db, name):\n    x = request.args['x']\n"
 
+ESCAPES = (
+    "from flask import request\n\n\ndef escape(text):\n    return text\n\n\ndef show():\n"
+    "    name = request.args['name']\n    return f'<b>{name}</b>'\n"
+)
+
 
 def why(rule: str, path: str, text: str, at: str, **others: str) -> str:
     """What is said behind the fact that there is no patch."""
@@ -47,7 +52,7 @@ def why(rule: str, path: str, text: str, at: str, **others: str) -> str:
             "a.py",
             'import sqlite3\n\n\ndef find(db: sqlite3.Connection, name):\n    return db.execute(f"SELECT 1 FROM {name}")\n',
             "db.execute",
-            "a part of the statement is no value that a driver can bind",
+            "not every part of the statement is certain to be a value that a driver can bind",
         ),
         (
             "python.html-injection",
@@ -92,6 +97,41 @@ def why(rule: str, path: str, text: str, at: str, **others: str) -> str:
             "the file is too large, nested too deep, or not the Python that is known here",
         ),
         ("python.flask-debug", "a.py", "app.run()\n", "app.run", ""),
+        (
+            "javascript.sql-injection",
+            "a.js",
+            "async function find(db, name) {\n  return db.$queryRawUnsafe(build(name));\n}\n",
+            "db.$query",
+            "",
+        ),
+        (
+            "python.html-injection",
+            "a.py",
+            ESCAPES,
+            "return f'",
+            "the name `escape` is taken in this file by something else",
+        ),
+        (
+            "python.insecure-cookie",
+            "a.py",
+            "def log_in(answer, name, token):\n    answer.set_cookie(name, token)\n",
+            "answer.set",
+            "the name of the cookie is not written here, so that nobody can tell whether a script reads it",
+        ),
+        (
+            "python.insecure-cookie",
+            "a.py",
+            'def log_in(answer, token, flags):\n    answer.set_cookie("session_id", token, **flags)\n',
+            "answer.set",
+            "options that are not written here may hold the flags already",
+        ),
+        (
+            "python.insecure-cookie",
+            "a.py",
+            'def log_in(answer, token):\n    answer.set_cookie("a", token, secure=True, httponly=True, samesite="Lax")\n',
+            "answer.set",
+            "",
+        ),
     ],
 )
 def test_the_reason_is_said_where_it_is_known(rule: str, path: str, text: str, at: str, said: str) -> None:

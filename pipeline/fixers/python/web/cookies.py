@@ -59,7 +59,8 @@ def why_not(code: Code, finding: Finding, files: SourceFiles) -> str:
             return "the name of the cookie is not written here, so that nobody can tell whether a script reads it"
         if _read_by_script(files, text):
             return "a script of this repository reads the cookie, which it could not with `HttpOnly`"
-        return "options that are not written here may hold the flags already"
+        if any(arg.star for arg in call.args):
+            return "options that are not written here may hold the flags already"
     return ""
 
 

@@ -35,10 +35,14 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
 
 def why_not(code: Code, finding: Finding, _files: SourceFiles) -> str:
     """Why nothing at the finding is escaped."""
-    texts = [text for node in _texts(code, finding) if (text := built(code, node)) is not None]
+    texts = [(node, text) for node in _texts(code, finding) if (text := built(code, node)) is not None]
     if not texts:
         return FAR
-    return "which of the values comes from the request cannot be told from this function" if _escape(code) is not None else _TAKEN
+    if _escape(code) is None:
+        return _TAKEN
+    holes = [(node, hole) for node, text in texts for part in text.statements for hole in part.template.holes]
+    told = any(from_outside(code, hole, node) for node, hole in holes)
+    return "" if told else "which of the values comes from the request cannot be told from this function"
 
 
 def _texts(code: Code, finding: Finding) -> list[cst.BaseExpression]:

@@ -35,10 +35,13 @@ def fix(code: Code, finding: Finding, _files: SourceFiles) -> Change | None:
 def why_not(code: Code, finding: Finding, _files: SourceFiles) -> str:
     """Why the template at the finding is left as it is."""
     calls = code.near(finding.location, cst.Call, lambda c: code.method(c) in {"render_template_string", "Template", "from_string"})
-    texts = [text for call in calls if call.args and (text := built(code, call.args[0].value)) is not None]
+    calls = [call for call in calls if call.args and (code.method(call) == "render_template_string" or _rendered(code, call) is not None)]
+    texts = [text for call in calls if (text := built(code, call.args[0].value)) is not None]
     if not texts:
         return FAR if calls else ""
-    return "a part of the template may be template code of this program's own"
+    if any(arg.star for call in calls for arg in call.args):
+        return ""
+    return "not every part of the template is certain to be text, and not template code of this program's own"
 
 
 def _rendered(code: Code, call: cst.Call) -> cst.Call | None:
