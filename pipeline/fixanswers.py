@@ -83,7 +83,7 @@ def render_fix_answer(
         case "overtaken":
             return "That check is of an older commit. The buttons of the newest commit's check are the ones to press. Nothing was done."
         case "not-finished":
-            return "This commit is still being checked. Press again when the check has ended. Nothing was done."
+            return "This commit is still being checked. Ask again when the check has ended. Nothing was done."
 
 
 def render_explanation(judged: Judged, places: Sequence[str] = ()) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.model.fix import Fix, FixAttempt, FixStatus
 
 LIVE = (FixStatus.PENDING, FixStatus.RUNNING)
+"""Something is being made."""
 
 
 @dataclass(frozen=True, slots=True)

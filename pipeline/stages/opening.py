@@ -19,7 +19,7 @@ from pipeline.reports.markdown import render_commit_message, render_fix_title, r
 from pipeline.stages.context import Context
 from pipeline.stages.conventions import style_of
 from pipeline.stages.disclosure import tells_why
-from pipeline.stages.exploits import with_exploit
+from pipeline.stages.exploits import with_exploit_tests
 from pipeline.stages.together import left_out
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def commit_of(context: Context, review: Review, branch: str, finding: Finding, p
     style = style_of(context, review)
     title = render_fix_title(finding, patch, style)
     message = render_commit_message(title, patch)
-    return title, BranchCommit(review.change.head, branch, message, with_exploit(patch, proof), style.sign_off)
+    return title, BranchCommit(review.change.head, branch, message, with_exploit_tests(patch, proof), style.sign_off)
 
 
 def open_stacked(

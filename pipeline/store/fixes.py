@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
 
 from pipeline.errors import StaleWrite
+from pipeline.fixprogress import LIVE
 from pipeline.lifecycle import FIX_RUN
 from pipeline.model.fix import MOST_MEMBERS, Fix, FixAttempt, FixStatus, Member, MemberState, Proof, Receipt
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId, ReviewId
@@ -26,9 +27,6 @@ PROOF: Codec[Proof] = Codec(TypeAdapter(Proof))
 RECEIPT: Codec[Receipt] = Codec(TypeAdapter(Receipt))
 PULL_REQUEST: Codec[PullRequestRef] = Codec(TypeAdapter(PullRequestRef))
 MEMBERS: Codec[tuple[Member, ...]] = Codec(TypeAdapter(tuple[Member, ...]))
-
-LIVE = (FixStatus.PENDING, FixStatus.RUNNING)
-"""Something is being made."""
 
 _TOLD: dict[FixStatus, FixEventKind] = {
     FixStatus.RUNNING: "fix_started",

@@ -216,6 +216,9 @@ class Listing:
         after: str,
     ) -> tuple[list[Key], bool, int]:
         """Those that stand so now. Led by how findings stand: of what a batch saw, few may."""
+        seen = select(batch_findings.c.finding_id).where(batch_findings.c.batch_id == batch).limit(1)
+        if self._transaction.execute(seen).first() is None:  # nothing was found, or what it saw is forgotten, which is no new version
+            return [], False, 0
         looked = scans.join(reviews, scans.c.review_id == reviews.c.id).join(repositories, reviews.c.repository_id == repositories.c.id)
         columns = (reviews.c.repository_id, reviews.c.pull_request, reviews.c.head_ref, repositories.c.findings_version, scans.c.findings)
         mine = (scans.c.batch_id == batch, reviews.c.repository_id.in_(members))

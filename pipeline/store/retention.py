@@ -100,6 +100,9 @@ class Retention:
         """Reviews that nothing refers to any more, with their scans."""
         unused = [~select(column).where(column == reviews.c.id).exists() for column in _referring()]
         unused.append(~select(batches.c.id).where(batches.c.review_id == reviews.c.id, _has_findings()).exists())
+        # A batch that was asked for may be younger than the review whose branch tells where its findings stand.
+        led = select(batches.c.id).join_from(scans, batches, scans.c.batch_id == batches.c.id)
+        unused.append(~led.where(scans.c.review_id == reviews.c.id, _has_findings()).exists())
         found = select(reviews.c.id).where(old, *unused).order_by(reviews.c.id).limit(limit)
         ids = [row.id for row in self._transaction.execute(found)]
         own_scans = select(scans.c.id).where(scans.c.review_id.in_(ids))

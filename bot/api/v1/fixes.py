@@ -30,6 +30,7 @@ from bot.api.schemas_fixes import (
 from bot.api.v1.repositories import RepositoryPath, repository_of
 from pipeline.branches import OURS, check_ours
 from pipeline.errors import HostRejected, StaleWrite, UsageError
+from pipeline.fixprogress import LIVE
 from pipeline.messages import INTERACTIVE, Envelope, ProposeFix
 from pipeline.model.account import Principal
 from pipeline.model.fix import Fix, FixAttempt, FixStatus
@@ -48,7 +49,6 @@ _FOLLOWING: Final = ("get_fix", "get_diff", "get_progress", "refine_fix", "cance
 _MADE: Final = link(201, _FOLLOWING, repository_id="$response.body#/repository_id", fix_id="$response.body#/id")
 _LISTED: Final = link(200, _FOLLOWING, repository_id="$request.path.repository_id", fix_id="$response.body#/items/0/id")
 
-LIVE: Final = (FixStatus.PENDING, FixStatus.RUNNING)
 WAIT_SECONDS: Final = 25.0
 """How long who opens a pull request waits for the worker that does it."""
 LOOK_SECONDS: Final = 0.2

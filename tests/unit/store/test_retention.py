@@ -9,6 +9,7 @@ from pipeline.model.review import ReviewStatus
 from pipeline.model.scan import Coverage, ScanResult, ScanType
 from pipeline.store.columns import database_now
 from pipeline.store.engine import Database
+from pipeline.store.listing import Totals, Wish
 from pipeline.store.tables import batch_findings, batches, effects, fixes, metadata, outbox, reviews, subjects, threads
 from pipeline.store.work import Work
 from tests.unit.store import samples
@@ -155,3 +156,57 @@ def test_a_batch_that_was_asked_for_is_kept_for_its_time_and_goes_with_what_it_s
         assert [(row.id, row.status) for row in kept] == [(live, "queued")], "one that is not over is never forgotten"
         assert {row.batch_id for row in work.transaction.execute(select(batch_findings))} == {live}
         assert _count(work, "reviews") == 0
+
+
+def _standing(database: Database, batch: str, totals: Totals) -> tuple[int, int]:
+    with database.read() as work:
+        source = samples.repository(work)
+        keys, _, total = work.listing.page_of_batch(batch, [source], Wish(status="open"), totals, limit=10, at_most=100)
+    return len(keys), total
+
+
+def _seen(database: Database, of: ReviewId | None) -> tuple[str, ReviewId]:
+    """A batch that saw an open finding, of a review or (none given) asked for and joined to one of long ago; with the review."""
+    with database.work() as work:
+        source = samples.repository(work)
+        first = of or samples.review(work, "first", number=0)
+        ids = work.findings.remember(source, [samples.finding(1)], first, "main", samples.commit("a"))
+        made = of or samples.review(work, "a", number=0)
+        if of is None:
+            batch, asked = work.asked.ask(str(source), [source], ScanType.SEMGREP, "a key")
+            scan = work.asked.scan(asked[0])
+            assert scan is not None
+            work.asked.begin(scan, made)
+            work.transaction.execute(update(batches).where(batches.c.id == batch).values(status="done", completed_at=database_now()))
+        else:
+            batch = work.transaction.execute(select(batches.c.id).where(batches.c.review_id == of)).scalar_one()
+        work.transaction.add(batch_findings, [{"batch_id": batch, "finding_id": next(iter(ids.values())), "severity": 1, "branch": "main"}])
+        work.transaction.execute(update(reviews).where(reviews.c.id == made).values(status="done", head_ref="main", pull_request=None))
+    return batch, made
+
+
+def test_a_review_stays_for_a_batch_that_joined_it_later(database: Database) -> None:
+    batch, _ = _seen(database, None)
+    with database.work() as work:
+        work.transaction.execute(update(subjects).values(open=False))
+    _age(database)
+    with database.work() as work:
+        work.transaction.execute(update(batches).values(completed_at=database_now()))
+    _forget(database)
+    assert _standing(database, batch, Totals()) == (1, 1)
+    _age(database)
+    _forget(database)
+    with database.read() as work:
+        assert _count(work, "batch_findings") == 0
+        assert _count(work, "reviews") == 1, "the one in which the finding was seen first"
+
+
+def test_a_count_of_before_does_not_outlive_what_a_batch_saw(database: Database) -> None:
+    totals = Totals()
+    batch, _ = _seen(database, _review(database, "a", 1))
+    assert _standing(database, batch, totals) == (1, 1)
+    with database.work() as work:
+        work.reviews.mark_closed(samples.pull_request(1))
+    _age(database)
+    _forget(database)
+    assert _standing(database, batch, totals) == (0, 0)
