@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 from hypothesis import settings
-from sqlalchemy import event
+from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.pool import Pool
+from sqlalchemy.util import LRUCache
 
 # A loaded machine is no reason for a property to fail: whole tests have a time limit instead (pytest-timeout). The same commit has the same
 # examples everywhere, so that what is red in one place is red in all; `make search` looks where nobody has looked yet.
@@ -31,3 +34,16 @@ def _no_waiting_for_the_disk(connection: object, *_: object) -> None:
     `tests/unit/store/test_engine.py`, and processes of their own do."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous = OFF")
+
+
+_SPOKEN: dict[str, Dialect] = {}
+_COMPILED: MutableMapping[Any, Any] = LRUCache(2000)
+
+
+@event.listens_for(Engine, "engine_connect")
+def _compile_once(connection: Connection) -> None:
+    """Every test has a database of its own, and SQLAlchemy would make the text of every statement anew for each. All of a kind are of the
+    same server and version: they share the texts of one."""
+    engine = connection.engine
+    engine.dialect = connection.dialect = _SPOKEN.setdefault(engine.dialect.name, engine.dialect)
+    engine._compiled_cache = _COMPILED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.middleware.cors import CORSMiddleware
@@ -75,10 +75,9 @@ def make_api(app: App) -> ASGIApp:
     rates = RateLimits(plans.of("").calls_per_minute, SharedCounts(app.jobs.url))
     shared = Api(app, key_secret(settings), plans, rates, issuer)
     api.state.api = shared
-    v1 = APIRouter(prefix="/api/v1")
+    # Each by itself: FastAPI works out the routes of a router within a router at once, those of one alone when the first request comes.
     for router in V1:
-        v1.include_router(router)
-    api.include_router(v1)
+        api.include_router(router, prefix="/api/v1")
     api.include_router(oauth.router)
     _pages(api)
     add_handlers(api)
