@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from pipeline.model.account import Scope
+from pipeline.store.groups import MOST_SOURCES
 
 SAYS: Final = r"\S"
 """A text with something in it."""
@@ -75,7 +76,7 @@ class PublicRepositoryCreate(Strict):
 
     name: str = Field(min_length=1, max_length=200, pattern=SAYS)
     description: str | None = Field(default=None, max_length=2_000)
-    source_repository_ids: list[str] = Field(max_length=100, description="`id` of source repositories.")
+    source_repository_ids: list[str] = Field(max_length=MOST_SOURCES, description="`id` of source repositories.")
 
 
 class PublicRepositoryUpdate(Strict):
@@ -84,4 +85,4 @@ class PublicRepositoryUpdate(Strict):
     name: str | None = Field(default=None, min_length=1, max_length=200, pattern=SAYS)
     description: str | None = Field(default=None, max_length=2_000)
     archived: StrictBool | None = None
-    source_repository_ids: list[str] | None = Field(default=None, max_length=100, description="All that it is to have.")
+    source_repository_ids: list[str] | None = Field(default=None, max_length=MOST_SOURCES, description="All that it is to have.")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final
 
-from sqlalchemy import and_, func, select, text, update
+from sqlalchemy import Row, and_, func, select, text, update
 
 from pipeline.model.account import DEFAULT
 from pipeline.model.finding import Severity
@@ -21,6 +21,7 @@ from pipeline.model.ids import BatchId, CommitId, FindingId, OrganizationId, Rep
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import database_now
 from pipeline.store.outcomes import RuleOutcomes
+from pipeline.store.parts import paged, parted
 from pipeline.store.tables import (
     event_log,
     finding_events,
@@ -35,6 +36,9 @@ from pipeline.store.transaction import Transaction
 
 AT_ONCE: Final = 1_000
 """Rows that get their number in one transaction."""
+
+_Span = tuple[int | None, int | None]
+"""Numbers: from the first, and before the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,30 +162,41 @@ class EventLog:
             The events, whether something follows, and how many there are in all.
         """
         span, lite = self._span(sought), self._transaction.dialect == "sqlite"
-        words: dict[str, Any] = {}
-        arms = list(_arms(organization, span, sought, words, lite=lite))
-        if not arms:
-            return [], False, 0
-        every = " UNION ALL ".join(f"{_ROWS} WHERE {arm}" for arm in arms)
-        counted = f"SELECT count(*) FROM (SELECT * FROM ({every}) AS fitting LIMIT {int(at_most)}) AS counted"  # noqa: S608  see _arms
-        total = int(self._transaction.execute(text(counted).bindparams(**words)).scalar_one())
-        words = {}
         until = min((bound for bound in (span[1], before) if bound is not None), default=None)
-        rows = [f"{_ROWS} WHERE {arm}" for arm in _arms(organization, (span[0], until), sought, words, lite=lite)]
+        if sought.repositories is None:
+            parts: list[Sequence[RepositoryId] | None] = [None]
+        elif sought.repositories:
+            parts = [*parted(sought.repositories, len(sought.kinds or ("any",)))]
+        else:
+            return [], False, 0
+        total = sum(self._counted(organization, span, replace(sought, repositories=part), lite, at_most) for part in parts)
+
+        def found(part: Sequence[Sequence[RepositoryId] | None], most: int, over: int) -> Sequence[Row[Any]]:
+            return self._newest(organization, (span[0], until), replace(sought, repositories=part[0]), lite, most, over)
+
+        rows = paged([[part] for part in parts], found, "sequence", limit=limit, skip=skip)
+        return self._read([row.sequence for row in rows[:limit]]), len(rows) > limit, min(total, at_most)
+
+    # --- inside ---
+
+    def _counted(self, organization: OrganizationId, span: _Span, sought: Sought, lite: bool, at_most: int) -> int:
+        words: dict[str, Any] = {}
+        every = " UNION ALL ".join(f"{_ROWS} WHERE {arm}" for arm in _arms(organization, span, sought, words, lite=lite))
+        counted = f"SELECT count(*) FROM (SELECT * FROM ({every}) AS fitting LIMIT {int(at_most)}) AS counted"  # noqa: S608  see _arms
+        return int(self._transaction.execute(text(counted).bindparams(**words)).scalar_one())
+
+    def _newest(self, organization: OrganizationId, span: _Span, sought: Sought, lite: bool, most: int, skip: int) -> Sequence[Row[Any]]:
+        words: dict[str, Any] = {}
+        rows = [f"{_ROWS} WHERE {arm}" for arm in _arms(organization, span, sought, words, lite=lite)]
         if not lite and skip == 0 and sought.finding is None and sought.repositories is not None:
             # In the order of the index of the repository, and said so that PostgreSQL does not see that there is one only: else it may look
             # for its rows among everybody's.
-            order = f"ORDER BY repository_id DESC, sequence DESC LIMIT {int(limit) + 1}"
+            order = f"ORDER BY repository_id DESC, sequence DESC LIMIT {int(most)}"
             rows = [_ONE.sub(r"\1 >= \2 AND \1 <= \2", row, count=1) for row in rows]
             rows = [f"SELECT sequence FROM ({row} {order}) AS arm" for row in rows]  # noqa: S608  see _arms
-        ordered = " UNION ALL ".join(rows)
         # The two numbers stand in it: a plan for any number that they could be would sort everything.
-        paged = f"{ordered} ORDER BY sequence DESC LIMIT {int(limit) + 1} OFFSET {int(skip)}"
-        found = self._transaction.execute(text(paged).bindparams(**words))
-        numbers = [row.sequence for row in found]
-        return self._read(numbers[:limit]), len(numbers) > limit, total
-
-    # --- inside ---
+        ordered = f"{' UNION ALL '.join(rows)} ORDER BY sequence DESC LIMIT {int(most)} OFFSET {int(skip)}"
+        return self._transaction.execute(text(ordered).bindparams(**words)).all()
 
     def _locked(self) -> Any:
         """How far the log is; nobody else gives numbers until the commit. On SQLite who may write has locked everything."""
@@ -257,9 +272,7 @@ _NEVER: Final = 2**62
 """More than any number."""
 
 
-def _arms(
-    organization: OrganizationId, span: tuple[int | None, int | None], sought: Sought, words: dict[str, Any], *, lite: bool
-) -> Iterator[str]:
+def _arms(organization: OrganizationId, span: _Span, sought: Sought, words: dict[str, Any], *, lite: bool) -> Iterator[str]:
     """Conditions of which each is a range of an index in the order of the numbers; together they are what is sought. They hold names of
     columns and of parameters only; the values go into `words`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, select, update
 
@@ -14,6 +14,9 @@ from pipeline.store.columns import database_now
 from pipeline.store.identifiers import new_id
 from pipeline.store.tables import installations, repositories, repository_groups
 from pipeline.store.transaction import Transaction
+
+MOST_SOURCES: Final = 100
+"""How many source repositories one repository of the API has: each is a range of its own in whatever is listed of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ class Groups:
 
     def _join(self, organization: OrganizationId, identifier: str, members: Sequence[RepositoryId]) -> None:
         wanted = sorted(set(members))
+        if len(wanted) > MOST_SOURCES:
+            raise StaleWrite(f"{len(wanted)} source repositories are too many for one repository: {MOST_SOURCES} at most")
         mine = select(repositories.c.id).select_from(homes()).where(own(organization), repositories.c.id.in_(wanted))
         free = mine.where(repositories.c.group_id.in_([identifier, repositories.c.id]))
         if set(self._transaction.execute(mine).scalars()) != set(wanted):

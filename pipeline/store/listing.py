@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any, Final, Literal
 
@@ -18,6 +19,7 @@ from pipeline.model.finding import Confidence, Finding, Location, Rule, Severity
 from pipeline.model.ids import CommitId, FindingId, FixId, Handle, RepositoryId
 from pipeline.model.scan import ScanType
 from pipeline.store.columns import HostileText
+from pipeline.store.parts import paged, parted
 from pipeline.store.seen import FINDING, PULL
 from pipeline.store.tables import (
     batch_findings,
@@ -134,19 +136,23 @@ class Listing:
         """
         if not places:
             return [], False
-        words: dict[str, Any] = {}
         branches = dict(places)
-        further = " AND finding_id < :_after" if after else ""
-        if after:
-            words["_after"] = after
-        arms = [f"{_IDS} WHERE {arm}{further}" for arm in _arms(places, wish, words)]
-        if skip == 0:
-            arms = [_first(arm, limit + 1) for arm in arms]
-        # The two numbers stand in it: a plan for any number that they could be would sort everything.
-        ordered = f"{' UNION ALL '.join(arms)} ORDER BY finding_id DESC LIMIT {int(limit) + 1} OFFSET {int(skip)}"
-        rows = self._transaction.execute(_bound(ordered, words)).all()
+
+        def found(part: Sequence[Place], most: int, over: int) -> Sequence[Row[Any]]:
+            words: dict[str, Any] = {"_after": after} if after else {}
+            arms = [f"{_IDS} WHERE {arm}" for arm in _arms(part, wish, words, after=after)]
+            return self._newest(arms, words, most, over)
+
+        rows = paged(_parted(places, wish), found, "finding_id", limit=limit, skip=skip)
         keys = [Key(row.repository_id, branches[row.repository_id], FindingId(row.finding_id)) for row in rows[:limit]]
         return keys, len(rows) > limit
+
+    def _newest(self, arms: list[str], words: dict[str, Any], most: int, skip: int) -> Sequence[Row[Any]]:
+        if skip == 0:
+            arms = [_first(arm, most) for arm in arms]
+        # The two numbers stand in it: a plan for any number that they could be would sort everything.
+        ordered = f"{' UNION ALL '.join(arms)} ORDER BY finding_id DESC LIMIT {int(most)} OFFSET {int(skip)}"
+        return self._transaction.execute(_bound(ordered, words)).all()
 
     def total(self, places: Sequence[Place], wish: Wish, at_most: int, totals: Totals) -> int:
         """How many a list has, counted up to `at_most`."""
@@ -159,11 +165,14 @@ class Listing:
         version = tuple(sorted((row.id, row.findings_version) for row in rows))
         return totals.of((tuple(places), wish, at_most), version, lambda: self._counted(places, wish, at_most))
 
-    def _counted(self, places: Sequence[Place], wish: Wish, at_most: int) -> int:
-        words: dict[str, Any] = {}
-        arms = (f"{_IDS} WHERE {arm}" for arm in _arms(places, wish, words, counted=True))
-        counted = f"SELECT count(*) FROM (SELECT * FROM ({' UNION ALL '.join(arms)}) AS fitting LIMIT {int(at_most)}) AS counted"  # noqa: S608  see _arms
-        return int(self._transaction.execute(_bound(counted, words)).scalar_one())
+    def _counted(self, places: Sequence[Place], wish: Wish, at_most: int, form: str = "{}", **bound: str) -> int:
+        found = 0
+        for part in _parted(places, wish, counted=True):
+            words: dict[str, Any] = dict(bound)
+            every = " UNION ALL ".join(form.format(f"{_IDS} WHERE {arm}") for arm in _arms(part, wish, words, counted=True))
+            counted = f"SELECT count(*) FROM (SELECT * FROM ({every}) AS fitting LIMIT {int(at_most)}) AS counted"  # noqa: S608  see _arms
+            found += int(self._transaction.execute(_bound(counted, words)).scalar_one())
+        return min(at_most, found)
 
     def page_of_batch(
         self,
@@ -228,22 +237,17 @@ class Listing:
         if not places:
             return [], False, 0
         version = tuple((row.repository_id, row.findings_version, row.findings) for row in rows)
-        total = totals.of((batch, tuple(members), wish, at_most), version, lambda: self._counted_of_batch(batch, places, wish, at_most))
-        words: dict[str, Any] = {"_batch": batch, **({"_after": after} if after else {})}
-        further = " AND finding_id < :_after" if after else ""
-        arms = [_SEEN.format(f"{_IDS} WHERE {arm}{further}") for arm in _arms(places, wish, words)]
-        if skip == 0:
-            arms = [_first(arm, limit + 1) for arm in arms]
-        ordered = f"{' UNION ALL '.join(arms)} ORDER BY finding_id DESC LIMIT {int(limit) + 1} OFFSET {int(skip)}"
-        found = self._transaction.execute(_bound(ordered, words)).all()
-        keys = [Key(row.repository_id, branches[row.repository_id], FindingId(row.finding_id)) for row in found[:limit]]
-        return keys, len(found) > limit, total
+        counted = partial(self._counted, places, wish, at_most, _SEEN, _batch=batch)
+        total = totals.of((batch, tuple(members), wish, at_most), version, counted)
 
-    def _counted_of_batch(self, batch: str, places: Sequence[Place], wish: Wish, at_most: int) -> int:
-        words: dict[str, Any] = {"_batch": batch}
-        every = " UNION ALL ".join(_SEEN.format(f"{_IDS} WHERE {arm}") for arm in _arms(places, wish, words, counted=True))
-        counted = f"SELECT count(*) FROM (SELECT * FROM ({every}) AS fitting LIMIT {int(at_most)}) AS counted"  # noqa: S608  see _arms
-        return int(self._transaction.execute(_bound(counted, words)).scalar_one())
+        def found(part: Sequence[Place], most: int, over: int) -> Sequence[Row[Any]]:
+            words: dict[str, Any] = {"_batch": batch, **({"_after": after} if after else {})}
+            arms = [_SEEN.format(f"{_IDS} WHERE {arm}") for arm in _arms(part, wish, words, after=after)]
+            return self._newest(arms, words, most, over)
+
+        ordered = paged(_parted(places, wish), found, "finding_id", limit=limit, skip=skip)
+        keys = [Key(row.repository_id, branches[row.repository_id], FindingId(row.finding_id)) for row in ordered[:limit]]
+        return keys, len(ordered) > limit, total
 
     def batch_of(self, batch: str, group: str, members: Sequence[RepositoryId]) -> bool:
         """Whether there is such a batch of a group, or of one of its source repositories."""
@@ -377,7 +381,11 @@ def _by_place(keys: Sequence[Key]) -> Iterator[tuple[Place, list[FindingId]]]:
     yield from grouped.items()
 
 
-def _arms(places: Sequence[Place], wish: Wish, words: dict[str, Any], *, counted: bool = False) -> Iterator[str]:
+def _parted(places: Sequence[Place], wish: Wish, *, counted: bool = False) -> list[Sequence[Place]]:
+    return parted(places, sum(1 for _ in _arms(places[:1], wish, {}, counted=counted)))
+
+
+def _arms(places: Sequence[Place], wish: Wish, words: dict[str, Any], *, counted: bool = False, after: str = "") -> Iterator[str]:
     """Conditions whose ranges of an index together are what fits, each in the order of the ids. They hold names of columns and of
     parameters only; the values go into `words`.
 
@@ -398,11 +406,12 @@ def _arms(places: Sequence[Place], wish: Wish, words: dict[str, Any], *, counted
         columns.pop()
     for name, values in columns:
         words |= {f"{name}{number}": value for number, value in enumerate(values)}
+    further = " AND finding_id < :_after" if after else ""
     for number, (repository, branch) in enumerate(places):
         words[f"r{number}"], words[f"b{number}"] = repository, branch
         for chosen in product(*(range(len(values)) for _, values in columns)):
             named = "".join(f" AND {name} = :{name}{value}" for (name, _), value in zip(columns, chosen, strict=True))
-            yield f"repository_id = :r{number} AND branch = :b{number}{named}"
+            yield f"repository_id = :r{number} AND branch = :b{number}{named}{further}"
 
 
 def _first(arm: str, number: int) -> str:
