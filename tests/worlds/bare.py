@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,6 +105,9 @@ class BareRepository:
         self._diffs: dict[tuple[str, str], tuple[FileDiff, ...]] = {}
         self._bases: dict[tuple[str, str], str] = {}
         self._merges: dict[tuple[str, str], str] = {}
+        self._ranges: dict[tuple[str, str], list[str]] = {}
+        self._known: set[str] = set()
+        """Commits that are here, by their full names."""
 
     @classmethod
     def create(cls, path: Path, *, own: Sequence[str], borrowing: BareRepository | None = None, branch: str = "main") -> BareRepository:
@@ -152,6 +156,13 @@ class BareRepository:
 
     def ref(self, name: str) -> str | None:
         """The object that a full ref name points to."""
+        if name.startswith("refs/") and not {"", ".", ".."} & set(name.split("/")) and "\0" not in name:
+            # As git writes a ref that moved last: a process for each look would be a good part of what a world does.
+            with suppress(OSError, UnicodeError):
+                if _SHA.fullmatch(kept := (self.path / name).read_text("ascii").strip()):
+                    return kept
+            if not (self.path / name).exists() and not (self.path / "packed-refs").exists():
+                return None
         shown = self.run("show-ref", "--verify", "--", name, may_fail=True).decode().split()
         return shown[0] if shown else None
 
@@ -160,9 +171,14 @@ class BareRepository:
         if revision.startswith("-") or ".." in revision or "@{" in revision or "\n" in revision:
             return None
         names = (f"refs/heads/{revision}", f"refs/tags/{revision}", f"refs/{revision}", revision)
+        if revision in self._known and not any(self.ref(name) for name in names[:2]):
+            return revision
         asked = "".join(f"{name}^{{commit}}\n" for name in names).encode("utf-8", "replace")
         found = (line.split() for line in self.run("cat-file", "--batch-check", stdin=asked).decode("utf-8", "replace").splitlines())
-        return next((words[0] for words in found if len(words) == 3 and words[1] == "commit"), None)
+        commit = next((words[0] for words in found if len(words) == 3 and words[1] == "commit"), None)
+        if commit == revision:
+            self._known.add(commit)
+        return commit
 
     def type_of(self, sha: str) -> str | None:
         """`blob`, `tree`, `commit`, `tag`, or None for an object that is not here."""
@@ -291,7 +307,12 @@ class BareRepository:
 
     def commits(self, base: str, head: str) -> list[str]:
         """Commits of `head` that `base` lacks, oldest first."""
-        return self.run("rev-list", "--reverse", "--topo-order", f"^{base}", head).decode().split()
+        if (base, head) not in self._ranges:
+            found = self.run("rev-list", "--reverse", "--topo-order", f"^{base}", head).decode().split()
+            if not (_SHA.fullmatch(base) and _SHA.fullmatch(head)):
+                return found
+            self._ranges[base, head] = found
+        return [*self._ranges[base, head]]
 
     def history(self, head: str, limit: int = 1000) -> list[str]:
         """Commits from `head` back."""
