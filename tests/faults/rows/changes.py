@@ -29,7 +29,7 @@ def let_go(run: Run) -> None:
     run.cured()
 
 
-@fault(40, "a forced push in the middle of a scan", quick=("",), hosts=EVERY)
+@fault(40, "a forced push in the middle of a scan", hosts=EVERY)
 def forced(run: Run) -> None:
     life = held(run)
     old = life.change.head

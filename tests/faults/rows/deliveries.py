@@ -49,7 +49,7 @@ def kept(stand: Stand, delivery: Delivery) -> int:
         return int(work.transaction.execute(statement).scalar_one())
 
 
-@fault(28, "the same delivery a hundred times at once", quick=("",), hosts=EVERY)
+@fault(28, "the same delivery a hundred times at once", hosts=EVERY)
 def copies(run: Run) -> None:
     with held_back(run.stand):
         life = run.begin()
@@ -80,7 +80,7 @@ def reordered(run: Run) -> None:
     run.cured()
 
 
-@fault(30, "a delivery altered, unsigned or signed with a wrong secret", quick=("",), hosts=EVERY)
+@fault(30, "a delivery altered, unsigned or signed with a wrong secret", hosts=EVERY)
 def forged(run: Run) -> None:
     stand = run.stand
     with held_back(stand):

@@ -70,7 +70,7 @@ def tried(run: Run, since: int, most: int) -> None:
         assert not soon, f"{call} was tried again at once: {times}"
 
 
-@fault(21, "the host answers 5xx, call by call", steps=tuple(REVIEW_CALLS), quick=("check ended",))
+@fault(21, "the host answers 5xx, call by call", steps=tuple(REVIEW_CALLS))
 def fails(run: Run) -> None:
     method, path = REVIEW_CALLS[run.step]
     since = len(run.stand.world.asked)

@@ -96,9 +96,7 @@ BEFORE = {
 }
 
 
-@fault(
-    1, "the web process is killed before it has committed a delivery", steps=tuple(BEFORE), quick=("written, not committed",), hosts=EVERY
-)
+@fault(1, "the web process is killed before it has committed a delivery", steps=tuple(BEFORE), hosts=EVERY)
 def web_killed_before_commit(run: Run) -> None:
     life = undelivered(run)
     with condemned(run, "web", BEFORE[run.step]):
@@ -155,7 +153,7 @@ def _untouched(run: Run, life: Life) -> bool:
         return work.transaction.execute(mine).scalar_one_or_none() in (None, 0)
 
 
-@fault(4, "the relay is killed between publishing and noting it", quick=("",), hosts=EVERY)
+@fault(4, "the relay is killed between publishing and noting it", hosts=EVERY)
 def relay_killed_before_mark(run: Run) -> None:
     with condemned(run, "relay", Point("bot.jobs:Jobs.publish", "return", process="relay")):
         lives = run.begin_all()
@@ -167,7 +165,7 @@ def relay_killed_before_mark(run: Run) -> None:
 # --- workers: rows 5 to 8 -------------------------------------------------------------------------------------------------------------
 
 
-@fault(5, "a worker's child is killed at each step", steps=tuple(STEPS), quick=("planned",), within=KILLED, hosts=EVERY)
+@fault(5, "a worker's child is killed at each step", steps=tuple(STEPS), within=KILLED, hosts=EVERY)
 def child_killed(run: Run) -> None:
     struck = run.strike(STEPS[run.step])
     run.begin_all()

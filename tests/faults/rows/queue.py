@@ -55,7 +55,7 @@ def lying(stand: Stand) -> int:
         return sum(int(client.llen(f"rq:queue:{name}")) for name in QUEUES.values())
 
 
-@fault(13, "the queue freezes", steps=("6 s", "30 s"), quick=("6 s",), names=("queue",))
+@fault(13, "the queue freezes", steps=("6 s", "30 s"), names=("queue",))
 def freezes(run: Run) -> None:
     end = time.monotonic() + float(run.step.partition(" ")[0])
     run.stand.queue.freeze()
@@ -124,7 +124,7 @@ def forgets(run: Run) -> None:
     run.cured()
 
 
-@fault(15, "the queue is emptied while it works", steps=tuple(MOMENTS), quick=("messages lie in it",), names=("queue",))
+@fault(15, "the queue is emptied while it works", steps=tuple(MOMENTS), names=("queue",))
 def emptied(run: Run) -> None:
     try:
         MOMENTS[run.step](run)

@@ -256,7 +256,7 @@ def _silencing(origin: Git) -> list[Entry]:
 QUIET = "  # nosemgrep # nosem # nosec # gitleaks:allow # betterleaks:allow # pragma: allowlist secret"
 
 
-@fault(39, "a change that tells everybody to look away", steps=("files", "comments"), quick=("files",))
+@fault(39, "a change that tells everybody to look away", steps=("files", "comments"))
 def look_away(run: Run) -> None:
     if run.step == "files":
         told(grafted(run, _silencing))

@@ -85,13 +85,12 @@ class Bench:
         """The key of the message that is worked next; None when there is none."""
         for message in publish(self.database, self.turns):
             self.queues[message.priority].append(message.message_id)
-        lying = next((queue for queue in self.queues.values() if queue), None)
-        if lying is None:
-            return None
-        claimed = claim(self.database, lying.pop(0))
-        assert claimed is not None
-        finish(self.database, claimed)
-        return claimed.key
+        while (lying := next((queue for queue in self.queues.values() if queue), None)) is not None:
+            claimed = claim(self.database, lying.pop(0))
+            if claimed is not None:  # a slow machine publishes what lies in a queue for long once more
+                finish(self.database, claimed)
+                return claimed.key
+        return None
 
 
 def test_a_message_has_its_tenant_and_repository_from_what_it_names_or_from_who_sent_it() -> None:
