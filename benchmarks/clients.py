@@ -8,6 +8,8 @@ the web process. Clients and servers share this machine's cores.
 
 from __future__ import annotations
 
+import base64
+import os
 import random
 import tempfile
 import threading
@@ -125,7 +127,8 @@ def run(quick: bool) -> Table:
     elif not quick:
         with server() as postgres:
             postgres.execute("CREATE DATABASE clients")
-            _on("PostgreSQL", plans, seconds, {"DATABASE_URL": postgres.url("clients")}, table)
+            key = base64.b64encode(os.urandom(32)).decode()
+            _on("PostgreSQL", plans, seconds, {"DATABASE_URL": postgres.url("clients"), "FIXWRIGHT_SECRET_KEY": key}, table)
     return table
 
 

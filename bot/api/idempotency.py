@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel
@@ -15,9 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.api.context import Api
 from bot.api.errors import body_of
-from pipeline.errors import FixwrightError
+from pipeline.errors import FixwrightError, StaleWrite
 from pipeline.store.engine import Database
-from pipeline.store.repeated import Repeated
+from pipeline.store.repeated import Begun, Repeated
 from pipeline.store.work import Work
 
 M = TypeVar("M", bound=BaseModel)
@@ -29,28 +30,24 @@ LONGEST: Final = 255
 
 @dataclass(frozen=True)
 class Once:
-    """A request with a key, as a route sees it."""
+    """A request that may have a key, as a route sees it. `begun` None: it has none, and nothing is kept."""
 
-    caller: str
-    key: str
+    begun: Begun | None
 
     def keep(self, work: Work, status: int, answer: M) -> M:
-        """Keep an answer in the transaction of what it tells of: whatever happens then, the same request does nothing again."""
-        work.repeated.keep(self.caller, self.key, status, answer.model_dump_json().encode())
-        return answer
+        """Keep an answer in the transaction of what it tells of: whatever happens then, the same request does nothing again.
 
-
-class _Plain(Once):
-    """A request without a key."""
-
-    def keep(self, work: Work, status: int, answer: M) -> M:  # noqa: ARG002  signature of Once
-        """Nothing is kept."""
+        Raises:
+            StaleWrite: the same request was begun anew meanwhile; this one may not be committed.
+        """
+        if self.begun is not None:
+            work.repeated.keep(self.begun, status, answer.model_dump_json().encode())
         return answer
 
 
 def _once(request: Request) -> Once:
     found = getattr(request.state, "once", None)
-    return found if isinstance(found, Once) else _Plain("", "")
+    return found if isinstance(found, Once) else Once(None)
 
 
 Repeatable = Annotated[Once, Depends(_once)]
@@ -77,11 +74,11 @@ class Idempotent:
             return
         body = (await receive()).get("body", b"")
         request = b"\0".join([scope["path"].encode(), scope.get("query_string", b""), body])
-        once = Once(principal.id, hashlib.sha256(chosen.encode("utf-8", "surrogatepass")).hexdigest())
+        key = hashlib.sha256(chosen.encode("utf-8", "surrogatepass")).hexdigest()
         parts = scope["path"].split("/")
         repository = parts[4] if len(parts) > 4 and parts[3] == "repositories" else ""
         try:
-            found = await asyncio.to_thread(_begin, self._api.database, once, hashlib.sha256(request).hexdigest(), repository)
+            found = await asyncio.to_thread(_begin, self._api.database, principal.id, key, hashlib.sha256(request).hexdigest(), repository)
         except FixwrightError as error:
             await JSONResponse(body_of(error.code, "the database does not answer; try again"), 503)(scope, receive, send)
             return
@@ -89,13 +86,13 @@ class Idempotent:
             said_before = {"Idempotent-Replayed": "true"}
             await Response(found.body, found.status, said_before, "application/json")(scope, receive, send)
             return
-        if found != "new":
+        if not isinstance(found, Begun):
             await _refusal(found)(scope, receive, send)
             return
-        scope.setdefault("state", {})["once"] = once
-        await self._answer(scope, body, receive, send, once)
+        scope.setdefault("state", {})["once"] = Once(found)
+        await self._answer(scope, body, receive, send, found)
 
-    async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send, once: Once) -> None:
+    async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send, begun: Begun) -> None:
         given, status, pieces = False, 0, list[bytes]()
 
         async def again() -> Message:
@@ -112,30 +109,34 @@ class Idempotent:
             elif message["type"] == "http.response.body":
                 pieces.append(message.get("body", b""))
                 if not message.get("more_body"):
-                    await asyncio.to_thread(_end, self._api.database, once, status, b"".join(pieces))
+                    await asyncio.to_thread(_end, self._api.database, begun, status, b"".join(pieces))
             await send(message)
 
         try:
             await self._app(scope, again, kept)
         except BaseException:
-            await asyncio.to_thread(_end, self._api.database, once, 500, b"")
+            await asyncio.to_thread(_end, self._api.database, begun, 500, b"")
             raise
 
 
-def _begin(database: Database, once: Once, request: str, repository: str) -> object:
+def _begin(database: Database, caller: str, key: str, request: str, repository: str) -> Begun | Literal["busy", "other", "lost"] | Repeated:
     with database.work() as work:
-        return work.repeated.begin(once.caller, once.key, request, repository)
+        return work.repeated.begin(caller, key, request, repository)
 
 
-def _end(database: Database, once: Once, status: int, body: bytes) -> None:
+def _end(database: Database, begun: Begun, status: int, body: bytes) -> None:
     with database.work() as work:
         if 200 <= status < 300:
-            work.repeated.keep(once.caller, once.key, status, body)
+            with suppress(StaleWrite):  # a route that keeps nothing by itself did nothing that may not be done twice
+                work.repeated.keep(begun, status, body)
         else:
-            work.repeated.let_go(once.caller, once.key)
+            work.repeated.let_go(begun)
 
 
-def _refusal(found: object) -> JSONResponse:
+def _refusal(found: Literal["busy", "other", "lost"]) -> JSONResponse:
+    if found == "lost":
+        message = "this was done before, and its answer cannot be read any more: see what there is, and use a new Idempotency-Key"
+        return JSONResponse(body_of("ANSWER_LOST", message), 409)
     if found == "busy":
         message = "a request with this Idempotency-Key is being answered; ask again in a moment"
         return JSONResponse(body_of("REQUEST_IN_FLIGHT", message), 409, {"Retry-After": "1"})

@@ -4,7 +4,7 @@ of ours: in one statement, so that two who ask at once cannot spend the last one
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import and_, func, select, update
 
@@ -38,20 +38,28 @@ class Quotas:
         self._transaction = transaction
 
     def reserve(self, organization: OrganizationId, plan: Plan, counter: Counter, period: Period, subject: str) -> bool:
-        """Take a unit for a subject (`batch:ID`, `fix:ID`), once. False when none is left; nothing is written then."""
+        """Take a unit for a subject (`batch:ID`, `fix:ID`), once, and once more after it was given back. False when none is left."""
         key = {"organization_id": organization, "counter": str(counter), "period": period.name}
         self._transaction.add_missing(quota_use, [{**key, "used": 0, "topup": 0}], ["organization_id", "counter", "period"])
-        row = {**key, "subject": subject, "amount": 1, "state": "reserved", "created_at": database_now(), "updated_at": database_now()}
-        if self._transaction.execute(select(quota_reservations.c.subject).where(quota_reservations.c.subject == subject)).first():
-            return True
         mine = and_(quota_use.c.organization_id == organization, quota_use.c.counter == str(counter), quota_use.c.period == period.name)
         limit = plan.of(counter)
         room = mine if limit is None else and_(mine, quota_use.c.used < limit + quota_use.c.topup)
         # The row stays locked until our commit: whoever asks at the same moment reads the number after ours.
-        if self._transaction.changed(update(quota_use).where(room).values(used=quota_use.c.used + 1)) != 1:
-            return False
-        self._transaction.add(quota_reservations, [row])
-        return True
+        took = self._transaction.changed(update(quota_use).where(room).values(used=quota_use.c.used + 1)) == 1
+        if took and self._reserved({**key, "subject": subject, "amount": 1, "state": "reserved"}):
+            return True
+        if took:
+            self._transaction.execute(update(quota_use).where(mine).values(used=quota_use.c.used - 1))
+        held = select(quota_reservations.c.subject).where(quota_reservations.c.subject == subject, quota_reservations.c.state != "refunded")
+        return self._transaction.execute(held).first() is not None
+
+    def _reserved(self, row: dict[str, Any]) -> bool:
+        """True when the unit is this subject's now: it had none, or was given back the one that it had. False when it has one."""
+        moments = {"created_at": database_now(), "updated_at": database_now()}
+        if self._transaction.add_missing(quota_reservations, [row | moments], ["subject"]):
+            return True
+        again = update(quota_reservations).where(quota_reservations.c.subject == row["subject"], quota_reservations.c.state == "refunded")
+        return self._transaction.changed(again.values(row | moments)) == 1
 
     def settle(self, subject: str) -> None:
         """What was reserved is spent."""
