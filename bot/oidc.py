@@ -28,6 +28,10 @@ SKEW_SECONDS: Final = 60.0
 """How far its clock and ours may be apart."""
 KEYS_SECONDS: Final = 600.0
 """For which published keys are remembered."""
+KEPT_SECONDS: Final = 3_600.0
+"""For which they count while the issuer does not answer: a key that it withdrew ends within this time."""
+WAIT_SECONDS: Final = 15.0
+"""How long the first tokens of all wait for whoever asks the issuer."""
 AGAIN_SECONDS: Final = 30.0
 """Between two questions to the issuer, whatever tokens come: one that names an unknown key is no reason to ask for each."""
 LARGEST: Final = 256 * 1024
@@ -61,7 +65,7 @@ class Issuer:
         self._iss, self._audience, self._claim, self._clock = address, audience, claim, clock
         self._keys: dict[str, PyJWK] = {}
         self._asked = self._known = float("-inf")
-        self._lock = threading.Lock()
+        self._lock, self._asking = threading.Lock(), threading.Lock()
 
     def claims(self, token: str) -> Claims | None:
         """What a token says; None when it is none of this issuer's, or does not hold."""
@@ -86,26 +90,45 @@ class Issuer:
         return Claims(str(read["sub"]), name[:200], organization if isinstance(organization, str) else "", _scopes(read))
 
     def _key(self, name: str) -> PyJWK | None:
+        key, due, any_known = self._remembered(name)
+        # Nobody waits for the issuer who can go on without; a token with an unknown key is refused while somebody else asks for it.
+        if not due or not self._asking.acquire(blocking=not any_known, timeout=-1 if any_known else WAIT_SECONDS):
+            return key
+        try:
+            if self._remembered(name)[1]:
+                with self._lock:
+                    self._asked = self._clock()
+                found = self._ask()
+                with self._lock:
+                    if found is not None:
+                        self._keys, self._known = found, self._clock()
+        finally:
+            self._asking.release()
+        return self._remembered(name)[0]
+
+    def _remembered(self, name: str) -> tuple[PyJWK | None, bool, bool]:
+        """A key, whether the issuer is to be asked, and whether any key is known."""
         now = self._clock()
         with self._lock:
-            stale = now - self._known > KEYS_SECONDS or name not in self._keys
-            if stale and now - self._asked > AGAIN_SECONDS:
-                self._asked = now
-                if (found := self._ask()) is not None:
-                    self._keys, self._known = found, now
-            return self._keys.get(name)
+            if now - self._known > KEPT_SECONDS:
+                self._keys = {}
+            key = self._keys.get(name)
+            due = (key is None or now - self._known > KEYS_SECONDS) and now - self._asked > AGAIN_SECONDS
+            return key, due, bool(self._keys)
 
     def _ask(self) -> dict[str, PyJWK] | None:
         """What the issuer publishes now; None when it does not answer, or not in a way that can be read."""
         try:
             with net.client(allow=[self.address], max_body=LARGEST, total=10.0) as client:
                 about = _document(client, f"{self.address}/.well-known/openid-configuration")
-                keys = _document(client, str(about.get("jwks_uri", "")))
+                listed = _document(client, str(about.get("jwks_uri", ""))).get("keys")
+                if not isinstance(listed, list):
+                    raise ValueError("no list of keys")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             log.warning("oidc.not_answered", extra={"error": type(error).__name__})
             return None
-        found = {}
-        for one in keys.get("keys", []):
+        found: dict[str, PyJWK] = {}
+        for one in listed:
             try:
                 found[str(one.get("kid", ""))] = PyJWK(one)
             except (jwt.PyJWTError, AttributeError):

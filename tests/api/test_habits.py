@@ -142,6 +142,10 @@ def test_the_last_unit_is_spent_once(api: ApiBench) -> None:
         assert work.quotas.balance(organization, plan, period)[Counter.PRS].used == 2
         work.quotas.top_up(organization, Counter.PRS, period, 2)
         assert work.quotas.balance(organization, plan, period)[Counter.PRS].remaining == 3
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(take, [first] * 8)), "what was given back is taken once more, by one"
+    with api.app.database.read() as work:
+        assert work.quotas.balance(organization, plan, period)[Counter.PRS].remaining == 2
 
 
 def test_a_period_is_a_month_of_the_calendar() -> None:

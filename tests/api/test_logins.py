@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -101,13 +102,19 @@ class Published:
     def __init__(self) -> None:
         self.keys = {"one": rsa.generate_private_key(public_exponent=65_537, key_size=2_048)}
         self.asked = 0
+        self.says: Any = None
+        """Instead of its list of keys, if anything."""
+        self.held, self.answers = threading.Event(), threading.Event()
+        self.answers.set()
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.asked += 1
+                issuer.held.set()
+                issuer.answers.wait(30)
                 about = {"issuer": issuer.address, "jwks_uri": f"{issuer.address}/keys"}
-                body = json.dumps(about if self.path.startswith("/.well-known") else {"keys": issuer.published()}).encode()
+                body = json.dumps(about if self.path.startswith("/.well-known") else {"keys": issuer.says or issuer.published()}).encode()
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(body)
@@ -202,3 +209,35 @@ def test_a_new_key_of_the_issuer_is_asked_for_and_unknown_ones_do_not_make_us_as
     issuer.server.shutdown()
     now[0] += 700
     assert known.claims(issuer.token()) is not None, "what is known holds while the issuer is away"
+    now[0] += 3_000
+    assert known.claims(issuer.token()) is None, "for an hour: a key that was withdrawn meanwhile ends then"
+
+
+@pytest.mark.parametrize("says", ["null", {"keys": []}, 7])
+def test_what_is_no_list_of_keys_changes_nothing(issuer: Published, says: object) -> None:
+    now = [0.0]
+    known = Issuer(issuer.address, "fixwright", "organization", clock=lambda: now[0])
+    assert known.claims(issuer.token()) is not None
+    issuer.says = says
+    now[0] += 700
+    assert known.claims(issuer.token()) is not None
+    fresh = Issuer(issuer.address, "fixwright", "organization")
+    assert fresh.claims(issuer.token()) is None
+
+
+def test_nobody_whose_key_is_known_waits_for_a_slow_issuer(issuer: Published) -> None:
+    now = [0.0]
+    known = Issuer(issuer.address, "fixwright", "organization", clock=lambda: now[0])
+    assert known.claims(issuer.token()) is not None
+    issuer.answers.clear()
+    issuer.held.clear()
+    now[0] += 700
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(known.claims, issuer.token())
+        assert issuer.held.wait(20)
+        try:
+            assert known.claims(issuer.token()) is not None
+            assert not asking.done(), "the one who asks still waits"
+        finally:
+            issuer.answers.set()
+        assert asking.result(20) is not None
