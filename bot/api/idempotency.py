@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
@@ -45,7 +45,17 @@ class Once:
         return answer
 
 
-def _once(request: Request) -> Once:
+def _once(
+    request: Request,
+    chosen: Annotated[  # noqa: ARG001  for the document: `Idempotent` has read it
+        str | None,
+        Header(
+            alias=HEADER,
+            max_length=LONGEST,
+            description="Not in the original contract: a word of yours. It is done once with it, and answered alike for a day.",
+        ),
+    ] = None,
+) -> Once:
     found = getattr(request.state, "once", None)
     return found if isinstance(found, Once) else Once(None)
 
