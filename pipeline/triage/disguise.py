@@ -116,6 +116,48 @@ _HARMLESS = frozenset(
 )
 """Names that engines and readers trust: a patch must not give them to something of its own."""
 
+_SQL_OF_NODE = ("mysql", "mysql2", "sqlstring")
+_HOMES: dict[str, frozenset[str]] = {
+    name: frozenset(homes)
+    for name, homes in {
+        "quote": ["shlex.quote", "pipes.quote", "urllib.parse.quote", "shell-quote.quote"],
+        "escape": [
+            *("html.escape", "markupsafe.escape", "flask.escape", "jinja2.escape", "django.utils.html.escape", "xml.sax.saxutils.escape"),
+            *("escape-html", "lodash.escape", "validator.escape", "he.escape", "html-escaper.escape"),
+            *(f"{module}.escape" for module in _SQL_OF_NODE),
+        ],
+        "escapeId": [f"{module}.escapeId" for module in _SQL_OF_NODE],
+        "escapeHtml": ["escape-html"],
+        "safe_load": ["yaml.safe_load"],
+        "SafeLoader": ["yaml.SafeLoader", "yaml.loader.SafeLoader"],
+        "CSafeLoader": ["yaml.CSafeLoader", "yaml.cyaml.CSafeLoader"],
+        "literal_eval": ["ast.literal_eval"],
+        "secure_filename": ["werkzeug.utils.secure_filename", "werkzeug.secure_filename"],
+        "safe_join": [
+            *("werkzeug.utils.safe_join", "werkzeug.security.safe_join", "flask.safe_join", "flask.helpers.safe_join"),
+            "django.utils._os.safe_join",
+        ],
+        "basename": ["os.path.basename", "posixpath.basename", "ntpath.basename", "path.basename"],
+        "compare_digest": ["hmac.compare_digest", "secrets.compare_digest"],
+        "timingSafeEqual": ["crypto.timingSafeEqual"],
+        "execFile": ["child_process.execFile"],
+        "execFileSync": ["child_process.execFileSync"],
+        "spawn": ["child_process.spawn"],
+        "data_filter": ["tarfile.data_filter"],
+        "clean": ["bleach.clean", "nh3.clean"],
+        "sanitize": ["dompurify.sanitize", "isomorphic-dompurify.sanitize"],
+        "sanitizeHtml": ["sanitize-html"],
+        "DOMPurify": ["dompurify", "isomorphic-dompurify"],
+        "bleach": ["bleach"],
+        "json": ["json", "flask.json"],
+        "html": ["html", "django.utils.html", "lit.html", "lit-html.html"],
+        "path": ["os.path", "path", "posixpath", "path.posix"],
+        "yaml": ["yaml", "js-yaml"],
+        **{name: [name] for name in ("ast", "shlex", "hmac", "secrets", "hashlib")},
+    }.items()
+}
+"""Where these come from, where that is known: `re.escape` and a function of one's own called `escape` are others."""
+
 
 _ALSO_WORDS = frozenset(["path", "html"])
 """Modules whose names people give to their own values."""
@@ -240,9 +282,11 @@ def _redefined(sides: Sides) -> list[str]:
         if owned and unit.written - written:
             reasons.append(f"line {unit.line} changes a member of `{owned[0]}`, which is imported")
     for here, origin in sorted(sides.after.imported.items()):
-        last = re.split(r"[./:]", origin)[-1]
-        known = sides.before.imported.get(here) == origin
-        if here in _HARMLESS and last != here and not known:
+        if here not in _HARMLESS or sides.before.imported.get(here) == origin:
+            continue
+        homes = _HOMES.get(here)
+        stranger = re.split(r"[./:]", origin)[-1] != here if homes is None else origin.removeprefix("node:") not in homes
+        if stranger or origin.startswith("."):
             reasons.append(f"`{origin}` is imported under the trusted name `{here}`")
     return reasons
 

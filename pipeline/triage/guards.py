@@ -30,8 +30,16 @@ _OWN: Answer = (False, True)
 
 _PARTS = frozenset(["netloc", "scheme", "hostname", "host", "origin", "protocol"])
 _SAFE = re.compile(r"(?i)^(_?is_?|has_?)?(safe|allowed|local|valid|trusted|same|relative|internal)\w*$|^url_has_allowed_host_and_scheme$")
-_RESOLVING = re.compile(r"realpath|abspath|normpath|\.resolve\(|path\.resolve\(|\.normalize\(")
 _DECLARING = frozenset(["abort", "exit", "fail", "sendStatus", "status", "send", "end", "json", "next"])
+_KEEPING = frozenset(["str", "fspath", "Path", "PurePath", "realpath", "abspath", "normpath", "String", "resolve", "normalize"])
+"""What they make of a path that was worked out is the same path."""
+_DECODING = frozenset(
+    [
+        *("unquote", "unquote_plus", "unescape", "expandvars", "expanduser", "format", "format_map", "replace", "sub", "lower", "upper"),
+        *("strip", "lstrip", "rstrip", "removeprefix", "decodeURIComponent", "decodeURI", "replaceAll", "trim", "toLowerCase", "slice"),
+    ]
+)
+"""An address is another one behind these."""
 _RELATED = frozenset(["commonpath", "is_relative_to"])
 """Tests of a path that the rule's residue takes for a check wherever they stand."""
 
@@ -65,8 +73,12 @@ def useless_guards(sides: Sides, finding: Finding) -> list[str]:
 def _of_function(place: _Place, added: Sequence[Unit]) -> list[str]:
     reasons = []
     kept_out = False
+    weak: list[str] = []
+    checked: set[str] = set()
     for unit in added:
         for condition, effect in _choices(place, unit):
+            if effect in ("leaves", "accepts"):
+                weak += [f"the check in line {unit.line} {said}" for said in _weak(place, condition, effect)]
             foreign, own = _says(place, condition, 0)
             if (foreign, own) == _OPEN:
                 continue
@@ -76,11 +88,86 @@ def _of_function(place: _Place, added: Sequence[Unit]) -> list[str]:
                 reasons.append(f"the check in line {unit.line} is turned round: it accepts what is foreign")
             elif effect == "nothing" and foreign is True:
                 reasons.append(f"the check in line {unit.line} keeps nothing out")
+            checked |= {name for name in names_in(condition) if name not in place.scope.outline.imported and not name.isupper()}
             kept_out = kept_out or (effect == "leaves" and foreign is True) or (effect == "accepts" and foreign is False)
+    if not kept_out:
+        reasons += weak
+    reasons += _changed_after(place, added, checked)
     if place.cwe == _PATH and not kept_out and not reasons:
         asked = [unit for unit in added if any(call.name in _RELATED for call in unit.calls)]
         reasons += [f"the check in line {unit.line} does not keep out every foreign path" for unit in asked[:1]]
     return reasons
+
+
+def _weak(place: _Place, condition: Node, effect: str) -> Iterator[str]:
+    """Why a condition that looks right does not keep out everything foreign."""
+    if place.cwe == _PATH:
+        for node in walk(condition):
+            name, receiver, given = _method(node)
+            joined = name in ("startswith", "startsWith") and given and given[0].type in ("binary_operator", "binary_expression")
+            if joined and receiver is not None and not _resolved(place, receiver) and _bound(place, receiver):
+                yield "compares a path in which `..` is not worked out"
+    signs = ("and", "&&") if effect == "leaves" else ("or", "||")
+    for node in walk(condition):
+        if node.type not in ("boolean_operator", "binary_expression") or operator(node) not in signs:
+            continue
+        sides = [side for name in ("left", "right") if (side := node.child_by_field_name(name)) is not None]
+        says = [_says(place, side, 0)[0] for side in sides]
+        if (effect == "leaves") in says and any(
+            one is None and not _is_there(side, _known(place, node)) for one, side in zip(says, sides, strict=True)
+        ):
+            yield "holds only for some of what is foreign"
+
+
+def _known(place: _Place, node: Node) -> set[str]:
+    """Names of an expression, and those of what they were made of."""
+    found = names_in(node)
+    return found.union(*(names_in(made) for name in found for made in place.scope.under.get(name, [])))
+
+
+def _is_there(node: Node, known: set[str]) -> bool:
+    """Whether a condition only asks if there is one of the known values, or of what kind it is: true of all that comes from outside."""
+    if node.type == "parenthesized_expression" and node.named_children:
+        return _is_there(node.named_children[0], known)
+    pair = _compared(node)
+    if pair is not None:
+        left, sign, right = pair
+        nothing = flat(right) in ("None", "null", "undefined") and sign == "!="
+        return (nothing or (flat(left).startswith("typeof") and sign == "==")) and bool(names_in(left) & known)
+    if _method(node)[0] == "isinstance":
+        return bool(names_in(node) & known)
+    return node.type == "identifier" and flat(node) in known
+
+
+def _changed_after(place: _Place, added: Sequence[Unit], checked: set[str]) -> Iterator[str]:
+    """Values that are made into others between their check and their use."""
+    for unit in added:
+        for call in (node for node in within(unit) if node.type in CALLS):
+            target = called(call)
+            if target is None or last_name(target) not in place.sinks:
+                continue
+            for value in given_to(call):
+                while (inner := _kept(value)) is not None:
+                    value = inner
+                if value.type not in CALLS or _harmless(place, value):
+                    continue
+                receiver = _method(value)[1]
+                used = set().union(*(names_in(one) for one in [*given_to(value), *([receiver] if receiver is not None else [])]))
+                found = sorted(used & checked)
+                if found:
+                    yield f"line {unit.line} makes another value of `{found[0]}` after it was checked"
+
+
+def _kept(node: Node) -> Node | None:
+    """The path within a call that makes nothing else of it."""
+    name, receiver, given = _method(node)
+    if name not in _KEEPING or len(given) > 1:
+        return None
+    return given[0] if given else receiver
+
+
+def _harmless(place: _Place, call: Node) -> bool:
+    return place.cwe == _ADDRESS and _method(call)[0] not in _DECODING
 
 
 def _choices(place: _Place, unit: Unit) -> Iterator[tuple[Node, str]]:
@@ -200,6 +287,8 @@ def _of_path(place: _Place, node: Node) -> Answer:
     if name in ("startswith", "startsWith") and receiver is not None and given:
         if string_of(given[0]).startswith(".."):
             return _FOREIGN
+        if not _resolved(place, receiver) and _bound(place, receiver):
+            return _OPEN
         return _OWN if given[0].type in ("binary_operator", "binary_expression") else _OPEN
     if name in ("isabs", "isAbsolute", "is_absolute"):
         return None, False
@@ -209,7 +298,8 @@ def _of_path(place: _Place, node: Node) -> Answer:
     left, sign, right = pair
     if sign in ("in", "notin"):
         within_it = flat(right).endswith(".parents")
-        held = _FOREIGN if string_of(left) == ".." else _OWN if within_it and _is_folder(place, left) else _OPEN
+        dots = string_of(left) == ".." and not _resolved(place, right)
+        held = _FOREIGN if dots else _OWN if within_it and _is_folder(place, left) else _OPEN
         return held if sign == "in" else _turned(held)
     for side, other in ((left, right), (right, left)):
         name, _, given = _method(side)
@@ -222,10 +312,23 @@ def _of_path(place: _Place, node: Node) -> Answer:
 
 def _resolved(place: _Place, node: Node) -> bool:
     """Whether `..` is worked out in a path before it is compared."""
-    if node.type == "identifier":
-        made = place.scope.under.get(flat(node), [])
-        return any(_RESOLVING.search(flat(one)) for one in made)
-    return _RESOLVING.search(flat(node)) is not None
+    return any(_works_out(one) for one in (place.scope.under.get(flat(node), []) if node.type == "identifier" else [node]))
+
+
+def _bound(place: _Place, node: Node) -> bool:
+    return node.type != "identifier" or bool(place.scope.under.get(flat(node)))
+
+
+def _works_out(node: Node) -> bool:
+    """The outermost call counts: `join(realpath(root), name)` works out the folder alone. Node's `path.join` works out all of it."""
+    while node.type in ("await", "await_expression", "parenthesized_expression") and node.named_children:
+        node = node.named_children[0]
+    name, receiver, given = _method(node)
+    if name in ("str", "fspath", "String", "Path", "PurePath", "normcase", "as_posix") and (given or receiver is not None):
+        return _works_out(given[0] if given else receiver or node)
+    if name == "join":
+        return receiver is not None and flat(receiver) in ("path", "path.posix") and node.type == "call_expression"
+    return name in ("realpath", "abspath", "normpath", "resolve", "normalize")
 
 
 def _is_folder(place: _Place, node: Node) -> bool:
