@@ -80,10 +80,23 @@ def bound_otherwise(before: Sequence[Node], call: Node, scope: Scope) -> bool:
     listed = [one for one in holder.named_children if one.type != "comment"] if holder.type in ("tuple", "list", "array") else []
     if not marks or any(one.type in ("list_splat", "spread_element") for one in listed):
         return False
+    if _unfit(marks, holder, by_name, call) or (len(marks) > 1 and len(listed) == 1 and listed[0].type in ("tuple", "list", "array")):
+        return True
     if listed and not any(mark[2] for mark in marks) and len(listed) != len(marks):
         return not any(one.type in ("tuple", "list", "array") for one in listed)
     bound = _bound(marks, by_name, listed)
     return len(bound) == len(marks) and out_of_order(before, bound)
+
+
+def _unfit(marks: Sequence[re.Match[str]], holder: Node, by_name: Mapping[str, Node], call: Node) -> bool:
+    """Whether what is handed over cannot be bound to these places: a set, which has no order, a name that is not in it, one bare value."""
+    names = [mark[1] or mark[3] or mark[4] for mark in marks]
+    if holder.type in ("dictionary", "object"):
+        spread = any(one.type in ("dictionary_splat", "spread_element") for one in holder.named_children)
+        return not spread and all(names) and not set(names) <= set(by_name)
+    if call.type != "call" or last_name(called(call) or call) == "executemany":  # Python's drivers take one collection
+        return False
+    return holder.type == "set" or (len(marks) > 1 and len(given_to(call)) > 2)
 
 
 def _bound(marks: Sequence[re.Match[str]], by_name: Mapping[str, Node], listed: Sequence[Node]) -> list[Node]:

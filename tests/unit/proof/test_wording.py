@@ -324,3 +324,19 @@ def test_a_file_is_sent_from_the_same_folder(new: str, why: str) -> None:
     old = "res.sendFile(path.join(ROOT, req.params.name))"
     found = said("javascript.path-traversal", 22, f"function show(req, res) {{\n  {old};\n}}\n", old, new)
     assert why in found if why else found == ""
+
+
+NAMED = "text(\"SELECT id FROM users WHERE name = :a AND kind LIKE :b LIMIT :c\"), {'a': name, 'b': f'%{name}%', 'c': limit}"
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        NAMED.replace("'b':", "'kind':"),
+        NEW.replace('(name, f"%{name}%", limit)', '{name, f"%{name}%", limit}'),
+        NEW.replace('(name, f"%{name}%", limit)', '([name, f"%{name}%", limit],)'),
+        NEW.replace('(name, f"%{name}%", limit)', 'name, f"%{name}%", limit'),
+    ],
+)
+def test_what_no_driver_can_bind_is_refused(new: str) -> None:
+    assert said("python.sql-injection", 89, SQL, OLD, new)
