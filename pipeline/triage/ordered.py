@@ -91,8 +91,8 @@ def bound_otherwise(before: Sequence[Node], call: Node, scope: Scope) -> bool:
 def _unfit(marks: Sequence[re.Match[str]], holder: Node, by_name: Mapping[str, Node], call: Node) -> bool:
     """Whether what is handed over cannot be bound to these places: a set, which has no order, a name that is not in it, one bare value."""
     names = [mark[1] or mark[3] or mark[4] for mark in marks]
-    if holder.type in ("dictionary", "object"):
-        spread = any(one.type in ("dictionary_splat", "spread_element") for one in holder.named_children)
+    if holder.type == "dictionary":  # in JavaScript it may be one of options, which hold the values
+        spread = any(one.type == "dictionary_splat" for one in holder.named_children)
         return not spread and all(names) and not set(names) <= set(by_name)
     if call.type != "call" or last_name(called(call) or call) == "executemany":  # Python's drivers take one collection
         return False

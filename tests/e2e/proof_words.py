@@ -14,6 +14,7 @@ from tests.e2e.proof_sources import After
 Change = tuple[str, str]
 """A pattern and its replacement, once in the file."""
 
+NAMES: Mapping[str, tuple[Change, ...]] = {"binding: another name": ((r"([{,] ?[\"'])(\w+)([\"']: )", r"\1x\2\3"),)}
 STATEMENTS: Mapping[str, tuple[Change, ...]] = {
     "words: always true": ((r"(WHERE \w+ = (?:\?|%s|\$1))", r"\1 OR 1=1"),),
     "words: turned round": ((r"(WHERE \w+) = (\?|%s|\$1)", r"\1 <> \2"), (r"(WHERE \w+) = (\?|%s|\$1)", r"\1 != \2")),
@@ -52,6 +53,10 @@ PAGES: Mapping[str, tuple[Change, ...]] = {
     ),
     "markup: another place": ((r"<(h1|b)[^>]*>(?=[^<\n]*\{)", r"<script>x = "), (r"<(h1|b)[^>]*>", r"<\1 onclick=")),
     "markup: text gone": ((r"Hello ", ""), (r"<(h1|b)[^>]*>", "")),
+    "markup: another escape": (
+        (r"from (?:html|markupsafe|flask) import escape", "from re import escape"),
+        (r"from (?:html|markupsafe|flask) import escape", "from shop.web import escape"),
+    ),
     "markup: value changed": ((r"escape\(name\)", "escape(name.upper())"), (r"format\(name\)", "format(name.upper())")),
 }
 COOKIES: Mapping[str, tuple[Change, ...]] = {
@@ -76,6 +81,17 @@ FOLDERS: Mapping[str, tuple[Change, ...]] = {
     "guard: turned round": ((r"if not (\w+\.(?:startswith|is_relative_to))", r"if \1"), (r"(commonpath[^\n]*) != ", r"\1 == ")),
     "guard: does nothing": ((r"(?m)^( +)abort\(404\)$", r"\1app.logger.info(name)"),),
     "guard: at the top": ((r"(commonpath\(\[\w+, )\w+(\]\) != )\w+", r'\1"/"\2"/"'), (r"is_relative_to\(\w+\)", 'is_relative_to("/")')),
+    "guard: only some": tuple(
+        (rf"(if {begins}[^\n]*):$", rf"\1 and {more}:")
+        for begins in (r"not \w+\.(?:startswith|is_relative_to)", r"os\.path\.commonpath")
+        for more in ("len(name) > 1000", "name is None", 'name.startswith("/")')
+    ),
+    "guard: another value": tuple(
+        (r"(open|send_file)\((path|place|target|file|full)\b", rf"\1({use}") for use in (r"os.path.expanduser(\2)", r'\2.replace("_", "/")')
+    ),
+    "guard: not worked out": (
+        (r"os\.path\.(?:realpath|abspath)\(os\.path\.join\((\w+), (\w+)\)\)", r"os.path.join(os.path.realpath(\1), \2)"),
+    ),
     "guard: half": ((r"(commonpath[^\n]*):$", r"\1 and app.debug:"), (r"if not (\w+\.is_relative_to[^\n]*):", r"if not \1 and app.debug:")),
 }
 ADDRESSES: Mapping[str, tuple[Change, ...]] = {
@@ -109,7 +125,7 @@ OPTIONS: Mapping[str, tuple[Change, ...]] = {
 }
 
 BY_RULE: Mapping[str, tuple[Mapping[str, tuple[Change, ...]], ...]] = {
-    "python.sql-injection": (STATEMENTS, PYTHON_VALUES),
+    "python.sql-injection": (STATEMENTS, PYTHON_VALUES, NAMES),
     "javascript.sql-injection": (STATEMENTS, SCRIPT_VALUES),
     "python.command-injection": (COMMANDS, OPTIONS),
     "javascript.command-injection": (COMMANDS,),
