@@ -82,7 +82,7 @@ FOLDERS: Mapping[str, tuple[Change, ...]] = {
     "guard: does nothing": ((r"(?m)^( +)abort\(404\)$", r"\1app.logger.info(name)"),),
     "guard: at the top": ((r"(commonpath\(\[\w+, )\w+(\]\) != )\w+", r'\1"/"\2"/"'), (r"is_relative_to\(\w+\)", 'is_relative_to("/")')),
     "guard: only some": tuple(
-        (rf"(if {begins}[^\n]*):$", rf"\1 and {more}:")
+        (rf"(?m)(if {begins}[^\n]*):$", rf"\1 and {more}:")
         for begins in (r"not \w+\.(?:startswith|is_relative_to)", r"os\.path\.commonpath")
         for more in ("len(name) > 1000", "name is None", 'name.startswith("/")')
     ),
@@ -92,7 +92,7 @@ FOLDERS: Mapping[str, tuple[Change, ...]] = {
     "guard: not worked out": (
         (r"os\.path\.(?:realpath|abspath)\(os\.path\.join\((\w+), (\w+)\)\)", r"os.path.join(os.path.realpath(\1), \2)"),
     ),
-    "guard: half": ((r"(commonpath[^\n]*):$", r"\1 and app.debug:"), (r"if not (\w+\.is_relative_to[^\n]*):", r"if not \1 and app.debug:")),
+    "guard: half": ((r"(?m)(commonpath[^\n]*):$", r"\1 and app.debug:"), (r"if not (\w+\.is_relative_to[^\n]*):", r"if not \1 and app.debug:")),
 }
 ADDRESSES: Mapping[str, tuple[Change, ...]] = {
     "guard: turned round": (

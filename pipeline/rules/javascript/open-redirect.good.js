@@ -44,6 +44,20 @@ router.get("/listed", (req, res) => {
   res.redirect(next);
 });
 
+router.get("/three-looks", (req, res) => {
+  const next = req.query.next;
+  if (typeof next !== "string" || !next.startsWith("/") || next.startsWith("//") || next.startsWith("/\\")) {
+    throw new Error("bad address");
+  }
+  res.redirect(next);
+});
+
+router.get("/pattern", (req, res) => {
+  const next = req.query.next;
+  if (typeof next !== "string" || !/^\/(?![/\\])/.test(next)) return res.sendStatus(400);
+  res.redirect(next);
+});
+
 router.get("/checked", (req, res) => {
   const target = req.query.target;
   if (isLocalUrl(target)) {
