@@ -46,6 +46,7 @@ TESTS = "tests"
 COVERED = "changed lines run"
 BROKEN = "broken on purpose"
 PUT_BACK = "old weakness put back"
+ATTACKED = "attack stopped"
 
 ORDER = (
     APPLIES,
@@ -64,6 +65,7 @@ ORDER = (
     BROKEN,
     PUT_BACK,
     LINT,
+    ATTACKED,
 )
 """Names of the checks, in the order in which they are made and shown."""
 
@@ -72,7 +74,7 @@ ESSENTIAL = frozenset([APPLIES, PATHS, SIZE, PARSES, NOT_SILENCED, BEHAVIOUR, NO
 
 
 NO_HOSTILE_INPUT = "no test sends hostile input here"
-ATTACK_STANDS = "an attack that was made for this place gets through with the patch as well ({attack}): it may mend one of several"
+ATTACK_STANDS = "an attack that was made for this place gets through with the patch as well ({attack})"
 """What is said of a patch that an attack passes."""
 NONE_FAILS = "no test of the repository fails with the old weakness"
 """What is not proven until an attack was tried before and after."""
@@ -439,13 +441,19 @@ def with_exploit(proof: Proof, exploit: ExploitRun | None, seconds: float) -> Pr
 
 
 def with_standing(proof: Proof, test: ExploitTest | None) -> Proof:
-    """The proof where an attack gets through with the patch as well: nothing is called verified that we have seen fail. It is not refused,
-    as a function may hold two weaknesses of which the patch mends one; whoever reads it is told."""
+    """The proof where an attack gets through with the patch as well. It is refused when no dangerous call of that kind is left that the
+    attack could have met: then the patch mends nothing. Else the function may hold two weaknesses of which the patch mends one: nothing is
+    called verified that we have seen fail, and whoever reads it is told."""
     if test is None:
         return proof
+    if any(check.name == NO_RESIDUE and check.passed and check.after == 0 for check in proof.checks):
+        said = ATTACK_STANDS.format(attack=test.attack)
+        return replace(
+            proof, word=ProofWord.REFUSED, not_proven=(), exploit=None, checks=(*proof.checks, ProofCheck(ATTACKED, False, said))
+        )
     left = tuple(sentence for sentence in proof.not_proven if sentence != NO_HOSTILE_INPUT)
     word = ProofWord.RESCANNED if proof.word is ProofWord.VERIFIED else proof.word
-    return replace(proof, word=word, not_proven=(*left, ATTACK_STANDS.format(attack=test.attack)))
+    return replace(proof, word=word, not_proven=(*left, f"{ATTACK_STANDS.format(attack=test.attack)}: it may mend one of several"))
 
 
 def without_exploit(proof: Proof) -> Proof:

@@ -92,7 +92,10 @@ FOLDERS: Mapping[str, tuple[Change, ...]] = {
     "guard: not worked out": (
         (r"os\.path\.(?:realpath|abspath)\(os\.path\.join\((\w+), (\w+)\)\)", r"os.path.join(os.path.realpath(\1), \2)"),
     ),
-    "guard: half": ((r"(?m)(commonpath[^\n]*):$", r"\1 and app.debug:"), (r"if not (\w+\.is_relative_to[^\n]*):", r"if not \1 and app.debug:")),
+    "guard: half": (
+        (r"(?m)(commonpath[^\n]*):$", r"\1 and app.debug:"),
+        (r"if not (\w+\.is_relative_to[^\n]*):", r"if not \1 and app.debug:"),
+    ),
 }
 ADDRESSES: Mapping[str, tuple[Change, ...]] = {
     "guard: turned round": (
