@@ -25,6 +25,7 @@ from pipeline.sandbox.fork import Fork
 from pipeline.sandbox.orphans import end_orphans
 from pipeline.sandbox.service import die_with_parent
 from pipeline.sandbox.workfolder import WorkFolder
+from pipeline.stopping import stop
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,6 @@ ORPHAN_EXIT = 77
 
 STOP_SECONDS = 4.0
 """How long a message may go on after SIGTERM before it is given back. Looked at every MONITORING_SECONDS; `up` waits 15 s."""
-
-
-class Stopping(KeyboardInterrupt):
-    """SIGTERM reached the process that works a message. Not an `Exception`: no stage may take it for a fault and go on. And of the kind
-    that asyncio lets through: any other is to it a fault of the connection, and the message would fail instead of being given back."""
 
 
 class MessageWorker(Worker):
@@ -159,7 +155,7 @@ class MessageWorker(Worker):
 def _stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # a signal handler's signature
     # Once: what is cleared up on the way out must not be interrupted again.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Stopping
+    stop()
 
 
 def kinds(error: BaseException) -> str:

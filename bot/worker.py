@@ -18,7 +18,7 @@ from rq import Queue
 from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 
-from bot.forks import MAINTENANCE_SECONDS, MONITORING_SECONDS, WORKER_TTL, MessageWorker, Stopping
+from bot.forks import MAINTENANCE_SECONDS, MONITORING_SECONDS, WORKER_TTL, MessageWorker
 from bot.jobs import QUEUES, take_back
 from bot.logs import configure_logs
 from bot.overtime import Watch, limit
@@ -61,6 +61,7 @@ from pipeline.sandbox.workfolder import WorkFolder, temporary_place, work_folder
 from pipeline.stages.context import Context
 from pipeline.stages.give_up import give_up
 from pipeline.stages.perform import perform
+from pipeline.stopping import Stopping
 from pipeline.store.outbox import Claimed
 from pipeline.store.publishing import RELEASE_SECONDS
 from pipeline.tally import TALLY

@@ -20,7 +20,6 @@ from bot import __version__
 from bot.cli import OK, UNCHECKED
 from bot.cli.processes import alone
 from bot.cli.watch import Session, code_of, say, stopped_by_signals
-from bot.forks import Stopping
 from bot.logs import configure_logs
 from bot.settings import read_settings
 from bot.wiring import App
@@ -32,6 +31,7 @@ from pipeline.model.report import Check, Report
 from pipeline.model.target import PullRequestRef, UserRef
 from pipeline.reports.markdown import render_check
 from pipeline.sandbox.workfolder import work_folder
+from pipeline.stopping import Stopping
 from providers.github.payloads import Moment
 
 LARGEST_EVENT = 25_000_000

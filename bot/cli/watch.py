@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from bot.alone import Alone
 from bot.cli import FOUND, OK, UNCHECKED
 from bot.cli.processes import alone, set_apart
-from bot.forks import Stopping
 from bot.logs import configure_logs
 from bot.settings import read_settings
 from bot.watching import Watch
@@ -41,6 +40,8 @@ from pipeline.model.review import Conclusion, Review, ReviewStatus, Verdict
 from pipeline.model.target import Installation, PullRequestRef, SourceRepository
 from pipeline.ports import CodeHost
 from pipeline.sandbox.workfolder import work_folder
+from pipeline.stopping import Stopping
+from pipeline.stopping import stop as stop_now
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -222,7 +223,7 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
         if not told:  # once: what is cleared up on the way out must not be interrupted
             told = True
             set_apart(stop)
-            raise Stopping
+            stop_now()
 
     def lost(unraisable: UnraisableHookArgs) -> None:
         # Raised in the callback of a weak reference or in a `__del__`, which let nothing out: `stop` is set all the same.

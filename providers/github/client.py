@@ -17,6 +17,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from email.utils import parsedate_to_datetime
+from functools import partial
 from time import time
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -29,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pipeline.errors import HostError, HostForbidden, HostGarbage, HostNotFound, HostRejected, HostUnavailable, RateLimited
 from pipeline.fence import before_a_write
 from pipeline.limits import SECONDARY_WAIT
+from pipeline.stopping import Held, held
 from pipeline.tally import TALLY
 from providers.github.failures import failure
 from providers.github.memo import Memo, MemoOf, Remembered
@@ -153,19 +155,30 @@ class _Line:
         self.runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.PollSelector()))
         self._callers: OrderedDict[tuple[OpenClient, str], _Caller] = OrderedDict()
 
-    def run(self, call: Coroutine[object, object, _Result]) -> _Result:
-        """Until it is done. What a signal's handler raises ends it here and now, and nothing of it goes on with a later call."""
-        try:
-            return self.runner.run(call, context=copy_context())  # a runner keeps the one in which it was used first
-        except (KeyboardInterrupt, BaseExceptionGroup) as raised:
-            self._cancel()
-            call.close()  # it may not even have begun
-            raise _interrupt(raised) from None
+    def run(self, call: Coroutine[object, object, _Result], held: Held) -> _Result:
+        """Until it is done. When the process is asked to end it is cancelled, and raises `asyncio.CancelledError`: a handler that raised
+        inside of the loop would leave tasks half way and connections half open."""
+        loop, late = self.runner.get_loop(), list[asyncio.TimerHandle]()
 
-    def _cancel(self) -> None:
-        loop = self.runner.get_loop()
-        if left := asyncio.all_tasks(loop):
-            loop.run_until_complete(_cancelled(left))
+        async def whole() -> _Result:
+            task = asyncio.current_task()
+
+            def end() -> None:
+                if task is not None and not task.done():
+                    task.cancel()
+                    late.append(loop.call_later(CANCEL_SECONDS, loop.stop))
+
+            held.wake = partial(loop.call_soon_threadsafe, end)
+            if held.asked:
+                end()
+            return await call
+
+        try:
+            return self.runner.run(whole(), context=copy_context())  # a runner keeps the one in which it was used first
+        finally:
+            held.wake = None
+            for timer in late:
+                timer.cancel()
 
     def caller(self, open_client: OpenClient, api_url: str) -> _Caller:
         """The connections to one API, opened on first use; those unused for longest are closed."""
@@ -183,23 +196,6 @@ class _Line:
             self.runner.run(self._callers.popitem()[1].close())
         # Not `runner.close()`: it starts a thread to join the resolver's, which an ending interpreter refuses.
         self.runner.get_loop().close()
-
-
-async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
-    """End them. One whose turn was just lost with the interrupt hears of nothing any more: it is not waited for without end."""
-    for task in tasks:
-        task.cancel()
-    ended, _ = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
-    for task in ended:
-        if not task.cancelled():
-            task.exception()  # asked for, so that nobody complains that it never was
-
-
-def _interrupt(raised: BaseException) -> BaseException:
-    """What the handler raised: anyio puts groups around what was raised inside of its groups of tasks."""
-    while isinstance(raised, BaseExceptionGroup) and (inside := raised.subgroup(KeyboardInterrupt)) is not None:
-        raised = inside.exceptions[0]
-    return raised
 
 
 class _Hold:
@@ -249,8 +245,9 @@ def _close_ended() -> None:
 
 def close_line() -> None:
     """Close this thread's connections and loop. Called at exit for the main thread; a later call to GitHub opens new ones."""
-    _LINES.hold = None
-    _close_ended()
+    with held():
+        _LINES.hold = None
+        _close_ended()
 
 
 atexit.register(close_line)
@@ -329,15 +326,19 @@ class Client:
 
     def skew(self) -> float:
         """Seconds by which GitHub's clock is ahead of ours, as of this thread's last answer."""
-        return _LINES.mine().caller(self._open_client, self._api_url).skew
+        return self._caller().skew
 
     def spent(self) -> int:
         """Requests of this thread that were not answered 304; those without an answer are among them."""
-        return _LINES.mine().caller(self._open_client, self._api_url).spent
+        return self._caller().spent
 
     def headers(self) -> Mapping[str, str]:
         """Those of this thread's last answer, names in lower case."""
-        return _LINES.mine().caller(self._open_client, self._api_url).headers
+        return self._caller().headers
+
+    def _caller(self) -> _Caller:
+        with held():
+            return _LINES.mine().caller(self._open_client, self._api_url)
 
     def _one(self, call: _Call, model: type[_Model], what: str, memo: MemoOf | None = None) -> _Model:
         result = self._run(call, what, memo)
@@ -346,17 +347,18 @@ class Client:
         return _checked(TypeAdapter(model), result, what)
 
     def _run(self, call: _Call, what: str, memo: MemoOf | None = None) -> object:
-        line = _LINES.mine()
-        caller = line.caller(self._open_client, self._api_url)
-        caller.memo = memo
-
-        async def bounded() -> object:
-            async with asyncio.timeout(DEADLINE):
-                return await call(caller)
-
         what = what.partition("?")[0]
         try:
-            return line.run(bounded())
+            with held() as stretch:
+                line = _LINES.mine()
+                caller = line.caller(self._open_client, self._api_url)
+                caller.memo = memo
+
+                async def bounded() -> object:
+                    async with asyncio.timeout(DEADLINE):
+                        return await call(caller)
+
+                return line.run(bounded(), stretch)
         except TimeoutError as exc:
             raise HostUnavailable(f"GitHub did not answer {what} within {DEADLINE:.0f} s") from exc
         except (ValueError, LookupError, TypeError, RecursionError, gidgethub.GitHubException) as exc:

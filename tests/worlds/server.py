@@ -66,7 +66,11 @@ class Application:
         if git is not None and not isinstance(action, faults.Status | faults.Abort):
             await self._git.serve(git, scope, *altered(action, receive, send))
             return
-        request = Request(scope["method"], path, scope.get("query_string", b"").decode(), _headers(scope), await _body(receive))
+        try:
+            body = await _body(receive)
+        except ConnectionResetError:
+            return  # whoever asked is gone before all was said: it asked nothing
+        request = Request(scope["method"], path, scope.get("query_string", b"").decode(), _headers(scope), body)
         if action is None and asks_for_files(request.method, path.removeprefix(self._host.root)):
             self._note(request, 404)
             await self._send(send, Response(404, b"Not Found", {"content-type": "text/plain"}), whole=True)
@@ -112,6 +116,8 @@ async def _body(receive: Receive) -> bytes:
     parts, more, size = [], True, 0
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         more = message.get("more_body", False) and size < LARGEST_BODY

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, select, update
 
-from bot.forks import Stopping
 from bot.wiring import Lease
 from bot.worker import BACKOFF, LOST_LEASE_EXIT, load_hosts, retry_in
 from pipeline.errors import HostForbidden, HostUnavailable, NotConfigured, ObjectsRefused, RateLimited
@@ -23,6 +22,7 @@ from pipeline.model.event import CommentRef
 from pipeline.model.ids import InstallationId, MessageId
 from pipeline.model.scan import ScanType
 from pipeline.model.target import Installation, PullRequestRef
+from pipeline.stopping import Stopping
 from pipeline.store.columns import database_now
 from pipeline.store.tables import outbox
 from providers.local import LocalProvider
