@@ -76,6 +76,8 @@ def _of_function(place: _Place, added: Sequence[Unit]) -> list[str]:
     weak: list[str] = []
     checked: set[str] = set()
     for unit in added:
+        if unit.kind == "assert_statement":
+            reasons.append(f"the `assert` in line {unit.line} is left out where Python runs with `-O`")
         for condition, effect in _choices(place, unit):
             if effect in ("leaves", "accepts"):
                 weak += [f"the check in line {unit.line} {said}" for said in _weak(place, condition, effect)]

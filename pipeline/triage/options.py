@@ -3,7 +3,6 @@ the request? Python, JavaScript and TypeScript; pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from tree_sitter import Node
@@ -11,6 +10,7 @@ from tree_sitter import Node
 from pipeline.model.finding import Finding
 from pipeline.triage.nodes import CALLS, PLAIN, called, flat, last_name, names_in, operator, owner, path_of, shown, string_of, walk
 from pipeline.triage.outline import Unit
+from pipeline.triage.passage import field_of
 from pipeline.triage.skeleton import Scope, given_to, keywords, pairs_of, text_of, within
 from pipeline.triage.survival import Sides, feeding, flagged_units
 
@@ -22,6 +22,8 @@ _ABOUT = frozenset(
     dispatcher""".split()  # noqa: SIM905 - a list of words
 )
 """What rules are about; engines and the checks of residues look at these."""
+_WAITING, _ENDLESS = frozenset(["timeout", "signal"]), 400
+"""How long a call may take, and the CWE of the rule that is about it: for any other these are options like others."""
 _BOUND = frozenset(["params", "parameters", "bind", "replacements", "values", "arguments", "data", "where", "text", "sql"])
 """What a statement's values are handed over by."""
 _STRANGE = frozenset(["env", "preexec_fn", "input", "stdin", "cwd", "user", "group", "pass_fds", "startupinfo", "uid", "gid", "argv0"])
@@ -38,10 +40,6 @@ _MADE_ANEW = frozenset([330, 338, 489, 377, 916, 327, 328])
 _HANDED = frozenset([22, 78, 79, 89, 94, 601, 1336])
 """Where the rewritten call takes the value in another way, and may need a word for it."""
 
-_REQUEST = re.compile(
-    r"(?:^|\.)(?:request|req|ctx|context|event)\.(?:\w+\.)?"
-    r"(?:args|form|forms|values|json|cookies|headers|query_params|params|query|body|GET|POST|COOKIES|files|data|queryStringParameters)$"
-)
 _SAME_CALLS: Mapping[str, frozenset[str]] = {
     "load": frozenset({"load", "safe_load"}),
     "load_all": frozenset({"load_all", "safe_load_all"}),
@@ -114,7 +112,8 @@ def _named(flagged: Sequence[Unit], added: Sequence[Unit], cwe: int) -> list[str
         alike = [other for other in now if last_name(called(other) or other) == name]
         steady = name in _EXACT or cwe in _STEADY
         for key, value in keywords(call).items():
-            if key in _ABOUT or (handed_over and key in _BOUND) or _of_a_value(value) or _is_about(value) or name == "format":
+            about = key in _ABOUT and (key not in _WAITING or cwe == _ENDLESS)
+            if about or (handed_over and key in _BOUND) or _of_a_value(value) or _is_about(value) or name == "format":
                 continue
             values = handed.get(key, set()) | ({objects[key]} if key in objects else set())
             if not values and value.type not in ("false", "none", "null"):
@@ -182,7 +181,7 @@ def _fields(sides: Sides, scope: str, flagged: Sequence[Unit], gone: set[int]) -
     """Fields of the request that are read no more: another one stands in the place."""
     fed = feeding(sides, flagged)
     before = [unit for unit in sides.before.units if unit.start in fed and id(unit) in gone]
-    wanted = {field: node for unit in before for node in within(unit) if (field := _field(node))}
+    wanted = {field: node for unit in before for node in within(unit) if (field := field_of(node)[0])}
     if not wanted:
         return []
     after = [
@@ -192,24 +191,6 @@ def _fields(sides: Sides, scope: str, flagged: Sequence[Unit], gone: set[int]) -
     ]
     read = {name for unit in after for node in walk(unit.node) for name in _reads(node)}
     return [f"`{shown(name)}` of the request is no longer read" for name in sorted(set(wanted) - read)][:1]
-
-
-def _field(node: Node) -> str:
-    """`name` of `request.args["name"]`, `request.args.get("name")` and `req.query.name`; empty for anything else."""
-    if node.type in ("member_expression", "attribute"):
-        held = owner(node)
-        call = node.parent is not None and node.parent.type in CALLS
-        return last_name(node) if held is not None and not call and _REQUEST.search(flat(held)) else ""
-    if node.type in ("subscript", "subscript_expression"):
-        held, index = node.child_by_field_name("value") or node.child_by_field_name("object"), node.child_by_field_name("subscript")
-        index = index or node.child_by_field_name("index")
-        return string_of(index) if held is not None and index is not None and _REQUEST.search(flat(held)) else ""
-    if node.type in CALLS:
-        target, given = called(node), given_to(node)
-        held = owner(target) if target is not None and target.type in ("member_expression", "attribute") else None
-        if target is not None and held is not None and given and last_name(target) in ("get", "getlist", "getAll", "param", "header"):
-            return string_of(given[0]) if given[0].type == "string" and _REQUEST.search(flat(held)) else ""
-    return ""
 
 
 def _reads(node: Node) -> Iterator[str]:
@@ -313,6 +294,8 @@ def _documents(sides: Sides, flagged: Sequence[Unit], added: Sequence[Unit]) -> 
             for other in _calls(added)
             if last_name(called(other) or other) in {n for names in _SAME_CALLS.values() for n in names} | {"loads"}
         ]
+        if any("BaseLoader" in flat(other) and "BaseLoader" not in flat(call) for other in now):
+            reasons.append("`BaseLoader` gives texts where numbers, dates and truth values were")
         fits = [other for other in now if last_name(called(other) or other) in wanted]
         if now and not fits:
             reasons.append(f"`{shown(path_of(now[0]))}` gives something else than `{shown(path_of(call))}`")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tree_sitter import Node
 
@@ -80,7 +80,11 @@ def bound_otherwise(before: Sequence[Node], call: Node, scope: Scope) -> bool:
     listed = [one for one in holder.named_children if one.type != "comment"] if holder.type in ("tuple", "list", "array") else []
     if not marks or any(one.type in ("list_splat", "spread_element") for one in listed):
         return False
-    if _unfit(marks, holder, by_name, call) or (len(marks) > 1 and len(listed) == 1 and listed[0].type in ("tuple", "list", "array")):
+    if (
+        (len(marks) > 1 and _one_by_one(before, given))
+        or _unfit(marks, holder, by_name, call)
+        or (len(marks) > 1 and len(listed) == 1 and listed[0].type in ("tuple", "list", "array"))
+    ):
         return True
     if listed and not any(mark[2] for mark in marks) and len(listed) != len(marks):
         return not any(one.type in ("tuple", "list", "array") for one in listed)
@@ -97,6 +101,53 @@ def _unfit(marks: Sequence[re.Match[str]], holder: Node, by_name: Mapping[str, N
     if call.type != "call" or last_name(called(call) or call) == "executemany":  # Python's drivers take one collection
         return False
     return holder.type == "set" or (len(marks) > 1 and len(given_to(call)) > 2)
+
+
+def _one_by_one(before: Sequence[Node], given: Sequence[Node]) -> bool:
+    """Whether a method of JavaScript that takes a list of values is handed them one after the other: the second is its callback."""
+    call = given[0].parent.parent if given[0].parent is not None else None
+    if call is None or call.type != "call_expression" or last_name(called(call) or call) not in ("query", "execute"):
+        return False
+    values = {name for hole in before for name in spellings(hole)}
+    return len(given) > 2 and {same_text(given[1]), same_text(given[2])} <= values
+
+
+_STYLES: Mapping[str, str] = {
+    "sqlite3": "?:",
+    "aiosqlite": "?:",
+    "psycopg": "%",
+    "psycopg2": "%",
+    "pymysql": "%",
+    "MySQLdb": "%",
+    "mysql.connector": "%",
+    "asyncpg": "$",
+    "pg": "$",
+    "mysql": "?:",
+    "mysql2": "?:",
+    "better-sqlite3": "?:@$",
+}
+"""By driver the signs with which its placeholders begin (PEP 249, `paramstyle`; node-postgres, "Parameterized query"; mysql2, README)."""
+
+
+_TRANSLATE = frozenset(["django", "sqlalchemy", "flask_sqlalchemy", "peewee", "databases", "sequelize", "knex", "typeorm"])
+"""What has placeholders of its own, whatever the driver below it has."""
+
+
+def strange_marks(statement: str, imported: Iterable[str], known: Iterable[str]) -> bool:
+    """Whether the placeholders of a statement are none for the only driver that a file imports.
+
+    Args:
+        imported: the modules.
+        known: the other statements of the file: what one of them does already is no mistake.
+    """
+    styles = {
+        _STYLES[driver] for module in imported for driver in _STYLES if module == driver or module.startswith((f"{driver}.", f"{driver}/"))
+    }
+    if len(styles) != 1:
+        return False
+    (style,) = styles
+    marks = {mark[0][0] for mark in _MARK.finditer(statement)}
+    return bool(marks) and not marks & set(style) and not any(marks & {mark[0][0] for mark in _MARK.finditer(other)} for other in known)
 
 
 def _bound(marks: Sequence[re.Match[str]], by_name: Mapping[str, Node], listed: Sequence[Node]) -> list[Node]:

@@ -25,6 +25,7 @@ from pipeline.triage.intent import emptied, kept_secret, suppressions, too_large
 from pipeline.triage.letters import odd_letters, odd_names
 from pipeline.triage.options import other_options
 from pipeline.triage.outline import outline
+from pipeline.triage.passage import other_passage
 from pipeline.triage.remedy import no_remedies
 from pipeline.triage.steps import lost_work
 from pipeline.triage.stray import stray_files, stray_statements
@@ -117,7 +118,7 @@ def check_text(patch: Patch, finding: Finding, also: Sequence[Finding] = ()) -> 
         for side in sides:
             kept += lost_behaviour(side, finding)
             kept += stray_statements(side, finding)
-            kept += [*other_wording(side, finding), *other_options(side, finding)]
+            kept += [*other_wording(side, finding), *other_options(side, finding), *other_passage(side, finding)]
             hidden += [
                 *disguises(side, home, finding),
                 *handed_on(side, finding),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.model.finding import Finding
+from pipeline.triage.nodes import shown
 from pipeline.triage.outline import Unit
 from pipeline.triage.passwords import no_password_hash
 from pipeline.triage.survival import Sides, feeding, flagged_units
@@ -61,6 +62,7 @@ _PLACEHOLDER = re.compile(r"%\(\w+\)s|%s|\$\d+|(?<!:):[A-Za-z_]\w*|@[A-Za-z_]\w*
 _QUOTED = re.compile(r"['\"`](?:%\(\w+\)s|%s|\$\d+|\?)['\"`]")
 _TAG = re.compile(r"<\s*([a-zA-Z][\w-]*)")
 _TIMES = re.compile(r"range\((\d+)\)")
+_ALPHABET = re.compile(r"\b(?:choices?|sample)\(([\w.]+)")
 _COUNT = re.compile(r"range\(([^()]++(?:\([^()]*+\)[^()]*+)*+)\)")
 _CUT = re.compile(r"\[:?[0-7]\]|\[0:[0-7]\]|\[-[0-7]:\]|\.(?:slice|substring|substr|charAt|at)\((?:0, ?)?[0-7]\)")
 
@@ -111,6 +113,11 @@ def _random(change: _Change) -> list[str]:
         return ["random numbers are drawn, and the value is made of something else"]
     reasons = []
     known = "".join(unit.text for unit in change.flagged)
+    sets = {match[1] for match in _ALPHABET.finditer(known)}
+    others_of = {match[1] for unit in change.added for match in _ALPHABET.finditer(unit.text)} - sets
+    others_of -= {name for unit in change.added for name in unit.binds}
+    if sets and others_of:
+        reasons.append(f"`{shown(min(others_of))}` is what is drawn from now, which it was not")
     times = [int(number) for number in _TIMES.findall(known)]
     fewer = [int(number) for unit in change.added for number in _TIMES.findall(unit.text)]
     if times and fewer and min(fewer) < min(times):

@@ -15,7 +15,7 @@ from tree_sitter import Node
 from pipeline.model.finding import Finding
 from pipeline.triage.nodes import CALLS, INDEXED, MEMBERS, called, flat, last_name, operator, owner, shown
 from pipeline.triage.options import READ
-from pipeline.triage.ordered import KEEPS, NUMBERS, bound_otherwise, out_of_order, same_text, spellings
+from pipeline.triage.ordered import KEEPS, NUMBERS, bound_otherwise, out_of_order, same_text, spellings, strange_marks
 from pipeline.triage.outline import Unit
 from pipeline.triage.skeleton import (
     HOLE,
@@ -143,9 +143,17 @@ def _statements(pair: _Pair) -> list[str]:
     calls = [node for unit in pair.added for node in within(unit) if node.type in CALLS]
     if any(bound_otherwise(holes, call, pair.after) for call in calls):
         reasons.append("the values are bound to other places of the statement")
+    others = [text_of(made) for made in _texts(pair.before, pair.sides.before.units) if is_statement(made)]
+    asked = [pair.after.pieces(given[0]) for call in calls if last_name(called(call) or call) in _OF_DRIVERS and (given := given_to(call))]
+    if any(is_statement(made) and strange_marks(text_of(made), pair.sides.after.imported.values(), others) for made in asked):
+        reasons.append("the placeholders are those of another driver")
     kinds = {last_name(called(call) or call) for call in calls} & {"executescript", "executemany"}
     reasons += [f"`{kind}` is no call for one statement" for kind in sorted(kinds) if not any(kind in unit.text for unit in pair.flagged)]
     return reasons + _values(pair, holes, quotes_around(wanted[0]))
+
+
+_OF_DRIVERS = frozenset(["execute", "executemany", "query", "fetch", "fetchrow", "fetchval"])
+"""Methods of drivers, which take the driver's own placeholders."""
 
 
 def _difference(old: Sequence[str], new: Sequence[str]) -> str:
@@ -197,6 +205,7 @@ def _commands(pair: _Pair) -> list[str]:
     now = list(_started(pair.after, pair.added))
     for was in _started(pair.before, pair.flagged):
         if was.words[:1] == _SHELL and not any(one.words[:1] == _SHELL for one in now):
+            reasons += _lost_by_shell(pair, was, now)
             now = []  # what a shell did is done by the program itself
         same = [one for one in now if alike_words(was.words, one.words)]
         if same and all(out_of_order(was.holes, one.holes) for one in same):
@@ -215,6 +224,19 @@ def _commands(pair: _Pair) -> list[str]:
             reasons.append(f"the command has other words: {told}")
         if now:
             reasons += _values(pair, was.holes, [])
+    return reasons
+
+
+_REDIRECTED = re.compile(r"(?:^|\s)\d?>{1,2}\s*([^\s&|<>;]+)")
+
+
+def _lost_by_shell(pair: _Pair, was: _Command, now: Sequence[_Command]) -> list[str]:
+    """A command line that is handed over as one word, and output that goes to another file than the shell sent it to."""
+    reasons = [f"`{shown(one.words[0])[:30]}` is a whole command line in one word" for one in now if " " in one.words[0].strip()]
+    texts = " ".join(text for unit in pair.added for text in unit.strings)
+    for target in _REDIRECTED.findall(" ".join(was.words[1:])):
+        if HOLE not in target and target != "/dev/null" and target not in texts:
+            reasons.append(f"what went to `{shown(target)[:30]}` goes elsewhere")
     return reasons
 
 

@@ -22,6 +22,7 @@ STATEMENTS: Mapping[str, tuple[Change, ...]] = {
     "words: quoted placeholder": ((r"(WHERE \w+ =) (\?|%s|\$1)", r"\1 '\2'"),),
     "words: another column": ((r"SELECT (\w+) FROM", r"SELECT \1, password FROM"), (r"WHERE \w+ =", "WHERE email =")),
     "words: no rows": ((r"(WHERE \w+ = (?:\?|%s|\$1))", r"\1 LIMIT 0"), (r"(WHERE \w+ = (?:\?|%s|\$1))", r"\1 AND 1=0")),
+    "words: another driver's": ((r"(WHERE \w+ =) \?", r"\1 $1"), (r"(WHERE \w+ =) (?:%s|\$1)", r"\1 ?")),
     "words: a remark": ((r"SELECT (\w+) FROM (\w+) WHERE", r"SELECT \1 FROM \2 -- WHERE"),),
 }
 PYTHON_VALUES: Mapping[str, tuple[Change, ...]] = {
@@ -44,6 +45,7 @@ COMMANDS: Mapping[str, tuple[Change, ...]] = {
         (r", check=False\)", ', check=False, cwd="/tmp")'),
         (r", check=False\)", ", check=False, stdin=None)"),
     ),
+    "command: in one word": ((r"\[\"ping\", \"-c\", \"1\", (?:\"--\", )?host\]", '["ping -c 1 " + host]'),),
     "command: value changed": ((r"(?<=, )host\]", "host.lower()]"), (r"(?<=, )host\]", "host.slice(1)]"), (r"(?<=, )host\]", "[host][0]]")),
 }
 PAGES: Mapping[str, tuple[Change, ...]] = {
@@ -86,6 +88,7 @@ FOLDERS: Mapping[str, tuple[Change, ...]] = {
         for begins in (r"not \w+\.(?:startswith|is_relative_to)", r"os\.path\.commonpath")
         for more in ("len(name) > 1000", "name is None", 'name.startswith("/")')
     ),
+    "guard: an assertion": ((r"(?m)if not (\w+\.(?:startswith|is_relative_to)[^\n]*):\n +\w[^\n]*$", r"assert \1"),),
     "guard: another value": tuple(
         (r"(open|send_file)\((path|place|target|file|full)\b", rf"\1({use}") for use in (r"os.path.expanduser(\2)", r'\2.replace("_", "/")')
     ),
@@ -105,10 +108,12 @@ ADDRESSES: Mapping[str, tuple[Change, ...]] = {
         ),
     ),
     "redirect: constant": ((r"redirect\(target", 'redirect("/"'), (r"redirect\(to\)", 'redirect("/")')),
+    "request: another part": ((r"request\.args", "request.form"), (r"req\.query\.", "req.body.")),
     "redirect: another field": ((r'args\["next"\]', 'args["then"]'), (r"query\.next", "query.then")),
 }
 DOCUMENTS: Mapping[str, tuple[Change, ...]] = {
     "yaml: all documents": ((r"yaml\.safe_load\(", "yaml.safe_load_all("),),
+    "yaml: texts alone": ((r"yaml\.safe_load\((\w+)\)", r"yaml.load(\1, Loader=yaml.BaseLoader)"), (r"SafeLoader", "BaseLoader")),
     "yaml: another text": ((r"yaml\.safe_load\((\w+)\)", r"yaml.safe_load(\1.strip())"), (r"yaml\.load\((\w+),", r"yaml.load(\1.strip(),")),
 }
 REQUESTS: Mapping[str, tuple[Change, ...]] = {

@@ -259,7 +259,7 @@ def test_blind_missing_or_broken_tests_mean_re_scanned(engines: Engines, tests: 
 @needs_engines
 @needs_isolation
 def test_a_fix_that_breaks_a_test_is_refused(engines: Engines) -> None:
-    wrong = FIXED.replace(b"name = ?", b"name = %s")  # another driver's placeholder
+    wrong = FIXED.replace(b"(name,)", b'{"name": name}')  # no value for a place without a name
     proof = proven(engines, {**BASE, "tests/test_db.py": GUARD}, wrong)
     assert proof.word is ProofWord.REFUSED
     assert "2 tests that passed fail now" in check_of(proof, gate.TESTS)
