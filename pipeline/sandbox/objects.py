@@ -189,12 +189,25 @@ class Objects:
     def read(self, blobs: Iterable[BlobId], *, max_size: int) -> Iterator[tuple[BlobId, bytes]]:
         """Contents, in the order asked; what is missing or larger than `max_size` bytes is left out."""
         wanted = list(dict.fromkeys(blobs))
+        if len(wanted) == 1:  # most of what is read is one file: its size is told with its content
+            yield from self._alone(wanted[0], max_size)
+            return
         sizes = {blob: size for blob, size in self.sizes(wanted).items() if size <= max_size}
         for group in _groups([blob for blob in wanted if blob in sizes], sizes):
             expected = sum(sizes[blob] + 200 for blob in group)
             stdin = "".join(f"{blob}\n" for blob in group).encode()
             said = self.git.read("cat-file", "--batch", "--buffer", stdin=stdin, output=expected)
             yield from _contents(said.stdout)
+
+    def _alone(self, blob: BlobId, max_size: int) -> Iterator[tuple[BlobId, bytes]]:
+        """As `read`, of one blob: where there is more than `max_size` of it git is ended."""
+        said = self.git.read("cat-file", "--batch", stdin=f"{checked(blob)}\n".encode(), output=max_size + 200)
+        head, _, rest = said.stdout.partition(b"\n")
+        words = head.decode("ascii", "replace").split(" ")
+        if len(words) == 3 and words[1] == "blob" and words[2].isdigit() and (size := int(words[2])) <= max_size:
+            if len(rest) <= size:
+                raise MirrorDamaged("git cat-file answered less than a blob")
+            yield BlobId(words[0]), rest[:size]
 
     def file(self, commit: CommitId, path: str, *, max_size: int = 1_000_000) -> bytes | None:
         """Content of a regular file, None when there is none at that path or it is larger than `max_size` bytes."""

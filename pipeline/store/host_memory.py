@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, bindparam, delete, select, update
 
 from pipeline.errors import StoreError, StoreUnavailable
 from pipeline.store.columns import database_now
@@ -23,6 +23,11 @@ from pipeline.store.work import Work
 log = logging.getLogger(__name__)
 
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.01, 0.2
+
+_LIVE: Final = select(host_memory.c.value, host_memory.c.version).where(
+    host_memory.c.key == bindparam("wanted"), host_memory.c.expires_at > database_now()
+)
+"""Put together once: it is asked some times for every call to a host."""
 
 HELD_SECONDS: Final = 8.0
 """A lock whose holder died is free after so long, as its message is (`pipeline.store.outbox.LEASE_SECONDS`); who lives renews it four
@@ -120,6 +125,5 @@ class StoredHostMemory:
             expired = host_locks.c.expires_at <= database_now()
             return work.transaction.changed(statement.on_conflict_do_update(index_elements=["key"], set_=mine, where=expired)) == 1
 
-    def _row(self, work: Work, key: str) -> Row[tuple[bytes, str]] | None:
-        live = (host_memory.c.key == key, host_memory.c.expires_at > database_now())
-        return work.transaction.execute(select(host_memory.c.value, host_memory.c.version).where(*live)).one_or_none()
+    def _row(self, work: Work, key: str) -> Row[Any, Any] | None:
+        return work.transaction.connection.execute(_LIVE, {"wanted": key}).one_or_none()
