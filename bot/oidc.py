@@ -83,7 +83,7 @@ class Issuer:
                 leeway=SKEW_SECONDS,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, RecursionError):  # ten thousand brackets are no token
             return None
         name = next((value for claim in ("name", "preferred_username", "email") if isinstance(value := read.get(claim), str)), "")
         organization = read.get(self._claim)
@@ -124,7 +124,7 @@ class Issuer:
                 listed = _document(client, str(about.get("jwks_uri", ""))).get("keys")
                 if not isinstance(listed, list):
                     raise ValueError("no list of keys")
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
             log.warning("oidc.not_answered", extra={"error": type(error).__name__})
             return None
         found: dict[str, PyJWK] = {}

@@ -66,7 +66,7 @@ class Logins:
     def begin(self, client_name: str, secret: bytes) -> Begun | None:
         """A program wants in; None when too many wait."""
         self.purge()
-        waiting = select(func.count()).select_from(device_logins).where(device_logins.c.status == "pending")
+        waiting = select(func.count()).select_from(device_logins).where(_pending, device_logins.c.expires_at > database_now())
         if self._transaction.execute(waiting).scalar_one() >= WAITING_AT_MOST:
             return None
         device = secrets.token_urlsafe(32)

@@ -190,3 +190,12 @@ def test_an_answer_has_every_documented_field(name: str, document: dict[str, Any
         found = schema["properties"][one.rstrip("?")]
         assert may_be_null or not any(part.get("type") == "null" for part in found.get("anyOf", [])), one
         assert may_be_null or one in schema["required"], one
+
+
+def test_what_may_be_asked_again_says_so(document: dict[str, Any]) -> None:
+    posts = {path: item["post"] for path, item in document["paths"].items() if "post" in item and path.startswith("/api/v1")}
+    assert len(posts) >= 6
+    for path, operation in posts.items():
+        named = [one for one in operation.get("parameters", []) if one["in"] == "header" and one["name"] == "Idempotency-Key"]
+        assert len(named) == 1, path
+        assert not named[0].get("required", False), path

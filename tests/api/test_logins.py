@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -14,10 +15,14 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from sqlalchemy import update
 
 from bot.oidc import Issuer
 from pipeline.model.account import Scope
+from pipeline.store.columns import database_now
+from pipeline.store.logins import WAITING_AT_MOST
 from pipeline.store.organizations import DEFAULT
+from pipeline.store.tables import device_logins
 from tests.api.bench import ApiBench, Caller
 
 ON_BOTH = pytest.mark.usefixtures("database_url")
@@ -84,13 +89,40 @@ def test_the_name_of_a_program_is_only_text_on_the_page(api: ApiBench, name: str
 
 
 def test_errors_of_these_routes_are_those_of_oauth(api: ApiBench) -> None:
-    for form in ({}, {"grant_type": "password", "device_code": "x"}, {"grant_type": GRANT, "device_code": "x"}):
+    words: tuple[tuple[dict[str, str], str], ...] = (
+        ({}, "invalid_request"),
+        ({"grant_type": "password", "device_code": "x"}, "unsupported_grant_type"),
+        ({"grant_type": GRANT, "device_code": "x"}, "invalid_grant"),
+    )
+    for form, word in words:
         answer = api.client.post("/oauth/token", data=form)
         assert answer.status_code == 400
         assert answer.json().keys() == {"error", "error_description"}
+        assert answer.json()["error"] == word
     bodies: tuple[object, ...] = ({}, {"client_name": ""}, {"client_name": "x" * 101}, [])
     for body in bodies:
         assert api.client.post("/oauth/device/code", json=body).json()["error"] == "invalid_request"
+
+
+def test_a_thousand_programs_may_wait_and_those_that_gave_up_do_not_count(api: ApiBench) -> None:
+    with api.app.database.work() as work:
+        rows = [
+            {
+                "digest": f"d{number}",
+                "user_code": f"AAAA-{number:04}",
+                "client_name": "x",
+                "status": "pending",
+                "interval": 5,
+                "created_at": database_now(),
+                "expires_at": database_now() + 60,
+            }
+            for number in range(WAITING_AT_MOST)
+        ]
+        work.transaction.add(device_logins, rows)
+    assert api.client.post("/oauth/device/code", json={"client_name": "mine"}).json()["error"] == "temporarily_unavailable"
+    with api.app.database.work() as work:
+        work.transaction.changed(update(device_logins).values(expires_at=database_now() - 1))
+    assert api.client.post("/oauth/device/code", json={"client_name": "mine"}).status_code == 200
 
 
 # --- an issuer ------------------------------------------------------------------------------------------------------------------------
@@ -104,6 +136,8 @@ class Published:
         self.asked = 0
         self.says: Any = None
         """Instead of its list of keys, if anything."""
+        self.raw: bytes | None = None
+        """Instead of every document, if anything."""
         self.held, self.answers = threading.Event(), threading.Event()
         self.answers.set()
         issuer = self
@@ -115,6 +149,7 @@ class Published:
                 issuer.answers.wait(30)
                 about = {"issuer": issuer.address, "jwks_uri": f"{issuer.address}/keys"}
                 body = json.dumps(about if self.path.startswith("/.well-known") else {"keys": issuer.says or issuer.published()}).encode()
+                body = body if issuer.raw is None else issuer.raw
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(body)
@@ -187,6 +222,7 @@ def test_tokens_that_do_not_hold_open_nothing(trusting: ApiBench, issuer: Publis
         "unsigned": jwt.encode(said, "", "none", headers={"kid": "one"}),
         "cut": good[:-4],
         "no token": "a.b.c",
+        "of brackets": f"{base64.urlsafe_b64encode(b'[' * 5_000).decode()}.b.c",
     }
     for what, token in bad.items():
         assert Caller(trusting.client, token).ask("GET", "/me").status_code == 401, what
@@ -223,6 +259,15 @@ def test_what_is_no_list_of_keys_changes_nothing(issuer: Published, says: object
     assert known.claims(issuer.token()) is not None
     fresh = Issuer(issuer.address, "fixwright", "organization")
     assert fresh.claims(issuer.token()) is None
+
+
+def test_a_document_of_brackets_changes_nothing(issuer: Published) -> None:
+    now = [0.0]
+    known = Issuer(issuer.address, "fixwright", "organization", clock=lambda: now[0])
+    assert known.claims(issuer.token()) is not None
+    issuer.raw = b"[" * 100_000
+    now[0] += 700
+    assert known.claims(issuer.token()) is not None
 
 
 def test_nobody_whose_key_is_known_waits_for_a_slow_issuer(issuer: Published) -> None:
