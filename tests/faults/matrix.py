@@ -95,9 +95,10 @@ class Run:
     def taken_over(self, struck: Struck, seconds: float = SETTLING) -> None:
         """Wait until what the struck worker held is in other hands, or done: that is what is timed of a killed worker.
 
-        `struck` is a worker's child, or was one: messages are held in the name of the worker.
+        `struck` is a worker's child, or was one: messages are held in the name of the worker, or of its fork for commands.
         """
-        assert self.stand.is_known(struck.parent), f"what a worker {struck.parent} holds cannot be found: it goes by another name"
+        known = self.stand.is_known(struck.parent) or self.stand.is_known(struck.above)
+        assert known, f"what a worker {struck.parent} holds cannot be found: it goes by another name"
         held = self.stand.held_by(struck.parent)
         self.stand.wait("somebody who goes on", lambda: not (held & self.stand.held_by(struck.parent)), seconds)
         self._took_over = time.monotonic() - struck.at

@@ -61,7 +61,14 @@ class Struck:
 
     pid: int
     parent: int
+    above: int
+    """The parent's parent: of who works commands the worker of which that is a fork (`bot.worker.serve`)."""
     at: float
+
+
+def _parent_of(process: int) -> int:
+    """Its parent, as proc(5) has it: the second word behind the name, which may hold blanks and brackets itself."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 class Orders:
@@ -107,7 +114,7 @@ def _strike(folder: Path, point: Point) -> None:
     except FileExistsError:
         return
     temporary = folder / "struck.part"
-    temporary.write_text(json.dumps(asdict(Struck(os.getpid(), os.getppid(), time.monotonic()))))
+    temporary.write_text(json.dumps(asdict(Struck(os.getpid(), os.getppid(), _parent_of(os.getppid()), time.monotonic()))))
     temporary.rename(folder / "struck")
     if point.what == "kill both":
         # It would hear of its parent's death before it dies itself, and give back what it holds.

@@ -84,7 +84,7 @@ def test_a_failure_of_the_host_that_no_request_has_met_did_not_strike(stand: Idl
 def test_a_run_that_was_struck_is_judged_by_what_follows(stand: Idle) -> None:
     def struck(run: Run) -> None:
         answer = run.strike(SOMEWHERE)
-        (run.stand.folder / "points" / "struck").write_text(json.dumps(asdict(Struck(1, 1, 1.0))))
+        (run.stand.folder / "points" / "struck").write_text(json.dumps(asdict(Struck(1, 1, 1, 1.0))))
         assert answer().pid == 1
         run.cured()
 
