@@ -18,6 +18,9 @@ KEPT_SECONDS: Final = 86_400.0
 WORKED_SECONDS: Final = 120.0
 """After which a request whose answer never came may be begun anew: nothing of it was committed (`keep` stands in the same transaction)."""
 
+MOST_ROTATIONS: Final = 50
+"""Keys in a row of which each took the place of the one before: a bound, as anybody with the scope may rotate."""
+
 _KIND: Final = "idempotent_answers"
 
 
@@ -49,7 +52,7 @@ class RepeatedAnswers:
         """A request with a key begins.
 
         Args:
-            caller: id of who asks. Of an API key that took the place of another, what that one asked counts, too.
+            caller: id of who asks. API keys that took each other's place are one caller.
             key: digest of what the caller chose.
             request: digest of everything that the request is.
             repository: id of the repository that it is about, with which its answer goes; may be empty.
@@ -58,32 +61,36 @@ class RepeatedAnswers:
             `Begun`: do it. `busy`: another request with this key is being answered. `other`: the key belongs to another request. `lost`: it
             was done, and what was answered cannot be opened any more. Else the answer of then.
         """
+        caller = self._first(caller)
         mine = (idempotent_answers.c.caller == caller, idempotent_answers.c.key == key)
         self._transaction.execute(delete(idempotent_answers).where(*mine, idempotent_answers.c.expires_at < database_now()))
-        replaced = select(api_keys.c.id).where(api_keys.c.rotated_to == caller)
-        held = (idempotent_answers.c.key == key, idempotent_answers.c.expires_at >= database_now())
-        found = self._transaction.execute(
-            select(idempotent_answers).where(*held, idempotent_answers.c.caller.in_(replaced)).limit(1)
-        ).one_or_none()
-        if found is None:
-            row = {
-                "caller": caller,
-                "key": key,
-                "request": request,
-                "repository_id": repository,
-                "created_at": database_now(),
-                "expires_at": database_now() + WORKED_SECONDS,
-            }
-            new = self._transaction.add_missing(idempotent_answers, [row], ["caller", "key"])
-            found = self._transaction.one(select(idempotent_answers).where(*mine), "the key was let go just now")
-            if new:
-                return Begun(caller, key, float(found.created_at))
+        row = {
+            "caller": caller,
+            "key": key,
+            "request": request,
+            "repository_id": repository,
+            "created_at": database_now(),
+            "expires_at": database_now() + WORKED_SECONDS,
+        }
+        new = self._transaction.add_missing(idempotent_answers, [row], ["caller", "key"])
+        found = self._transaction.one(select(idempotent_answers).where(*mine), "the key was let go just now")
+        if new:
+            return Begun(caller, key, float(found.created_at))
         if found.request != request:
             return "other"
         if found.status is None:
             return "busy"
         body = self._transaction.vault.open(_KIND, found.answer)
         return "lost" if body is None else Repeated(int(found.status), body)
+
+    def _first(self, caller: str) -> str:
+        """The first of the API keys of which each took the place of the one before; who is none stays who it is."""
+        for _ in range(MOST_ROTATIONS):
+            before = self._transaction.execute(select(api_keys.c.id).where(api_keys.c.rotated_to == caller).limit(1)).scalar_one_or_none()
+            if before is None:
+                break
+            caller = str(before)
+        return caller
 
     def keep(self, begun: Begun, status: int, body: bytes) -> None:
         """The answer, in the transaction of what was done; the first one stands.

@@ -59,7 +59,22 @@ def test_a_key_that_took_the_place_of_another_is_the_same_caller(database: Datab
         new, _ = work.keys.rotate(old, b"s" * 32, 3600.0, "ada")
     assert begin(database, new) == Repeated(201, b"done")
     assert begin(database, new, "r2") == "other"
+    with database.work() as work:
+        newest, _ = work.keys.rotate(new, b"s" * 32, 3600.0, "ada")
+    assert begin(database, newest) == Repeated(201, b"done"), "through two of them"
+    assert begin(database, old) == Repeated(201, b"done")
     assert isinstance(begin(database, stranger), Begun)
+
+
+def test_the_old_key_hears_what_the_new_one_asked_while_both_hold(database: Database) -> None:
+    with database.work() as work:
+        work.organizations.settle(one_each=False)
+        old, _ = work.keys.create(work.organizations.named(DEFAULT).id, "ci", b"s" * 32)
+        new, _ = work.keys.rotate(old, b"s" * 32, 3600.0, "ada")
+    begun = begin(database, new)
+    assert isinstance(begun, Begun)
+    keep(database, begun, b"done")
+    assert begin(database, old) == Repeated(201, b"done")
 
 
 def test_an_answer_that_cannot_be_opened_is_not_taken_for_one_that_comes(database: Database) -> None:
