@@ -78,6 +78,8 @@ def bound_otherwise(before: Sequence[Node], call: Node, scope: Scope) -> bool:
     marks = list(_MARK.finditer(text_of(scope.pieces(statement))))
     by_name = pairs_of(holder)
     listed = [one for one in holder.named_children if one.type != "comment"] if holder.type in ("tuple", "list", "array") else []
+    if call.type == "call" and len(given) > 2 and any(mark[2] for mark in marks):  # asyncpg takes one after the other
+        listed = [one for one in given[1:] if one.type != "keyword_argument"]
     if not marks or any(one.type in ("list_splat", "spread_element") for one in listed):
         return False
     if (
@@ -100,7 +102,8 @@ def _unfit(marks: Sequence[re.Match[str]], holder: Node, by_name: Mapping[str, N
         return not spread and all(names) and not set(names) <= set(by_name)
     if call.type != "call" or last_name(called(call) or call) == "executemany":  # Python's drivers take one collection
         return False
-    return holder.type == "set" or (len(marks) > 1 and len(given_to(call)) > 2)
+    one_by_one = any(mark[2] for mark in marks)
+    return holder.type == "set" or (len(marks) > 1 and len(given_to(call)) > 2 and not one_by_one)
 
 
 def _one_by_one(before: Sequence[Node], given: Sequence[Node]) -> bool:

@@ -144,6 +144,15 @@ def test_where_the_file_uses_such_placeholders_itself_they_are_right() -> None:
     assert said("a.py", 5, 89, also, ("f\"SELECT id FROM users WHERE name = '{name}'\"", mended)) == ""
 
 
+def test_the_driver_with_numbers_takes_its_values_one_by_one() -> None:
+    before = SQLITE.replace("sqlite3", "asyncpg").replace("(db, name)", "(db, name, city)")
+    before = before.replace("name = '{name}'", "name = '{name}' AND city = '{city}'")
+    built = "f\"SELECT id FROM users WHERE name = '{name}' AND city = '{city}'\""
+    asked = '"SELECT id FROM users WHERE name = $1 AND city = $2"'
+    assert said("a.py", 5, 89, before, (built, f"{asked}, name, city")) == ""
+    assert "bound to other places" in said("a.py", 5, 89, before, (built, f"{asked}, city, name"))
+
+
 def test_a_form_is_not_the_query() -> None:
     bound = ("f\"SELECT id FROM users WHERE name = '{name}'\"", '"SELECT id FROM users WHERE name = ?", (name,)')
     assert said("a.py", 6, 89, FLASK, bound) == ""
