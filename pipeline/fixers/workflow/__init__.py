@@ -21,6 +21,14 @@ _REWRITES: Mapping[str, Rewrite] = {
     "workflow.unpinned-action": pins.fix,
 }
 
+_PERMISSIONS = "a step does more than read, or it is not known what it does: which permissions it needs is for you to say"
+_REASONS: Mapping[str, str] = {
+    "workflow.default-permissions": _PERMISSIONS,
+    "workflow.excessive-permissions": _PERMISSIONS,
+    "workflow.script-injection": "the script is not one in which a variable can stand there",
+    "workflow.unpinned-action": "which commit it is only the action's own host knows, and no workflow here names it",
+}
+
 
 class RewriteWorkflow:
     """Fixer for rules `workflow.*`, one rewrite a rule."""
@@ -42,6 +50,14 @@ class RewriteWorkflow:
         change = rewrite(document, finding, files)
         patch = make_patch(self.name, document.source, change) if change is not None else None
         return patch if patch is not None and well_formed("workflow", patch.edits[0].after or b"") else None
+
+    def why_not(self, finding: Finding, files: SourceFiles) -> str:
+        """See `pipeline.ports.Reasoned`."""
+        path = finding.location.path
+        source = open_source(path, files.read(path)) if format_of(path) == "workflow" else None
+        if source is None or read(source) is None:
+            return "the file is too large, nested too deep, or does not parse"
+        return _REASONS.get(finding.rule.id, "")
 
 
 FIXER = RewriteWorkflow()

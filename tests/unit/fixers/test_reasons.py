@@ -55,6 +55,20 @@ def why(rule: str, path: str, text: str, at: str, **others: str) -> str:
             "not every part of the statement is certain to be a value that a driver can bind",
         ),
         (
+            "workflow.unpinned-action",
+            ".github/workflows/a.yml",
+            "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - uses: someone/thing@v1\n",
+            "uses",
+            "which commit it is only the action's own host knows, and no workflow here names it",
+        ),
+        (
+            "workflow.default-permissions",
+            ".github/workflows/a.yml",
+            "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: git push\n",
+            "jobs",
+            "a step does more than read, or it is not known what it does: which permissions it needs is for you to say",
+        ),
+        (
             "python.html-injection",
             "a.py",
             'from flask import request\n\n\ndef show():\n    return f"<b>{total}</b>"\n',
